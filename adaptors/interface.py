@@ -1,0 +1,320 @@
+"""What an adaptor promises: the contract between somebody's files and everything else.
+
+A *run* is one training history, a *checkpoint* one saved moment of it, a *corpus* a set of images. Whoever
+implements :class:`RunAdaptor` (and, where the network can be evaluated, :class:`EvaluableRun`) or
+:class:`CorpusAdaptor`, registers the class under the entry points ``mloscope.run_adaptors`` or
+``mloscope.corpus_adaptors`` and passes ``mloscope.adaptors.conformance`` is a full citizen.
+
+Importing an adaptor must be cheap: NumPy, h5py, Pillow and the standard library only, never a deep-learning
+framework. Only :meth:`EvaluableRun.keras_model` may import Keras, inside the call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+# --------------------------------------------------------------------------------------------------- errors
+#
+#   AdaptorError            something about the user's files; the message is a sentence for the user
+#   ├── NothingThere        the path does not exist
+#   ├── NothingFits         no installed adaptor reads this; the message says what was found and who looked
+#   ├── DependencyMissing   an adaptor would read it if a package were installed; the message has the command
+#   ├── Unreadable          it is this adaptor's format, but broken; the message names the file
+#   ├── Refused             reading it would execute code or exhaust memory; the message names what asked for it
+#   └── Unknown             no such checkpoint, layer, parameter or image
+
+
+class AdaptorError(Exception):
+    """Base of all errors an adaptor may raise. ``str(error)`` is a full sentence for the user."""
+
+
+class NothingThere(AdaptorError):
+    """The path does not exist."""
+
+
+class NothingFits(AdaptorError):
+    """No installed adaptor reads the path."""
+
+
+class DependencyMissing(AdaptorError):
+    """A known adaptor reads this, but a package it needs is not installed."""
+
+
+class Unreadable(AdaptorError):
+    """The file has this adaptor's format but cannot be read."""
+
+
+class Refused(AdaptorError):
+    """Reading the file would run code from it, or unpack without bound."""
+
+
+class Unknown(AdaptorError):
+    """A checkpoint, layer, parameter or image that does not exist was asked for."""
+
+
+# ------------------------------------------------------------------------------------------------- a run's data
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """One saved moment of a run."""
+
+    step: int
+    """Position on the run's time axis, unique within the run; checkpoints sort by it as a number."""
+    name: str
+    """File name relative to the run's folder, with forward slashes."""
+    label: str = ""
+    """How the step is written for people where that differs from ``str(step)``, e.g. ``"150.5"``."""
+    epoch: float | None = None
+    """Epochs of training completed, where the files tell."""
+    problem: str | None = None
+    """A sentence saying why this checkpoint cannot be read; None where nothing is known to be wrong."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One array of a layer."""
+
+    name: str
+    """The variable's own name within its layer: ``kernel``, ``bias``, ``gamma`` ..."""
+    shape: tuple[int, ...]
+    axes: tuple[str, ...]
+    """The meaning of each axis, out of ``row``, ``column``, ``channel`` (what comes in), ``unit`` (what goes out:
+    filters, rows of a dense layer) and ``multiplier`` (depthwise: several units a channel). A convolution's kernel is
+    ``("row", "column", "channel", "unit")``, a dense kernel ``("channel", "unit")``, a bias ``("unit",)``."""
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One node of the network's graph."""
+
+    name: str
+    """Unique within the run. A layer inside a nested model is ``outer/inner``."""
+    kind: str
+    """One of :data:`LAYER_KINDS`, or the source's own class name in lower-case words where none fits."""
+    inputs: tuple[str, ...]
+    """Names of the layers whose output this one takes, in order."""
+    output_shape: tuple[int | None, ...] | None
+    """Without the batch axis, channels last: ``(row, column, unit)`` or ``(unit,)``; None where not known."""
+    parameters: tuple[Parameter, ...] = ()
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+    """What the layer was configured with, JSON-able, in the source's order and words."""
+    source_class: str = ""
+    """The class as the file calls it, e.g. ``Conv2D``."""
+    problem: str | None = None
+    """A sentence saying why this layer cannot be evaluated, None where it can."""
+
+    @property
+    def parameter_count(self) -> int:
+        return sum(parameter.size for parameter in self.parameters)
+
+
+LAYER_KINDS = (
+    "input",
+    "convolution",
+    "depthwise convolution",
+    "transposed convolution",
+    "separable convolution",
+    "dense",
+    "normalisation",
+    "activation",
+    "max pooling",
+    "average pooling",
+    "global pooling",
+    "padding",
+    "cropping",
+    "upsampling",
+    "add",
+    "multiply",
+    "concatenate",
+    "flatten",
+    "reshape",
+    "dropout",
+    "preprocessing",
+)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to an image's pixels, uint8 0..255, before the network sees them: ``pixels * scale - mean``.
+
+    ``mean`` is subtracted after scaling, so it is in the network's input units.
+    """
+
+    scale: float = 1.0
+    mean: tuple[float, ...] | str | None = None
+    """A number per channel; the path of a ``.npy``; ``"corpus"`` (the mean image of the corpus's training split); None."""
+    channel_order: str = "rgb"
+    """``rgb`` or ``bgr``."""
+    assumed: bool = False
+    """True where nobody said so and this is a guess; views then say that it is one."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the user may say about a run beyond its path (``mloscope.toml`` or flags)."""
+
+    step_pattern: str | None = None
+    """A regular expression whose first group is the step; default: the last whole number in the file name."""
+    architecture: str | None = None
+    """A file (``model.json``, ``.keras``, ...) or ``module:function`` that gives the architecture."""
+    preprocessing: Preprocessing | None = None
+    trust: bool = False
+    """Load parts of a file that may run code (Keras Lambda layers). Never set by default."""
+
+
+@runtime_checkable
+class RunAdaptor(Protocol):
+    """Reads one format of training runs. Every method may be called from several threads at once."""
+
+    format: ClassVar[str]
+    """Name under which the adaptor registers and which ``--format`` takes, e.g. ``keras``."""
+    description: ClassVar[str]
+    """What it reads, in a few words, for lists and refusals: ``"folders of .keras, .h5 or .weights.h5 files"``."""
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool:
+        """Whether the path looks like this format. Cheap: names and first bytes, never a whole file. "Not mine" is False,
+        never an exception."""
+        ...
+
+    @classmethod
+    def open(cls, path: Path, options: RunOptions) -> Self:
+        """Open the run. Lists the folder, reads no weights. Raises :class:`AdaptorError` where no checkpoint is usable."""
+        ...
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        """What the files or the options say about preprocessing; None where neither does."""
+        ...
+
+    @property
+    def input_shape(self) -> tuple[int | None, int | None, int] | None:
+        """``(row, column, channel)`` of the images the network takes; None where not known."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes where the run's files tell, else empty."""
+        ...
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        """All checkpoints, sorted by step, broken ones (with their ``problem``) included. Cheap; opens no file that need not be."""
+        ...
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The network's layers in topological order. Where checkpoints differ in architecture, those of the largest group;
+        the others carry a ``problem``."""
+        ...
+
+    def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
+        """The layer's arrays at the checkpoint by :attr:`Parameter.name`, as stored (shape, dtype), this layer's only.
+
+        Raises :class:`Unreadable` where the file is broken, :class:`Unknown` where the layer is not in it."""
+        ...
+
+    def fingerprint(self, checkpoint: Checkpoint) -> str:
+        """A hex string that changes whenever the checkpoint's file changes; cheap enough to ask for on every request."""
+        ...
+
+    def problems(self) -> tuple[str, ...]:
+        """Sentences about files that were found and not used, and anything else the user should know."""
+        ...
+
+
+@runtime_checkable
+class EvaluableRun(Protocol):
+    """What a :class:`RunAdaptor` adds where its network can be evaluated."""
+
+    def keras_model(self) -> keras.Model:
+        """The network, built and with any weights. Imports Keras. Raises :class:`Refused` or :class:`Unreadable`."""
+        ...
+
+    def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+        """All arrays of the checkpoint by ``<Layer.name>/<Parameter.name>``."""
+        ...
+
+
+# ---------------------------------------------------------------------------------------------- a corpus's data
+
+
+@dataclass(frozen=True)
+class ImageRecord:
+    """What is known of one image."""
+
+    id: str
+    """Unique within the corpus, stable over restarts, safe in a URL path segment (letters, digits, ``-_.~`` only)."""
+    name: str
+    """What people call it: a file name where there is one, else ``test 42``."""
+    label: int | None
+    """Index into :attr:`CorpusAdaptor.class_names`."""
+    split: str
+    """``training``, ``test`` or the corpus's own word."""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@runtime_checkable
+class CorpusAdaptor(Protocol):
+    """Reads one format of image sets. Images are addressed by position 0..len-1; every method is thread-safe.
+
+    Positions are stable while the corpus is open: all images of one split, then of the next, in file order.
+    """
+
+    format: ClassVar[str]
+    description: ClassVar[str]
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool: ...
+
+    @classmethod
+    def open(cls, path: Path) -> Self: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int32 (image,): index into ``class_names``, -1 where not known. Read-only."""
+        ...
+
+    @property
+    def splits(self) -> Mapping[str, range]:
+        """Positions of each split, in order: ``{"training": range(0, 60000), "test": range(60000, 70000)}``."""
+        ...
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        """``(row, column, channel)`` where all images share it, None where they differ."""
+        ...
+
+    def names(self) -> Sequence[str]:
+        """The name of every image, by position."""
+        ...
+
+    def record(self, position: int) -> ImageRecord: ...
+
+    def position(self, image_id: str) -> int:
+        """Where the image of this id stands. Raises :class:`Unknown`."""
+        ...
+
+    def pixels(self, position: int) -> np.ndarray:
+        """uint8 (row, column, channel), channel 1 (grey) or 3 (RGB), at the image's own size. Raises :class:`Unreadable`."""
+        ...
+
+    def problems(self) -> tuple[str, ...]:
+        """Sentences about pictures that could not be read and anything else the user should know."""
+        ...

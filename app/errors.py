@@ -1,0 +1,63 @@
+"""Every error a user can meet, as one small tree. Each has a kind, an HTTP status and a sentence.
+
+    MloscopeError
+    ├── BadRequest 400          a value in the question is wrong: which, and what would be right
+    ├── NotFound 404            no such run, checkpoint, layer, unit, image, film
+    ├── Conflict 409            what is asked for contradicts what is there (a checkpoint changed while it was read)
+    ├── NotPossible 422         the question is understood, but this run or corpus cannot answer it
+    └── Unavailable 503         it will work later, or after something is installed or restarted
+
+Errors of adaptors (``mloscope.adaptors.interface.AdaptorError``) are translated by :func:`from_adaptor`.
+Anything else that escapes is a bug: it is logged, and the user reads one opaque sentence, never a traceback.
+"""
+
+from __future__ import annotations
+
+from mloscope.adaptors import interface
+
+
+class MloscopeError(Exception):
+    """``str(error)`` is a full sentence: what was wrong, with which file, field or value, and what would be right."""
+
+    kind = "error"
+    status = 500
+
+
+class BadRequest(MloscopeError):
+    kind, status = "bad-request", 400
+
+
+class NotFound(MloscopeError):
+    kind, status = "not-found", 404
+
+
+class Conflict(MloscopeError):
+    kind, status = "conflict", 409
+
+
+class NotPossible(MloscopeError):
+    kind, status = "not-possible", 422
+
+
+class Unavailable(MloscopeError):
+    kind, status = "unavailable", 503
+
+
+_OF_ADAPTORS: dict[type[interface.AdaptorError], type[MloscopeError]] = {
+    interface.NothingThere: NotFound,
+    interface.Unknown: NotFound,
+    interface.NothingFits: NotPossible,
+    interface.Unreadable: NotPossible,
+    interface.Refused: NotPossible,
+    interface.DependencyMissing: Unavailable,
+}
+
+
+def from_adaptor(error: interface.AdaptorError) -> MloscopeError:
+    """The same sentence as one of ours, with a status."""
+    return _OF_ADAPTORS.get(type(error), NotPossible)(str(error))
+
+
+def as_json(error: MloscopeError) -> dict[str, dict[str, str]]:
+    """``{"error": {"kind", "message"}}``, the body of every error answer of the REST API."""
+    return {"error": {"kind": error.kind, "message": str(error)}}
