@@ -1,0 +1,166 @@
+"""What can be set from outside: one table that gives the settings, their defaults, their help and their
+documentation.
+
+Every setting is an environment variable; the command line's flags, where a setting has one, come before it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from mloscope.app.errors import BadRequest
+
+_MIB = 1 << 20
+_BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or int(value) > 65535:
+        raise ValueError("a whole number from 0 to 65535, such as 8050 (0 takes any free port)")
+    return int(value)
+
+
+def parse_bytes(value: str) -> int:
+    """``"1500000"``, ``"256M"``, ``"256 MiB"``, ``"2G"`` as bytes; units are powers of 1024."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", value, re.IGNORECASE)
+    if not found:
+        raise ValueError('a number of bytes, such as 268435456 or "256M"')
+    return int(float(found[1]) * _BYTE_UNITS[found[2].upper()])
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("a number of seconds above 0, such as 60")
+    return seconds
+
+
+def _url_of(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+            raise ValueError(f"an address that begins with {' or '.join(s + '://' for s in schemes)}")
+        return value
+
+    return parse
+
+
+def _log_level(value: str) -> str:
+    if value.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError("debug, info, warning or error")
+    return value.lower()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    """Turns the variable's text into the value; raises ValueError saying what would be right."""
+    kind: str
+    """The type in words, for the documentation."""
+    help: str
+
+    @property
+    def variable(self) -> str:
+        return f"MLOSCOPE_{self.name.upper()}"
+
+
+def _setting(default: Any, parse: Callable[[str], Any], kind: str, help: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "kind": kind, "help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings in force. The class body is the table."""
+
+    host: str = _setting("127.0.0.1", _text, "address", "Address that the web server listens on.")
+    port: int = _setting(8050, _port, "port", "Port that the web server listens on; 0 takes any free one.")
+    workspace: str | None = _setting(None, _text, "file", "The workspace file that names runs and corpora.")
+    redis_url: str | None = _setting(
+        None,
+        _url_of("redis", "rediss", "unix"),
+        "URL",
+        "Redis that keeps results, shared by several web processes. Without it they are kept in memory.",
+    )
+    cache_budget_bytes: int = _setting(
+        256 * _MIB,
+        parse_bytes,
+        "bytes",
+        "How much memory results may take where there is no Redis; the least recently used go first.",
+    )
+    film_chunk_bytes: int = _setting(
+        2 * _MIB,
+        parse_bytes,
+        "bytes",
+        "How large a piece of a film may be; smaller pieces appear sooner, larger ones need fewer requests.",
+    )
+    model_service_url: str | None = _setting(
+        None,
+        _url_of("http", "https"),
+        "URL",
+        "A model service that runs elsewhere. Without it one is started as a child process.",
+    )
+    model_service_token: str | None = _setting(
+        None,
+        _text,
+        "text",
+        "Secret that the web process and the model service share; needed where others can reach its port.",
+    )
+    model_service_timeout_s: float = _setting(
+        120.0, _seconds, "seconds", "How long an evaluation may take before it is given up."
+    )
+    weights_budget_bytes: int = _setting(
+        512 * _MIB,
+        parse_bytes,
+        "bytes",
+        "How much memory the model service may spend on checkpoints' weights that it keeps at hand.",
+    )
+    log_level: str = _setting(
+        "info", _log_level, "word", "How much is logged: debug, info, warning or error."
+    )
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings from variables, e.g. ``os.environ``. An empty variable counts as not set.
+
+        Raises :class:`BadRequest` naming the variable, its value and what would be right.
+        """
+        found: dict[str, Any] = {}
+        for setting in TABLE:
+            text = environment.get(setting.variable, "")
+            if text == "":
+                continue
+            try:
+                found[setting.name] = setting.parse(text)
+            except ValueError as error:
+                raise BadRequest(f'{setting.variable} is "{text}"; it must be {error}.') from None
+        return cls(**found)
+
+
+TABLE: tuple[Setting, ...] = tuple(
+    Setting(row.name, row.default, row.metadata["parse"], row.metadata["kind"], row.metadata["help"])
+    for row in fields(Settings)
+)
+
+
+def as_markdown() -> str:
+    """The table as docs/settings.md shows it."""
+    rows = ["| variable | type | default | what it does |", "|---|---|---|---|"]
+    for setting in TABLE:
+        default = "not set" if setting.default is None else f"`{setting.default}`"
+        rows.append(f"| `{setting.variable}` | {setting.kind} | {default} | {setting.help} |")
+    return "\n".join(rows) + "\n"

@@ -1,0 +1,677 @@
+"""What is connected: runs and corpora under URL-safe names, and what both together give: the network's input.
+
+A workspace file (``mloscope.toml``) names them; relative paths in it are relative to the file:
+
+    [runs.lenet]
+    path = "runs/lenet"            # the only key that must be there
+    format = "keras"               # default: whichever adaptor fits
+    corpus = "mnist"               # default: the first corpus
+    step_pattern = "epoch-([0-9]+)"
+    architecture = "model.json"    # or "module:function"
+    trust = false
+    preprocessing = { scale = 0.00392156862745098, mean = [0.5, 0.5, 0.5], channel_order = "rgb" }
+
+    [corpora.mnist]
+    path = "data/mnist"
+    format = "mnist-idx"
+
+``mean`` is a number, a list of one number a channel, the path of a ``.npy`` file, or "corpus" for the mean
+image of the corpus's training split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import threading
+import tomllib
+import unicodedata
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, Preprocessing, RunAdaptor, RunOptions
+from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
+from PIL import Image
+
+ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, assumed=True)
+"""What is done to pixels where neither the run's files nor the user say anything."""
+
+_THUMBNAIL_BUDGET_BYTES = 32 << 20
+
+# ---------------------------------------------------------------------------------------- what to connect
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A run as the user named it, not yet opened."""
+
+    path: Path
+    name: str | None = None
+    format: str | None = None
+    corpus: str | None = None
+    options: RunOptions = field(default_factory=RunOptions)
+
+
+@dataclass(frozen=True)
+class CorpusEntry:
+    """A corpus as the user named it, not yet opened."""
+
+    path: Path
+    name: str | None = None
+    format: str | None = None
+
+
+def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
+    """The entries of a ``mloscope.toml``. Raises :class:`NotFound` or :class:`BadRequest` naming the key that
+    is wrong."""
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except FileNotFoundError:
+        raise NotFound(f"There is no workspace file {path}.") from None
+    except OSError as error:
+        raise BadRequest(f"The workspace file {path} cannot be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadRequest(f"The workspace file {path} is no TOML: {error}.") from error
+    return _TomlReader(path).entries(document)
+
+
+@dataclass(frozen=True)
+class _TomlReader:
+    file: Path
+
+    def entries(self, document: Mapping[str, Any]) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
+        top = self.table("the top of the file", document, {"runs": dict, "corpora": dict})
+        corpora = []
+        for name, table in top.get("corpora", {}).items():
+            where = f"[corpora.{name}]"
+            self.check_name(where, name)
+            keys = self.table(where, table, {"path": str, "format": str}, needed=("path",))
+            corpora.append(CorpusEntry(self.path(keys["path"]), name, keys.get("format")))
+        runs = []
+        for name, table in top.get("runs", {}).items():
+            where = f"[runs.{name}]"
+            self.check_name(where, name)
+            runs.append(self.run(where, name, table))
+            corpus = runs[-1].corpus
+            if corpus is not None and corpus not in top.get("corpora", {}):
+                known = ", ".join(top.get("corpora", {})) or "none"
+                raise self.wrong(where, f'corpus = "{corpus}" names no corpus of this file; it has: {known}')
+        return tuple(runs), tuple(corpora)
+
+    def run(self, where: str, name: str, table: Any) -> RunEntry:
+        keys = self.table(
+            where,
+            table,
+            {
+                "path": str,
+                "format": str,
+                "corpus": str,
+                "step_pattern": str,
+                "architecture": str,
+                "trust": bool,
+                "preprocessing": dict,
+            },
+            needed=("path",),
+        )
+        pattern = keys.get("step_pattern")
+        if pattern is not None:
+            check_step_pattern(pattern, lambda sentence: self.wrong(where, sentence))
+        architecture = keys.get("architecture")
+        if architecture is not None and not re.fullmatch(r"[\w.]+:[\w.]+", architecture):
+            architecture = str(self.path(architecture))
+        preprocessing = keys.get("preprocessing")
+        options = RunOptions(
+            step_pattern=pattern,
+            architecture=architecture,
+            preprocessing=None
+            if preprocessing is None
+            else self.preprocessing(f"[runs.{name}.preprocessing]", preprocessing),
+            trust=keys.get("trust", False),
+        )
+        return RunEntry(self.path(keys["path"]), name, keys.get("format"), keys.get("corpus"), options)
+
+    def preprocessing(self, where: str, table: Any) -> Preprocessing:
+        keys = self.table(
+            where,
+            table,
+            {"scale": (int, float), "mean": (int, float, list, str), "channel_order": str},
+        )
+        mean = keys.get("mean")
+        if isinstance(mean, str) and mean != "corpus":
+            mean = str(self.path(mean))
+        try:
+            return make_preprocessing(keys.get("scale"), mean, keys.get("channel_order"))
+        except BadRequest as error:
+            raise self.wrong(where, str(error).removesuffix(".")) from None
+
+    def table(
+        self,
+        where: str,
+        table: Any,
+        kinds: Mapping[str, type | tuple[type, ...]],
+        needed: Iterable[str] = (),
+    ) -> Mapping[str, Any]:
+        if not isinstance(table, dict):
+            raise self.wrong(where, "it must be a table of keys and values")
+        for key, value in table.items():
+            if key not in kinds:
+                raise self.wrong(where, f'there is no key "{key}"; the keys are {", ".join(kinds)}')
+            if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
+                raise self.wrong(
+                    where, f"{key} = {value!r} has the wrong type; it must be {_in_words(kinds[key])}"
+                )
+        for key in needed:
+            if key not in table:
+                raise self.wrong(where, f'the key "{key}" is missing')
+        return table
+
+    def check_name(self, where: str, name: str) -> None:
+        if url_safe(name) != name:
+            raise self.wrong(
+                where,
+                f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be',
+            )
+
+    def path(self, text: str) -> Path:
+        return self.file.parent / Path(text).expanduser()
+
+    def wrong(self, where: str, sentence: str) -> BadRequest:
+        return BadRequest(f"In {self.file}, {where}: {sentence}.")
+
+
+def _in_words(kinds: type | tuple[type, ...]) -> str:
+    words = {
+        str: "text",
+        int: "a number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list",
+        dict: "a table",
+    }
+    return " or ".join(
+        dict.fromkeys(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
+    )
+
+
+def check_step_pattern(pattern: str, wrong: Callable[[str], MloscopeError] = BadRequest) -> None:
+    """Raise what ``wrong`` makes of a sentence unless the pattern is a regular expression with a group."""
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise wrong(f'step_pattern = "{pattern}" is no regular expression: {error}') from None
+    if groups < 1:
+        raise wrong(
+            f'step_pattern = "{pattern}" has no group; put the step in brackets, as in "epoch-([0-9]+)"'
+        )
+
+
+def make_preprocessing(
+    scale: float | None = None,
+    mean: float | str | Sequence[float] | None = None,
+    channel_order: str | None = None,
+) -> Preprocessing:
+    """What the user said, checked. ``mean`` is a number, numbers, the path of a ``.npy``, or "corpus".
+
+    Where a mean but no scale is said, pixels stay 0..255, as they do in networks that subtract a mean image.
+    """
+    if scale is not None and not (np.isfinite(scale) and scale != 0):
+        raise BadRequest(
+            f"scale = {scale} cannot be; it must be a number other than 0, such as 0.00392156862745098."
+        )
+    if channel_order not in (None, "rgb", "bgr"):
+        raise BadRequest(f'channel_order = "{channel_order}" does not exist; it is "rgb" or "bgr".')
+    numbers: tuple[float, ...] | str | None
+    if mean is None or isinstance(mean, str):
+        numbers = mean
+    else:
+        values = list(mean) if isinstance(mean, Sequence) else [mean]
+        if not all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in values):
+            raise BadRequest(f"mean = {mean} cannot be; it must be numbers, one a channel.")
+        if len(values) not in (1, 3):
+            raise BadRequest(
+                f"mean = {mean} has {len(values)} numbers; it must have one, or one for each of 3 channels."
+            )
+        numbers = tuple(float(v) for v in values)
+    if scale is None:
+        scale = 1 / 255 if mean is None else 1.0
+    return Preprocessing(float(scale), numbers, channel_order or "rgb")
+
+
+def url_safe(name: str) -> str:
+    """The name with letters a-z, A-Z, digits and ``-_.`` only, at most 60 of them; ``unnamed`` where nothing
+    is left."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:60].strip("-.")
+    return safe or "unnamed"
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    candidate, number = name, 2
+    while candidate in taken:
+        candidate, number = f"{name}-{number}", number + 1
+    taken.add(candidate)
+    return candidate
+
+
+def _folder_name(path: Path) -> str:
+    """A name for what lies at the path: the file's or folder's own, or the nearest folder's above that has
+    one."""
+    path = Path(path).expanduser().absolute()
+    stem = path.stem if path.is_file() else path.name
+    return url_safe(stem or path.parent.name)
+
+
+# -------------------------------------------------------------------------------------- what is connected
+
+
+@dataclass(frozen=True)
+class ConnectedRun:
+    """A run under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be opened."""
+
+    name: str
+    path: Path
+    adaptor: RunAdaptor | None
+    options: RunOptions = field(default_factory=RunOptions)
+    problem: str | None = None
+    corpus: str | None = None
+    """The corpus that the user gave this run, None where nothing was said."""
+    asked_format: str | None = None
+
+    @property
+    def format(self) -> str | None:
+        """The format it was opened with, or the one asked for where it could not be opened."""
+        return self.adaptor.format if self.adaptor is not None else self.asked_format
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the user said, else what the files say, else :data:`ASSUMED_PREPROCESSING`."""
+        said = self.options.preprocessing or (
+            self.adaptor.preprocessing if self.adaptor is not None else None
+        )
+        return said or ASSUMED_PREPROCESSING
+
+
+@dataclass(frozen=True)
+class ConnectedCorpus:
+    """A corpus under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be
+    opened."""
+
+    name: str
+    path: Path
+    adaptor: CorpusAdaptor | None
+    problem: str | None = None
+
+    @property
+    def format(self) -> str | None:
+        return self.adaptor.format if self.adaptor is not None else None
+
+
+@dataclass(frozen=True)
+class Found:
+    """A page of a search."""
+
+    positions: tuple[int, ...]
+    total: int
+    """How many images match in all."""
+
+
+_Connected = TypeVar("_Connected", ConnectedRun, ConnectedCorpus)
+
+
+class Workspace:
+    """The connected runs and corpora. Thread-safe; nothing in it changes after it was made, but for what it
+    remembers."""
+
+    def __init__(self, runs: Sequence[ConnectedRun], corpora: Sequence[ConnectedCorpus] = ()) -> None:
+        self.runs = tuple(runs)
+        self.corpora = tuple(corpora)
+        self._run_by_name = {run.name: run for run in self.runs}
+        self._corpus_by_name = {corpus.name: corpus for corpus in self.corpora}
+        if len(self._run_by_name) != len(self.runs) or len(self._corpus_by_name) != len(self.corpora):
+            raise ValueError("names must be unique")
+        self._texts: dict[str, list[str]] = {}
+        self._means: dict[tuple[Any, ...], np.ndarray] = {}
+        self._lock = threading.Lock()
+        self._mean_lock = threading.Lock()
+        self._thumbnails = _BoundedBytes(_THUMBNAIL_BUDGET_BYTES)
+
+    @classmethod
+    def connect(
+        cls,
+        runs: Sequence[RunEntry],
+        corpora: Sequence[CorpusEntry] = (),
+        *,
+        open_run: Callable[..., RunAdaptor] | None = None,
+        open_corpus: Callable[..., CorpusAdaptor] | None = None,
+    ) -> Workspace:
+        """Open everything. What cannot be opened stays in the list with its problem, and the rest works.
+
+        ``open_run(path, options, format)`` and ``open_corpus(path, format)`` default to the registry's.
+        """
+        if open_run is None or open_corpus is None:
+            from mloscope.adaptors import registry
+
+            open_run, open_corpus = open_run or registry.open_run, open_corpus or registry.open_corpus
+        taken = {entry.name for entry in runs if entry.name}
+        connected_runs = []
+        for entry in runs:
+            name = entry.name or _unique(_folder_name(entry.path), taken)
+            adaptor, problem = None, None
+            try:
+                adaptor = open_run(Path(entry.path), entry.options, entry.format)
+            except AdaptorError as error:
+                problem = str(error)
+            connected_runs.append(
+                ConnectedRun(
+                    name, Path(entry.path), adaptor, entry.options, problem, entry.corpus, entry.format
+                )
+            )
+        taken = {entry.name for entry in corpora if entry.name}
+        connected_corpora = []
+        for source in corpora:
+            name = source.name or _unique(_folder_name(source.path), taken)
+            images, problem = None, None
+            try:
+                images = open_corpus(Path(source.path), source.format)
+            except AdaptorError as error:
+                problem = str(error)
+            connected_corpora.append(ConnectedCorpus(name, Path(source.path), images, problem))
+        return cls(connected_runs, connected_corpora)
+
+    def run(self, name: str) -> ConnectedRun:
+        """The run of this name, which may have a problem. Raises :class:`NotFound`."""
+        return _named(name, self._run_by_name, "run")
+
+    def corpus(self, name: str) -> ConnectedCorpus:
+        """The corpus of this name, which may have a problem. Raises :class:`NotFound`."""
+        return _named(name, self._corpus_by_name, "corpus")
+
+    def opened_run(self, name: str) -> tuple[ConnectedRun, RunAdaptor]:
+        """The run and its adaptor. Raises :class:`NotFound`, and :class:`NotPossible` where it could not be
+        opened."""
+        run = self.run(name)
+        if run.adaptor is None:
+            raise NotPossible(f'The run "{name}" could not be opened: {run.problem}')
+        return run, run.adaptor
+
+    def opened_corpus(self, name: str) -> tuple[ConnectedCorpus, CorpusAdaptor]:
+        """The corpus and its adaptor. Raises :class:`NotFound`, and :class:`NotPossible` where it could not
+        be opened."""
+        corpus = self.corpus(name)
+        if corpus.adaptor is None:
+            raise NotPossible(f'The corpus "{name}" could not be opened: {corpus.problem}')
+        return corpus, corpus.adaptor
+
+    def corpus_of(self, run_name: str) -> str | None:
+        """The corpus to show with a run where none is chosen: its own, else the first that could be opened,
+        else None."""
+        own = self.run(run_name).corpus
+        if own is not None and own in self._corpus_by_name:
+            return own
+        usable = [corpus for corpus in self.corpora if corpus.adaptor is not None]
+        return (usable or list(self.corpora) or [None])[0].name if self.corpora else None
+
+    def class_names(self, run_name: str, corpus_name: str | None = None) -> tuple[str, ...]:
+        """The run's class names, else those of the corpus (given, or the run's), else empty."""
+        run = self.run(run_name)
+        if run.adaptor is not None and run.adaptor.class_names:
+            return tuple(run.adaptor.class_names)
+        corpus_name = corpus_name or self.corpus_of(run_name)
+        adaptor = self.corpus(corpus_name).adaptor if corpus_name else None
+        return tuple(adaptor.class_names) if adaptor is not None else ()
+
+    # --------------------------------------------------------------------------------------------- images
+
+    def position(self, corpus_name: str, image_id: str) -> int:
+        """Where the image of this id stands in the corpus. Raises :class:`NotFound`."""
+        _, adaptor = self.opened_corpus(corpus_name)
+        try:
+            return adaptor.position(image_id)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+
+    def pixels(self, corpus_name: str, position: int) -> np.ndarray:
+        """uint8 (row, column, channel), channel 1 or 3. Raises :class:`NotPossible` where the picture is
+        broken."""
+        _, adaptor = self.opened_corpus(corpus_name)
+        if not 0 <= position < len(adaptor):
+            raise NotFound(
+                f'The corpus "{corpus_name}" has no image at position {position}; '
+                f"it has 0 to {len(adaptor) - 1}."
+            )
+        try:
+            return adaptor.pixels(position)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+
+    def image_digest(self, corpus_name: str, position: int) -> str:
+        """Hex digest of the image's shape and pixels."""
+        pixels = self.pixels(corpus_name, position)
+        digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(pixels))
+        return digest.hexdigest()
+
+    def thumbnail(self, corpus_name: str, position: int, edge_px: int | None = None) -> bytes:
+        """The image as PNG, its longer edge at most ``edge_px`` pixels; never enlarged. None: at its own
+        size."""
+        if edge_px is not None and not 1 <= edge_px <= 4096:
+            raise BadRequest(f"edge = {edge_px} cannot be; it must be from 1 to 4096 pixels.")
+        key = (corpus_name, position, edge_px)
+        found = self._thumbnails.get(key)
+        if found is None:
+            pixels = self.pixels(corpus_name, position)
+            picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            if edge_px is not None and max(picture.size) > edge_px:
+                picture.thumbnail((edge_px, edge_px), Image.Resampling.BILINEAR, reducing_gap=None)
+            file = io.BytesIO()
+            picture.save(file, "PNG", compress_level=1)
+            found = file.getvalue()
+            self._thumbnails.set(key, found)
+        return found
+
+    def search(
+        self,
+        corpus_name: str,
+        text: str = "",
+        label: int | str | None = None,
+        split: str | None = None,
+        offset: int = 0,
+        limit: int = 60,
+        seed: int | None = None,
+    ) -> Found:
+        """Positions of the images whose name, id or class name has every word of ``text`` in it, in any case.
+
+        ``label`` is a class's index or name; ``seed`` shuffles them, the same seed always the same way.
+        Raises :class:`NotFound` for a split or class that the corpus has not.
+        """
+        _, adaptor = self.opened_corpus(corpus_name)
+        positions: Any = range(len(adaptor))
+        if split is not None:
+            if split not in adaptor.splits:
+                known = ", ".join(adaptor.splits)
+                raise NotFound(f'The corpus "{corpus_name}" has no split "{split}"; it has: {known}.')
+            positions = adaptor.splits[split]
+        if label is not None:
+            number = self._class_number(corpus_name, adaptor, label)
+            labels = np.asarray(adaptor.labels)[positions.start : positions.stop]
+            positions = (np.flatnonzero(labels == number) + positions.start).tolist()
+        for word in text.casefold().split():
+            texts = self._search_texts(corpus_name, adaptor)
+            positions = [position for position in positions if word in texts[position]]
+        total = len(positions)
+        if seed is not None:
+            order = np.random.default_rng(seed % 2**64).permutation(total)[offset : offset + limit]
+            return Found(tuple(int(positions[i]) for i in order), total)
+        return Found(tuple(positions[offset : offset + limit]), total)
+
+    def _class_number(self, corpus_name: str, adaptor: CorpusAdaptor, label: int | str) -> int:
+        names = adaptor.class_names
+        if isinstance(label, str) and label in names:
+            return names.index(label)
+        if str(label).isdecimal() and int(label) < max(len(names), 1 + max(adaptor.labels, default=-1)):
+            return int(label)
+        raise NotFound(f'The corpus "{corpus_name}" has no class "{label}"; it has: {", ".join(names)}.')
+
+    def _search_texts(self, corpus_name: str, adaptor: CorpusAdaptor) -> list[str]:
+        """Lower-case name, id and class name of every image, made once."""
+        texts = self._texts.get(corpus_name)
+        if texts is None:
+            classes = [name.casefold() for name in adaptor.class_names]
+            labels = np.asarray(adaptor.labels).tolist()
+            texts = [
+                f"{name}\n{adaptor.record(i).id}\n".casefold()
+                + (classes[labels[i]] if 0 <= labels[i] < len(classes) else "")
+                for i, name in enumerate(adaptor.names())
+            ]
+            with self._lock:
+                texts = self._texts.setdefault(corpus_name, texts)
+        return texts
+
+    # ---------------------------------------------------------------------------------- the network's input
+
+    def network_input(self, run_name: str, corpus_name: str, position: int) -> np.ndarray:
+        """float32 (row, column, channel): the image as the run's network takes it.
+
+        Resized to the run's input (bilinear, antialiased), grey made colour or colour grey, in the run's
+        channel order, scaled, and the mean subtracted. Raises :class:`NotPossible` where a mean is asked for
+        that there is not.
+        """
+        run, adaptor = self.opened_run(run_name)
+        shape = adaptor.input_shape
+        pixels = _fitted(self.pixels(corpus_name, position), shape, run_name)
+        how = run.preprocessing
+        if how.channel_order == "bgr" and pixels.shape[2] == 3:
+            pixels = pixels[..., ::-1]
+        values = pixels.astype(np.float32) * np.float32(how.scale)
+        mean = self._mean(run, corpus_name, pixels.shape)
+        if mean is not None:
+            values -= mean
+        return np.ascontiguousarray(values)
+
+    def _mean(self, run: ConnectedRun, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+        """float32, to be subtracted from (row, column, channel) in the network's units and channel order."""
+        how = run.preprocessing
+        if how.mean is None:
+            return None
+        if isinstance(how.mean, tuple):
+            if len(how.mean) not in (1, shape[2]):
+                raise NotPossible(
+                    f'The mean of the run "{run.name}" has {len(how.mean)} numbers, '
+                    f"but its images have {shape[2]} channels."
+                )
+            return np.asarray(how.mean, np.float32)
+        key = (how.mean, corpus_name if how.mean == "corpus" else None, shape)
+        with self._mean_lock:
+            mean = self._means.get(key)
+            if mean is None:
+                mean = self._training_mean(run.name, corpus_name, shape) if how.mean == "corpus" else None
+                if mean is None:
+                    mean = _mean_file(str(how.mean), shape, run.name)
+                self._means[key] = mean
+        if how.mean == "corpus":
+            mean = (mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean) * np.float32(
+                how.scale
+            )
+        return mean
+
+    def _training_mean(self, run_name: str, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """float32 mean of the training split's pixels, 0..255, RGB, at the network's size; broken pictures
+        left out."""
+        _, adaptor = self.opened_corpus(corpus_name)
+        split = next((s for name, s in adaptor.splits.items() if name in ("training", "train")), None)
+        if not split:
+            raise NotPossible(
+                f'The run "{run_name}" subtracts the mean image of the training split, but the corpus '
+                f'"{corpus_name}" has none; it has: {", ".join(adaptor.splits) or "no split at all"}.'
+            )
+        total, count = np.zeros(shape, np.float64), 0
+        for position in split:
+            try:
+                pixels = adaptor.pixels(position)
+            except AdaptorError:
+                continue
+            total += _fitted(pixels, (shape[0], shape[1], shape[2]), run_name)
+            count += 1
+        if not count:
+            raise NotPossible(f'No picture of the training split of the corpus "{corpus_name}" can be read.')
+        return (total / count).astype(np.float32)
+
+
+def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
+    try:
+        return known[name]
+    except KeyError:
+        names = ", ".join(known) or "none"
+        raise NotFound(f'There is no {what} "{name}"; connected: {names}.') from None
+
+
+def _fitted(
+    pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None, run_name: str
+) -> np.ndarray:
+    """The image, uint8 (row, column, channel), at the size and with the channels of the network's input."""
+    if shape is None:
+        return pixels
+    rows, columns = shape[0] or pixels.shape[0], shape[1] or pixels.shape[1]
+    channels = shape[2]
+    if channels not in (1, 3):
+        raise NotPossible(
+            f'The run "{run_name}" takes images of {channels} channels; images of a corpus have 1 or 3.'
+        )
+    if pixels.shape == (rows, columns, channels):
+        return pixels
+    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    if picture.size != (columns, rows):
+        picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
+    picture = picture.convert("L" if channels == 1 else "RGB")
+    return np.asarray(picture).reshape(rows, columns, channels)
+
+
+def _mean_file(path: str, shape: tuple[int, ...], run_name: str) -> np.ndarray:
+    try:
+        mean = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise NotFound(f'The mean of the run "{run_name}" is {path}, which does not exist.') from None
+    except (OSError, ValueError, EOFError) as error:
+        raise NotPossible(
+            f'The mean of the run "{run_name}", {path}, is no .npy file of numbers: {error}.'
+        ) from error
+    try:
+        if mean.dtype.kind not in "fiu":
+            raise ValueError
+        np.broadcast_to(mean, shape)
+    except (AttributeError, ValueError):
+        raise NotPossible(
+            f'The mean of the run "{run_name}", {path}, has the shape {getattr(mean, "shape", None)}; '
+            f"the network takes images of (row, column, channel) {shape}."
+        ) from None
+    return mean.astype(np.float32)
+
+
+class _BoundedBytes:
+    """The most recently used values, up to a sum of bytes."""
+
+    def __init__(self, budget_bytes: int) -> None:
+        self._budget_bytes = budget_bytes
+        self._values: OrderedDict[Any, bytes] = OrderedDict()
+        self._used = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: Any) -> bytes | None:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def set(self, key: Any, value: bytes) -> None:
+        with self._lock:
+            self._used += len(value) - len(self._values.pop(key, b""))
+            self._values[key] = value
+            while self._used > self._budget_bytes:
+                _, gone = self._values.popitem(last=False)
+                self._used -= len(gone)
