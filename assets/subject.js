@@ -1,0 +1,185 @@
+/**
+ * What is looked at: one run, one corpus, and what is known of them. Everything in the browser starts from `mloscope.open`.
+ *
+ * Scripts in this folder are plain (no build step) and load in alphabetical order, so they use each other only inside
+ * functions. All of them hang their public names on `window.mloscope`.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const openListeners = new Set();
+  const NOTICES_SHOWN = 4;
+  let openedKey = null;
+
+  mloscope.subject = null;
+
+  /**
+   * The address of a REST route, below whatever path the application is mounted at.
+   * @param {string[]} segments path segments after /api/v1; a "/" inside one stays a "/" (layer names hold them)
+   * @param {Object<string, string|number|null|undefined>} [query] entries that are null, undefined or "" are left out
+   * @returns {string}
+   */
+  mloscope.api = (segments, query = {}) => {
+    const path = segments.map((segment) => String(segment).split("/").map(encodeURIComponent).join("/")).join("/");
+    const pairs = Object.entries(query)
+      .filter(([, value]) => value !== null && value !== undefined && value !== "")
+      .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%2C/g, ",")}`);
+    return `${mountPath()}api/v1/${path}${pairs.length ? `?${pairs.join("&")}` : ""}`;
+  };
+
+  /**
+   * Fetch JSON; a refusal becomes an Error whose message is the server's own sentence and whose `kind` is the server's.
+   * @param {string} url
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Object>}
+   */
+  mloscope.fetchJson = async (url, signal) => {
+    const answer = await mloscope.fetchAnswer(url, signal);
+    return answer.json();
+  };
+
+  /**
+   * Fetch, with refusals and a server that cannot be reached turned into sentences.
+   * @param {string} url
+   * @param {AbortSignal} [signal]
+   * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`
+   */
+  mloscope.fetchAnswer = async (url, signal) => {
+    let answer;
+    try {
+      answer = await fetch(url, { signal });
+    } catch (cause) {
+      if (cause.name === "AbortError") throw cause;
+      throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
+    }
+    if (answer.ok) return answer;
+    let said = null;
+    try {
+      said = (await answer.json()).error;
+    } catch {
+      said = null; // an answer that is not ours, e.g. a proxy's page
+    }
+    const message = (said && said.message) || `The server answered ${answer.status} to ${url.split("?")[0]}.`;
+    throw Object.assign(new Error(message), { kind: (said && said.kind) || "error", status: answer.status });
+  };
+
+  /**
+   * Read newline-delimited JSON as it arrives.
+   * @param {string} url
+   * @param {AbortSignal} signal
+   * @param {function(Object): void} onLine called once per line, in order
+   * @returns {Promise<void>} resolves when the server closes the stream
+   */
+  mloscope.readLines = async (url, signal, onLine) => {
+    const answer = await mloscope.fetchAnswer(url, signal);
+    const reader = answer.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+      rest = lines.pop();
+      for (const line of lines) if (line.trim()) onLine(JSON.parse(line));
+    }
+    if (rest.trim()) onLine(JSON.parse(rest));
+  };
+
+  /**
+   * Take up a run and a corpus. Called whenever the Store "subject" changes; the same subject again (a service that became
+   * ready, say) keeps step and view.
+   * @param {{run: string, corpus: ?string, checkpoints: Object[], classNames: string[], layers: Object[],
+   *          evaluation: {possible: boolean, message: ?string}}} subject
+   */
+  mloscope.open = (subject) => {
+    if (!subject || !subject.run) return;
+    const key = JSON.stringify([subject.run, subject.corpus, subject.checkpoints]);
+    const isNew = key !== openedKey;
+    openedKey = key;
+    mloscope.subject = subject;
+    if (isNew) {
+      mloscope.films.forget();
+      mloscope.view.open(subject);
+    }
+    for (const listener of [...openListeners]) listener(subject, isNew);
+  };
+
+  /**
+   * @param {function(Object, boolean): void} listener called with (subject, whether it is another one than before); at
+   *   once where a subject is open
+   * @returns {function(): void} stops listening
+   */
+  mloscope.onOpen = (listener) => {
+    openListeners.add(listener);
+    if (mloscope.subject) listener(mloscope.subject, true);
+    return () => openListeners.delete(listener);
+  };
+
+  /**
+   * Say something to the user, in #notices, until it is dismissed. The same sentence is not said twice at a time.
+   * @param {string} text a full sentence
+   */
+  mloscope.notice = (text) => {
+    const place = document.getElementById("notices");
+    if (!place) {
+      // Scripts run before Dash has laid out the page.
+      if (document.readyState !== "complete" || window.dash_clientside) setTimeout(() => mloscope.notice(text), 100);
+      return;
+    }
+    if ([...place.children].some((child) => child.dataset.text === text)) return;
+    const item = mloscope.element("p", { class: "notice", "data-text": text }, [
+      mloscope.element("span", {}, [text]),
+      mloscope.element("button", { type: "button", class: "notice-close", title: "Dismiss this message", "aria-label": "Dismiss" }, ["×"]),
+    ]);
+    item.querySelector("button").addEventListener("click", () => item.remove());
+    place.append(item);
+    while (place.children.length > NOTICES_SHOWN) place.firstElementChild.remove();
+  };
+
+  /**
+   * Make an element.
+   * @param {string} tag an HTML tag, or "svg:" and an SVG tag
+   * @param {Object<string, string|number|boolean|null>} attributes null and false are left out
+   * @param {(Node|string)[]} [children]
+   * @returns {Element}
+   */
+  mloscope.element = (tag, attributes, children = []) => {
+    const node = tag.startsWith("svg:")
+      ? document.createElementNS("http://www.w3.org/2000/svg", tag.slice(4))
+      : document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value !== null && value !== false && value !== undefined) node.setAttribute(name, value === true ? "" : value);
+    }
+    node.append(...children);
+    return node;
+  };
+
+  /**
+   * Give a React component to Dash whose inside is drawn by hand: `mount` is called once with the root element and the
+   * properties, and returns the function that undoes it.
+   * @param {string} className
+   * @param {function(HTMLElement, Object): function(): void} mount
+   * @returns {function(Object): Object} a React function component
+   */
+  mloscope.component = (className, mount) => (props) => {
+    const root = window.React.useRef(null);
+    window.React.useEffect(() => mount(root.current, props), []);
+    return window.React.createElement("div", { id: props.id, className, ref: root });
+  };
+
+  /**
+   * A whole number with thin spaces between thousands: 1 200.
+   * @param {number} number
+   * @returns {string}
+   */
+  mloscope.grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, " ");
+
+  function mountPath() {
+    const config = document.getElementById("_dash-config");
+    try {
+      return (config && JSON.parse(config.textContent).requests_pathname_prefix) || "/";
+    } catch {
+      return "/";
+    }
+  }
+})();
