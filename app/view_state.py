@@ -1,0 +1,133 @@
+"""The view: everything that one link holds. Written once here; the browser reads :func:`schema`.
+
+The address of a view is path (which page), search (``?run=&corpus=``: what the page needs in order to exist) and hash: one
+readable ``key=value`` each, in the order of :data:`FIELDS`, defaults left out: ``#step=120&layer=conv2&units=0-31&image=test-42``.
+
+Bad entries never fail a page: :func:`parse` gives the default and a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+MAXIMUM_UNIT = 1_000_000
+"""A unit number beyond this is a typing error, not a layer."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One key of the hash. ``kind`` is one of text, choice, number (whole, 0 or more, or absent), units, flag."""
+
+    key: str
+    kind: str
+    default: Any
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+FIELDS = (
+    Field("step", "number", None, "the moment of training; the last checkpoint where absent"),
+    Field("layer", "text", "", "name of the selected layer; the first with parameters where absent"),
+    Field("unit", "number", 0, "the selected unit: it is outlined and enlarged"),
+    Field("units", "units", "", 'the units shown, "0-15,40"; where absent all, or the first page of many'),
+    Field("channels", "units", "", "the incoming channels shown of each filter, in the same notation"),
+    Field("parameter", "text", "", "which array of the layer: kernel, bias, gamma ...; the first where absent"),
+    Field("image", "text", "", "id of the selected image"),
+    Field("mode", "choice", "both", "what is drawn", ("parameters", "features", "both")),
+    Field("colour", "choice", "auto", "colour table", ("auto", "viridis", "cividis", "magma", "grey", "blue-red", "purple-green")),
+    Field("range", "choice", "fixed", "what the ends of the colour scale follow", ("fixed", "step", "unit")),
+    Field("symmetric", "choice", "auto", "whether the scale is symmetric about zero", ("auto", "yes", "no")),
+    Field("layout", "choice", "tiles", "how dense weights are drawn", ("tiles", "matrix")),
+    Field("zoom", "choice", "fit", "screen pixels for each value", ("fit", "1", "2", "4", "8", "16", "32")),
+    Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas"),
+)
+
+_BY_KEY = {field.key: field for field in FIELDS}
+
+
+def schema() -> list[dict[str, Any]]:
+    """:data:`FIELDS` as JSON for ``assets/url_state.js``."""
+    return [
+        {"key": f.key, "kind": f.kind, "default": f.default, **({"choices": list(f.choices)} if f.choices else {})}
+        for f in FIELDS
+    ]
+
+
+def defaults() -> dict[str, Any]:
+    return {field.key: field.default for field in FIELDS}
+
+
+def parse_units(text: str) -> tuple[int, ...]:
+    """Numbers of a selection such as ``"0-15,40"``, in the order given, each once.
+
+    Raises ValueError with a sentence where the text is no selection.
+    """
+    units: dict[int, None] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        match = re.fullmatch(r"(\d{1,7})(?:\s*-\s*(\d{1,7}))?", part)
+        if match is None:
+            raise ValueError(f'"{part}" is not a number or a range of numbers; "0-15,40" would be right.')
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise ValueError(f'The range "{part}" runs backwards; "{last}-{first}" would be right.')
+        if last > MAXIMUM_UNIT or last - first > 100_000:
+            raise ValueError(f'The range "{part}" is larger than any layer.')
+        units.update(dict.fromkeys(range(first, last + 1)))
+    return tuple(units)
+
+
+def format_units(units: tuple[int, ...] | list[int]) -> str:
+    """The shortest selection that :func:`parse_units` reads back as ``units``, order kept."""
+    parts: list[list[int]] = []
+    for unit in units:
+        if parts and unit == parts[-1][1] + 1:
+            parts[-1][1] = unit
+        else:
+            parts.append([unit, unit])
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def _checked(field: Field, text: str) -> Any:
+    if field.kind == "number":
+        if not re.fullmatch(r"\d{1,15}", text):
+            raise ValueError(f'{field.key}="{text}" is not a whole number of 0 or more.')
+        return int(text)
+    if field.kind == "choice":
+        if text not in field.choices:
+            raise ValueError(f'{field.key}="{text}" is not one of {", ".join(field.choices)}.')
+        return text
+    if field.kind == "units":
+        try:
+            return format_units(parse_units(text))
+        except ValueError as error:
+            raise ValueError(f"{field.key}: {error}") from None
+    if len(text) > 1000 or not text.isprintable():
+        raise ValueError(f"{field.key} is too long or not printable.")
+    return text
+
+
+def parse(hash_text: str) -> tuple[dict[str, Any], list[str]]:
+    """A view from a location's hash (with or without ``#``), complete with defaults, and a sentence for each bad entry."""
+    view, problems = defaults(), []
+    for key, text in parse_qsl(hash_text.lstrip("#"), keep_blank_values=True):
+        field = _BY_KEY.get(key)
+        if field is None:
+            problems.append(f'The address has an entry "{key[:40]}" that means nothing here; it is left out.')
+            continue
+        try:
+            view[key] = _checked(field, text)
+        except ValueError as error:
+            problems.append(f"{error} The default is used.")
+    return view, problems
+
+
+def format_hash(view: dict[str, Any]) -> str:
+    """The hash, without ``#``, that :func:`parse` reads back as ``view``; empty for the default view."""
+    return "&".join(
+        f"{field.key}={quote(str(view[field.key]), safe=',-_.~/:')}"
+        for field in FIELDS
+        if view.get(field.key, field.default) not in (field.default, None)
+    )

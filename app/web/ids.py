@@ -1,0 +1,41 @@
+"""Ids of everything a callback or a script refers to, once. Ids that appear in JavaScript too are marked."""
+
+# ------------------------------------------------------------------------- the shell: on every page, outlives page changes
+SUBJECT = "subject"  # JS. Store: run, corpus, checkpoints, layers, evaluation. One writer: shell.describe_subject
+SETTLED_TIME = "settled-time"  # JS. Store {"step", "index"}. One writer: assets/time_bus.js
+VIEW = "view"  # JS. Store: the hash as a dict. One writer: assets/url_state.js
+NOTICES = "notices"  # JS
+TIME_SLIDER = "time-slider"  # JS: the native range input
+TIMELINE = "timeline"
+RUN_CHOICE = "run-choice"
+CORPUS_CHOICE = "corpus-choice"
+THEME = "theme"  # Store: "light" or "dark". One writer: assets/controls.js
+THEME_SWITCH = "theme-switch"
+SHARE = "share"
+HELP = "help"  # JS: the key "?" presses it
+KEY_MAP = "key-map"
+
+# ------------------------------------------------------------------------- the main display
+NETWORK = "network"
+IMAGES = "images"
+PREDICTIONS = "predictions"
+PREDICTION_COURSE = "prediction-course"
+PARAMETER_CANVAS = "parameter-canvas"
+FEATURE_CANVAS = "feature-canvas"
+LAYER_DETAILS = "layer-details"
+UNIT_HEAT_MAP = "unit-heat-map"
+UNIT_COURSE = "unit-course"
+MODE = "mode"
+PARAMETER = "parameter"
+COLOUR = "colour"
+RANGE = "range"
+SYMMETRIC = "symmetric"
+LAYOUT = "layout"
+UNITS = "units"
+UNIT_RULE = "unit-rule"
+PREVIOUS_UNITS = "previous-units"
+NEXT_UNITS = "next-units"
+CHANNELS = "channels"
+PREVIOUS_CHANNELS = "previous-channels"
+NEXT_CHANNELS = "next-channels"
+CHOSEN_UNITS = "chosen-units"  # Store: units chosen by a rule. One writer: main_display.choose_units

@@ -1,0 +1,50 @@
+"""The web process: one ASGI application of Dash pages and the REST API. Never imports TensorFlow; a test holds it to that."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from dash import Dash
+from fastapi import FastAPI
+
+from mloscope.app.web import shell
+from mloscope.app.web.api_docs import api_docs_router
+from mloscope.app.web.pages import main_display
+from mloscope.app.web.rest import install_error_handlers, rest_router
+
+if TYPE_CHECKING:
+    from mloscope.app.observatory import Observatory
+    from mloscope.app.settings import Settings
+
+PAGES = (main_display,)
+"""Modules with ``register(observatory)`` (path, name, layout) and ``bind(app, observatory)`` (callbacks), in the order of the top bar."""
+
+
+def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
+    """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``."""
+    server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
+    server.include_router(rest_router(observatory))
+    server.include_router(api_docs_router(server))
+    install_error_handlers(server)
+    app = Dash(
+        "mloscope",
+        server=server,
+        use_pages=True,
+        pages_folder="",
+        assets_folder=str(files("mloscope.assets")),
+        assets_ignore=r".*\.py",
+        index_string=shell.INDEX,
+        title="ML-o-scope",
+        update_title=None,
+        suppress_callback_exceptions=True,
+        serve_locally=True,
+        add_log_handler=False,
+    )
+    for page in PAGES:
+        page.register(observatory)
+    app.layout = shell.layout
+    shell.bind(app, observatory)
+    for page in PAGES:
+        page.bind(app, observatory)
+    return server

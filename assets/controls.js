@@ -1,0 +1,174 @@
+/**
+ * The dashboard's clientside callbacks: Dash controls ⇄ the view (assets/url_state.js) and the subject (assets/subject.js).
+ *
+ *     Store "subject" ──openSubject──► mloscope.open       run and corpus select ──goToSubject──► another address
+ *     Store "view" ──showView──► the controls' values      a control ──useControl──► mloscope.view.set
+ *
+ * app/web/shell.py and app/web/pages/main_display.py say which components these are.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const clientside = (window.dash_clientside = window.dash_clientside || {});
+  const nothing = () => clientside.no_update;
+  const triggered = () => clientside.callback_context.triggered_id;
+
+  const SHARED_MS = 1800;
+  const RETRY_SUBJECT_MS = 1500;
+  const VECTOR_PAGE = 64;
+  const UNIT_PAGE = 32;
+  const CHANNEL_PAGE = 16;
+
+  /** The selected layer as the subject describes it. */
+  function selectedLayer() {
+    const { layer } = mloscope.view.get();
+    return mloscope.subject && mloscope.subject.layers.find((candidate) => candidate.name === layer);
+  }
+
+  /** How many units and channels the selected layer has, of what is drawn. */
+  function extents() {
+    const layer = selectedLayer();
+    const view = mloscope.view.get();
+    if (!layer) return { unit: 0, channel: 0 };
+    const parameter = layer.parameters.find(({ name }) => name === view.parameter) || layer.parameters[0];
+    if (!parameter) return { unit: (layer.output_shape || []).at(-1) || 0, channel: 1 };
+    const along = (axis) => parameter.axes.reduce((n, name, i) => (name === axis ? n * parameter.shape[i] : n), 1);
+    return { unit: along("unit") * along("multiplier"), channel: along("channel") };
+  }
+
+  /** The page before or after the numbers shown now, as a selection; what is not a page yet becomes the first. */
+  function turned(text, total, size, direction) {
+    const shown = mloscope.view.parseUnits(text || `0-${Math.min(size, total) - 1}`);
+    const length = Math.max(1, Math.min(shown.length, total));
+    const first = direction > 0 ? shown[shown.length - 1] + 1 : shown[0] - length;
+    const start = Math.max(0, Math.min(first, Math.max(0, total - 1)));
+    if (first < 0 || first >= total) return mloscope.view.formatUnits(shown);
+    const last = Math.min(start + length, total) - 1;
+    return `${start}-${last}`;
+  }
+
+  clientside.mloscope = {
+    /** A subject has come: open it, and fill the two selects of the top bar. */
+    openSubject(subject) {
+      if (!subject) return [nothing(), nothing(), nothing(), nothing(), nothing()];
+      for (const sentence of subject.problems || []) mloscope.notice(sentence);
+      mloscope.open(subject);
+      document.body.dataset.subject = subject.run ? "open" : "empty";
+      const choices = (names) => names.map((name) => ({ label: name, value: name }));
+      const style = subject.corpora.length ? {} : { display: "none" };
+      return [choices(subject.runs), subject.run, choices(subject.corpora), subject.corpus, style];
+    },
+
+    /** Another run or corpus is another address: a new page, so that Back comes home. */
+    goToSubject(run, corpus, subject) {
+      if (!subject || !run || (run === subject.run && (corpus || null) === (subject.corpus || null))) return;
+      const search = new URLSearchParams({ run });
+      if (corpus) search.set("corpus", corpus);
+      window.location.assign(`${window.location.pathname}?${search}`);
+    },
+
+    /** Light or dark: as the system has it until somebody says otherwise. */
+    theme(clicks) {
+      const root = document.documentElement;
+      if (clicks) {
+        root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+        localStorage.setItem("mloscope-theme", root.dataset.theme);
+        window.dispatchEvent(new Event("mloscope-theme"));
+      }
+      return root.dataset.theme;
+    },
+
+    /** Copy the address; where the clipboard is not to be had (plain http), show it to be copied by hand. */
+    async share() {
+      try {
+        await navigator.clipboard.writeText(window.location.href);
+      } catch {
+        mloscope.notice(`This view: ${window.location.href}`);
+        return "Share";
+      }
+      setTimeout(() => clientside.set_props("share", { children: "Share" }), SHARED_MS);
+      return "Copied";
+    },
+
+    keyMap: (clicks) => Boolean(clicks),
+
+    /** What the controls show is what the view says. Values in the order of Main display's controls. */
+    showView(subject, view) {
+      if (!subject || !view || !view.layer) return Array(9).fill(nothing());
+      const layer = subject.layers.find((candidate) => candidate.name === view.layer);
+      const parameters = layer ? layer.parameters : [];
+      const parameter = parameters.find(({ name }) => name === view.parameter) || parameters[0];
+      const dense = parameter && parameter.axes.join() === "channel,unit";
+      const tool = (id, shown) => document.getElementById(`${id}-tool`).classList.toggle("tool-absent", !shown);
+      tool("parameter", parameters.length > 1 && view.mode !== "features");
+      tool("layout", dense && view.mode !== "features");
+      tool("channels", extents().channel > 1 && view.mode !== "features" && !(dense && view.layout === "matrix" && extents().channel < 2));
+      document.getElementById("films").dataset.mode = view.mode;
+      return [
+        view.mode, parameter ? parameter.name : null, view.layout, view.colour, view.range, view.symmetric, view.units, view.channels,
+        parameters.map(({ name, shape }) => ({ value: name, label: `${name} ${shape.join("×")}` })),
+      ]; // prettier-ignore
+    },
+
+    /** Somebody used a control. */
+    useControl(mode, parameter, layout, colour, range, symmetric, units, channels) {
+      const values = { mode, parameter, layout, colour, range, symmetric, units, channels };
+      const key = triggered();
+      if (!(key in values) || values[key] === null || values[key] === undefined) return;
+      if (key === "parameter") {
+        const layer = selectedLayer();
+        const first = layer && layer.parameters[0];
+        if (first && first.name === parameter && !mloscope.view.get().parameter) return; // the default, already shown
+      }
+      try {
+        if (key === "units" || key === "channels") mloscope.view.parseUnits(values[key] || "");
+      } catch (error) {
+        mloscope.notice(error.message);
+        clientside.set_props(key, { value: mloscope.view.get()[key] });
+        return;
+      }
+      mloscope.view.set({ [key]: values[key] });
+    },
+
+    turnPage() {
+      const id = triggered();
+      if (!id) return;
+      const direction = id.startsWith("next") ? 1 : -1;
+      const view = mloscope.view.get();
+      const total = extents();
+      if (id.endsWith("units")) {
+        const page = total.channel > 1 ? UNIT_PAGE : VECTOR_PAGE;
+        mloscope.view.set({ units: turned(view.units, total.unit, page, direction) });
+      } else {
+        mloscope.view.set({ channels: turned(view.channels, total.channel, CHANNEL_PAGE, direction) });
+      }
+    },
+
+    /** Units that a rule has found: shown, the first of them selected; the select goes back to "by rule …". */
+    useChosenUnits(chosen) {
+      if (chosen && chosen.problem) mloscope.notice(chosen.problem);
+      if (chosen && chosen.units) mloscope.view.set({ units: chosen.units, unit: chosen.unit });
+      return "";
+    },
+  };
+
+  /** While evaluation is not possible for a passing reason, ask again until it is: views recover by themselves. */
+  mloscope.onOpen((subject) => {
+    if (!subject.evaluation || subject.evaluation.possible || !subject.evaluation.passing) return;
+    setTimeout(async () => {
+      try {
+        const { evaluation } = await mloscope.fetchJson(mloscope.api(["runs", subject.run]));
+        if (mloscope.subject.run === subject.run) clientside.set_props("subject", { data: { ...mloscope.subject, evaluation } });
+      } catch {
+        mloscope.open({ ...mloscope.subject }); // the server itself is away; its own sentence is said where it matters
+      }
+    }, RETRY_SUBJECT_MS);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";
+    if (event.key === "?" && !typing) document.getElementById("help").click();
+  });
+
+  window.addEventListener("mloscope-theme", () => clientside.set_props("theme", { data: document.documentElement.dataset.theme }));
+})();

@@ -1,0 +1,52 @@
+"""What the network held the selected image for, over the whole of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from mloscope.components import theme as themes
+from mloscope.components.figures.time_axis import time_axis
+
+MOST_CLASSES = 8
+
+
+def classes_worth_showing(probabilities: np.ndarray, true_class: int | None, most: int = MOST_CLASSES) -> list[int]:
+    """Classes by their largest probability at any checkpoint, the true class always among them.
+
+    probabilities: float (checkpoint, class), NaN where a checkpoint gave none.
+    """
+    peak = np.where(np.isfinite(probabilities), probabilities, -np.inf).max(axis=0, initial=-np.inf)
+    order = [int(c) for c in np.argsort(-peak, kind="stable")[:most]]
+    if true_class is not None and true_class not in order and true_class < probabilities.shape[1]:
+        order[-1] = true_class
+    return sorted(order)
+
+
+def prediction_course(
+    probabilities: np.ndarray, class_names: Sequence[str], true_class: int | None, step_labels: Sequence[str], *, theme: str
+) -> go.Figure:
+    """Probability of each class worth showing at every checkpoint; the true class is drawn heavy.
+
+    probabilities: float (checkpoint, class), 0..1 for a softmax output; NaN rows break the lines.
+    """
+    positions = np.arange(len(step_labels))
+    figure = go.Figure()
+    for rank, index in enumerate(classes_worth_showing(probabilities, true_class)):
+        name = class_names[index] if index < len(class_names) else f"class {index}"
+        true = index == true_class
+        figure.add_scatter(
+            x=positions, y=probabilities[:, index], mode="lines", name=f"<b>{name}</b>" if true else name, text=list(step_labels),
+            line={"width": 2.5 if true else 1.25, "color": themes.CATEGORIES[(index if len(class_names) <= 10 else rank) % len(themes.CATEGORIES)]},
+            hovertemplate=f"{name}{' (true class)' if true else ''}<br>step %{{text}}: <b>%{{y:.4f}}</b><extra></extra>",
+        )  # fmt: skip
+    figure.update_layout(
+        template=themes.template(theme),
+        xaxis=time_axis(step_labels),
+        yaxis={"title": {"text": "probability"}, "range": [-0.02, 1.02], "tickvals": [0, 0.5, 1], "fixedrange": True},
+        legend={"orientation": "h", "y": -0.32, "x": 0, "yanchor": "top", "font": {"size": 11}, "itemwidth": 30},
+        margin={"l": 40, "r": 8, "t": 8, "b": 74},
+    )
+    return figure

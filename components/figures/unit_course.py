@@ -1,0 +1,48 @@
+"""How the selected unit's values moved over the whole of training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from mloscope.components import theme as themes
+from mloscope.components.figures.time_axis import time_axis
+
+LINES_UP_TO = 75
+"""A line for each value up to this many (a 5x5 RGB filter); beyond, five quantiles that say so."""
+
+_QUANTILES = ((0.0, "smallest"), (0.25, "first quartile"), (0.5, "median"), (0.75, "third quartile"), (1.0, "largest"))
+
+
+def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[str], *, theme: str) -> go.Figure:
+    """Lines over all checkpoints.
+
+    values: float (checkpoint, value); NaN where a checkpoint could not be read: the line is broken there, never bridged.
+    names: what each value is, e.g. ``row 0, column 3``. step_labels: the checkpoints' steps as written.
+    """
+    positions = np.arange(len(step_labels))
+    figure = go.Figure()
+    quiet = themes.TOKENS[theme]["accent"]
+    if values.shape[1] <= LINES_UP_TO:
+        opacity = 0.9 if values.shape[1] <= 4 else 0.45
+        for column, name in zip(values.T, names, strict=True):
+            figure.add_scatter(
+                x=positions, y=column, mode="lines", line={"width": 1, "color": quiet}, opacity=opacity, name=name, text=list(step_labels),
+                hovertemplate=f"{name}<br>step %{{text}}: <b>%{{y:.6g}}</b><extra></extra>",
+            )  # fmt: skip
+    else:
+        known = np.isfinite(values).any(axis=1)
+        for quantile, name in _QUANTILES:
+            line = np.full(len(values), np.nan)
+            line[known] = np.nanquantile(np.where(np.isfinite(values[known]), values[known], np.nan), quantile, axis=1)
+            figure.add_scatter(
+                x=positions, y=line, mode="lines", name=name, text=list(step_labels),
+                line={"width": 2 if quantile == 0.5 else 1, "color": quiet}, opacity=1 if quantile == 0.5 else 0.55,
+                hovertemplate=f"{name} of {values.shape[1]} values<br>step %{{text}}: <b>%{{y:.6g}}</b><extra></extra>",
+            )  # fmt: skip
+    figure.update_layout(
+        template=themes.template(theme), showlegend=False, xaxis=time_axis(step_labels), yaxis={"title": {"text": "value"}, "nticks": 5, "tickformat": ".3~g"}
+    )
+    return figure

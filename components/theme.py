@@ -1,0 +1,75 @@
+"""The theme of ``assets/theme.css`` for Plotly: the same values, as one template for light and one for dark."""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+FONT = '"Inter", "Segoe UI", system-ui, -apple-system, "Helvetica Neue", "DejaVu Sans", sans-serif'
+SIZE_SMALL_PX, SIZE_PX = 12, 13
+
+TOKENS = {
+    "light": {
+        "surface": "#ffffff",
+        "surface-sunken": "#eceef2",
+        "text": "#16191f",
+        "text-quiet": "#565e6c",
+        "line": "#d9dde4",
+        "accent": "#0b62c4",
+    },
+    "dark": {
+        "surface": "#14171c",
+        "surface-sunken": "#0d0f13",
+        "text": "#eceff4",
+        "text-quiet": "#a2abba",
+        "line": "#303640",
+        "accent": "#6cb0ff",
+    },
+}
+
+CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7a5195", "#6b7280", "#b8a100")
+"""Ten colours told apart with every common colour blindness, on both surfaces; the first eight after Okabe and Ito (2008)."""
+
+# Five-point versions of the tables of assets/colour_tables.js, for Plotly's exact heat map. The browser replaces them by the
+# full tables (assets/figures.js); these stand in where a figure is used without it.
+SEQUENTIAL = [[0.0, "#440154"], [0.25, "#3b528b"], [0.5, "#21918c"], [0.75, "#5ec962"], [1.0, "#fde725"]]
+DIVERGING = [[0.0, "#0b3c8c"], [0.25, "#7ba4d4"], [0.5, "#f4f4f4"], [0.75, "#d98f76"], [1.0, "#8c1d18"]]
+
+
+def template(theme: str) -> go.layout.Template:
+    """Plotly template for ``light`` or ``dark``; transparent paper, so that the page shows through."""
+    tokens = TOKENS[theme]
+    axis = {
+        "gridcolor": tokens["line"],
+        "linecolor": tokens["line"],
+        "zerolinecolor": tokens["text-quiet"],
+        "zerolinewidth": 1,
+        "tickfont": {"size": SIZE_SMALL_PX - 1, "color": tokens["text-quiet"]},
+        "title": {"font": {"size": SIZE_SMALL_PX, "color": tokens["text-quiet"]}, "standoff": 6},
+        "automargin": False,
+    }
+    return go.layout.Template(
+        layout={
+            "font": {"family": FONT, "size": SIZE_SMALL_PX, "color": tokens["text"]},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "colorway": list(CATEGORIES),
+            "xaxis": axis,
+            "yaxis": axis,
+            "hoverlabel": {
+                "bgcolor": tokens["surface-sunken"],
+                "bordercolor": tokens["line"],
+                "font": {"family": FONT, "size": SIZE_SMALL_PX, "color": tokens["text"]},
+            },
+            "colorscale": {"sequential": SEQUENTIAL, "diverging": DIVERGING},
+            "margin": {"l": 44, "r": 8, "t": 8, "b": 34},
+        }
+    )
+
+
+def empty_figure(theme: str, sentence: str) -> go.Figure:
+    """A figure that says in words why there is nothing to see."""
+    figure = go.Figure(layout={"template": template(theme), "xaxis": {"visible": False}, "yaxis": {"visible": False}})
+    figure.add_annotation(
+        text=sentence, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"color": TOKENS[theme]["text-quiet"]}
+    )
+    return figure
