@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from mloscope.components.figures.prediction_course import classes_worth_showing, prediction_course
+from mloscope.components.figures.time_axis import time_axis
+from mloscope.components.figures.unit_course import LINES_UP_TO, unit_course
+from mloscope.components.figures.unit_heat_map import unit_heat_map
+
+LABELS = [str(step) for step in (0, 1, 2, 5, 10, 100)]
+
+
+def test_the_heat_map_tells_exact_values_and_leaves_nan_open():
+    values = np.array([[0.1234567, np.nan], [np.inf, -1.0]], np.float32)
+    heat_map = unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").data[0]
+    assert heat_map.customdata[0][0] == "0.123456702"  # float32, as stored
+    assert heat_map.customdata[0][1] == "nan"
+    assert heat_map.customdata[1][0] == "inf"
+    assert np.isnan(np.asarray(heat_map.z)[0, 1])
+    assert np.isnan(np.asarray(heat_map.z)[1, 0])
+    assert (heat_map.zmin, heat_map.zmax) == (-1, 1)
+
+
+def test_row_zero_is_at_the_top():
+    figure = unit_heat_map(np.zeros((5, 3)), value_range=(0, 1), diverging=False, theme="dark")
+    assert figure.layout.yaxis.range == (4.5, -0.5)
+
+
+def test_the_same_arrays_give_the_same_figure():
+    values = np.linspace(-1, 1, 25).reshape(5, 5)
+    once, again = (unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").to_json() for _ in range(2))
+    assert once == again
+
+
+def test_the_course_breaks_where_a_checkpoint_is_missing():
+    values = np.arange(12, dtype=float).reshape(6, 2)
+    values[3] = np.nan
+    figure = unit_course(values, ["a", "b"], LABELS, theme="light")
+    assert len(figure.data) == 2
+    assert np.isnan(np.asarray(figure.data[0].y)[3])
+    assert not figure.data[0].connectgaps
+
+
+def test_many_values_become_quantiles_that_say_so():
+    values = np.random.default_rng(0).normal(size=(6, LINES_UP_TO + 1))
+    figure = unit_course(values, [""] * values.shape[1], LABELS, theme="light")
+    assert [trace.name for trace in figure.data] == ["smallest", "first quartile", "median", "third quartile", "largest"]
+    np.testing.assert_allclose(figure.data[2].y, np.median(values, axis=1))
+    assert f"of {values.shape[1]} values" in figure.data[0].hovertemplate
+
+
+def test_the_true_class_is_always_among_those_shown():
+    probabilities = np.zeros((3, 1000))
+    probabilities[:, :20] = 0.05
+    assert 777 in classes_worth_showing(probabilities, 777)
+    assert classes_worth_showing(probabilities, None, most=2) == [0, 1]
+    assert classes_worth_showing(np.full((3, 4), np.nan), 2, most=2) == [0, 2]
+
+
+def test_the_prediction_course_marks_the_true_class():
+    figure = prediction_course(np.full((6, 3), 1 / 3), ["cat", "dog", "ship"], 1, LABELS, theme="dark")
+    assert [trace.name for trace in figure.data] == ["cat", "<b>dog</b>", "ship"]
+    assert figure.data[1].line.width > figure.data[0].line.width
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 100])
+def test_the_time_axis_shows_both_ends(count):
+    labels = [str(10 * i) for i in range(count)]
+    axis = time_axis(labels)
+    assert axis["tickvals"][0] == 0
+    assert axis["tickvals"][-1] == count - 1
+    assert axis["ticktext"][-1] == labels[-1]
