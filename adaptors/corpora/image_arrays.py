@@ -1,0 +1,128 @@
+"""A corpus whose images are arrays in memory (or mapped into it): what formats with one array a split share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+
+from mloscope.adaptors.interface import ImageRecord, Unknown, Unreadable
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: ``images`` uint8 (image, row, column, channel), ``labels`` (image,) of whole numbers, -1 unknown."""
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    names: Sequence[str] | None = None
+    """File names by image, where the format keeps them."""
+
+
+class ArrayCorpus:
+    """Everything of a corpus adaptor but ``can_open`` and ``open``. Image ``test-42`` is number 42 of the split test."""
+
+    format: ClassVar[str]
+    description: ClassVar[str]
+
+    def __init__(
+        self, path: Path, splits: Sequence[Split], class_names: Sequence[str], problems: Sequence[str] = ()
+    ) -> None:
+        for split in splits:
+            if len(split.labels) != len(split.images):
+                raise Unreadable(
+                    f"{path}: the split {split.name} has {len(split.images)} images and {len(split.labels)} labels; "
+                    "there should be one for each."
+                )
+        self._path, self._parts = path, tuple(splits)
+        self._problems = list(problems)
+        self._splits: dict[str, range] = {}
+        start = 0
+        for split in splits:
+            self._splits[split.name] = range(start, start := start + len(split.images))
+        labels = np.concatenate([split.labels for split in splits]).astype(np.int32)
+        highest = int(labels.max(initial=-1))
+        if class_names and highest >= len(class_names):
+            self._problems.append(
+                f"{path} has labels up to {highest} but only {len(class_names)} class names; the others are numbered."
+            )
+        extra = range(len(class_names), highest + 1)
+        self._class_names = (*map(str, class_names), *map(str, extra))
+        labels[labels < 0] = -1
+        labels.flags.writeable = False
+        self._labels = labels
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._class_names
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self._labels
+
+    @property
+    def splits(self) -> Mapping[str, range]:
+        return self._splits
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        shapes = {split.images.shape[1:] for split in self._parts}
+        return shapes.pop() if len(shapes) == 1 else None
+
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for split in self._parts
+            for name in (split.names or (f"{split.name} {number}" for number in range(len(split.images))))
+        )
+
+    def record(self, position: int) -> ImageRecord:
+        split, number = self._place(position)
+        label = int(self._labels[position])
+        return ImageRecord(
+            id=f"{split.name}-{number}",
+            name=str(split.names[number]) if split.names else f"{split.name} {number}",
+            label=label if label >= 0 else None,
+            split=split.name,
+        )
+
+    def position(self, image_id: str) -> int:
+        split, _, number = image_id.rpartition("-")
+        places = self._splits.get(split, range(0))
+        if (
+            not (number.isascii() and number.isdigit())
+            or str(int(number)) != number
+            or int(number) >= len(places)
+        ):
+            raise Unknown(f"{self._path} has no image {image_id!r}; ids run from {self._first_and_last()}.")
+        return places[int(number)]
+
+    def pixels(self, position: int) -> np.ndarray:
+        split, number = self._place(position)
+        return np.ascontiguousarray(split.images[number])
+
+    def problems(self) -> tuple[str, ...]:
+        return tuple(self._problems)
+
+    def _place(self, position: int) -> tuple[Split, int]:
+        for split, places in zip(self._parts, self._splits.values(), strict=True):
+            if position in places:
+                return split, position - places.start
+        raise Unknown(f"{self._path} has {len(self)} images, so there is none at position {position}.")
+
+    def _first_and_last(self) -> str:
+        return " and ".join(
+            f"{name}-0 to {name}-{len(places) - 1}" for name, places in self._splits.items() if len(places)
+        )

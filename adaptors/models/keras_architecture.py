@@ -1,0 +1,325 @@
+"""A Keras model's configuration (of Keras 2 or 3, Sequential or Functional) as a flat graph of layers, without Keras.
+
+Models inside models are flattened: the layer ``conv`` of the nested model ``encoder`` is ``encoder/conv``, edges go straight
+through, and nested input layers vanish. A layer that is called several times is one node, for it has its parameters once:
+its inputs are those of its first call and then those of further calls, as far as the graph stays free of cycles; its
+output shape is that of the first call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import h5py
+
+from mloscope.adaptors.interface import Layer, Parameter
+from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names
+from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, parameter_shapes
+
+_NESTED = {"Functional", "Sequential", "Model"}
+# Says nothing about what the layer computes, differs between savings of one model, or is said elsewhere.
+_NOT_HYPERPARAMETERS = {
+    "name", "layers", "input_layers", "output_layers", "batch_input_shape", "batch_shape", "build_input_shape",
+    "sparse", "ragged", "optional", "function", "module", "function_type", "output_shape_module", "output_shape_type",
+    "quantization_config",
+}  # fmt: skip
+# Besides, two kinds of files word these differently for one network, or training changes them on the way.
+_NOT_ARCHITECTURE = _NOT_HYPERPARAMETERS | {"trainable", "dtype", "seed", "axis", "registered_name", "rate"} | {
+    "groups", "output_padding", "fused", "renorm", "renorm_clipping", "renorm_momentum", "synchronized", "rms_scaling",
+}  # fmt: skip
+
+
+@dataclass
+class Node:
+    """One layer, as far as the configuration tells."""
+
+    path: tuple[str, ...]
+    """Its name, after the names of the models around it."""
+    source_class: str
+    config: Mapping[str, Any]
+    store: str
+    """Its group in the newer layout of weights."""
+    inputs: list[str] = field(default_factory=list)
+    shape: Shape | None = None
+    parameter_shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return "/".join(self.path)
+
+    def datasets(self, file: h5py.File) -> dict[str, h5py.Dataset]:
+        return layer_datasets(file, self.path, self.store, self.source_class, self.config)
+
+    def layer(self, file: h5py.File | None) -> Layer:
+        """The layer with the parameters that the file has for it, or else those that the configuration implies."""
+        shapes: dict[str, tuple[int, ...]] = {
+            name: dataset.shape for name, dataset in (self.datasets(file) if file is not None else {}).items()
+        } or {
+            name: tuple(size or 0 for size in self.parameter_shapes[name])
+            for name in parameter_names(self.source_class, self.config)
+            if name in self.parameter_shapes
+        }
+        problem = None
+        if self.source_class == "Lambda":
+            problem = f"{self.name} is a Lambda layer: evaluating it would run code that came with the file."
+        return Layer(
+            name=self.name,
+            kind=KINDS.get(self.source_class, group_name(self.source_class).replace("_", " ")),
+            inputs=tuple(self.inputs),
+            output_shape=self.shape,
+            parameters=tuple(
+                Parameter(name, tuple(shape), axes_of(self.source_class, name, len(shape)))
+                for name, shape in shapes.items()
+            ),
+            hyperparameters={
+                key: _plain(value) for key, value in self.config.items() if key not in _NOT_HYPERPARAMETERS
+            },
+            source_class=self.source_class,
+            problem=problem,
+        )
+
+
+def architecture_digest(nodes: Sequence[Node]) -> str:
+    """Equal for the same network, whichever kind of file it comes from and whatever of it is frozen."""
+
+    def matters(key: str) -> bool:
+        return key not in _NOT_ARCHITECTURE and not key.endswith(
+            ("_initializer", "_regularizer", "_constraint")
+        )
+
+    essence = [
+        (node.name, node.source_class, node.inputs, node.shape, {k: _plain(v) for k, v in node.config.items() if matters(k)})
+        for node in nodes
+    ]  # fmt: skip
+    return hashlib.blake2b(json.dumps(essence, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def nodes_of(config: Mapping[str, Any]) -> list[Node]:
+    """The layers of a model's configuration in topological order."""
+    graph = _Graph()
+    graph.add_model(config, (), "", None)
+    return list(graph.nodes.values())
+
+
+def nodes_from_weights(file: h5py.File) -> list[Node]:
+    """What a file of weights alone tells of its network: layers with parameters, in the file's order, without edges."""
+    if "model_weights" in file or "layer_names" in file.attrs:
+        root = file.get("model_weights", file)
+        nodes = [Node((name,), "", {}, name) for name, group in root.items() if len(group)]
+        for node in nodes:
+            found = node.datasets(file)
+            rank = len(found["kernel"].shape) if "kernel" in found else 0
+            node.source_class = {4: "Conv2D", 2: "Dense"}.get(
+                rank, "BatchNormalization" if "gamma" in found else ""
+            )
+        return nodes
+    return list(_stored_layers(file, (), ""))
+
+
+def _stored_layers(group: h5py.Group, path: tuple[str, ...], store: str) -> Iterator[Node]:
+    classes = {group_name(name): name for name in KINDS}
+    for key, item in (group.get("layers") or group.get("_layer_checkpoint_dependencies") or {}).items():
+        variables = item.get("vars")
+        name = str(variables.attrs.get("name", key)) if variables is not None else key
+        if "layers" in item:
+            yield from _stored_layers(item, (*path, name), f"{store}layers/{key}/")
+        elif variables is not None and len(variables):
+            source_class = classes.get(re.sub(r"_\d+$", "", key), "")
+            yield Node((*path, name), source_class, {}, f"{store}layers/{key}")
+
+
+def layers_in(config: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every layer's and nested model's configuration by name, however deep, as the file has it."""
+    for entry in _entries(config):
+        name = str(entry.get("name") or _settings(entry).get("name") or "")
+        yield name, entry
+        if "layers" in _settings(entry):
+            for inner, inner_entry in layers_in(entry):
+                yield f"{name}/{inner}", inner_entry
+
+
+def _settings(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = entry.get("config")
+    return {"layers": settings} if isinstance(settings, list) else settings or {}  # Sequential of old: a list
+
+
+def _entries(config: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [entry for entry in _settings(config).get("layers", []) if isinstance(entry, Mapping)]
+
+
+Outputs = list[str]
+Reference = tuple[str, int, int]
+
+
+class _Graph:
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+        self._order: dict[str, int] = {}
+
+    def add_model(
+        self, config: Mapping[str, Any], path: tuple[str, ...], store: str, feeds: Outputs | None
+    ) -> Outputs:
+        """Adds the model's layers (``feeds`` None: it is the outermost); returns the nodes whose output is the model's."""
+        settings = _settings(config)
+        used: dict[str, int] = {}
+        stores = []
+        for entry in _entries(config):
+            group = group_name(str(entry.get("class_name", "")))
+            number = used[group] = used.get(group, -1) + 1
+            stores.append(f"{store}layers/{group}" + (f"_{number}" if number else ""))
+        if config.get("class_name") == "Sequential" or "input_layers" not in settings:
+            return self._add_chain(config, path, stores, feeds)
+        return self._add_functional(config, path, stores, feeds)
+
+    def _add_chain(
+        self, config: Mapping[str, Any], path: tuple[str, ...], stores: list[str], feeds: Outputs | None
+    ) -> Outputs:
+        current = list(feeds or ())
+        for number, (entry, store) in enumerate(zip(_entries(config), stores, strict=True)):
+            settings = _settings(entry)
+            is_input = entry.get("class_name") == "InputLayer"
+            if is_input and feeds is not None:
+                continue
+            if number == 0 and feeds is None and not is_input:
+                shape = settings.get("batch_input_shape") or _settings(config).get("build_input_shape")
+                first = Node((*path, "input"), "InputLayer", {"batch_shape": shape}, "")
+                current = [self._add(first, [], None)]
+            current = self._add_call(entry, (*path, _name(entry)), store, current, None)
+        return current
+
+    def _add_functional(
+        self, config: Mapping[str, Any], path: tuple[str, ...], stores: list[str], feeds: Outputs | None
+    ) -> Outputs:
+        settings = _settings(config)
+        entries = {
+            _name(entry): (entry, store) for entry, store in zip(_entries(config), stores, strict=True)
+        }
+        calls: list[tuple[str, int, list[Reference]]] = []
+        hints: dict[Reference, Shape] = {}
+        for name, (entry, _) in entries.items():
+            nodes = entry.get("inbound_nodes") or [[]]
+            calls += [(name, number, _references(node, hints)) for number, node in enumerate(nodes)]
+        outputs: dict[tuple[str, int], Outputs] = {}
+        if feeds is not None:
+            names = [reference[0] for reference in _boundary(settings.get("input_layers"))]
+            outputs = {(name, 0): [feed] for name, feed in zip(names, feeds, strict=False)}
+        while calls:
+            ready = [call for call in calls if all(ref[:2] in outputs for ref in call[2])]
+            # Nothing ready: the file refers to what it does not have. Shown without those edges rather than not at all.
+            for name, number, references in ready or calls[:1]:
+                calls.remove((name, number, references))
+                if (name, number) not in outputs:
+                    given = [_output(outputs, ref) for ref in references if ref[:2] in outputs]
+                    entry, store = entries[name]
+                    outputs[name, number] = self._add_call(
+                        entry, (*path, name), store, given, hints.get((name, number, 0))
+                    )
+        ends = [
+            reference for reference in _boundary(settings.get("output_layers")) if reference[:2] in outputs
+        ]
+        return [_output(outputs, reference) for reference in ends]
+
+    def _add_call(
+        self,
+        entry: Mapping[str, Any],
+        path: tuple[str, ...],
+        store: str,
+        inputs: list[str],
+        hint: Shape | None,
+    ) -> Outputs:
+        if entry.get("class_name") in _NESTED and "layers" in _settings(entry):
+            return self.add_model(entry, path, f"{store}/", inputs) or inputs
+        node = Node(path, str(entry.get("class_name", "")).removesuffix("V1"), _settings(entry), store)
+        return [self._add(node, inputs, hint)]
+
+    def _add(self, node: Node, inputs: list[str], hint: Shape | None) -> str:
+        known = self.nodes.get(node.name)
+        if known is not None and known.store == node.store:  # called again
+            earlier = self._order[node.name]
+            known.inputs += [
+                name for name in inputs if name not in known.inputs and self._order[name] < earlier
+            ]
+            return node.name
+        while node.name in self.nodes:  # "a/b" may be both a layer's own name and a nested one's
+            node.path = (*node.path[:-1], node.path[-1] + "_")
+        shapes = [self.nodes[name].shape for name in inputs]
+        if node.source_class == "InputLayer":
+            shape = node.config.get("batch_shape") or node.config.get("batch_input_shape")
+            node.shape = _without_batch(shape)
+        else:
+            node.shape = output_shape(node.source_class, node.config, shapes) or hint
+            node.parameter_shapes = parameter_shapes(node.source_class, node.config, shapes)
+        node.inputs = list(dict.fromkeys(inputs))
+        self._order[node.name] = len(self.nodes)
+        self.nodes[node.name] = node
+        return node.name
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    return str(
+        entry.get("name") or _settings(entry).get("name") or group_name(str(entry.get("class_name", "")))
+    )
+
+
+def _without_batch(shape: Any) -> Shape | None:
+    if isinstance(shape, list) and shape and all(isinstance(part, list) for part in shape):
+        shape = shape[0]
+    return tuple(shape[1:]) if isinstance(shape, list | tuple) and shape else None
+
+
+def _output(outputs: Mapping[tuple[str, int], Outputs], reference: Reference) -> str:
+    found = outputs[reference[:2]]
+    return found[min(reference[2], len(found) - 1)]
+
+
+def _boundary(value: Any) -> list[Reference]:
+    """``input_layers`` and ``output_layers``: one reference, a list or a dict of them."""
+    if isinstance(value, Mapping):
+        return [reference for item in value.values() for reference in _boundary(item)]
+    if not isinstance(value, list):
+        return []
+    if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
+        return [(value[0], value[1], value[2])]
+    return [reference for item in value for reference in _boundary(item)]
+
+
+def _references(value: Any, hints: dict[Reference, Shape]) -> list[Reference]:
+    """The tensors one call takes, in order; the shapes that Keras 3 writes beside them go into ``hints``."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") == "__keras_tensor__":
+            name, node, tensor = value["config"]["keras_history"]
+            hint = _without_batch(value["config"].get("shape"))
+            if hint is not None:
+                hints[name, node, tensor] = hint
+            return [(name, node, tensor)]
+        return [reference for item in value.values() for reference in _references(item, hints)]
+    if not isinstance(value, list):
+        return []
+    if (
+        len(value) in (3, 4)
+        and isinstance(value[0], str)
+        and isinstance(value[1], int)
+        and isinstance(value[2], int)
+    ):
+        rest = value[3] if len(value) == 4 else {}
+        return [] if value[1] < 0 else [(value[0], value[1], value[2]), *_references(rest, hints)]
+    return [reference for item in value for reference in _references(item, hints)]
+
+
+def _plain(value: Any) -> Any:
+    """Keras 3 wraps initializers and the like in module, class, config and registered name: the class and what is set."""
+    if isinstance(value, Mapping):
+        if "class_name" in value and isinstance(value.get("config"), Mapping):
+            if value["class_name"] == "DTypePolicy":
+                return value["config"].get("name")
+            settings = {key: _plain(item) for key, item in value["config"].items() if item is not None}
+            return {"class_name": value["class_name"], **settings} if settings else value["class_name"]
+        return {str(key): _plain(item) for key, item in value.items() if key != "shared_object_id"}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,183 @@
+"""Where a Keras layer's arrays lie in a checkpoint, what they are called, and what their axes mean.
+
+Keras has two layouts. The older, of full-model ``.h5`` files and Keras 2's weights: a group per top-level layer, with the
+variables' paths in its ``weight_names``. The newer, of ``.weights.h5`` and ``.keras``: groups named after classes, in the
+order of the configuration (``conv2d``, ``conv2d_1``), with variables only numbered: ``layers/conv2d_1/vars/0``.
+Sources: ``keras/src/legacy/saving/legacy_h5_format.py`` and ``keras/src/saving/saving_lib.py``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import h5py
+
+_KERNEL = ("kernel", "bias")
+_NAMES: dict[str, tuple[str, ...]] = {
+    "Conv1D": _KERNEL,
+    "Conv2D": _KERNEL,
+    "Conv3D": _KERNEL,
+    "Conv2DTranspose": _KERNEL,
+    "DepthwiseConv2D": _KERNEL,
+    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "Dense": _KERNEL,
+    "EinsumDense": _KERNEL,
+    "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
+    "LayerNormalization": ("gamma", "beta"),
+    "GroupNormalization": ("gamma", "beta"),
+    "PReLU": ("alpha",),
+    "Normalization": ("mean", "variance", "count"),
+    "Embedding": ("embeddings",),
+}
+_SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
+# Counters and random states are stored beside the arrays a layer computes with; nobody wants to look at them.
+_NOT_PARAMETERS = {"count", "seed_generator_state", "adapt_mean", "adapt_variance"}
+
+
+def parameter_names(source_class: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """A layer's variables in Keras's order, those switched off (``use_bias``, ``scale``, ``center``) left out. Empty for
+    classes that are not known."""
+    return tuple(
+        name
+        for name in _NAMES.get(source_class, ())
+        if name not in _SWITCHES or config.get(_SWITCHES[name]) is not False
+    )
+
+
+def axes_of(source_class: str, name: str, rank: int) -> tuple[str, ...]:
+    """What each axis of a parameter means, in the words of :class:`mloscope.adaptors.interface.Parameter`."""
+    if name == "depthwise_kernel" or (source_class == "DepthwiseConv2D" and name == "kernel"):
+        known: tuple[str, ...] = ("row", "column", "channel", "multiplier")
+    elif source_class == "Conv2DTranspose" and name == "kernel":
+        known = ("row", "column", "unit", "channel")
+    elif source_class in ("PReLU", "LayerNormalization"):
+        known = ("row", "column", "unit")[-rank:] if rank else ()
+    else:
+        known = ("depth", "row", "column", "channel", "unit")[-rank:] if rank else ()
+        if rank == 3:
+            known = ("row", "channel", "unit")
+    return known if len(known) == rank else tuple(f"axis {number}" for number in range(rank))
+
+
+def layer_datasets(
+    file: h5py.File, path: tuple[str, ...], store: str, source_class: str, config: Mapping[str, Any]
+) -> dict[str, h5py.Dataset]:
+    """One layer's datasets by parameter name; empty where the file has none for it.
+
+    ``path`` is the layer's name, the names of the models around it first; ``store`` its group in the newer layout, as
+    its class and order give it.
+    """
+    if "model_weights" in file or "layer_names" in file.attrs:
+        found = _in_older_layout(file.get("model_weights", file), path, source_class, config)
+    else:
+        found = _in_newer_layout(file, path, store, source_class, config)
+    return {name: dataset for name, dataset in found.items() if name.split(".")[-1] not in _NOT_PARAMETERS}
+
+
+def _in_older_layout(
+    root: h5py.Group, path: tuple[str, ...], source_class: str, config: Mapping[str, Any]
+) -> dict[str, h5py.Dataset]:
+    group = root.get(path[0])
+    if group is None:
+        return {}
+    stored = [(name, _parts(name)) for name in _weight_names(group)]
+    if len(path) > 1:
+        # A nested model's variables share one group; its inner layers' names stand in their paths, those of the models
+        # between only sometimes. What fits best by the end of the path is the layer's.
+        fits = {name: _agreement(parts[:-1], path) for name, parts in stored}
+        best = max(fits.values(), default=0)
+        stored = [(name, parts) for name, parts in stored if best and fits[name] == best]
+    expected = parameter_names(source_class, config)
+    names = [_own_name(parts[-1], source_class) for _, parts in stored]
+    if len(set(names)) != len(names):
+        names = [".".join(parts[1:]) or parts[-1] for _, parts in stored]
+    if len(names) == len(expected) and not set(names) & set(expected):
+        names = list(expected)  # Keras 1 wrote conv1_W and conv1_b, in the same order
+    return {name: group[stored_name] for name, (stored_name, _) in zip(names, stored, strict=True)}
+
+
+def _in_newer_layout(
+    file: h5py.File, path: tuple[str, ...], store: str, source_class: str, config: Mapping[str, Any]
+) -> dict[str, h5py.Dataset]:
+    group = _stored_group(file, store, path[-1])
+    if group is None:
+        return {}
+    names = parameter_names(source_class, config)
+    found: dict[str, h5py.Dataset] = {}
+    for place, dataset in _variables(group):
+        *around, number = place
+        if not around and int(number) < len(names):
+            found[names[int(number)]] = dataset
+        else:
+            found[".".join([*around, f"variable_{number}"])] = dataset
+    return found
+
+
+def _stored_group(file: h5py.File, store: str, name: str) -> h5py.Group | None:
+    parent: h5py.Group = file
+    *containers, last = store.split("/")
+    for container in containers:
+        following = parent.get(container)
+        if following is None and container == "layers":
+            following = parent.get("_layer_checkpoint_dependencies")  # TensorFlow 2.12 to 2.15
+        if following is None:
+            return None
+        parent = following
+    group = parent.get(last)
+    if group is not None and _stated_name(group) in (None, name):
+        return group
+    # The class-given order did not lead to the layer: the file's own word for it decides.
+    return next((other for other in parent.values() if _stated_name(other) == name), group)
+
+
+def _stated_name(group: h5py.Group) -> str | None:
+    variables = group.get("vars") if isinstance(group, h5py.Group) else None
+    return None if variables is None else variables.attrs.get("name")
+
+
+def _variables(
+    group: h5py.Group, around: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], h5py.Dataset]]:
+    """The numbered variables of a layer and of the layers within it (attention, wrappers), in number order."""
+    for key in sorted(group, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key)):
+        item = group[key]
+        if isinstance(item, h5py.Dataset) and key.isdigit():
+            yield (*around, key), item
+        elif isinstance(item, h5py.Group) and key != "seed_generator":
+            yield from _variables(item, around if key == "vars" else (*around, key))
+
+
+def _weight_names(group: h5py.Group) -> list[str]:
+    """The ``weight_names`` attribute, which Keras splits into numbered pieces where it is longer than 64 KiB."""
+    pieces = [group.attrs[key] for key in ("weight_names",) if key in group.attrs]
+    while f"weight_names{len(pieces)}" in group.attrs:
+        pieces.append(group.attrs[f"weight_names{len(pieces)}"])
+    return [name.decode() if isinstance(name, bytes) else str(name) for piece in pieces for name in piece]
+
+
+def _parts(weight_name: str) -> list[str]:
+    return re.sub(r":\d+$", "", weight_name).split("/")
+
+
+def _own_name(name: str, source_class: str) -> str:
+    # Keras 2 called a depthwise layer's kernel by a longer name than Keras 3 does.
+    return "kernel" if source_class == "DepthwiseConv2D" and name == "depthwise_kernel" else name
+
+
+def _agreement(parts: list[str], path: tuple[str, ...]) -> int:
+    """How many names at the end of the layer's path stand, in order, at the end of the variable's."""
+    count = 0
+    for part, name in zip(reversed(parts), reversed(path), strict=False):
+        if part != name:
+            break
+        count += 1
+    return count
+
+
+def group_name(source_class: str) -> str:
+    """What the newer layout makes of a class's name: ``SeparableConv2D`` is stored under ``separable_conv2d``."""
+    name = re.sub(r"\W+", "", source_class)
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

@@ -1,0 +1,258 @@
+"""Which of a folder's files are the checkpoints of one Keras run, and what network they share."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, NothingThere, RunOptions, Unreadable
+from mloscope.adaptors.models import keras_files
+from mloscope.adaptors.models.keras_architecture import (
+    Node,
+    architecture_digest,
+    nodes_from_weights,
+    nodes_of,
+)
+from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
+
+FUNCTION_TIMEOUT_S = 300
+_RANK = {suffix: rank for rank, suffix in enumerate((".keras", ".h5", ".hdf5", ".weights.h5"))}
+# Runs in a process of its own: what the user's function imports must not end up in ours.
+_ASK_FUNCTION = (
+    "import importlib, os, sys; sys.path.insert(0, os.getcwd()); module, _, name = sys.argv[1].partition(':');"
+    "print('\\n' + getattr(importlib.import_module(module), name)().to_json())"
+)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found."""
+
+    folder: Path
+    checkpoints: tuple[Checkpoint, ...]
+    nodes: tuple[Node, ...]
+    config: Mapping[str, Any] | None
+    """The network's configuration; None where there are only weights and nothing says what network they are of."""
+    source: str
+    """Where the configuration was read, for messages."""
+    reference_checkpoint: Checkpoint
+    """The first readable checkpoint of the network."""
+    notes: Notes
+    problems: tuple[str, ...]
+
+    @property
+    def reference(self) -> Path:
+        return self.folder / self.reference_checkpoint.name
+
+
+def survey(path: Path, options: RunOptions) -> Survey:
+    """Lists the folder, or takes the one file. Every file costs one look at whether it is whole and one at the stamp of its
+    configuration, so that checkpoints of another network are told apart exactly; of files with weights alone, one
+    of every size is compared with the network. Raises Unreadable where no checkpoint is usable."""
+    folder = path if path.is_dir() else path.parent
+    if not path.is_dir():
+        found = [path.name]
+    else:
+        found = sorted(
+            entry.name for entry in os.scandir(path) if keras_files.is_checkpoint_name(entry.name) and entry.is_file()
+        )  # fmt: skip
+    found.sort(key=lambda name: max(_RANK[suffix] for suffix in _RANK if name.lower().endswith(suffix)))
+    notes = read_notes(folder)
+    beside = _architecture_beside(folder, found, options)
+    names = [name for name in found if beside is None or name != beside.name or len(found) == 1]
+    checkpoints, left_out = checkpoints_of(
+        names, [keras_files.stem(name) for name in names], notes, options.step_pattern
+    )
+    if not checkpoints:
+        raise Unreadable(
+            f"{path}: none of its {len(names)} Keras files has a place on the time axis. "
+            f"{' '.join(left_out[:1])} A step pattern can say which number is the step."
+        )
+    return _Grouping(folder, checkpoints, options, beside).result(notes, left_out)
+
+
+class _Grouping:
+    def __init__(
+        self, folder: Path, checkpoints: list[Checkpoint], options: RunOptions, beside: Path | None
+    ) -> None:
+        self.folder = folder
+        self.checkpoints = checkpoints
+        self.problem: dict[str, str] = {}
+        self.network: dict[str, str] = {}
+        """Digest of each readable checkpoint's network by file name; "" for weights alone."""
+        self.known: dict[str, tuple[Mapping[str, Any], list[Node], str]] = {}
+        self.chosen: str | None = None
+        by_stamp: dict[str, str] = {}
+        for checkpoint in checkpoints:
+            name = checkpoint.name
+            damage = keras_files.damage(folder / name)
+            try:
+                if damage:
+                    raise Unreadable(damage)
+                stamp = keras_files.config_stamp(folder / name)
+                if stamp is not None and stamp not in by_stamp:
+                    data = keras_files.config_bytes(folder / name)
+                    assert data is not None
+                    by_stamp[stamp] = self._learn(keras_files.parse_config(data, folder / name), name)
+                self.network[name] = "" if stamp is None else by_stamp[stamp]
+            except (AdaptorError, OSError) as error:
+                self.problem[name] = str(error)
+        if not self.network:
+            raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
+                             f"{next(iter(self.problem.values()))}")  # fmt: skip
+        if options.architecture or (beside and "" in self.network.values()):
+            self.chosen = self._learn(*_given_architecture(folder, options, beside))
+        else:
+            counts = Counter(digest for digest in self.network.values() if digest)
+            self.chosen = counts.most_common(1)[0][0] if counts else None
+
+    def _learn(self, config: Mapping[str, Any], source: str) -> str:
+        nodes = _parsed(config, source)
+        digest = architecture_digest(nodes)
+        self.known.setdefault(digest, (config, nodes, source))
+        return digest
+
+    def result(self, notes: Notes, left_out: list[str]) -> Survey:
+        problems = [*notes.problems, *shortened(left_out)]
+        config, nodes, source = self.known[self.chosen] if self.chosen else (None, None, "")
+        for name, digest in self.network.items():
+            if digest and digest != self.chosen and nodes is not None:
+                self.problem[name] = (
+                    f"{name} holds another network than the run ({len(self.known[digest][1])} layers against "
+                    f"{len(nodes)}, or layers that differ), so it is not shown with it."
+                )
+        weights_only = [name for name, digest in self.network.items() if not digest]
+        if nodes is None:
+            with keras_files.opened(self.folder / weights_only[0]) as file:
+                nodes = nodes_from_weights(file)
+            problems.append(
+                f"{self.folder} holds weights alone. Put the architecture beside them (model.json or a .keras file) or "
+                "name it (--architecture FILE or module:function) to see the network's graph and feature maps."
+            )
+        self._compare_weights(weights_only, nodes)
+        readable = [name for name in self.network if name not in self.problem]
+        if not readable:
+            raise Unreadable(f"No checkpoint in {self.folder} fits the architecture of {source}. "
+                             f"{next(iter(self.problem.values()))}")  # fmt: skip
+        return Survey(
+            folder=self.folder,
+            checkpoints=tuple(
+                dataclasses.replace(checkpoint, problem=self.problem.get(checkpoint.name))
+                for checkpoint in self.checkpoints
+            ),
+            nodes=tuple(nodes),
+            config=config,
+            source=source,
+            reference_checkpoint=next(c for c in self.checkpoints if c.name == readable[0]),
+            notes=notes,
+            problems=tuple(problems),
+        )
+
+    def _compare_weights(self, names: Sequence[str], nodes: Sequence[Node]) -> None:
+        # Walking a ResNet-50's file takes 20 ms, so one file of every size stands for all of that size; a mistake in
+        # that is caught when the arrays are read, for their shapes are checked then.
+        verdicts: dict[int, str | None] = {}
+        shapes: dict[tuple[str, str], tuple[int, ...]] = {}
+        for name in names:
+            size = (self.folder / name).stat().st_size
+            try:
+                if size not in verdicts:
+                    verdicts[size] = self._misfit(name, nodes, shapes)
+                if verdicts[size]:
+                    self.problem[name] = f"{name} does not hold the run's network: {verdicts[size]}."
+            except AdaptorError as error:
+                self.problem[name] = str(error)
+
+    def _misfit(
+        self, name: str, nodes: Sequence[Node], shapes: dict[tuple[str, str], tuple[int, ...]]
+    ) -> str | None:
+        found: dict[tuple[str, str], tuple[int, ...]] = {}
+        with keras_files.opened(self.folder / name) as file:
+            for node in nodes:
+                datasets = node.datasets(file)
+                for parameter, shape in node.parameter_shapes.items():
+                    if parameter in datasets and datasets[parameter].shape != shape:
+                        return f"{node.name}/{parameter} has the shape {datasets[parameter].shape} where {shape} is expected"
+                if node.parameter_shapes and not datasets:
+                    return f"it has no arrays for {node.name}"
+                found.update(((node.name, key), dataset.shape) for key, dataset in datasets.items())
+        differing = [
+            key for key in found.keys() | shapes.keys() if shapes and found.get(key) != shapes.get(key)
+        ]
+        if differing:
+            return f"{'/'.join(min(differing))} is not the same as in the other checkpoints"
+        shapes.update(found)
+        return None
+
+
+def _architecture_beside(folder: Path, names: Sequence[str], options: RunOptions) -> Path | None:
+    """A file that gives the network of files with weights alone: ``model.json``, another lone JSON of a model, or a ``.keras``
+    file without a number."""
+    if options.architecture or not any(not name.lower().endswith(".keras") for name in names):
+        return None
+    for name in ("model.json", "architecture.json", "config.json"):
+        if (folder / name).is_file():
+            return folder / name
+    unnumbered = [
+        name for name in names if name.lower().endswith(".keras") and not any(c.isdigit() for c in name)
+    ]
+    return folder / unnumbered[0] if unnumbered else None
+
+
+def _given_architecture(
+    folder: Path, options: RunOptions, beside: Path | None
+) -> tuple[Mapping[str, Any], str]:
+    """The configuration and where it was read."""
+    named = options.architecture
+    if named is None:
+        assert beside is not None
+        return _configuration_in(beside), beside.name
+    path = next((place for place in (folder / named, Path(named)) if place.is_file()), None)
+    if path is not None:
+        return _configuration_in(path), str(path)
+    if ":" not in named:
+        raise NothingThere(
+            f"The architecture {named} is neither a file here or in {folder}, nor module:function."
+        )
+    asked = subprocess.run(
+        [sys.executable, "-c", _ASK_FUNCTION, named],
+        capture_output=True,
+        text=True,
+        timeout=FUNCTION_TIMEOUT_S,
+        check=False,
+    )
+    if asked.returncode:
+        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise Unreadable(f"The function {named} gave no Keras model: {reason}")
+    return keras_files.parse_config(asked.stdout.strip().splitlines()[-1].encode(), Path(named)), named
+
+
+def _configuration_in(path: Path) -> Mapping[str, Any]:
+    if path.name.lower().endswith(".json"):
+        if path.stat().st_size > keras_files.LARGEST_CONFIG_BYTES:
+            raise Unreadable(f"{path} is too large to be a model's configuration.")
+        return keras_files.parse_config(path.read_bytes(), path)
+    data = keras_files.config_bytes(path)
+    if data is None:
+        raise Unreadable(f"{path} holds no model's configuration.")
+    return keras_files.parse_config(data, path)
+
+
+def _parsed(config: Mapping[str, Any], source: str) -> list[Node]:
+    try:
+        nodes = nodes_of(config)
+        json.dumps([dict(node.config) for node in nodes])
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise Unreadable(f"{source}: the model's configuration cannot be understood ({error!r}).") from error
+    if not nodes:
+        raise Unreadable(f"{source} describes no layers; a model that is a class of its own is stored without them. "
+                         "Save it as a Functional or Sequential model.")  # fmt: skip
+    return nodes

@@ -1,0 +1,172 @@
+"""A run kept as a folder with one file a checkpoint: steps from file names, and what the folder tells about itself.
+
+Two optional JSON files may stand in the folder:
+
+``checkpoints.json``
+    ``[{"file": "step_000100.keras", "step": 100, "epoch": 0.7}, ...]``: ``step`` and ``epoch`` are both optional and
+    take precedence over the file's name. Files that it does not mention get their step from their name.
+``mloscope_run.json``
+    ``{"class_names": ["cat", ...], "preprocessing": {"scale": 0.00392, "mean": [0.5, 0.5, 0.5], "channel_order": "rgb"}}``,
+    each key optional; ``mean`` is a number, a list of numbers, the path of a ``.npy`` from this folder, or ``"corpus"``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mloscope.adaptors.interface import Checkpoint, Preprocessing, Unreadable
+
+LONGEST_NOTE_BYTES = 16 * 1024 * 1024
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Notes:
+    """What the two JSON files say."""
+
+    steps: dict[str, int] = field(default_factory=dict)
+    epochs: dict[str, float] = field(default_factory=dict)
+    class_names: tuple[str, ...] = ()
+    preprocessing: Preprocessing | None = None
+    problems: tuple[str, ...] = ()
+
+
+def step_of(stem: str, pattern: str | None = None) -> int | None:
+    """The step that a file name without its extension tells: ``pattern``'s first group, else the last whole number.
+
+    ``weights.03-0.95`` is step 3, for 0.95 is not whole; only where no number is whole do a decimal's last digits count.
+    """
+    if pattern is not None:
+        found = re.search(pattern, stem)
+        digits = found.group(1 if found.re.groups else 0) if found else None
+        return int(digits) if digits and re.fullmatch(r"[+-]?[0-9]+", digits) else None
+    numbers = _NUMBER.findall(stem)
+    whole = [number for number in numbers if "." not in number] or [n.split(".")[1] for n in numbers]
+    return int(whole[-1]) if whole else None
+
+
+def checkpoints_of(
+    names: Sequence[str], stems: Sequence[str], notes: Notes, pattern: str | None
+) -> tuple[list[Checkpoint], list[str]]:
+    """The checkpoints, sorted by step, and a sentence for every file without a place among them.
+
+    ``stems`` are the names as the step is read off them. Of several files with one step the first named is taken.
+    """
+    check_pattern(pattern)
+    taken: dict[int, Checkpoint] = {}
+    problems: list[str] = []
+    for name, stem in zip(names, stems, strict=True):
+        step = notes.steps.get(name)
+        if step is None:
+            step = step_of(stem, pattern)
+        if step is None and len(names) == 1 and pattern is None:
+            step = 0
+        if step is None:
+            rule = (
+                f"does not match the step pattern {pattern!r}"
+                if pattern
+                else "has no whole number in its name"
+            )
+            problems.append(f"{name} {rule}, so it has no place on the time axis and is left out.")
+        elif step in taken:
+            problems.append(
+                f"{name} has the same step, {step}, as {taken[step].name}, so it is left out; "
+                "a step pattern can tell them apart."
+            )
+        else:
+            taken[step] = Checkpoint(step=step, name=name, epoch=notes.epochs.get(name))
+    return [taken[step] for step in sorted(taken)], problems
+
+
+def check_pattern(pattern: str | None) -> None:
+    """Raises Unreadable where the user's step pattern is no regular expression."""
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise Unreadable(f"The step pattern {pattern!r} is not a regular expression: {error}.") from error
+
+
+def read_notes(folder: Path) -> Notes:
+    """What ``checkpoints.json`` and ``mloscope_run.json`` say; what is wrong in them becomes a problem, never an error."""
+    problems: list[str] = []
+    steps: dict[str, int] = {}
+    epochs: dict[str, float] = {}
+    entries = _json(folder / "checkpoints.json", problems)
+    if entries is not None and not isinstance(entries, list):
+        problems.append("checkpoints.json is ignored: it should be a list of {file, step, epoch}.")
+        entries = None
+    for entry in entries or ():
+        name = entry.get("file") if isinstance(entry, dict) else None
+        if not isinstance(name, str):
+            problems.append(f"checkpoints.json: the entry {str(entry)[:80]} names no file and is ignored.")
+            continue
+        if isinstance(entry.get("step"), int):
+            steps[name] = entry["step"]
+        if isinstance(entry.get("epoch"), int | float):
+            epochs[name] = float(entry["epoch"])
+    about = _json(folder / "mloscope_run.json", problems)
+    if about is not None and not isinstance(about, dict):
+        problems.append(
+            "mloscope_run.json is ignored: it should be an object with class_names and preprocessing."
+        )
+        about = None
+    about = about or {}
+    names = about.get("class_names", [])
+    if not isinstance(names, list):
+        problems.append("mloscope_run.json: class_names is ignored, for it is not a list.")
+        names = []
+    return Notes(
+        steps=steps,
+        epochs=epochs,
+        class_names=tuple(str(name) for name in names),
+        preprocessing=_preprocessing(about.get("preprocessing"), folder, problems),
+        problems=tuple(problems),
+    )
+
+
+def _preprocessing(value: Any, folder: Path, problems: list[str]) -> Preprocessing | None:
+    if value is None:
+        return None
+    try:
+        mean = value.get("mean")
+        if isinstance(mean, str) and mean != "corpus":
+            mean = str(folder / mean)
+        elif isinstance(mean, int | float):
+            mean = (float(mean),)
+        elif mean is not None and not isinstance(mean, str):
+            mean = tuple(float(number) for number in mean)
+        order = value.get("channel_order", "rgb")
+        if order not in ("rgb", "bgr"):
+            raise ValueError(f"channel_order is {order!r}, not rgb or bgr")
+        return Preprocessing(scale=float(value.get("scale", 1.0)), mean=mean, channel_order=order)
+    except (AttributeError, TypeError, ValueError) as error:
+        problems.append(
+            f"mloscope_run.json: preprocessing is ignored, for it cannot be understood ({error})."
+        )
+        return None
+
+
+def _json(path: Path, problems: list[str]) -> Any:
+    try:
+        if path.stat().st_size > LONGEST_NOTE_BYTES:
+            raise ValueError(f"it is larger than {LONGEST_NOTE_BYTES} bytes")
+        return json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        problems.append(f"{path.name} is ignored, for it cannot be read: {error}.")
+        return None
+
+
+def shortened(sentences: Iterable[str], most: int = 20) -> tuple[str, ...]:
+    """At most ``most`` of the sentences, and one that counts the others."""
+    listed = list(sentences)
+    rest = len(listed) - most
+    return tuple(
+        listed if rest <= 0 else [*listed[:most], f"And {rest} more files with the same kind of problem."]
+    )

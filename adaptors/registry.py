@@ -1,0 +1,164 @@
+"""Finds the installed adaptors and opens a path with the one that fits.
+
+Ours and strangers' adaptors register alike, by entry points. Four refusals are told apart: there is nothing at the path; nothing
+installed reads what is there; something would, but a package it needs is not installed; something does, but the file is broken.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    CorpusAdaptor,
+    DependencyMissing,
+    NothingFits,
+    NothingThere,
+    RunAdaptor,
+    RunOptions,
+)
+
+RUN_GROUP = "mloscope.run_adaptors"
+CORPUS_GROUP = "mloscope.corpus_adaptors"
+_MOST_LISTED = 10_000
+
+
+@dataclass(frozen=True)
+class Registered:
+    """An adaptor that some installed package offers."""
+
+    name: str
+    package: str
+    adaptor_class: type[Any] | None
+    """None where it could not be imported; ``problem`` then says why."""
+    problem: str | None = None
+
+    @property
+    def description(self) -> str:
+        return getattr(self.adaptor_class, "description", "")
+
+
+@cache
+def run_adaptors() -> list[Registered]:
+    """Every installed run adaptor by name, those that cannot be imported included."""
+    return registered(entry_points(group=RUN_GROUP))
+
+
+@cache
+def corpus_adaptors() -> list[Registered]:
+    """Every installed corpus adaptor by name, those that cannot be imported included."""
+    return registered(entry_points(group=CORPUS_GROUP))
+
+
+def registered(points: Any) -> list[Registered]:
+    """The adaptors behind entry points. A stranger's that cannot be imported costs nobody anything but itself."""
+    found = []
+    for point in sorted(points, key=lambda point: point.name):
+        package = point.dist.name if point.dist else point.value.split(".")[0]
+        found.append(_loaded(point, package))
+    return found
+
+
+def _loaded(point: EntryPoint, package: str) -> Registered:
+    try:
+        adaptor_class = point.load()
+        if not callable(getattr(adaptor_class, "can_open", None)):
+            raise TypeError(f"{point.value} has no can_open")
+        return Registered(point.name, package, adaptor_class)
+    except ModuleNotFoundError as error:
+        problem = f"needs the package {error.name}, which is not installed: pip install {error.name}"
+    except Exception as error:  # a stranger's module may raise anything while it is imported
+        problem = f"cannot be imported: {type(error).__name__}: {error}"
+    return Registered(point.name, package, None, f"The adaptor {point.name} of {package} {problem}.")
+
+
+def open_run(
+    path: Path | str,
+    options: RunOptions | None = None,
+    format: str | None = None,
+    adaptors: list[Registered] | None = None,
+) -> RunAdaptor:
+    """The run at the path, opened by the adaptor named ``format`` or else by the first that can.
+
+    Raises NothingThere, NothingFits, DependencyMissing, or what the adaptor raises (Unreadable, Refused). Of several
+    adaptors that take the path for theirs, one that fails gives way to the next; one that the user named does not.
+    """
+    chosen = options or RunOptions()
+    known = run_adaptors() if adaptors is None else adaptors
+    return _open(Path(path), known, format, "run", lambda adaptor: adaptor.open(Path(path), chosen))
+
+
+def open_corpus(
+    path: Path | str, format: str | None = None, adaptors: list[Registered] | None = None
+) -> CorpusAdaptor:
+    """The corpus at the path; everything else as for :func:`open_run`."""
+    known = corpus_adaptors() if adaptors is None else adaptors
+    return _open(Path(path), known, format, "corpus", lambda adaptor: adaptor.open(Path(path)))
+
+
+def _open(
+    path: Path, known: list[Registered], format: str | None, what: str, opening: Callable[[Any], Any]
+) -> Any:
+    if not path.exists():
+        raise NothingThere(f"There is nothing at {path}.")
+    if format is not None:
+        named = next((adaptor for adaptor in known if adaptor.name == format), None)
+        if named is None:
+            names = ", ".join(adaptor.name for adaptor in known)
+            raise NothingFits(f"There is no {what} format {format!r}; installed are: {names}.")
+        if named.adaptor_class is None:
+            raise DependencyMissing(str(named.problem))
+        return opening(named.adaptor_class)
+    failures: list[AdaptorError] = []
+    for adaptor in known:
+        if adaptor.adaptor_class is None:
+            continue
+        try:
+            if adaptor.adaptor_class.can_open(path):
+                return opening(adaptor.adaptor_class)
+        except AdaptorError as error:
+            failures.append(error)
+        except Exception as error:
+            # Chosen by the program, so the next has its turn; but a fault in an adaptor must not pass unseen.
+            failures.append(AdaptorError(f"The adaptor {adaptor.name} failed on {path}: {error!r}."))
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise type(failures[0])(" ".join(str(failure) for failure in failures)) from failures[0]
+    raise NothingFits(_nothing_fits(path, known, what))
+
+
+def _nothing_fits(path: Path, known: list[Registered], what: str) -> str:
+    looked = ", ".join(
+        f"{adaptor.name} ({adaptor.description})" for adaptor in known if adaptor.adaptor_class is not None
+    )
+    absent = " ".join(str(adaptor.problem) for adaptor in known if adaptor.problem)
+    return f"{path} is no {what} that any adaptor reads. {_contents(path)} Looked: {looked or 'none'}. {absent}".strip()
+
+
+def _contents(path: Path) -> str:
+    """What is there, in a sentence: the file's first bytes, or the folder's files counted by extension."""
+    try:
+        if not path.is_dir():
+            with open(path, "rb") as file:
+                head = file.read(8)
+            return f"It is a file of {path.stat().st_size:,} bytes that begins with {head!r}."
+        listed = list(islice(path.iterdir(), _MOST_LISTED))
+        folders = sum(entry.is_dir() for entry in listed)
+        kinds = Counter(entry.suffix.lower() or "no extension" for entry in listed if not entry.is_dir())
+    except OSError as error:
+        return f"It cannot be listed ({error.strerror})."
+    counts = [f"{number} {kind}" for kind, number in kinds.most_common(8)]
+    if len(kinds) > 8:
+        counts.append(f"{sum(kinds.values()) - sum(n for _, n in kinds.most_common(8))} others")
+    if folders:
+        counts.append("1 folder" if folders == 1 else f"{folders} folders")
+    more = " (only the first were counted)" if len(listed) == _MOST_LISTED else ""
+    return f"It holds {', '.join(counts)}{more}." if counts else "It is an empty folder."
