@@ -8,6 +8,7 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const SMALLEST_TILE = 8; // pixels; smaller tiles are magnified to about this
+  const MOST_STRETCH = 24; // of a matrix's rows or columns
   const COMFORTABLE_LOSS = 0.08; // how much room a whole-numbered scale may waste
 
   mloscope.filmDraw = {
@@ -16,23 +17,25 @@
      * @param {{units: number[], channels: number[], rows: number, columns: number, components: number}} header
      * @param {number} boxWidth room on screen, in CSS pixels
      * @param {number} boxHeight
-     * @returns {Object} `across` and `down` tiles; `grid` (rows are units, columns are channels); `magnify` canvas pixels a
-     *   value; `gap`; `stepX` and `stepY` from tile to tile; `width` and `height` of the canvas; counts of the header
+     * @returns {Object} `across` and `down` tiles; `grid` (rows are units, columns are channels); `magnifyX`
+     *   and `magnifyY` canvas pixels a value; `gap`; `stepX` and `stepY` from tile to tile; `width` and `height` of the canvas; counts of the header
      */
     layout(header, boxWidth, boxHeight) {
       const units = header.units.length;
       const channels = header.channels.length;
       const { rows, columns, components } = header;
       const matrix = rows === 1 && columns > 1; // one row a unit, rows close together
-      const magnify = matrix ? 1 : Math.max(1, Math.ceil(SMALLEST_TILE / Math.min(rows, columns)));
+      const [magnifyX, magnifyY] = matrix
+        ? stretched(units, columns, boxWidth / boxHeight)
+        : Array(2).fill(Math.max(1, Math.ceil(SMALLEST_TILE / Math.min(rows, columns))));
       const gap = matrix ? 0 : 1;
-      const stepX = columns * magnify + gap;
-      const stepY = rows * magnify + gap;
+      const stepX = columns * magnifyX + gap;
+      const stepY = rows * magnifyY + gap;
       const grid = channels > 1;
       const across = grid ? channels : matrix ? 1 : bestWrap(units, stepX, stepY, gap, boxWidth, boxHeight);
       const down = grid ? units : Math.ceil(units / across);
       return {
-        grid, matrix, across, down, magnify, gap, stepX, stepY, units, channels, rows, columns, components,
+        grid, matrix, across, down, magnifyX, magnifyY, gap, stepX, stepY, units, channels, rows, columns, components,
         width: Math.max(1, across * stepX - gap),
         height: Math.max(1, down * stepY - gap),
       }; // prettier-ignore
@@ -58,8 +61,8 @@
     at(layout, x, y) {
       const across = Math.floor(x / layout.stepX);
       const down = Math.floor(y / layout.stepY);
-      const column = Math.floor((x - across * layout.stepX) / layout.magnify);
-      const row = Math.floor((y - down * layout.stepY) / layout.magnify);
+      const column = Math.floor((x - across * layout.stepX) / layout.magnifyX);
+      const row = Math.floor((y - down * layout.stepY) / layout.magnifyY);
       const unit = layout.grid ? down : down * layout.across + across;
       const channel = layout.grid ? across : 0;
       const inside = x >= 0 && y >= 0 && across < layout.across && unit < layout.units;
@@ -140,24 +143,45 @@
     },
 
     /**
-     * A number for people, short, with enough digits to tell values apart that lie `error` from each other.
+     * A number for a scale: three digits that count.
      * @param {number} value
-     * @param {number} [error]
      * @returns {string}
      */
-    number(value, error = 0) {
+    number(value) {
       if (Number.isNaN(value)) return "NaN";
       if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-      if (value === 0) return "0";
       const size = Math.abs(value);
-      const digits = error > 0 ? Math.min(7, Math.max(1, Math.ceil(Math.log10(size / error)) + 1)) : 6;
-      const plain = size >= 1e-3 && size < 1e6;
-      const text = plain ? String(Number(size.toPrecision(digits))) : size.toExponential(Math.min(3, digits - 1));
-      return (value < 0 ? "−" : "") + text.replace("e-", "e−").replace("e+", "e");
+      const plain = size === 0 || (size >= 1e-3 && size < 1e5);
+      return signed(plain ? String(Number(value.toPrecision(3))) : value.toExponential(1));
+    },
+
+    /**
+     * A value read off a film, with what it may be off by: "≈ 0.1234 ± 0.0003"; without where it is exact.
+     * @param {number} value
+     * @param {number} error
+     * @returns {string}
+     */
+    reading(value, error) {
+      if (!Number.isFinite(value)) return mloscope.filmDraw.number(value);
+      if (!(error > 0)) return signed(String(Number(value.toPrecision(7))));
+      const decimals = -Math.floor(Math.log10(error));
+      if (decimals >= 0 && decimals <= 7 && Math.abs(value) < 1e6) {
+        return `≈ ${signed(value.toFixed(decimals))} ± ${error.toFixed(decimals)}`;
+      }
+      const digits = Math.max(0, Math.min(4, decimals + Math.floor(Math.log10(Math.abs(value) || error))));
+      return `≈ ${signed(value.toExponential(digits))} ± ${signed(error.toExponential(0))}`;
     },
   };
 
   const TABLE = new Uint32Array(256);
+  const signed = (text) => text.replace("e+", "e").replace(/-/g, "−");
+
+  /** Canvas pixels a value of a matrix, across and down, that bring it near the shape of its box. */
+  function stretched(units, columns, boxAspect) {
+    const aspect = columns / units / boxAspect;
+    const stretch = (factor) => Math.min(MOST_STRETCH, Math.max(1, Math.round(factor)));
+    return [stretch(1 / aspect), stretch(aspect)];
+  }
 
   /** Tiles a row that let the picture be largest; of equals, the one with the fewest empty places. */
   function bestWrap(count, stepX, stepY, gap, boxWidth, boxHeight) {
@@ -173,35 +197,36 @@
     return best;
   }
 
-  function paintTile(target, { rows, columns, magnify, width }, codes, from, x, y) {
+  function paintTile(target, { rows, columns, magnifyX, magnifyY, width }, codes, from, x, y) {
     let code = from;
     let line = y * width + x;
-    for (let row = 0; row < rows; row += 1, line += width * magnify) {
-      if (magnify === 1) {
-        for (let column = 0; column < columns; column += 1) target[line + column] = TABLE[codes[code++]];
-        continue;
+    for (let row = 0; row < rows; row += 1, line += width * magnifyY) {
+      for (let column = 0, at = line; column < columns; column += 1) {
+        const pixel = TABLE[codes[code++]];
+        for (let copy = 0; copy < magnifyX; copy += 1) target[at++] = pixel;
       }
-      for (let column = 0, at = line; column < columns; column += 1, at += magnify) {
-        target.fill(TABLE[codes[code++]], at, at + magnify);
-      }
-      for (let copy = 1; copy < magnify; copy += 1) target.copyWithin(line + copy * width, line, line + columns * magnify);
+      repeatLine(target, line, columns * magnifyX, width, magnifyY);
     }
   }
 
   /** Three codes a value: each is its own channel of the picture; the table holds greys, so any byte of it will do. */
-  function paintColoured(target, { rows, columns, magnify, width }, codes, from, x, y) {
+  function paintColoured(target, { rows, columns, magnifyX, magnifyY, width }, codes, from, x, y) {
     let code = from;
     let line = y * width + x;
-    for (let row = 0; row < rows; row += 1, line += width * magnify) {
-      for (let column = 0, at = line; column < columns; column += 1, at += magnify) {
+    for (let row = 0; row < rows; row += 1, line += width * magnifyY) {
+      for (let column = 0, at = line; column < columns; column += 1) {
         const red = TABLE[codes[code++]];
         const green = TABLE[codes[code++]];
         const blue = TABLE[codes[code++]];
         const whole = red && green && blue;
         const pixel = whole ? (red & 0xff) | (green & 0xff00) | (blue & 0xff0000) | 0xff000000 : 0;
-        for (let copy = 0; copy < magnify; copy += 1) target[at + copy] = pixel;
+        for (let copy = 0; copy < magnifyX; copy += 1) target[at++] = pixel;
       }
-      for (let copy = 1; copy < magnify; copy += 1) target.copyWithin(line + copy * width, line, line + columns * magnify);
+      repeatLine(target, line, columns * magnifyX, width, magnifyY);
     }
+  }
+
+  function repeatLine(target, line, length, width, times) {
+    for (let copy = 1; copy < times; copy += 1) target.copyWithin(line + copy * width, line, line + length);
   }
 })();

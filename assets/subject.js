@@ -155,16 +155,18 @@
   };
 
   /**
-   * Give a React component to Dash whose inside is drawn by hand: `mount` is called once with the root element and the
-   * properties, and returns the function that undoes it.
-   * @param {string} className
-   * @param {function(HTMLElement, Object): function(): void} mount
-   * @returns {function(Object): Object} a React function component
+   * Render a React component whose inside is drawn by hand; to be called from the component, every time with the same mount.
+   * @param {string} className of the root element
+   * @param {function(HTMLElement, Object): function(): void} mount called once with the root element and the properties;
+   *   returns the function that undoes it
+   * @param {Object} props `id` goes to the root element
+   * @returns {Object} a React element
    */
-  mloscope.component = (className, mount) => (props) => {
-    const root = window.React.useRef(null);
-    window.React.useEffect(() => mount(root.current, props), []);
-    return window.React.createElement("div", { id: props.id, className, ref: root });
+  mloscope.mounted = (className, mount, props) => {
+    const { createElement, useEffect, useRef } = window.React;
+    const root = useRef(null);
+    useEffect(() => mount(root.current, props), []);
+    return createElement("div", { id: props.id, className, ref: root });
   };
 
   /**

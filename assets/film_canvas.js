@@ -1,0 +1,320 @@
+/**
+ * A film on a canvas: the component mloscope.FilmCanvas. One shows the parameters of the selected layer, one its feature maps.
+ *
+ *     subject + view ──url──► mloscope.films ──frame(step)──► filmDraw ──► canvas
+ *                     time bus ─────step──────────┘    every animation frame, without a request
+ *
+ * The canvas shows the wanted step or says that it does not: data-state is ready, pending or missing, and data-step is the
+ * step whose pixels are on it (absent while pending). What the pointer and the keys do stands in film_pointer.js.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const ROW_LABEL_PX = 14;
+  const COLUMN_LABEL_PX = 26;
+  const ROW_HEADER_PX = 34;
+  const COLUMN_HEADER_PX = 18;
+
+  /** A selection for people: "0–31" instead of "0-31". */
+  const spoken = (numbers) => mloscope.view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
+
+  class FilmView {
+    /**
+     * @param {HTMLElement} root
+     * @param {("parameters"|"features")} show
+     */
+    constructor(root, show) {
+      this.root = root;
+      this.show = show;
+      this.url = null;
+      this.film = null;
+      this.layout = null;
+      this.frame = null; // what is on the canvas; null where nothing is
+      this.empty = null; // why there is nothing to ask for
+      this.pending = 0;
+      this.build();
+      this.legend = new mloscope.filmLegend.Legend(this.legendPlace);
+      this.pointer = new mloscope.filmPointer.Pointer(this);
+      const { time, view } = mloscope;
+      this.resizes = new ResizeObserver(() => this.later());
+      this.resizes.observe(this.stage);
+      this.themes = new MutationObserver(() => this.later());
+      this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
+      this.undo = [
+        time.subscribe(() => this.draw()),
+        view.subscribe(() => this.later()),
+        mloscope.onOpen((subject, isNew) => {
+          if (isNew) this.leave();
+          this.later();
+        }),
+        time.addGate((index) => this.gate(index), () => this.waitingFor()),
+        () => this.resizes.disconnect(),
+        () => this.themes.disconnect(),
+        () => this.leave(),
+      ];
+      this.later();
+    }
+
+    destroy() {
+      cancelAnimationFrame(this.pending);
+      this.destroyed = true;
+      for (const undo of this.undo) undo();
+      this.root.replaceChildren();
+    }
+
+    build() {
+      const { element } = mloscope;
+      this.title = element("span", { class: "film-title" });
+      this.status = element("span", { class: "film-status", role: "status" });
+      this.zoomPlace = element("span", { class: "film-zoom" });
+      this.canvas = element("canvas", { class: "film-canvas", "data-state": "pending" });
+      this.context = this.canvas.getContext("2d");
+      this.plate = element("div", { class: "film-plate" }, [this.canvas]);
+      this.columnLabels = element("div", { class: "film-columns", "aria-hidden": "true" });
+      this.rowLabels = element("div", { class: "film-rows", "aria-hidden": "true" });
+      this.corner = element("div", { class: "film-corner", "aria-hidden": "true" });
+      this.sheet = element("div", { class: "film-sheet" }, [this.corner, this.columnLabels, this.rowLabels, this.plate]);
+      this.stage = element("div", { class: "film-stage", tabindex: 0, role: "application", "data-own-keys": true }, [this.sheet]);
+      this.message = element("p", { class: "film-message", role: "status", hidden: true });
+      this.legendPlace = element("div", { class: "film-legend" });
+      this.root.append(
+        element("div", { class: "film-head" }, [this.title, this.status, this.zoomPlace]),
+        element("div", { class: "film-box" }, [this.stage, this.message]),
+        this.legendPlace,
+      );
+      this.root.dataset.show = this.show;
+    }
+
+    /** Everything but a step's change waits for the next animation frame, and comes together there. */
+    later() {
+      if (this.pending || this.destroyed) return;
+      this.pending = requestAnimationFrame(() => {
+        this.pending = 0;
+        this.refresh();
+      });
+    }
+
+    /** The film that subject and view ask for now; null, and `empty` says why, where there is none to ask for. */
+    wantedUrl() {
+      const subject = mloscope.subject;
+      const view = mloscope.view.get();
+      const layer = subject && subject.layers.find((candidate) => candidate.name === view.layer);
+      this.empty = this.reasonForNothing(subject, view, layer);
+      if (this.empty !== null) return null;
+      const asked = { show: this.show, units: view.units };
+      if (this.show === "parameters") {
+        const named = layer.parameters.some((parameter) => parameter.name === view.parameter);
+        asked.parameter = named ? view.parameter : null;
+        asked.channels = view.channels;
+        asked.layout = view.layout === "matrix" ? "matrix" : null;
+      } else {
+        asked.image = view.image;
+        asked.corpus = subject.corpus;
+      }
+      return mloscope.api(["runs", subject.run, "layers", layer.name, "film"], asked);
+    }
+
+    reasonForNothing(subject, view, layer) {
+      if (!subject) return "";
+      if (!layer) return "Select a layer of the network.";
+      if (this.show === "parameters") {
+        if (layer.parameters.length) return null;
+        return `${layer.name} (${layer.kind}) has no parameters; what it does shows in its feature maps.`;
+      }
+      if (!subject.evaluation.possible) return subject.evaluation.message || "This run's network cannot be evaluated.";
+      if (layer.problem) return layer.problem;
+      if (!subject.corpus) return "No images are connected. Start mloscope with --images PATH to see feature maps.";
+      return view.image ? null : "Select an image to see its feature maps.";
+    }
+
+    refresh() {
+      const { mode } = mloscope.view.get();
+      this.shown = mode === "both" || mode === this.show || mode === undefined;
+      this.root.hidden = !this.shown;
+      const url = this.shown ? this.wantedUrl() : null;
+      if (url !== this.url) {
+        this.leave();
+        this.url = url;
+        if (url) {
+          this.film = mloscope.films.open(`${url}&near=${mloscope.time.step}`);
+          this.film.subscribe(() => this.later());
+        }
+      }
+      this.arrange();
+      this.draw();
+    }
+
+    leave() {
+      if (this.film) this.film.close();
+      this.film = null;
+      this.url = null;
+      this.layout = null;
+      this.frame = null;
+    }
+
+    /** Lay the tiles out for the room there is. */
+    arrange() {
+      const header = this.film && this.film.header;
+      this.stage.classList.toggle("film-stage-empty", !header);
+      this.legendPlace.hidden = !header;
+      this.title.textContent = header ? this.titleOf(header) : "";
+      if (!header || !this.shown) return;
+      const grid = header.channels.length > 1;
+      const room = this.stage.getBoundingClientRect();
+      const width = Math.max(40, room.width - (grid ? ROW_HEADER_PX : 0) - 2);
+      const height = Math.max(40, room.height - (grid ? COLUMN_HEADER_PX : 0) - 2);
+      const gapColour = getComputedStyle(this.root).getPropertyValue("--surface").trim();
+      const { zoom } = mloscope.view.get();
+      const key = JSON.stringify([this.url, header.units.length, width, height, zoom, gapColour, devicePixelRatio]);
+      if (this.layout && this.layout.key === key) return;
+
+      const layout = { ...mloscope.filmDraw.layout(header, width, height), key };
+      const fixed = Number(zoom) / Math.min(layout.magnifyX, layout.magnifyY);
+      layout.scale = fixed > 0 ? fixed : mloscope.filmDraw.fit(layout, width, height, devicePixelRatio);
+      this.layout = layout;
+      this.canvas.width = layout.width;
+      this.canvas.height = layout.height;
+      this.plate.style.width = `${layout.width * layout.scale}px`;
+      this.plate.style.height = `${layout.height * layout.scale}px`;
+      this.stage.classList.toggle("film-stage-fit", !(fixed > 0));
+      this.sheet.classList.toggle("film-sheet-grid", layout.grid);
+      this.image = this.context.createImageData(layout.width, layout.height);
+      this.pixels = new Uint32Array(this.image.data.buffer);
+      this.pixels.fill(pixelOf(gapColour, this.context));
+      const values = layout.units * layout.channels * layout.rows * layout.columns * layout.components;
+      // Code 0 everywhere: nothing is a number, so everything is hatched.
+      this.blank = { codes: new Uint8Array(values), unitRanges: new Float32Array(layout.units * 2) };
+      const { across, down, magnifyX, magnifyY, gap, rows, columns } = layout;
+      this.canvas.dataset.geometry = JSON.stringify({ across, down, magnifyX, magnifyY, gap, rows, columns });
+      this.label(header, layout);
+      this.stage.setAttribute("aria-label", `${this.title.textContent}. Arrow keys move between units, Enter selects, + and − zoom.`);
+      this.pointer.arranged();
+    }
+
+    titleOf(header) {
+      const numbered = (word, numbers, total) =>
+        numbers.length === total ? `${total} ${word}${total === 1 ? "" : "s"}` : `${word}s ${spoken(numbers)} of ${total}`;
+      const size = header.rows * header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
+      return [
+        header.layer,
+        this.show === "parameters" ? header.parameter : "feature maps",
+        numbered("unit", header.units, header.unit_total),
+        header.channels.length > 1 || header.channel_total > 1 ? numbered("channel", header.channels, header.channel_total) : "",
+        header.components === 3 ? `${size} × RGB` : size,
+      ].filter(Boolean).join(" · "); // prettier-ignore
+    }
+
+    /** Numbers of units and channels beside a grid, as many as are legible. */
+    label(header, layout) {
+      const labels = (numbers, step, leastPx, side) => {
+        const every = Math.max(1, Math.ceil(leastPx / (step * layout.scale)));
+        return numbers.flatMap((number, place) => {
+          if (place % every) return [];
+          const middle = (place * step + (step - layout.gap) / 2) * layout.scale;
+          return [mloscope.element("span", { style: `${side}:${middle}px` }, [String(number)])];
+        });
+      };
+      this.rowLabels.replaceChildren(...(layout.grid ? labels(header.units, layout.stepY, ROW_LABEL_PX, "top") : []));
+      this.columnLabels.replaceChildren(...(layout.grid ? labels(header.channels, layout.stepX, COLUMN_LABEL_PX, "left") : []));
+      this.corner.textContent = layout.grid ? "unit" : "";
+      this.corner.title = "Rows are units (filters), columns the channels that come in";
+    }
+
+    /** Draw the step that is wanted now, or say that it is not here. */
+    draw() {
+      const step = mloscope.time.step;
+      const reason = this.film && step !== null ? this.film.missing(step) : null;
+      const frame = this.layout && step !== null ? this.film.frame(step) : null;
+      const fits = frame && frame.codes.length === this.blank.codes.length;
+      this.frame = fits ? frame : null;
+      const state = fits ? "ready" : this.empty !== null || reason || (this.film && this.film.error) ? "missing" : "pending";
+      if (this.layout) {
+        const scale = this.scale();
+        mloscope.filmDraw.draw(this.pixels, this.layout, this.frame || this.blank, scale.pixels, scale.endsOf);
+        this.context.putImageData(this.image, 0, 0);
+        this.legend.show(scale.legend);
+      }
+      this.tell(state, step, reason);
+      this.pointer.drawn();
+    }
+
+    /** The colour scale: table, ends for each unit, and what the legend says of them. */
+    scale() {
+      const view = mloscope.view.get();
+      const { colours, filmDraw } = mloscope;
+      const asked = colours.names.includes(view.colour) ? view.colour : "auto";
+      const wished = view.symmetric === "yes" || view.symmetric === true;
+      const refused = view.symmetric === "no" || view.symmetric === false;
+      const symmetric = wished || (!refused && (this.show === "parameters" || colours.isDiverging(asked)));
+      const coloured = this.layout.components === 3;
+      const table = coloured ? "grey" : asked === "auto" ? (symmetric ? "blue-red" : "viridis") : asked;
+      const rule = view.range || "fixed";
+      const ranges = this.frame && this.frame.unitRanges;
+      const ofUnit = (unit) => ranges && filmDraw.ends([ranges[unit * 2], ranges[unit * 2 + 1]], symmetric);
+      const selected = this.film.header.units.indexOf(view.unit);
+      const joint = rule === "unit" ? null : rule === "step" ? this.frame && this.frame.layerRange : this.film.range();
+      const ends = rule === "unit" ? ofUnit(selected) : filmDraw.ends(joint, symmetric);
+      return {
+        pixels: colours.pixels(table),
+        endsOf: rule === "unit" ? ofUnit : () => ends,
+        legend: {
+          table, coloured, rule, symmetric, unit: view.unit, ranged: this.film.ranged, total: this.film.total,
+          ends: rule === "unit" && selected < 0 ? null : ends,
+        }, // prettier-ignore
+      };
+    }
+
+    tell(state, step, reason) {
+      for (const node of [this.canvas, this.root]) {
+        if (node.dataset.state !== state) node.dataset.state = state;
+        if (state === "pending" || step === null || this.empty !== null) node.removeAttribute("data-step");
+        else if (node.dataset.step !== String(step)) node.dataset.step = step;
+      }
+      const error = this.film && this.film.error;
+      const absent = reason ? `Step ${mloscope.grouped(step)} is missing: ${reason}` : error;
+      const doing = (this.film && this.film.progress && this.film.progress.doing) || "loading";
+      write(this.message, state === "ready" ? "" : state === "missing" ? this.empty ?? absent : doing);
+      this.message.hidden = !this.message.textContent;
+      const { loaded = 0, total = 0 } = this.film || {};
+      const so_far = total && loaded < total ? `${loaded} of ${total} steps loaded` : "";
+      write(this.status, [so_far, state === "ready" ? error : ""].filter(Boolean).join(" · "));
+      this.status.classList.toggle("film-trouble", Boolean(error));
+    }
+
+    gate(index) {
+      if (!this.film) return true;
+      const { step } = mloscope.time.checkpoints[index];
+      if (this.film.missing(step) || this.film.error) return "missing";
+      return Boolean(this.film.frame(step));
+    }
+
+    waitingFor() {
+      return this.film && this.film.total ? `waiting for frames: ${this.film.loaded} of ${this.film.total} loaded` : "waiting for frames";
+    }
+  }
+
+  /** Text set only where it changes: neither layout nor screen readers are troubled for nothing. */
+  function write(node, text) {
+    if (node.textContent !== (text || "")) node.textContent = text || "";
+  }
+
+  /** A CSS colour as one opaque pixel. */
+  function pixelOf(colour, context) {
+    context.fillStyle = "#ffffff";
+    context.fillStyle = colour || "#ffffff";
+    const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/.exec(context.fillStyle);
+    const [red, green, blue] = hex ? hex.slice(1).map((pair) => parseInt(pair, 16)) : [255, 255, 255];
+    return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  }
+
+  /**
+   * The React component behind components/browser_parts.py.
+   * @param {{id: string, show: ("parameters"|"features")}} props
+   */
+  mloscope.FilmCanvas = (props) => mloscope.mounted("film", mount, props);
+
+  function mount(root, { show }) {
+    const view = new FilmView(root, show || "parameters");
+    return () => view.destroy();
+  }
+})();

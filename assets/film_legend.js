@@ -1,0 +1,67 @@
+/**
+ * What the colours of a film mean: a bar, the numbers at its ends, the rule in words. `mloscope.filmLegend`.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+
+  const RULES = {
+    fixed: "fixed over time",
+    step: "range of this step",
+    unit: "each unit's own range at this step",
+  };
+
+  /** A legend below a canvas. Cheap to `show` every frame: it writes only what changed. */
+  class Legend {
+    /** @param {HTMLElement} place filled with the legend */
+    constructor(place) {
+      this.bar = mloscope.element("canvas", { class: "film-bar", width: 256, height: 1, "aria-hidden": "true" });
+      this.ticks = ["lo", "middle", "hi"].map((end) => mloscope.element("span", { class: `film-tick film-tick-${end}` }));
+      this.words = mloscope.element("span", { class: "film-rule" });
+      const scale = mloscope.element("div", { class: "film-scale" }, [this.bar, ...this.ticks]);
+      place.append(scale, this.words);
+      this.table = null;
+      this.said = "";
+    }
+
+    /**
+     * @param {Object} about
+     * @param {string} about.table the colour table
+     * @param {boolean} about.coloured red, green and blue stand for three channels
+     * @param {("fixed"|"step"|"unit")} about.rule
+     * @param {boolean} about.symmetric
+     * @param {?number[]} about.ends numbers at the ends; null where there are none, or where they differ from unit to unit
+     * @param {?number} about.unit the unit that `ends` are of, where the rule is "unit"
+     * @param {number} about.ranged over how many of `total` steps a fixed range goes so far
+     * @param {number} about.total
+     */
+    show({ table, coloured, rule, symmetric, ends, unit, ranged, total }) {
+      if (table !== this.table) {
+        this.table = table;
+        const image = new ImageData(256, 1);
+        new Uint32Array(image.data.buffer).set(mloscope.colours.pixels(table));
+        this.bar.getContext("2d").putImageData(image, 0, 0);
+      }
+      const { number } = mloscope.filmDraw;
+      const own = rule === "unit" && !ends;
+      const lo = ends ? number(ends[0]) : own ? (symmetric ? "−most" : "least") : "–";
+      const hi = ends ? number(ends[1]) : own ? "most" : "–";
+      const middle = symmetric ? "0" : ends ? number((ends[0] + ends[1]) / 2) : "";
+      const words = [
+        coloured ? "red, green and blue are the input channels" : "",
+        RULES[rule] + (rule === "fixed" && ranged < total ? `, over ${ranged} of ${total} steps so far` : ""),
+        rule === "unit" && ends ? `numbers: unit ${unit}` : "",
+        symmetric ? "symmetric about 0" : "",
+        ends || own ? "" : "no finite value",
+        "values quantised to 1/252 of each unit's range",
+      ].filter(Boolean);
+      const said = [lo, middle, hi, ...words].join("\n");
+      if (said === this.said) return;
+      this.said = said;
+      [lo, middle, hi].forEach((text, place) => (this.ticks[place].textContent = text));
+      this.words.textContent = words.join(" · ");
+    }
+  }
+
+  mloscope.filmLegend = { Legend };
+})();
