@@ -1,0 +1,132 @@
+"""How a question about a network and its answer look between the processes. No TensorFlow here.
+
+A message is ``b"MLW1"``, a little-endian uint32 with the length of the JSON head, the head padded with spaces
+so that the arrays begin at a multiple of 8, then the arrays one after the other, float32, little-endian,
+row-major. The head's ``arrays`` gives their shapes in order.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from mloscope.adaptors.interface import Preprocessing, RunOptions
+from mloscope.app.errors import BadRequest
+
+MAGIC = b"MLW1"
+CONTENT_TYPE = "application/x-mloscope"
+TOKEN_HEADER = "x-mloscope-token"
+TOKEN_VARIABLE = "MLOSCOPE_MODEL_SERVICE_TOKEN"
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What another process needs in order to open a run by itself, through the registry."""
+
+    path: str
+    format: str
+    options: RunOptions = field(default_factory=RunOptions)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """Raises BadRequest, naming the field."""
+        try:
+            options = dict(value["options"])
+            preprocessing = options.pop("preprocessing")
+            if preprocessing is not None:
+                mean = preprocessing["mean"]
+                preprocessing = Preprocessing(
+                    **{**preprocessing, "mean": tuple(mean) if isinstance(mean, list) else mean}
+                )
+            return cls(
+                str(value["path"]), str(value["format"]), RunOptions(preprocessing=preprocessing, **options)
+            )
+        except (KeyError, TypeError) as error:
+            raise BadRequest(
+                f"The run of a question is described by path, format and options (as RunOptions); wrong or missing: {error}."
+            ) from error
+
+    @property
+    def key(self) -> str:
+        """The same text for the same run, opened the same way."""
+        return json.dumps(self.to_json(), sort_keys=True)
+
+
+class Evaluation(dict[str, np.ndarray]):
+    """What the layers make of one image: layer name -> float32 array (step, ...output shape), channels last.
+
+    The first axis follows :attr:`steps`. The rows of a step in :attr:`failed` are NaN.
+    """
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], steps: Sequence[int], failed: Mapping[int, str]
+    ) -> None:
+        super().__init__(arrays)
+        self.steps = tuple(steps)
+        self.failed = dict(failed)
+        """Why a step could not be evaluated, a sentence by step; the others are as they should be."""
+
+
+def pack(head: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> bytes:
+    """The message; ``arrays`` of any numeric dtype are sent as float32."""
+    floats = [np.ascontiguousarray(array, dtype="<f4") for array in arrays]
+    text = json.dumps({**head, "arrays": [array.shape for array in floats]}).encode()
+    text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
+    return b"".join(
+        [MAGIC, len(text).to_bytes(4, "little"), text, *(array.data for array in floats if array.size)]
+    )
+
+
+def unpack(message: bytes | memoryview) -> tuple[dict[str, Any], list[np.ndarray]]:
+    """The head and read-only float32 views into the message. Raises BadRequest where it is not such a
+    message."""
+    view = memoryview(message)
+    start = len(MAGIC) + 4
+    if len(view) < start or view[: len(MAGIC)] != MAGIC:
+        raise BadRequest(
+            f"A message begins with {MAGIC.decode()} and the length of its head; this one does not."
+        )
+    end = start + int.from_bytes(view[len(MAGIC) : start], "little")
+    try:
+        head = json.loads(bytes(view[start:end]))
+        shapes = [tuple(int(length) for length in shape) for shape in head.pop("arrays")]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadRequest(
+            "The head of a message is a JSON object that gives the shapes of its arrays."
+        ) from error
+    sizes = [math.prod(shape) for shape in shapes]
+    if any(length < 0 for shape in shapes for length in shape) or len(view) != end + 4 * sum(sizes):
+        raise BadRequest(
+            f"The message has {len(view)} bytes; with arrays of the shapes {shapes} it would have {end + 4 * sum(sizes)}."
+        )
+    arrays = []
+    for shape, size in zip(shapes, sizes, strict=True):
+        arrays.append(np.frombuffer(view, dtype="<f4", count=size, offset=end).reshape(shape))
+        end += 4 * size
+    for array in arrays:
+        array.flags.writeable = False
+    return head, arrays
+
+
+def pack_evaluation(evaluation: Evaluation) -> bytes:
+    return pack(
+        {"layers": list(evaluation), "steps": evaluation.steps, "failed": list(evaluation.failed.items())},
+        list(evaluation.values()),
+    )
+
+
+def unpack_evaluation(message: bytes | memoryview) -> Evaluation:
+    head, arrays = unpack(message)
+    return Evaluation(
+        dict(zip(head["layers"], arrays, strict=True)),
+        head["steps"],
+        {step: why for step, why in head["failed"]},
+    )
