@@ -1,0 +1,1341 @@
+"""The questions that views ask, answered from files, cache and model service. REST and Dash callbacks use the
+same ones.
+
+    question ──► workspace (which run, checkpoint, layer, image) ──► adaptor     parameters, from files
+                                                                └──► result cache ──miss──► model service
+                                                                feature maps
+
+Every method is synchronous and thread-safe, takes names as addresses have them, and raises
+:class:`mloscope.app.errors.MloscopeError` with a sentence. Keys in the cache are content: a checkpoint's
+fingerprint, the architecture, the layer, the digest of the network's input (image and preprocessing in one),
+:data:`CODE_VERSION`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import logging
+import struct
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    Checkpoint,
+    EvaluableRun,
+    Layer,
+    Parameter,
+    RunAdaptor,
+)
+from mloscope.app import films
+from mloscope.app.errors import (
+    BadRequest,
+    MloscopeError,
+    NotFound,
+    NotPossible,
+    Unavailable,
+    as_json,
+    from_adaptor,
+)
+from mloscope.app.workspace import ConnectedRun, Workspace
+
+logger = logging.getLogger(__name__)
+
+CODE_VERSION = "1"
+"""Part of every key; raise it whenever what is computed from the same input changes."""
+
+TILES_SHOWN = 256
+"""Up to this many tiles all are shown where no units are given; beyond, the first :data:`FIRST_UNITS` and so
+on."""
+FIRST_UNITS = 32
+FIRST_CHANNELS = 16
+CHUNK_STEPS = 16
+"""Checkpoints in a film's chunk at most; a power of two, see :func:`_blocks`."""
+FIRST_CHUNK_STEPS = 2
+EVALUATION_STEPS = 64
+"""Checkpoints in one call of the model service at most."""
+EVALUATION_S = 0.5
+"""How long a call of the model service should take, so that the reader sees progress and hanging up stops the
+work."""
+
+INSTALL_EVALUATION = (
+    'Feature maps and predictions need TensorFlow, which is not installed: pip install "mloscope[evaluate]".'
+)
+
+
+class ModelService(Protocol):
+    """What is needed of :class:`mloscope.app.model_service.client.ModelServiceClient`."""
+
+    def evaluate(
+        self, spec: Any, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
+    ) -> Mapping[str, np.ndarray]:
+        """Arrays (step, ...output shape) by layer; ``.failed`` of the answer: sentences by step."""
+        ...
+
+
+class Cache(Protocol):
+    """What is needed of :class:`mloscope.app.result_cache.ResultCache`."""
+
+    def get_or_compute(self, key: str, compute: Callable[[], bytes]) -> bytes: ...
+
+    def get_or_compute_many(
+        self, keys: Sequence[str], compute: Callable[[Sequence[str]], Mapping[str, bytes]]
+    ) -> dict[str, bytes]: ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Whether a run's network can be evaluated just now."""
+
+    possible: bool
+    state: str
+    """The model service's: ``ready``, ``starting``, ``restarting``, ``not installed``, ``stopped``; or
+    ``impossible``."""
+    message: str | None
+    """A sentence where it is not possible."""
+    passing: bool = False
+    """True where waiting helps."""
+
+
+@dataclass(frozen=True)
+class FilmQuestion:
+    """What a film is to show. ``units`` and ``channels``: None for all, or the first of many
+    (:data:`TILES_SHOWN`)."""
+
+    run: str
+    layer: str
+    show: str = "parameters"
+    """``parameters`` or ``features``"""
+    parameter: str | None = None
+    """Default: the layer's first."""
+    units: tuple[int, ...] | None = None
+    channels: tuple[int, ...] | None = None
+    layout: str = "tiles"
+    """``tiles`` or ``matrix``, for dense kernels"""
+    image: str | None = None
+    corpus: str | None = None
+    near: int | None = None
+    """The step whose neighbours come first; default: the first checkpoint."""
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """A layer's outputs for one image."""
+
+    maps: dict[int, np.ndarray]
+    """By step, float32 in the layer's output shape (channels last)."""
+    missing: dict[int, str]
+    """By step, a sentence why there is none."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What the network holds an image for."""
+
+    probabilities: dict[int, np.ndarray]
+    """By step, float64 (class,)."""
+    missing: dict[int, str]
+    kind: str
+    """``output``: as the network gives them; ``softmax of the output``: the network ends in logits."""
+
+
+@dataclass(frozen=True)
+class PredictionCourse:
+    """Predictions of one image over the whole run."""
+
+    probabilities: np.ndarray
+    """float64 (checkpoint, class), in the checkpoints' order; rows of NaN where there is none."""
+    class_names: tuple[str, ...]
+    true_class: int | None
+    missing: dict[int, str]
+    kind: str
+
+
+class UnitCourse(NamedTuple):
+    """One unit's values over the whole run."""
+
+    values: np.ndarray
+    """float as stored, (checkpoint, value), in the checkpoints' order; rows of NaN where there is none."""
+    names: tuple[str, ...]
+    """What each value is: ``row 0, column 3, channel 2``."""
+
+
+@dataclass(frozen=True)
+class UnitRanking:
+    """Units that a rule found, best first."""
+
+    units: tuple[int, ...]
+    values: tuple[float, ...]
+    rule: str
+    unit_total: int
+
+
+RANKING_RULES = ("largest-norm", "most-changed", "most-active")
+
+
+@dataclass(frozen=True)
+class _Input:
+    """An image as a network takes it."""
+
+    values: np.ndarray
+    digest: str
+
+
+class _SomeFailed(Exception):
+    """Carries what was computed when a part of it could not be: a cache must not keep the part that
+    failed."""
+
+    def __init__(self, done: Mapping[str, bytes], failed: Mapping[str, dict[int, str]]) -> None:
+        super().__init__("a part could not be computed")
+        self.done = dict(done)
+        self.failed = dict(failed)
+
+
+class Observatory:
+    """See the module's docstring.
+
+    ``model_service`` is None where there is none. ``service_state()`` gives its state and a sentence or None,
+    as ``ModelServiceProcess.state`` and ``.problem`` do; default: ready where there is a service.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        cache: Cache,
+        model_service: ModelService | None = None,
+        *,
+        service_state: Callable[[], tuple[str, str | None]] | None = None,
+        film_chunk_bytes: int = 2 << 20,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.workspace = workspace
+        self._cache = cache
+        self._service = model_service
+        self._service_state = service_state or self._presumed_state
+        self._film_chunk_bytes = film_chunk_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._layers: dict[str, tuple[tuple[Layer, ...], dict[str, Layer], str]] = {}
+        self._unreadable: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def _presumed_state(self) -> tuple[str, str | None]:
+        return ("not installed", INSTALL_EVALUATION) if self._service is None else ("ready", None)
+
+    # ------------------------------------------------------------------------------------- what there is
+
+    def layers(self, run: str) -> tuple[Layer, ...]:
+        """The run's layers in topological order."""
+        return self._described(run)[0]
+
+    def layer(self, run: str, name: str) -> Layer:
+        """One layer. Raises :class:`NotFound`."""
+        _, by_name, _ = self._described(run)
+        try:
+            return by_name[name]
+        except KeyError:
+            names = list(by_name)
+            known = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+            raise NotFound(f'The run "{run}" has no layer "{name}"; it has: {known}.') from None
+
+    def _described(self, run: str) -> tuple[tuple[Layer, ...], dict[str, Layer], str]:
+        """Layers, layers by name, digest of the architecture."""
+        connected, adaptor = self.workspace.opened_run(run)
+        try:
+            layers = adaptor.layers()
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+        with self._lock:
+            known = self._layers.get(run)
+        if known is None or known[0] is not layers:
+            text = json.dumps(
+                [
+                    [layer.name, layer.kind, layer.inputs, layer.output_shape, dict(layer.hyperparameters)]
+                    for layer in layers
+                ],
+                default=repr,
+            )
+            digest = _digest(adaptor.format, str(connected.options.architecture), text)
+            known = (layers, {layer.name: layer for layer in layers}, digest)
+            with self._lock:
+                self._layers[run] = known
+        return known
+
+    def checkpoints(self, run: str) -> tuple[Checkpoint, ...]:
+        """All checkpoints by step, broken ones with their problem included."""
+        _, adaptor = self.workspace.opened_run(run)
+        try:
+            return adaptor.checkpoints()
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+
+    def checkpoint(self, run: str, step: int) -> Checkpoint:
+        """The checkpoint of this step, broken or not. Raises :class:`NotFound`."""
+        checkpoints = self.checkpoints(run)
+        for checkpoint in checkpoints:
+            if checkpoint.step == step:
+                return checkpoint
+        span = (
+            f"its steps go from {checkpoints[0].step} to {checkpoints[-1].step}"
+            if checkpoints
+            else "it has none"
+        )
+        raise NotFound(f'The run "{run}" has no checkpoint of step {step}; {span}.')
+
+    def evaluation(self, run: str) -> Evaluation:
+        """Whether feature maps and predictions of the run can be had just now, and if not, why."""
+        connected, adaptor = self.workspace.opened_run(run)
+        if not isinstance(adaptor, EvaluableRun):
+            return Evaluation(
+                False,
+                "impossible",
+                f'The network of the run "{connected.name}" cannot be evaluated: '
+                f"the format {adaptor.format} holds its weights only.",
+            )
+        state, problem = self._service_state()
+        if state == "ready" and self._service is not None:
+            return Evaluation(True, state, None)
+        if state == "not installed" or self._service is None:
+            return Evaluation(False, "not installed", problem or INSTALL_EVALUATION)
+        passing = state in ("starting", "restarting")
+        words = {"starting": "is starting", "restarting": "stopped and is being restarted"}.get(
+            state, f"is {state}"
+        )
+        return Evaluation(False, state, problem or f"The model service {words}.", passing)
+
+    def subject(self, run: str | None = None, corpus: str | None = None) -> dict[str, Any]:
+        """What the browser needs to know of a run and a corpus, JSON-able: ``mloscope.subject``.
+
+        An unknown name is said in ``problems`` and the first that can be opened takes its place.
+        """
+        problems: list[str] = []
+        run = self._name_or_first(run, self.workspace.run, self.workspace.runs, problems)
+        own = self.workspace.corpus_of(run) if run is not None else None
+        if corpus is None and own is not None:
+            corpus = own
+        corpus = self._name_or_first(corpus, self.workspace.corpus, self.workspace.corpora, problems)
+        subject: dict[str, Any] = {
+            "run": run,
+            "corpus": corpus,
+            "runs": [known.name for known in self.workspace.runs],
+            "corpora": [known.name for known in self.workspace.corpora],
+            "problems": problems,
+            "checkpoints": [],
+            "classNames": [],
+            "layers": [],
+            "evaluation": {"possible": False, "state": "impossible", "message": None, "passing": False},
+            "preprocessing": None,
+        }
+        if corpus is not None:
+            adaptor = self.workspace.corpus(corpus).adaptor
+            problems += adaptor.problems() if adaptor is not None else ()
+        if run is None or self.workspace.run(run).adaptor is None:
+            return subject
+        connected, opened = self.workspace.opened_run(run)
+        problems += opened.problems()
+        try:
+            subject["checkpoints"] = [checkpoint_json(checkpoint) for checkpoint in self.checkpoints(run)]
+            subject["layers"] = [layer_json(layer) for layer in self.layers(run)]
+        except MloscopeError as error:
+            problems.append(str(error))
+        subject["classNames"] = list(self.workspace.class_names(run, corpus))
+        subject["evaluation"] = vars(self.evaluation(run))
+        subject["preprocessing"] = preprocessing_json(connected)
+        return subject
+
+    @staticmethod
+    def _name_or_first(
+        name: str | None, find: Callable[[str], Any], known: Sequence[Any], problems: list[str]
+    ) -> str | None:
+        if name is not None:
+            try:
+                found = find(name)
+            except NotFound as error:
+                problems.append(str(error))
+            else:
+                if found.problem:
+                    problems.append(found.problem)
+                return name
+        for candidate in known:
+            if candidate.adaptor is None:
+                problems.append(f"{candidate.name}: {candidate.problem}")
+        usable = [candidate for candidate in known if candidate.adaptor is not None]
+        return (usable or list(known))[0].name if known else None
+
+    # ---------------------------------------------------------------------------------------- parameters
+
+    def parameters(self, run: str, step: int, layer: str) -> dict[str, np.ndarray]:
+        """The layer's arrays at the step, as stored."""
+        _, adaptor = self.workspace.opened_run(run)
+        return self._read(adaptor, self.checkpoint(run, step), self.layer(run, layer))
+
+    def _read(self, adaptor: RunAdaptor, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
+        if checkpoint.problem:
+            raise NotPossible(checkpoint.problem)
+        try:
+            return adaptor.parameters(checkpoint, layer)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+
+    def parameter_of(self, run: str, layer: str, name: str | None) -> Parameter:
+        """The parameter of this name, or the layer's first. Raises :class:`NotFound` or
+        :class:`NotPossible`."""
+        known = self.layer(run, layer)
+        if not known.parameters:
+            raise NotPossible(f'The layer "{layer}" has no parameters ({known.kind}).')
+        if not name:
+            return known.parameters[0]
+        for parameter in known.parameters:
+            if parameter.name == name:
+                return parameter
+        names = ", ".join(parameter.name for parameter in known.parameters)
+        raise NotFound(f'The layer "{layer}" has no parameter "{name}"; it has: {names}.')
+
+    def parameter_tiles(
+        self, run: str, step: int, layer: str, parameter: str | None = None, layout: str = "tiles"
+    ) -> np.ndarray:
+        """A parameter at one step as pictures, float (unit, channel, row, column, component).
+
+        A first convolution's kernel on three channels has one channel and three components, red, green and
+        blue whatever the network's channel order; anything else has one component.
+        """
+        _, adaptor = self.workspace.opened_run(run)
+        known, array = self.layer(run, layer), self.parameter_of(run, layer, parameter)
+        picture = self._pictured(run, known, array, layout)
+        return picture(self._read(adaptor, self.checkpoint(run, step), known))
+
+    def _pictured(
+        self, run: str, layer: Layer, parameter: Parameter, layout: str
+    ) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
+        """How a layer's arrays become (unit, channel, row, column, component)."""
+        layers, by_name, _ = self._described(run)
+        connected, _ = self.workspace.opened_run(run)
+        colour = _is_colour_kernel(layers, by_name, layer, parameter)
+        reverse = connected.preprocessing.channel_order == "bgr"
+        preceding = _preceding_map(by_name, layer)
+
+        def picture(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+            array = arrays.get(parameter.name)
+            if array is None or array.shape != tuple(parameter.shape):
+                held = "is not in it" if array is None else f"has the shape {array.shape} in it"
+                raise NotPossible(
+                    f"This checkpoint belongs to another network: {layer.name}/{parameter.name} {held}, not "
+                    f"{tuple(parameter.shape)}."
+                )
+            tiles = films.tiles(array, parameter.axes, preceding, layout)
+            if not colour:
+                return tiles[..., np.newaxis]
+            tiles = tiles[:, ::-1] if reverse else tiles
+            return tiles.transpose(0, 2, 3, 1)[:, np.newaxis]
+
+        return picture
+
+    def layer_details(self, run: str, step: int, layer: str, unit: int | None = None) -> list[dict[str, Any]]:
+        """One JSON-able mapping for each of the layer's parameters at the step, in the layer's order.
+
+        ``parameter``, ``shape``, ``dtype``, ``count``; ``min``, ``max``, ``mean``, ``std``, ``norm`` (L2) of
+        the finite values, None where there are none; ``share_of_zeros`` (exact zeros among all values),
+        ``nan``, ``infinite`` (how many). With a unit, also ``unit_min``, ``unit_max``, ``unit_norm``,
+        ``unit_share_of_zeros``; a unit that the parameter has not: None.
+        """
+        arrays = self.parameters(run, step, layer)
+        rows = []
+        for parameter in self.layer(run, layer).parameters:
+            array = arrays.get(parameter.name)
+            if array is None:
+                continue
+            row = {
+                "parameter": parameter.name,
+                "shape": list(array.shape),
+                "dtype": str(array.dtype),
+                **_statistics(array),
+            }
+            if unit is not None:
+                flat = _by_unit(array, parameter.axes)[0]
+                found = _statistics(flat[unit]) if 0 <= unit < len(flat) else {}
+                row |= {f"unit_{key}": found.get(key) for key in ("min", "max", "norm", "share_of_zeros")}
+            rows.append(row)
+        return rows
+
+    def unit_course(self, run: str, layer: str, parameter: str | None, unit: int) -> UnitCourse:
+        """One unit's values at every checkpoint, exactly as stored."""
+        _, adaptor = self.workspace.opened_run(run)
+        known, wanted = self.layer(run, layer), self.parameter_of(run, layer, parameter)
+        total, names = _unit_names(wanted)
+        if not 0 <= unit < total:
+            raise _no_unit(layer, unit, total)
+        checkpoints = self.checkpoints(run)
+        prints, _ = self._fingerprints(adaptor, checkpoints)
+        key = "course:" + _digest(
+            CODE_VERSION,
+            self._described(run)[2],
+            known.name,
+            wanted.name,
+            str(unit),
+            *map(str, prints.items()),
+        )
+
+        def compute() -> bytes:
+            rows: dict[int, np.ndarray] = {}
+            for checkpoint in checkpoints:
+                if checkpoint.step not in prints:
+                    continue
+                try:
+                    array = self._read(adaptor, checkpoint, known)[wanted.name]
+                except (MloscopeError, KeyError):
+                    continue
+                if array.shape == tuple(wanted.shape):
+                    rows[checkpoint.step] = _by_unit(array, wanted.axes)[0][unit]
+            kind = np.result_type(np.float16, *rows.values()) if rows else np.dtype(np.float32)
+            course = np.full((len(checkpoints), len(names)), np.nan, kind)
+            for position, checkpoint in enumerate(checkpoints):
+                if checkpoint.step in rows:
+                    course[position] = rows[checkpoint.step]
+            return _packed(course)
+
+        return UnitCourse(_unpacked(self._cache.get_or_compute(key, compute)), names)
+
+    def unit_values(
+        self,
+        run: str,
+        step: int,
+        layer: str,
+        unit: int,
+        *,
+        parameter: str | None = None,
+        image: str | None = None,
+        corpus: str | None = None,
+        layout: str = "tiles",
+    ) -> tuple[np.ndarray, tuple[float, float]]:
+        """One unit enlarged: float (row, column), and the range of the whole layer's finite values at the
+        step.
+
+        With an image its feature map, else its weights. Several channels (or colours) stand side by side in
+        as square a grid as there is, a line of NaN between them.
+        """
+        if image:
+            found = self.feature_maps(run, (step,), layer, image, corpus)
+            if step in found.missing:
+                raise NotPossible(found.missing[step])
+            pictures = films.map_tiles(found.maps[step])[..., np.newaxis]
+        else:
+            pictures = self.parameter_tiles(run, step, layer, parameter, layout)
+        if not 0 <= unit < len(pictures):
+            raise _no_unit(layer, unit, len(pictures))
+        low, high = films.joint_range(films.ranges(pictures)).tolist()
+        tiles = pictures[unit].transpose(0, 3, 1, 2)
+        return films.grid(tiles.reshape(-1, *tiles.shape[2:])), (low, high) if low == low else (0.0, 0.0)
+
+    def unit_ranking(
+        self,
+        run: str,
+        step: int,
+        layer: str,
+        rule: str,
+        image: str | None = None,
+        corpus: str | None = None,
+        count: int = 32,
+        parameter: str | None = None,
+    ) -> UnitRanking:
+        """The ``count`` units that a rule of :data:`RANKING_RULES` puts first.
+
+        ``largest-norm``: L2 norm of the unit's weights; ``most-changed``: L2 norm of their difference from
+        the first checkpoint that can be read; ``most-active``: mean absolute value of the unit's feature map
+        of the image. Ties by number; NaN last.
+        """
+        if rule not in RANKING_RULES:
+            raise BadRequest(f'There is no rule "{rule}"; the rules are {", ".join(RANKING_RULES)}.')
+        if rule == "most-active":
+            if not image:
+                raise BadRequest("The rule most-active needs an image.")
+            found = self.feature_maps(run, (step,), layer, image, corpus)
+            if step in found.missing:
+                raise NotPossible(found.missing[step])
+            maps = found.maps[step].astype(np.float64)
+            values = np.abs(maps).reshape(-1, maps.shape[-1]).mean(axis=0)
+        else:
+            wanted = self.parameter_of(run, layer, parameter)
+            now = self._flat_units(run, step, layer, wanted)
+            if rule == "most-changed":
+                now = now - self._first_flat_units(run, layer, wanted)
+            values = _norms(now)
+        order = np.argsort(-np.where(np.isnan(values), -np.inf, values), kind="stable")[: max(0, count)]
+        return UnitRanking(
+            tuple(int(unit) for unit in order),
+            tuple(float(values[unit]) for unit in order),
+            rule,
+            len(values),
+        )
+
+    def _flat_units(self, run: str, step: int, layer: str, parameter: Parameter) -> np.ndarray:
+        array = self.parameters(run, step, layer).get(parameter.name)
+        if array is None or array.shape != tuple(parameter.shape):
+            raise NotPossible(
+                f"The checkpoint of step {step} belongs to another network: "
+                f"its {layer}/{parameter.name} is not {tuple(parameter.shape)}."
+            )
+        return _by_unit(array, parameter.axes)[0].astype(np.float64)
+
+    def _first_flat_units(self, run: str, layer: str, parameter: Parameter) -> np.ndarray:
+        for checkpoint in self.checkpoints(run):
+            try:
+                return self._flat_units(run, checkpoint.step, layer, parameter)
+            except MloscopeError:
+                continue
+        raise NotPossible(f'No checkpoint of the run "{run}" holds {layer}/{parameter.name}.')
+
+    # ------------------------------------------------------------------------- feature maps, predictions
+
+    def feature_maps(
+        self,
+        run: str,
+        steps: Iterable[int],
+        layer: str,
+        image: str,
+        corpus: str | None = None,
+        priority: int = 0,
+    ) -> FeatureMaps:
+        """The layer's outputs for one image of a corpus (default: the run's) at these steps, in the order of
+        time.
+
+        What is in the cache is not evaluated again. Raises where nothing can be evaluated at all; a step that
+        cannot is in ``missing``.
+        """
+        wanted = set(steps)
+        known = self.layer(run, layer)
+        checkpoints = [self.checkpoint(run, step) for step in sorted(wanted)]
+        return self._maps(run, checkpoints, known, self._input(run, corpus, image), priority)
+
+    def predictions(
+        self, run: str, steps: Iterable[int], image: str, corpus: str | None = None, priority: int = 0
+    ) -> Predictions:
+        """Class probabilities of one image at these steps."""
+        output = self._output_layer(run)
+        found = self.feature_maps(run, steps, output.name, image, corpus, priority)
+        return self._as_predictions(output, found)
+
+    def prediction_course(self, run: str, corpus: str | None, image: str) -> PredictionCourse:
+        """Class probabilities of one image at every checkpoint."""
+        checkpoints = self.checkpoints(run)
+        found = self.predictions(run, [checkpoint.step for checkpoint in checkpoints], image, corpus)
+        classes = max((len(row) for row in found.probabilities.values()), default=0)
+        course = np.full((len(checkpoints), classes), np.nan)
+        for position, checkpoint in enumerate(checkpoints):
+            if checkpoint.step in found.probabilities:
+                course[position] = found.probabilities[checkpoint.step]
+        corpus = self._corpus(run, corpus)
+        adaptor = self.workspace.opened_corpus(corpus)[1]
+        label = adaptor.record(self.workspace.position(corpus, image)).label
+        names = self.workspace.class_names(run, corpus)
+        if len(names) < classes:
+            names += tuple(f"class {number}" for number in range(len(names), classes))
+        return PredictionCourse(course, names, label, found.missing, found.kind)
+
+    def prediction_stream(
+        self, run: str, image: str, corpus: str | None = None, near: int | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Predictions at every checkpoint as they come, nearest to ``near`` first, JSON-able lines:
+
+        ``{"steps", "probabilities", "kind"}``, ``{"missing": {"step", "reason"}}``, at the end ``{"done":
+        true}``, or ``{"error"}``. Raises at once where the question is wrong.
+        """
+        output = self._output_layer(run)
+        checkpoints = self.checkpoints(run)
+        values = self._input(run, corpus, image)
+        self._must_evaluate(run, output)
+        order = _blocks(len(checkpoints), CHUNK_STEPS, _index_of(checkpoints, near))
+
+        def lines() -> Iterator[dict[str, Any]]:
+            for group in self._paced(order):
+                chosen = [checkpoints[i] for block in group for i in block]
+                found = self._as_predictions(output, self._maps(run, chosen, output, values))
+                if found.probabilities:
+                    yield {
+                        "steps": list(found.probabilities),
+                        "probabilities": [_numbers(row) for row in found.probabilities.values()],
+                        "kind": found.kind,
+                    }
+                for step, reason in found.missing.items():
+                    yield {"missing": {"step": step, "reason": reason}}
+
+        return _ended(lines())
+
+    def _output_layer(self, run: str) -> Layer:
+        layers = self.layers(run)
+        taken = {name for layer in layers for name in layer.inputs}
+        ends = [layer for layer in layers if layer.name not in taken]
+        vectors = [end for end in ends if end.output_shape is not None and len(end.output_shape) == 1]
+        if not ends:
+            raise NotPossible(f'The network of the run "{run}" has no output layer.')
+        return (vectors or ends)[-1]
+
+    @staticmethod
+    def _as_predictions(output: Layer, found: FeatureMaps) -> Predictions:
+        rows = {step: row.astype(np.float64).ravel() for step, row in found.maps.items()}
+        activation = str(output.hyperparameters.get("activation") or output.source_class).lower()
+        probable = any(word in activation for word in ("softmax", "sigmoid"))
+        if not probable:
+            finite = [row for row in rows.values() if np.isfinite(row).all()]
+            probable = bool(finite) and all(
+                row.min() >= 0 and (abs(row.sum() - 1) < 1e-3 or (len(row) == 1 and row[0] <= 1))
+                for row in finite
+            )
+        kind = "output"
+        if not probable and any(len(row) > 1 for row in rows.values()):
+            kind = "softmax of the output"
+            with np.errstate(invalid="ignore", over="ignore"):
+                shifted = {step: np.exp(row - row.max()) for step, row in rows.items()}
+                rows = {step: row / row.sum() for step, row in shifted.items()}
+        return Predictions(rows, found.missing, kind)
+
+    def _corpus(self, run: str, corpus: str | None) -> str:
+        corpus = corpus or self.workspace.corpus_of(run)
+        if corpus is None:
+            raise NotPossible(
+                "No corpus of images is connected: mloscope serve RUN --images PATH connects one."
+            )
+        return corpus
+
+    def _input(self, run: str, corpus: str | None, image: str | None) -> _Input:
+        if not image:
+            raise BadRequest("Feature maps and predictions are those of an image: add image=ID.")
+        corpus = self._corpus(run, corpus)
+        values = self.workspace.network_input(run, corpus, self.workspace.position(corpus, image))
+        return _Input(values, _digest(repr(values.shape), values.tobytes()))
+
+    def _must_evaluate(self, run: str, layer: Layer) -> ModelService:
+        """The model service. Raises where the layer of the run can never be evaluated; a service that is only
+        starting is asked all the same, so that what is in the cache is answered."""
+        evaluation = self.evaluation(run)
+        if layer.problem:
+            raise NotPossible(layer.problem)
+        if evaluation.state == "impossible":
+            raise NotPossible(str(evaluation.message))
+        if self._service is None:
+            raise Unavailable(str(evaluation.message))
+        return self._service
+
+    def _fingerprints(
+        self, adaptor: RunAdaptor, checkpoints: Iterable[Checkpoint]
+    ) -> tuple[dict[int, str], dict[int, str]]:
+        """Fingerprints, and reasons where there is none, by step."""
+        prints, reasons = {}, {}
+        for checkpoint in checkpoints:
+            if checkpoint.problem:
+                reasons[checkpoint.step] = checkpoint.problem
+                continue
+            try:
+                prints[checkpoint.step] = adaptor.fingerprint(checkpoint)
+            except AdaptorError as error:
+                reasons[checkpoint.step] = str(error)
+            except OSError as error:
+                reasons[checkpoint.step] = (
+                    f"The checkpoint {checkpoint.name} cannot be read: {error.strerror}."
+                )
+        return prints, reasons
+
+    def _maps(
+        self, run: str, checkpoints: Sequence[Checkpoint], layer: Layer, image: _Input, priority: int = 0
+    ) -> FeatureMaps:
+        """Feature maps out of the cache, the others evaluated in one call, predictions with them in the same
+        pass."""
+        self._must_evaluate(run, layer)
+        _, adaptor = self.workspace.opened_run(run)
+        architecture = self._described(run)[2]
+        prints, missing = self._fingerprints(adaptor, checkpoints)
+        output = self._output_layer(run)
+        names = list(dict.fromkeys((layer.name, output.name) if not output.problem else (layer.name,)))
+        questions: dict[str, tuple[int, str]] = {
+            "map:" + _digest(CODE_VERSION, architecture, fingerprint, name, image.digest): (step, name)
+            for step, fingerprint in prints.items()
+            for name in names
+        }
+
+        def compute(keys: Sequence[str]) -> dict[str, bytes]:
+            return self._evaluate(run, {key: questions[key] for key in keys}, image, priority)
+
+        found: dict[str, bytes] = {}
+        reasons: dict[int, str] = {}
+        while True:
+            open_keys = [
+                key for key, (step, _) in questions.items() if key not in found and step not in reasons
+            ]
+            if not open_keys:
+                break
+            try:
+                found |= self._cache.get_or_compute_many(open_keys, compute)
+            except _SomeFailed as partly:
+                # What another thread computed may be among this: only what was asked for here is taken.
+                good = {key: value for key, value in partly.done.items() if key in questions}
+                for sentences in (partly.failed[key] for key in open_keys if key in partly.failed):
+                    reasons |= sentences
+                if good:
+                    found |= self._cache.get_or_compute_many(
+                        list(good), lambda keys, good=good: {k: good[k] for k in keys}
+                    )
+        maps = {
+            step: _unpacked(found[key])
+            for key, (step, name) in questions.items()
+            if name == layer.name and step not in reasons
+        }
+        return FeatureMaps(dict(sorted(maps.items())), dict(sorted((missing | reasons).items())))
+
+    def _evaluate(
+        self, run: str, questions: Mapping[str, tuple[int, str]], image: _Input, priority: int
+    ) -> dict[str, bytes]:
+        """Ask the model service for (step, layer name) by key; packed arrays by key."""
+        from mloscope.app.model_service.client import RunSpec
+
+        connected, adaptor = self.workspace.opened_run(run)
+        assert self._service is not None
+        steps = sorted({step for step, _ in questions.values()})
+        names = list(dict.fromkeys(name for _, name in questions.values()))
+        spec = RunSpec(path=str(connected.path), format=adaptor.format, options=connected.options)
+        answer = self._service.evaluate(spec, steps, names, image.values, priority)
+        failed: dict[int, str] = dict(getattr(answer, "failed", {}))
+        good = [step for step in steps if step not in failed]
+        done, reasons = {}, {}
+        for key, (step, name) in questions.items():
+            if step in failed:
+                reasons[key] = {step: failed[step]}
+                continue
+            array = answer[name]
+            position = steps.index(step) if len(array) == len(steps) else good.index(step)
+            done[key] = _packed(np.asarray(array[position], np.float32))
+        if reasons:
+            raise _SomeFailed(done, reasons)
+        return done
+
+    def _paced(self, blocks: Sequence[range]) -> Iterator[list[range]]:
+        """The blocks in groups that take about :data:`EVALUATION_S` each, judged by how long the group before
+        took."""
+        rest = list(blocks)
+        allowed = 1.0
+        while rest:
+            group, count = [rest.pop(0)], 0
+            count = len(group[0])
+            while rest and count + len(rest[0]) <= allowed:
+                group.append(rest.pop(0))
+                count += len(group[-1])
+            began = self._clock()
+            yield group
+            per_step = max(self._clock() - began, 1e-6) / count
+            allowed = min(EVALUATION_STEPS, EVALUATION_S / per_step)
+
+    # --------------------------------------------------------------------------------------------- films
+
+    def film(self, question: FilmQuestion) -> Iterator[dict[str, Any]]:
+        """A film's manifest, JSON-able lines as they come. Raises at once where the question is wrong.
+
+        First ``{"film": {...}}``; then ``{"chunk": {"address", "steps", "bytes"}}``, nearest to ``near``
+        first, the first one small, each followed by ``{"progress": {"done", "of", "doing"}}``; ``{"missing":
+        {"step", "reason"}}`` for every checkpoint that has nothing; at the end ``{"done": true}``, or
+        ``{"error": {...}}``. Closing the iterator stops the work. The same question again, with nothing
+        changed, reads no file and evaluates nothing.
+        """
+        shooting = self._shooting(question)
+        return _ended(self._shoot(shooting))
+
+    def film_bytes(self, digest: str) -> bytes:
+        """A film's chunk by the digest in its address. Raises :class:`NotFound` where the cache holds it no
+        more."""
+
+        def gone() -> bytes:
+            raise NotFound(
+                f'There is no film "{digest}" any more: ask for its manifest again, which makes it anew.'
+            )
+
+        return self._cache.get_or_compute(f"film:{digest}", gone)
+
+    def _shooting(self, question: FilmQuestion) -> _Shooting:
+        """Check the question and find out all that can be known before anything is read or evaluated."""
+        if question.show not in ("parameters", "features"):
+            raise BadRequest(f'show = "{question.show}" does not exist; it is "parameters" or "features".')
+        if question.layout not in ("tiles", "matrix"):
+            raise BadRequest(f'layout = "{question.layout}" does not exist; it is "tiles" or "matrix".')
+        layer = self.layer(question.run, question.layer)
+        checkpoints = self.checkpoints(question.run)
+        if question.near is not None:
+            self.checkpoint(question.run, question.near)
+        if question.show == "parameters":
+            parameter = self.parameter_of(question.run, question.layer, question.parameter)
+            picture = self._pictured(question.run, layer, parameter, question.layout)
+            nothing = np.broadcast_to(np.float32(0), parameter.shape)
+            shape = picture({parameter.name: nothing}).shape
+            image = None
+        else:
+            parameter, picture = None, None
+            image = self._input(question.run, question.corpus, question.image)
+            self._must_evaluate(question.run, layer)
+            shape = self._map_shape(question.run, layer, checkpoints, image, question.near)
+        units, channels = _selection(question, shape)
+        frame_bytes = len(units) * len(channels) * int(np.prod(shape[2:]))
+        size = CHUNK_STEPS
+        while size > 1 and size * frame_bytes > self._film_chunk_bytes:
+            size //= 2
+        return _Shooting(
+            question, layer, checkpoints, parameter, picture, image, shape, units, channels,
+            _blocks(len(checkpoints), size, _index_of(checkpoints, question.near)),
+        )  # fmt: skip
+
+    def _map_shape(
+        self, run: str, layer: Layer, checkpoints: Sequence[Checkpoint], image: _Input, near: int | None
+    ) -> tuple[int, ...]:
+        """Shape of the layer's feature maps as pictures; evaluated where the architecture does not say it."""
+        if layer.output_shape is not None and None not in layer.output_shape:
+            nothing = np.broadcast_to(np.float32(0), tuple(size or 0 for size in layer.output_shape))
+            return (*films.map_tiles(nothing).shape, 1)
+        here = _index_of(checkpoints, near)
+        for checkpoint in sorted(checkpoints, key=lambda c: abs(c.step - checkpoints[here].step)):
+            found = self._maps(run, (checkpoint,), layer, image)
+            for array in found.maps.values():
+                return (*films.map_tiles(array).shape, 1)
+        raise NotPossible(f'The layer "{layer.name}" can be evaluated at no checkpoint of the run "{run}".')
+
+    def _shoot(self, film: _Shooting) -> Iterator[dict[str, Any]]:
+        units, channels, rows, columns, components = film.shape
+        yield {
+            "film": {
+                "show": film.question.show,
+                "layer": film.layer.name,
+                "parameter": film.parameter.name if film.parameter else None,
+                "units": list(film.units),
+                "channels": list(film.channels),
+                "unit_total": units,
+                "channel_total": channels,
+                "rows": rows,
+                "columns": columns,
+                "components": components,
+                "steps": [checkpoint.step for checkpoint in film.checkpoints],
+            }
+        }
+        reading = film.question.show == "parameters"
+        groups: Iterable[list[range]] = (
+            ([block] for block in film.blocks) if reading else self._paced(film.blocks)
+        )
+        done = 0
+        for group in groups:
+            priority = 1 if done else 0  # the picture at the current step comes before all others
+            for block, (chunk, missing) in zip(group, self._chunks(film, group, priority), strict=True):
+                if chunk is not None:
+                    yield {"chunk": chunk}
+                for step, reason in missing.items():
+                    yield {"missing": {"step": step, "reason": reason}}
+                done += len(block)
+                yield {
+                    "progress": {
+                        "done": done,
+                        "of": len(film.checkpoints),
+                        "doing": "reading parameters" if reading else "evaluating feature maps",
+                    }
+                }
+
+    def _chunks(
+        self, film: _Shooting, blocks: Sequence[range], priority: int
+    ) -> list[tuple[dict[str, Any] | None, dict[int, str]]]:
+        """For each block its chunk (None where no step of it has anything) and the reasons of the steps that
+        miss."""
+        _, adaptor = self.workspace.opened_run(film.question.run)
+        architecture = self._described(film.question.run)[2]
+        reasons: list[dict[int, str]] = []
+        chosen: dict[str, list[Checkpoint]] = {}
+        keys: list[str | None] = []
+        for block in blocks:
+            checkpoints = [film.checkpoints[i] for i in block]
+            prints, missing = self._fingerprints(adaptor, checkpoints)
+            if film.parameter is not None:
+                for step, fingerprint in list(prints.items()):
+                    known = self._unreadable.get((fingerprint, film.layer.name))
+                    if known is not None:
+                        missing[step] = known
+                        del prints[step]
+            reasons.append(missing)
+            key = "chunk:" + _digest(CODE_VERSION, architecture, film.identity(), repr(list(prints.items())))
+            keys.append(key if prints else None)
+            if prints:
+                chosen[key] = [checkpoint for checkpoint in checkpoints if checkpoint.step in prints]
+        built: dict[str, bytes] = {}
+        made_here: set[str] = set()
+
+        def compute(open_keys: Sequence[str]) -> dict[str, bytes]:
+            made_here.update(open_keys)
+            return self._build(film, {key: chosen[key] for key in open_keys}, priority)
+
+        failed: dict[str, dict[int, str]] = {}
+        while open_keys := [key for key in chosen if key not in built]:
+            try:
+                built |= self._cache.get_or_compute_many(open_keys, compute)
+            except _SomeFailed as partly:
+                built |= {key: value for key, value in partly.done.items() if key in chosen}
+                failed |= partly.failed
+        answer = []
+        for key, missing in zip(keys, reasons, strict=True):
+            if key is None:
+                answer.append((None, missing))
+                continue
+            chunk = json.loads(built[key])
+            if chunk and key not in made_here:
+                # The chunk's bytes may have been let go since: make them anew.
+                digest = chunk["address"].rsplit("/", 1)[1]
+                self._cache.get_or_compute(
+                    f"film:{digest}", lambda k=key: self._frames(film, chosen[k])[0].to_bytes()
+                )
+            answer.append((chunk or None, missing | failed.get(key, {})))
+        return answer
+
+    def _build(
+        self, film: _Shooting, chosen: Mapping[str, Sequence[Checkpoint]], priority: int
+    ) -> dict[str, bytes]:
+        """Chunks of the checkpoints by key, their films put into the cache. One evaluation serves them
+        all."""
+        if film.image is not None:
+            everything = [checkpoint for checkpoints in chosen.values() for checkpoint in checkpoints]
+            found = self._maps(film.question.run, everything, film.layer, film.image, priority)
+            film = replace(film, evaluated=found)
+        built, failed = {}, {}
+        for key, checkpoints in chosen.items():
+            shot, missing = self._frames(film, checkpoints)
+            if missing:
+                failed[key] = missing
+            if not shot.steps:
+                built[key] = b"null"
+                continue
+            data = shot.to_bytes()
+            digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+            self._cache.get_or_compute(f"film:{digest}", lambda data=data: data)
+            chunk = {"address": f"/api/v1/films/{digest}", "steps": list(shot.steps), "bytes": len(data)}
+            built[key] = json.dumps(chunk).encode()
+        if failed:
+            raise _SomeFailed(built, failed)
+        return built
+
+    def _frames(
+        self, film: _Shooting, checkpoints: Sequence[Checkpoint]
+    ) -> tuple[films.Film, dict[int, str]]:
+        """The film of the checkpoints, and the reasons of those that are not in it."""
+        if film.image is not None and film.evaluated is None:
+            found = self._maps(film.question.run, checkpoints, film.layer, film.image)
+            film = replace(film, evaluated=found)
+        _, adaptor = self.workspace.opened_run(film.question.run)
+        select = np.ix_(film.units, film.channels)
+        whole = film.selects_everything
+        steps, frames, unit_ranges, layer_ranges, missing = [], [], [], [], {}
+        for checkpoint in checkpoints:
+            try:
+                frame = self._frame(film, adaptor, checkpoint)
+            except MloscopeError as error:
+                missing[checkpoint.step] = str(error)
+                continue
+            everywhere = films.ranges(frame)
+            steps.append(checkpoint.step)
+            layer_ranges.append(films.joint_range(everywhere))
+            unit_ranges.append(everywhere if whole else everywhere[list(film.units)])
+            frames.append(frame if whole else frame[select])
+        return films.quantise(steps, frames, np.array(unit_ranges), np.array(layer_ranges)), missing
+
+    def _frame(self, film: _Shooting, adaptor: RunAdaptor, checkpoint: Checkpoint) -> np.ndarray:
+        """(unit, channel, row, column, component) of everything the layer has at the checkpoint."""
+        if film.evaluated is not None:
+            if checkpoint.step not in film.evaluated.maps:
+                raise NotPossible(film.evaluated.missing.get(checkpoint.step, "It could not be evaluated."))
+            return films.map_tiles(film.evaluated.maps[checkpoint.step])[..., np.newaxis]
+        assert film.picture is not None
+        try:
+            return film.picture(self._read(adaptor, checkpoint, film.layer))
+        except MloscopeError as error:
+            # What a file's content makes unreadable stays so while its fingerprint is the same.
+            if isinstance(error, NotPossible | NotFound):
+                with self._lock:
+                    self._unreadable[(adaptor.fingerprint(checkpoint), film.layer.name)] = str(error)
+                    while len(self._unreadable) > 10_000:
+                        self._unreadable.popitem(last=False)
+            raise
+
+
+@dataclass(frozen=True)
+class _Shooting:
+    """A film in the making: the question, checked, and what follows from it."""
+
+    question: FilmQuestion
+    layer: Layer
+    checkpoints: tuple[Checkpoint, ...]
+    parameter: Parameter | None
+    picture: Callable[[Mapping[str, np.ndarray]], np.ndarray] | None
+    image: _Input | None
+    shape: tuple[int, ...]
+    """(unit, channel, row, column, component) of everything the layer has."""
+    units: tuple[int, ...]
+    channels: tuple[int, ...]
+    blocks: list[range]
+    evaluated: FeatureMaps | None = field(default=None, compare=False)
+
+    @property
+    def selects_everything(self) -> bool:
+        return self.units == tuple(range(self.shape[0])) and self.channels == tuple(range(self.shape[1]))
+
+    def identity(self) -> str:
+        """All that decides a frame's bytes, but for the checkpoint and the architecture."""
+        question = self.question
+        return json.dumps(
+            [
+                question.show,
+                self.layer.name,
+                self.parameter.name if self.parameter else None,
+                [list(self.parameter.shape), list(self.parameter.axes)] if self.parameter else None,
+                self.units,
+                self.channels,
+                self.shape,
+                question.layout,
+                self.image.digest if self.image else None,
+            ]
+        )
+
+
+# ---------------------------------------------------------------------------------------------- in JSON
+
+
+def checkpoint_json(checkpoint: Checkpoint) -> dict[str, Any]:
+    """``step``, ``label`` (as people write it), ``name``, ``epoch``, ``problem``."""
+    return {
+        "step": checkpoint.step,
+        "label": checkpoint.label or str(checkpoint.step),
+        "name": checkpoint.name,
+        "epoch": checkpoint.epoch,
+        "problem": checkpoint.problem,
+    }
+
+
+def layer_json(layer: Layer) -> dict[str, Any]:
+    """The layer as the REST API and the browser have it."""
+    return {
+        "name": layer.name,
+        "kind": layer.kind,
+        "inputs": list(layer.inputs),
+        "output_shape": None if layer.output_shape is None else list(layer.output_shape),
+        "parameters": [
+            {"name": p.name, "shape": list(p.shape), "axes": list(p.axes)} for p in layer.parameters
+        ],
+        "parameter_count": layer.parameter_count,
+        "hyperparameters": plain(layer.hyperparameters),
+        "source_class": layer.source_class,
+        "problem": layer.problem,
+    }
+
+
+def preprocessing_json(run: ConnectedRun) -> dict[str, Any]:
+    """``scale``, ``mean``, ``channel_order``, ``assumed``."""
+    how = run.preprocessing
+    mean = list(how.mean) if isinstance(how.mean, tuple) else how.mean
+    return {"scale": how.scale, "mean": mean, "channel_order": how.channel_order, "assumed": how.assumed}
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can have it: numbers that are not finite become None, what JSON does not know becomes
+    text."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset | range):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+def _numbers(row: np.ndarray) -> list[float | None]:
+    return plain(row)
+
+
+def _ended(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The lines and how they ended: an error becomes the last line, because the answer has begun."""
+    try:
+        yield from lines
+    except MloscopeError as error:
+        yield as_json(error)
+    else:
+        yield {"done": True}
+
+
+# ---------------------------------------------------------------------------------------- plain functions
+
+
+def _digest(*parts: str | bytes) -> str:
+    """Hex digest of the parts, each told from its neighbours by its length."""
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        state.update(struct.pack("<Q", len(data)))
+        state.update(data)
+    return state.hexdigest()
+
+
+def _packed(array: np.ndarray) -> bytes:
+    """Shape, type and values; see :func:`_unpacked`."""
+    head = f"{array.dtype.str} {' '.join(map(str, array.shape))}\n".encode()
+    return struct.pack("<I", len(head)) + head + np.ascontiguousarray(array).tobytes()
+
+
+def _unpacked(data: bytes) -> np.ndarray:
+    (length,) = struct.unpack_from("<I", data)
+    kind, *shape = data[4 : 4 + length].decode().split()
+    return np.frombuffer(data, kind, offset=4 + length).reshape([int(size) for size in shape])
+
+
+def _index_of(checkpoints: Sequence[Checkpoint], step: int | None) -> int:
+    return next((i for i, checkpoint in enumerate(checkpoints) if checkpoint.step == step), 0)
+
+
+def _blocks(count: int, size: int, near: int) -> list[range]:
+    """0..count-1 in ranges of at most ``size`` (a power of two), nearest to ``near`` first.
+
+    The block around ``near`` is halved again and again, so that the first range is short
+    (:data:`FIRST_CHUNK_STEPS`) and the next ones grow. Ranges begin at multiples of their length: wherever a
+    viewer stands, mostly the same ranges come, and the cache has them.
+    """
+    if count == 0:
+        return []
+    first: list[range] = []
+    start, length = near // size * size, size
+    while length > FIRST_CHUNK_STEPS:
+        length //= 2
+        if near < start + length:
+            first.append(range(start + length, start + 2 * length))
+        else:
+            first.append(range(start, start + length))
+            start += length
+    first.append(range(start, start + length))
+    others = [range(begin, begin + size) for begin in range(0, count, size) if begin != near // size * size]
+    others.sort(key=lambda block: max(block.start - near, near - block.stop + 1))
+    clipped = (range(block.start, min(block.stop, count)) for block in [*reversed(first), *others])
+    return [block for block in clipped if block]
+
+
+def _selection(question: FilmQuestion, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The units and channels to show."""
+    unit_total, channel_total = shape[:2]
+    for numbers, total, what in (
+        (question.units, unit_total, "units"),
+        (question.channels, channel_total, "channels"),
+    ):
+        wrong = next((number for number in numbers or () if not 0 <= number < total), None)
+        if wrong is not None:
+            raise NotFound(
+                f'The layer "{question.layer}" has the {what} 0 to {total - 1}; {wrong} is none of them.'
+            )
+    units, channels = question.units, question.channels
+    if units is None:
+        shown = len(channels) if channels is not None else channel_total
+        units = tuple(
+            range(unit_total if unit_total * shown <= TILES_SHOWN else min(unit_total, FIRST_UNITS))
+        )
+        if channels is None and len(units) == unit_total and unit_total * channel_total <= TILES_SHOWN:
+            channels = tuple(range(channel_total))
+    if channels is None:
+        many = len(units) * channel_total > TILES_SHOWN
+        channels = tuple(range(min(channel_total, FIRST_CHANNELS) if many else channel_total))
+    return units, channels
+
+
+def _is_colour_kernel(
+    layers: Sequence[Layer], by_name: Mapping[str, Layer], layer: Layer, parameter: Parameter
+) -> bool:
+    """Whether the parameter is a kernel on the three colours of an image."""
+    axes = dict(zip(parameter.axes, parameter.shape, strict=True))
+    if axes.get("channel") != 3 or set(parameter.axes) != {"row", "column", "channel", "unit"}:
+        return False
+    if "convolution" not in layer.kind:
+        return False
+    first = next((known for known in layers if "convolution" in known.kind), None)
+    takes_input = any(by_name[name].kind == "input" for name in layer.inputs if name in by_name)
+    return first is layer or takes_input or not layer.inputs
+
+
+_SHAPE_ONLY = {"flatten", "reshape", "dropout", "activation", "normalisation"}
+
+
+def _preceding_map(by_name: Mapping[str, Layer], layer: Layer) -> tuple[int | None, ...] | None:
+    """(row, column, channel) of the map whose values a dense layer takes, None where there is none."""
+    if layer.kind != "dense":
+        return None
+    for _ in range(len(by_name)):
+        before = by_name.get(layer.inputs[0]) if len(layer.inputs) == 1 else None
+        if before is None or before.output_shape is None:
+            return None
+        if len(before.output_shape) == 3:
+            return before.output_shape
+        if before.kind not in _SHAPE_ONLY:
+            return None
+        layer = before
+    return None
+
+
+def _by_unit(array: np.ndarray, axes: Sequence[str]) -> tuple[np.ndarray, tuple[int, ...], tuple[str, ...]]:
+    """(unit, value) of an array, and shape and names of the axes that make up the value."""
+    axes = tuple(axes)
+    if "unit" not in axes:
+        axes = tuple("unit" if axis == "channel" else axis for axis in axes)
+    leading = [axes.index(axis) for axis in ("unit", "multiplier") if axis in axes]
+    inner = [i for i in range(len(axes)) if i not in leading]
+    units = int(np.prod([array.shape[i] for i in leading], dtype=np.int64))
+    flat = array.transpose(leading + inner).reshape(units, -1)
+    return flat, tuple(array.shape[i] for i in inner), tuple(axes[i] for i in inner)
+
+
+def _unit_names(parameter: Parameter) -> tuple[int, tuple[str, ...]]:
+    """How many units a parameter has, and what each value of one is."""
+    flat, shape, axes = _by_unit(np.broadcast_to(np.int8(0), parameter.shape), parameter.axes)
+    if not axes:
+        return len(flat), (parameter.name,)
+    numbers = itertools.product(*(range(size) for size in shape))
+    names = tuple(", ".join(f"{a} {n}" for a, n in zip(axes, place, strict=True)) for place in numbers)
+    return len(flat), names
+
+
+def _no_unit(layer: str, unit: int, total: int) -> NotFound:
+    return NotFound(f'The layer "{layer}" has no unit {unit}; its units are 0 to {total - 1}.')
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    """L2 norm of each row (row, value) in float64, without overflow; NaN where a value is NaN."""
+    largest = np.abs(rows).max(axis=1, initial=0)
+    scale = np.where((largest > 0) & np.isfinite(largest), largest, 1)
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.sqrt(np.square(rows / scale[:, np.newaxis]).sum(axis=1)) * scale
+
+
+def _statistics(array: np.ndarray) -> dict[str, Any]:
+    """Of all values: ``count``, ``nan``, ``infinite``, ``share_of_zeros``; of the finite: the others;
+    JSON-able."""
+    values = np.asarray(array, np.float64).ravel()
+    finite = np.isfinite(values)
+    nan = int(np.isnan(values).sum())
+    infinite = int(values.size - finite.sum()) - nan
+    good = values if finite.all() else values[finite]
+    found: dict[str, Any] = {
+        "count": int(values.size),
+        "nan": nan,
+        "infinite": infinite,
+        "share_of_zeros": float((values == 0).mean()) if values.size else None,
+        **dict.fromkeys(("min", "max", "mean", "std", "norm")),
+    }
+    if good.size:
+        # Divided by the largest first: float64 holds the squares then, whatever exploded.
+        scale = float(np.abs(good).max()) or 1.0
+        scaled = good / scale
+        found |= {
+            "min": float(good.min()),
+            "max": float(good.max()),
+            "mean": float(scaled.mean()) * scale,
+            "std": float(scaled.std()) * scale,
+            "norm": float(_norms(good[np.newaxis])[0]),
+        }
+    return plain(found)
