@@ -1,7 +1,7 @@
 """The network as a picture: layers folded into blocks, laid out left to right, drawn as one SVG.
 
-:func:`fold` decides what is shown, :func:`layout` where it stands, :func:`svg` how it looks. All three are pure: the
-same layers give the same picture, byte for byte.
+:func:`fold` decides what is shown, :func:`layout` where it stands, :func:`svg` how it looks. All three are
+pure: the same layers give the same picture, byte for byte.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from xml.sax.saxutils import escape
 
 from mloscope.adaptors.interface import Layer
@@ -65,7 +66,7 @@ SHORT_KINDS = {
 }
 
 
-# ------------------------------------------------------------------------------------------------------ the fold tree
+# ---------------------------------------------------------------------------------------------- the fold tree
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Block:
     """A stretch of the network that can be shown as one node."""
 
     id: str
-    """Unique within the network, of letters, digits, ``_``, ``.`` and ``-`` only; does not depend on what is open."""
+    """Unique within the network, of letters, digits, ``_``, ``.`` and ``-`` only, whatever is open."""
     label: str
     kind: str
     """What it is, in words: ``residual block``, ``inception block``, ``3 × dense block``."""
@@ -101,7 +102,7 @@ class Node:
     inputs: tuple[int, ...]
     """Positions, within the answer of :func:`fold`, of the nodes this one takes its input from, in order."""
     after: tuple[int, ...]
-    """Positions of nodes of an unconnected part of the network that this one is only drawn to the right of."""
+    """Positions of nodes of an unconnected part of the network; this one is only drawn to their right."""
     inside: tuple[Block, ...]
     """The open blocks this node belongs to, outermost first."""
 
@@ -137,7 +138,8 @@ class _Graph:
 
 
 def _graph(layers: Sequence[Layer]) -> _Graph:
-    """Edges to layers that do not exist and edges that close a cycle are left out: a broken file still gives a picture."""
+    """Edges to layers that do not exist and edges that close a cycle are left out: a broken file still
+    gives a picture."""
     place = {layer.name: i for i, layer in enumerate(layers)}
     wanted = [
         tuple(dict.fromkeys(place[name] for name in layer.inputs if name in place and place[name] != i))
@@ -170,7 +172,7 @@ def _graph(layers: Sequence[Layer]) -> _Graph:
     while len(order) < len(layers):
         while untaken and taken[untaken[-1][1]]:
             untaken.pop()
-        # Nothing of the first unfinished part is ready: only a cycle does that, and its first layer breaks it.
+        # Nothing of the first unfinished part is ready: only a cycle does that; its first layer breaks it.
         stuck = not ready or ready[0][0] > untaken[-1][0]
         i = untaken.pop()[1] if stuck else heapq.heappop(ready)[1]
         if taken[i]:
@@ -241,8 +243,8 @@ class _Piece:
 
 
 def _threads(graph: _Graph) -> list[_Piece]:
-    """The network cut wherever everything passes through one layer: single layers, and branching stretches up to and
-    with the layer where the branches meet again."""
+    """The network cut wherever everything passes through one layer: single layers, and branching
+    stretches up to and with the layer where the branches meet again."""
     count = len(graph.layers)
     jumps = [0] * (count + 1)
 
@@ -371,8 +373,8 @@ def _cells(graph: _Graph, pieces: list[_Piece]) -> list[_Piece]:
 
 
 def _signature(graph: _Graph, positions: Sequence[int], shapes: bool = False) -> tuple[object, ...]:
-    """Equal for stretches built alike: the kinds and how they are wired, without padding. With ``shapes`` also the size
-    of every map, and how many units leave (except where blocks grow by concatenation)."""
+    """Equal for stretches built alike: the kinds and how they are wired, without padding. With ``shapes``
+    also the size of every map, and how many units leave (except where blocks grow by concatenation)."""
     place: dict[int, int] = {}
     rows: list[object] = []
     for i in positions:
@@ -390,8 +392,8 @@ def _signature(graph: _Graph, positions: Sequence[int], shapes: bool = False) ->
 
 
 def _composed(graph: _Graph, pieces: list[_Piece], singles: bool) -> list[_Piece]:
-    """Straight stretches that come again and again in the same order (depthwise, pointwise, depthwise, pointwise),
-    each round of them as one piece."""
+    """Straight stretches that come again and again in the same order (depthwise, pointwise, depthwise
+    ...), each round of them as one piece."""
     marks = [
         None if piece.branching or not (piece.folded or singles) else _signature(graph, piece.positions)
         for piece in pieces
@@ -411,7 +413,7 @@ def _composed(graph: _Graph, pieces: list[_Piece], singles: bool) -> list[_Piece
     while i < len(pieces):
         covered, period = max((rounds_at(i, period) * period, -period) for period in (2, 3, 4))
         period = -period
-        # The stem of a network often looks like the end of a round: a round that starts one later wins a draw.
+        # A network's first layers often look like the end of a round: one that starts later wins a draw.
         if covered < 2 * period or rounds_at(i + 1, period) * period >= covered:
             covered = 0
         rounds = covered // period
@@ -426,7 +428,8 @@ def _composed(graph: _Graph, pieces: list[_Piece], singles: bool) -> list[_Piece
 
 
 def _kind(layers: Sequence[Layer], inner_inputs: Sequence[bool]) -> str:
-    """What a block is called; ``inner_inputs`` tells for every layer whether all it takes comes from within."""
+    """What a block is called; ``inner_inputs`` tells of every layer whether all it takes comes from
+    within."""
     kinds = [layer.kind for layer in layers]
     deep = "depthwise convolution" in kinds or "separable convolution" in kinds
     if "add" in kinds:
@@ -480,8 +483,8 @@ class _Names:
 
 
 def tree(layers: Sequence[Layer]) -> tuple[Block | Layer, ...]:
-    """The network in topological order with everything folded that can be, at most two levels deep: rows of like blocks,
-    blocks, layers. A network of at most :data:`FOLD_ABOVE` layers has no blocks."""
+    """The network in topological order with everything folded that can be, at most two levels deep: rows
+    of like blocks, blocks, layers. A network of at most :data:`FOLD_ABOVE` layers has no blocks."""
     return _tree(_graph(layers))
 
 
@@ -500,7 +503,8 @@ def _tree(graph: _Graph) -> tuple[Block | Layer, ...]:
 
 
 def _rows(graph: _Graph, pieces: Sequence[_Piece], crowded: bool) -> tuple[Block | Layer, ...]:
-    """The pieces as layers and blocks, and rows of like blocks as one; where it is ``crowded`` rows of like layers too."""
+    """The pieces as layers and blocks, rows of like blocks as one; where it is ``crowded`` rows of like
+    layers too."""
     names = _Names()
     shown: list[Block | Layer] = []
     alike: list[tuple[object, ...] | None] = []
@@ -544,7 +548,7 @@ def _rows(graph: _Graph, pieces: Sequence[_Piece], crowded: bool) -> tuple[Block
 
 
 def fold(layers: Sequence[Layer], expanded: Collection[str] = ()) -> tuple[Node, ...]:
-    """What is shown of the network when the blocks whose ids are in ``expanded`` are open, in topological order.
+    """What is shown of the network when the blocks with ids in ``expanded`` are open, in topological order.
 
     Every layer is in exactly one node. Ids that name no block are ignored."""
     graph = _graph(layers)
@@ -596,7 +600,7 @@ def fold(layers: Sequence[Layer], expanded: Collection[str] = ()) -> tuple[Node,
     )
 
 
-# ------------------------------------------------------------------------------------------------------------- layout
+# ----------------------------------------------------------------------------------------------------- layout
 
 NODE_HEIGHT = 54
 SLIM_WIDTH = 20
@@ -610,7 +614,8 @@ FRAME_PAD = 7
 LABEL_GAP = 8
 FRAME_HEADER = 19
 
-# Advance widths of DejaVu Sans, the widest of the theme's faces, for the characters 32 to 126, in hundredths of an em.
+# Advance widths of DejaVu Sans, the widest of the theme's faces: characters 32 to 126, in hundredths of
+# an em.
 _WIDTHS = (
     "32 40 46 84 64 95 78 27 39 39 50 84 32 36 32 34 64 64 64 64 64 64 64 64 64 64 34 34 84 84 84 53 "
     "100 68 69 70 77 63 58 77 75 29 29 66 56 86 75 79 60 79 69 63 61 73 68 99 69 61 69 39 34 39 84 50 "
@@ -796,13 +801,20 @@ def _text(node: Node) -> tuple[str, str, str]:
         return content.label, content.kind.removesuffix(" block"), f"{len(content.layers)} layers"
     if content.kind in SLIM_KINDS:
         return _slim_text(content), "", ""
-    return ("", "", "") if content.kind in MERGE_KINDS else (content.name, _detail(content), "")
+    if content.kind in MERGE_KINDS:
+        return "", "", ""
+    name = content.name
+    # Within an open block its own name need not be said again.
+    if node.inside and _has_stem(name, node.inside[-1].label):
+        name = name[len(node.inside[-1].label) + 1 :] or name
+    return name, _detail(content), ""
 
 
 def _ranks(
     nodes: Sequence[Node], before: Sequence[tuple[int, ...]], following: Sequence[list[int]]
 ) -> list[int]:
-    """The column of every node: as far left as its inputs allow; nodes that take nothing stand next to their consumer."""
+    """The column of every node: as far left as its inputs allow; what takes nothing stands next to its
+    consumer."""
     ranks = [0] * len(nodes)
     for i, sources in enumerate(before):
         ranks[i] = max((ranks[source] + 1 for source in sources), default=0)
@@ -828,8 +840,8 @@ def _strands(
     ranks: Sequence[int],
     before: Sequence[tuple[int, ...]],
     following: Sequence[list[int]],
-) -> tuple[list[int], list[_Strand], dict[int, int]]:
-    """The main way, everything beside it, and for the last node of a strand the consumer its edge runs straight to."""
+) -> tuple[list[int], list[_Strand]]:
+    """The main way, and everything beside it."""
     main: list[int] = []
     if nodes:
         main = [max(range(len(nodes)), key=lambda i: (ranks[i], i))]
@@ -840,7 +852,7 @@ def _strands(
             )
     main.reverse()
     placed = set(main)
-    onward: dict[int, int] = dict(zip(main, main[1:], strict=False))
+    onward: dict[int, int] = dict(pairwise(main))
     depth = [0] * len(nodes)
     for i in reversed(range(len(nodes))):
         depth[i] = max((depth[target] + 1 for target in following[i]), default=0)
@@ -866,15 +878,15 @@ def _strands(
         for source in node.inputs:
             if ranks[i] - ranks[source] > 1 and onward.get(source) != i:
                 strands.append(_Strand((), (source, i), ranks[source] + 1, ranks[i] - 1))
-    return main, strands, onward
+    return main, strands
 
 
 def layout(nodes: Sequence[Node]) -> Layout:
     """Place the nodes left to right.
 
-    The longest way from input to output is a straight line; shorter branches and skip edges are stacked above and below
-    it, the shortest nearest, each as close as what is already there allows. Edges change height only in the gap before
-    the next column, so that they cross neither nodes nor text."""
+    The longest way from input to output is a straight line; shorter branches and skip edges are stacked
+    above and below it, the shortest nearest, each as close as what is already there allows. Edges change
+    height only in the gap before the next column, so that they cross neither nodes nor text."""
     before = [tuple(dict.fromkeys((*node.inputs, *node.after))) for node in nodes]
     following: list[list[int]] = [[] for _ in nodes]
     for i, sources in enumerate(before):
@@ -882,7 +894,7 @@ def layout(nodes: Sequence[Node]) -> Layout:
             following[source].append(i)
     ranks = _ranks(nodes, before, following)
     columns = max(ranks, default=-1) + 1
-    main, strands, onward = _strands(nodes, ranks, before, following)
+    main, strands = _strands(nodes, ranks, before, following)
 
     styles = [_style(node) for node in nodes]
     heights = [float(MERGE_SIZE if style == "merge" else NODE_HEIGHT) for style in styles]
@@ -987,7 +999,9 @@ def layout(nodes: Sequence[Node]) -> Layout:
             edges.append(Edge(source, i, "".join(path)))
     labels = []
     for i, lines in shapes.items():
-        x = left[ranks[i]] + column_width[ranks[i]] + LABEL_GAP + FRAME_PAD * closing[ranks[i]]
+        x = boxes[i].right + LABEL_GAP
+        if closing[ranks[i]]:  # not across the frame's edge
+            x = left[ranks[i]] + column_width[ranks[i]] + LABEL_GAP + FRAME_PAD * closing[ranks[i]]
         ends = not any(i in nodes[t].inputs for t in following[i])
         labels.append(ShapeLabel(i, x, boxes[i].middle, lines, ends))
     frames = []
@@ -999,8 +1013,8 @@ def layout(nodes: Sequence[Node]) -> Layout:
         x = left[first] - FRAME_PAD * nests[name]
         width = left[last] + column_width[last] + FRAME_PAD * nests[name] - x
         block = blocks[name]
-        heading = cut_middle(f"{block.label}: {block.kind}", width - 28, DETAIL_SIZE)
-        if text_width(heading, DETAIL_SIZE) < width / 3 or "…" in heading:
+        heading = f"{block.label}, {block.kind}"
+        if text_width(heading, DETAIL_SIZE) > width - 28:
             heading = cut_middle(block.label, width - 28, DETAIL_SIZE)
         frames.append(Frame(block, x, frame_top + shift, width, frame_bottom - frame_top, heading))
     return Layout(
@@ -1022,8 +1036,8 @@ def _heights(
     styles: Sequence[str],
     heights: Sequence[float],
 ) -> tuple[list[float], dict[str, tuple[int, int, float, float]]]:
-    """The height of every strand's middle line, the main way being 0, and for every open block its first and last column,
-    top and bottom."""
+    """The height of every strand's middle line, the main way being 0, and for every open block its first
+    and last column, top and bottom."""
     above, below = [0.0] * columns, [0.0] * columns
     for i in main:
         # The room of a node covers the shape that is written beside it.
@@ -1087,8 +1101,8 @@ def _nesting(frames: dict[str, tuple[int, int, float, float]]) -> list[int]:
 
 
 def _shape_labels(nodes: Sequence[Node], following: Sequence[list[int]]) -> dict[int, tuple[str, ...]]:
-    """Where an output shape is written: where it is not the one that came in, behind the helpers that do not change it,
-    and at the network's end. A rim of padding is not worth a label."""
+    """Where an output shape is written: where it is not the one that came in, behind the helpers that do
+    not change it, and at the network's end. A rim of padding is not worth a label."""
     texts = [shape_text(node.output_shape) for node in nodes]
     wanted: dict[int, tuple[str, ...]] = {}
     for i, node in enumerate(nodes):
@@ -1108,13 +1122,15 @@ def _shape_labels(nodes: Sequence[Node], following: Sequence[list[int]]) -> dict
     return wanted
 
 
-# ------------------------------------------------------------------------------------------------------------ drawing
+# ---------------------------------------------------------------------------------------------------- drawing
 
 _STYLE = """
 .graph-svg{--graph-ink:var(--text,#16191f);--graph-quiet:var(--text-quiet,#565e6c);--graph-rule:var(--line,#d9dde4);\
---graph-paper:var(--surface,#fff);--graph-raised:var(--surface-raised,#f6f7f9);--graph-mark:var(--accent,#0b62c4);\
+--graph-paper:var(--surface,#fff);--graph-raised:var(--surface-raised,#f6f7f9);\
+--graph-mark:var(--accent,#0b62c4);\
 --graph-warn:var(--warn,#8a5a00);font-family:var(--font,Inter,"Segoe UI",system-ui,"DejaVu Sans",sans-serif)}
-@media (prefers-color-scheme:dark){.graph-svg{--graph-ink:var(--text,#eceff4);--graph-quiet:var(--text-quiet,#a2abba);\
+@media (prefers-color-scheme:dark){\
+.graph-svg{--graph-ink:var(--text,#eceff4);--graph-quiet:var(--text-quiet,#a2abba);\
 --graph-rule:var(--line,#303640);--graph-paper:var(--surface,#14171c);--graph-raised:var(--surface-raised,#1c2027);\
 --graph-mark:var(--accent,#6cb0ff);--graph-warn:var(--warn,#e6b45c)}}
 .graph-ground{fill:var(--graph-paper)}
@@ -1168,8 +1184,8 @@ def _shown(text: str) -> str:
 
 
 def family(kind: str) -> str:
-    """The colour family of a layer kind: ``convolution``, ``dense``, ``pooling``, ``merge``, ``helper`` (what does not
-    change what is seen much: normalisation, activation ...), ``end`` or ``other``."""
+    """The colour family of a layer kind: ``convolution``, ``dense``, ``pooling``, ``merge``, ``helper``
+    (activation, normalisation ...), ``end`` or ``other``."""
     return FAMILIES.get(kind, "other")
 
 
@@ -1189,7 +1205,7 @@ _DULL = re.compile(r"(initializer|regularizer|constraint|data_format|dtype|train
 
 
 def describe(layer: Layer) -> str:
-    """What is known of a layer, a line each: name, kind, output shape, parameters, hyper-parameters, problem."""
+    """What is known of a layer, a line each: name, kind, output shape, parameters, settings, problem."""
     lines = [layer.name]
     source = f" ({layer.source_class})" if layer.source_class else ""
     lines.append(f"{layer.kind}{source}")
@@ -1234,11 +1250,11 @@ def svg(
 ) -> str:
     """The network as an SVG document of its own, which also serves as a part of a page.
 
-    ``selected`` is a layer's name, ``expanded`` the ids of the blocks that are open; what is in neither is ignored.
-    Nodes are ``g.graph-node`` with ``data-layer`` or ``data-block`` (then ``data-members`` is the JSON list of its
-    layers' names), in the order of the network; ``data-main`` marks the longest way. Headers of open blocks are
-    ``g.graph-handle`` with ``data-block``. Every one has a ``title`` that tells what it is. Colours are the page's custom
-    properties where it has them."""
+    ``selected`` is a layer's name, ``expanded`` the ids of the blocks that are open; names that do not
+    exist are ignored. Nodes are ``g.graph-node`` with ``data-layer`` or ``data-block`` (then
+    ``data-members`` is the JSON list of its layers' names), in the order of the network; ``data-main``
+    marks the longest way. Headers of open blocks are ``g.graph-handle`` with ``data-block``. Every one
+    has a ``title`` that tells what it is. Colours are the page's custom properties where it has them."""
     nodes = fold(layers, expanded)
     plan = layout(nodes)
     width, height = round(plan.width + 0.5), round(plan.height + 0.5)
@@ -1282,7 +1298,8 @@ def _handle(frame: Frame) -> str:
     width = min(frame.width - 4, 26 + text_width(frame.label, DETAIL_SIZE))
     label = _xml(frame.block.label)
     return (
-        f'<g class="graph-handle" role="button" tabindex="-1" aria-expanded="true" data-block="{frame.block.id}"'
+        f'<g class="graph-handle" role="button" tabindex="-1" aria-expanded="true"'
+        f' data-block="{frame.block.id}"'
         f' aria-label="Close {label}, {len(frame.block.layers)} layers"'
         f' transform="translate({frame.x + 2:.1f} {frame.y + 2:.1f})">'
         f"<title>{_xml(describe_block(frame.block))}\nClick to close the block.</title>"
@@ -1304,17 +1321,18 @@ def _node(node: Node, box: Box, selected: str | None) -> str:
         else ""
     )
     ring = (
-        f'<rect class="graph-ring" x="-3.5" y="-3.5" width="{box.width + 7:.1f}" height="{box.height + 7:.1f}"'
-        f' rx="{18.5 if box.style == "merge" else 8.5}"/>'
+        f'<rect class="graph-ring" x="-3.5" y="-3.5" width="{box.width + 7:.1f}"'
+        f' height="{box.height + 7:.1f}" rx="{18.5 if box.style == "merge" else 8.5}"/>'
     )
     if isinstance(content, Block):
         holds = any(layer.name == selected for layer in content.layers)
         members = _xml(json.dumps([layer.name for layer in content.layers], ensure_ascii=False))
         label = f"{content.label}, {content.kind}, {len(content.layers)} layers, closed"
         return (
-            f'<g class="graph-node graph-block{" graph-holds-selected" if holds else ""}" role="button" tabindex="-1"'
-            f' aria-expanded="false" aria-label="{_xml(label)}" data-block="{content.id}" data-members="{members}"'
-            f"{main} {place}><title>{_xml(describe_block(content))}\nClick to open the block.</title>"
+            f'<g class="graph-node graph-block{" graph-holds-selected" if holds else ""}" role="button"'
+            f' tabindex="-1" aria-expanded="false" aria-label="{_xml(label)}" data-block="{content.id}"'
+            f' data-members="{members}"{main} {place}>'
+            f"<title>{_xml(describe_block(content))}\nClick to open the block.</title>"
             f"{_block_body(content, box)}{ring}{warning}</g>"
         )
     chosen = content.name == selected
@@ -1323,8 +1341,9 @@ def _node(node: Node, box: Box, selected: str | None) -> str:
     )
     return (
         f'<g class="graph-node graph-{box.style} graph-family-{family(content.kind)}'
-        f'{" graph-selected" if chosen else ""}" role="button" tabindex="-1" aria-pressed="{str(chosen).lower()}"'
-        f' aria-label="{_xml(label)}" data-layer="{_xml(content.name)}"{main} {place}>'
+        f'{" graph-selected" if chosen else ""}" role="button" tabindex="-1"'
+        f' aria-pressed="{str(chosen).lower()}" aria-label="{_xml(label)}" data-layer="{_xml(content.name)}"'
+        f"{main} {place}>"
         f"<title>{_xml(describe(content))}</title>{_layer_body(content, box)}{ring}{warning}</g>"
     )
 
@@ -1358,7 +1377,8 @@ def _layer_body(layer: Layer, box: Box) -> str:
 def _block_body(block: Block, box: Box) -> str:
     """A card, or a stack of them, with a strip that shows which kinds of layer are in it, in their order."""
     stack = "".join(
-        f'<rect class="graph-stack" x="{k * 3}" y="{-k * 3}" width="{box.width:.1f}" height="{box.height}" rx="5"/>'
+        f'<rect class="graph-stack" x="{k * 3}" y="{-k * 3}" width="{box.width:.1f}" height="{box.height}"'
+        ' rx="5"/>'
         for k in ((2, 1) if block.repeats > 2 else (1,) if block.repeats > 1 else ())
     )
     one = block.children[0] if block.repeats > 1 else block
@@ -1366,8 +1386,8 @@ def _block_body(block: Block, box: Box) -> str:
     families = [family(layer.kind) for layer in inner if layer.kind != "padding"] or ["other"]
     step = (box.width - 16) / len(families)
     strip = "".join(
-        f'<rect class="graph-strip graph-family-{name}" x="{8 + i * step:.1f}" y="48" width="{max(step - 1, 0.6):.1f}"'
-        ' height="2.5"/>'
+        f'<rect class="graph-strip graph-family-{name}" x="{8 + i * step:.1f}" y="48"'
+        f' width="{max(step - 1, 0.6):.1f}" height="2.5"/>'
         for i, name in enumerate(families)
     )
     x = box.width - 15
