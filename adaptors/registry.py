@@ -1,7 +1,8 @@
 """Finds the installed adaptors and opens a path with the one that fits.
 
-Ours and strangers' adaptors register alike, by entry points. Four refusals are told apart: there is nothing at the path; nothing
-installed reads what is there; something would, but a package it needs is not installed; something does, but the file is broken.
+Ours and strangers' adaptors register alike, by entry points. Four refusals are told apart: there is nothing
+at the path; nothing installed reads what is there; something would, but a package it needs is not installed;
+something does, but the file is broken.
 """
 
 from __future__ import annotations
@@ -58,7 +59,8 @@ def corpus_adaptors() -> list[Registered]:
 
 
 def registered(points: Any) -> list[Registered]:
-    """The adaptors behind entry points. A stranger's that cannot be imported costs nobody anything but itself."""
+    """The adaptors behind entry points. A stranger's that cannot be imported costs nobody anything but
+    itself."""
     found = []
     for point in sorted(points, key=lambda point: point.name):
         package = point.dist.name if point.dist else point.value.split(".")[0]
@@ -73,7 +75,10 @@ def _loaded(point: EntryPoint, package: str) -> Registered:
             raise TypeError(f"{point.value} has no can_open")
         return Registered(point.name, package, adaptor_class)
     except ModuleNotFoundError as error:
-        problem = f"needs the package {error.name}, which is not installed: pip install {error.name}"
+        if error.name and error.name.split(".")[0] == point.value.split(".")[0]:
+            problem = f"cannot be imported: its own module {error.name} is missing; reinstall {package}"
+        else:
+            problem = f"needs the package {error.name}, which is not installed: pip install {error.name}"
     except Exception as error:  # a stranger's module may raise anything while it is imported
         problem = f"cannot be imported: {type(error).__name__}: {error}"
     return Registered(point.name, package, None, f"The adaptor {point.name} of {package} {problem}.")
@@ -87,8 +92,9 @@ def open_run(
 ) -> RunAdaptor:
     """The run at the path, opened by the adaptor named ``format`` or else by the first that can.
 
-    Raises NothingThere, NothingFits, DependencyMissing, or what the adaptor raises (Unreadable, Refused). Of several
-    adaptors that take the path for theirs, one that fails gives way to the next; one that the user named does not.
+    Raises NothingThere, NothingFits, DependencyMissing, or what the adaptor raises (Unreadable, Refused). Of
+    several adaptors that take the path for theirs, one that fails gives way to the next; one that the user
+    named does not.
     """
     chosen = options or RunOptions()
     known = run_adaptors() if adaptors is None else adaptors
@@ -140,7 +146,9 @@ def _nothing_fits(path: Path, known: list[Registered], what: str) -> str:
         f"{adaptor.name} ({adaptor.description})" for adaptor in known if adaptor.adaptor_class is not None
     )
     absent = " ".join(str(adaptor.problem) for adaptor in known if adaptor.problem)
-    return f"{path} is no {what} that any adaptor reads. {_contents(path)} Looked: {looked or 'none'}. {absent}".strip()
+    what_looked = f"Looked: {looked or 'none'}."
+    sentences = (f"{path} is no {what} that any adaptor reads.", _contents(path), what_looked, absent)
+    return " ".join(filter(None, sentences))
 
 
 def _contents(path: Path) -> str:

@@ -1,4 +1,5 @@
-"""A corpus whose images are arrays in memory (or mapped into it): what formats with one array a split share."""
+"""A corpus whose images are arrays in memory (or mapped into it): what formats with one array a split
+share."""
 
 from __future__ import annotations
 
@@ -9,23 +10,41 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-
 from mloscope.adaptors.interface import ImageRecord, Unknown, Unreadable
+
+
+class Chain:
+    """Several arrays one after the other, as one that can only be counted and asked for one image.
+    Concatenating would copy what lies mapped on the disk into memory."""
+
+    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+        self._parts = tuple(parts)
+        self._ends = np.cumsum([len(part) for part in parts])
+        self.shape = (int(self._ends[-1]), *parts[0].shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        part = int(np.searchsorted(self._ends, number, side="right"))
+        return self._parts[part][number - int(self._ends[part]) + len(self._parts[part])]
 
 
 @dataclass(frozen=True)
 class Split:
-    """One split: ``images`` uint8 (image, row, column, channel), ``labels`` (image,) of whole numbers, -1 unknown."""
+    """One split: ``images`` uint8 (image, row, column, channel), ``labels`` (image,) of whole numbers, -1
+    unknown."""
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | Chain
     labels: np.ndarray
     names: Sequence[str] | None = None
     """File names by image, where the format keeps them."""
 
 
 class ArrayCorpus:
-    """Everything of a corpus adaptor but ``can_open`` and ``open``. Image ``test-42`` is number 42 of the split test."""
+    """Everything of a corpus adaptor but ``can_open`` and ``open``. Image ``test-42`` is number 42 of the
+    split test."""
 
     format: ClassVar[str]
     description: ClassVar[str]
@@ -36,7 +55,8 @@ class ArrayCorpus:
         for split in splits:
             if len(split.labels) != len(split.images):
                 raise Unreadable(
-                    f"{path}: the split {split.name} has {len(split.images)} images and {len(split.labels)} labels; "
+                    f"{path}: the split {split.name} has {len(split.images)} images and "
+                    f"{len(split.labels)} labels; "
                     "there should be one for each."
                 )
         self._path, self._parts = path, tuple(splits)
@@ -49,7 +69,8 @@ class ArrayCorpus:
         highest = int(labels.max(initial=-1))
         if class_names and highest >= len(class_names):
             self._problems.append(
-                f"{path} has labels up to {highest} but only {len(class_names)} class names; the others are numbered."
+                f"{path} has labels up to {highest} but only {len(class_names)} class names; the others "
+                "are numbered."
             )
         extra = range(len(class_names), highest + 1)
         self._class_names = (*map(str, class_names), *map(str, extra))

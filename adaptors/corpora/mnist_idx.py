@@ -1,6 +1,8 @@
-"""MNIST and its likes (Fashion-MNIST, KMNIST) in the idx format: a folder with the official files, plain or gzipped.
+"""MNIST and its likes (Fashion-MNIST, KMNIST) in the idx format: a folder with the official files, plain or
+gzipped.
 
-The format: two zero bytes, a type byte (8: uint8), the number of axes, each axis' length as a big-endian int32, the values.
+The format: two zero bytes, a type byte (8: uint8), the number of axes, each axis' length as a big-endian
+int32, the values.
 """
 
 from __future__ import annotations
@@ -13,13 +15,12 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
-
 from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
-from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.expansion import check_expansion
+from mloscope.adaptors.interface import Unreadable
 
 _SPLITS = {"training": "train", "test": "t10k"}
 _IMAGES, _LABELS = "-images-idx3-ubyte", "-labels-idx1-ubyte"
-LARGEST_BYTES = 4 * 1024**3
 
 
 class MnistIdxCorpus(ArrayCorpus):
@@ -42,7 +43,7 @@ class MnistIdxCorpus(ArrayCorpus):
             pixels = _read(images, axes=3)[..., np.newaxis]
             if labels is None:
                 problems.append(f"{path} has no {prefix}{_LABELS}, so the {name} images have no labels.")
-            known = np.full(len(pixels), -1) if labels is None else _read(labels, axes=1)
+            known = np.full(len(pixels), -1) if labels is None else _read(labels, axes=1).astype(np.int32)
             splits.append(Split(name, pixels, known))
         if not splits:
             raise Unreadable(f"{path} holds neither train{_IMAGES} nor t10k{_IMAGES}, plain or with .gz.")
@@ -65,11 +66,8 @@ def _read(path: Path, axes: int) -> np.ndarray:
                 raise Unreadable(f"{path} is not an idx file of {axes} axes: it begins with {head[:4]!r}.")
             shape = struct.unpack(f">{axes}I", head[4:])
             wanted = math.prod(shape)
-            if wanted > LARGEST_BYTES:
-                raise Refused(
-                    f"{path} says that it holds {wanted:,} bytes, more than {LARGEST_BYTES:,}; it is not read."
-                )
             if path.suffix == ".gz":
+                check_expansion(wanted, path.stat().st_size, str(path))
                 values = np.frombuffer(file.read(wanted), np.uint8)
             else:
                 values = np.memmap(path, np.uint8, mode="r", offset=len(head))[:wanted]

@@ -1,9 +1,10 @@
-"""A Keras model's configuration (of Keras 2 or 3, Sequential or Functional) as a flat graph of layers, without Keras.
+"""A Keras model's configuration (of Keras 2 or 3, Sequential or Functional) as a flat graph of layers,
+without Keras.
 
-Models inside models are flattened: the layer ``conv`` of the nested model ``encoder`` is ``encoder/conv``, edges go straight
-through, and nested input layers vanish. A layer that is called several times is one node, for it has its parameters once:
-its inputs are those of its first call and then those of further calls, as far as the graph stays free of cycles; its
-output shape is that of the first call.
+Models inside models are flattened: the layer ``conv`` of the nested model ``encoder`` is ``encoder/conv``,
+edges go straight through, and nested input layers vanish. A layer that is called several times is one node,
+for it has its parameters once: its inputs are those of its first call and then those of further calls, as far
+as the graph stays free of cycles; its output shape is that of the first call.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
-
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names
 from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, parameter_shapes
@@ -24,14 +24,40 @@ from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, pa
 _NESTED = {"Functional", "Sequential", "Model"}
 # Says nothing about what the layer computes, differs between savings of one model, or is said elsewhere.
 _NOT_HYPERPARAMETERS = {
-    "name", "layers", "input_layers", "output_layers", "batch_input_shape", "batch_shape", "build_input_shape",
-    "sparse", "ragged", "optional", "function", "module", "function_type", "output_shape_module", "output_shape_type",
+    "name",
+    "layers",
+    "input_layers",
+    "output_layers",
+    "batch_input_shape",
+    "batch_shape",
+    "build_input_shape",
+    "sparse",
+    "ragged",
+    "optional",
+    "function",
+    "module",
+    "function_type",
+    "output_shape_module",
+    "output_shape_type",
     "quantization_config",
-}  # fmt: skip
+}
 # Besides, two kinds of files word these differently for one network, or training changes them on the way.
-_NOT_ARCHITECTURE = _NOT_HYPERPARAMETERS | {"trainable", "dtype", "seed", "axis", "registered_name", "rate"} | {
-    "groups", "output_padding", "fused", "renorm", "renorm_clipping", "renorm_momentum", "synchronized", "rms_scaling",
-}  # fmt: skip
+_NOT_ARCHITECTURE = _NOT_HYPERPARAMETERS | {
+    "trainable",
+    "dtype",
+    "seed",
+    "axis",
+    "registered_name",
+    "rate",
+    "groups",
+    "output_padding",
+    "fused",
+    "renorm",
+    "renorm_clipping",
+    "renorm_momentum",
+    "synchronized",
+    "rms_scaling",
+}
 
 
 @dataclass
@@ -56,7 +82,8 @@ class Node:
         return layer_datasets(file, self.path, self.store, self.source_class, self.config)
 
     def layer(self, file: h5py.File | None) -> Layer:
-        """The layer with the parameters that the file has for it, or else those that the configuration implies."""
+        """The layer with the parameters that the file has for it, or else those that the configuration
+        implies."""
         shapes: dict[str, tuple[int, ...]] = {
             name: dataset.shape for name, dataset in (self.datasets(file) if file is not None else {}).items()
         } or {
@@ -92,10 +119,10 @@ def architecture_digest(nodes: Sequence[Node]) -> str:
             ("_initializer", "_regularizer", "_constraint")
         )
 
-    essence = [
-        (node.name, node.source_class, node.inputs, node.shape, {k: _plain(v) for k, v in node.config.items() if matters(k)})
-        for node in nodes
-    ]  # fmt: skip
+    essence = []
+    for node in nodes:
+        settings = {key: _plain(value) for key, value in node.config.items() if matters(key)}
+        essence.append((node.name, node.source_class, node.inputs, node.shape, settings))
     return hashlib.blake2b(json.dumps(essence, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
@@ -107,7 +134,8 @@ def nodes_of(config: Mapping[str, Any]) -> list[Node]:
 
 
 def nodes_from_weights(file: h5py.File) -> list[Node]:
-    """What a file of weights alone tells of its network: layers with parameters, in the file's order, without edges."""
+    """What a file of weights alone tells of its network: layers with parameters, in the file's order, without
+    edges."""
     if "model_weights" in file or "layer_names" in file.attrs:
         root = file.get("model_weights", file)
         nodes = [Node((name,), "", {}, name) for name, group in root.items() if len(group)]
@@ -164,7 +192,8 @@ class _Graph:
     def add_model(
         self, config: Mapping[str, Any], path: tuple[str, ...], store: str, feeds: Outputs | None
     ) -> Outputs:
-        """Adds the model's layers (``feeds`` None: it is the outermost); returns the nodes whose output is the model's."""
+        """Adds the model's layers (``feeds`` None: it is the outermost); returns the nodes whose output is
+        the model's."""
         settings = _settings(config)
         used: dict[str, int] = {}
         stores = []
@@ -210,7 +239,8 @@ class _Graph:
             outputs = {(name, 0): [feed] for name, feed in zip(names, feeds, strict=False)}
         while calls:
             ready = [call for call in calls if all(ref[:2] in outputs for ref in call[2])]
-            # Nothing ready: the file refers to what it does not have. Shown without those edges rather than not at all.
+            # Nothing ready: the file refers to what it does not have. Shown without those edges rather than
+            # not at all.
             for name, number, references in ready or calls[:1]:
                 calls.remove((name, number, references))
                 if (name, number) not in outputs:
@@ -312,7 +342,8 @@ def _references(value: Any, hints: dict[Reference, Shape]) -> list[Reference]:
 
 
 def _plain(value: Any) -> Any:
-    """Keras 3 wraps initializers and the like in module, class, config and registered name: the class and what is set."""
+    """Keras 3 wraps initializers and the like in module, class, config and registered name: the class and
+    what is set."""
     if isinstance(value, Mapping):
         if "class_name" in value and isinstance(value.get("config"), Mapping):
             if value["class_name"] == "DTypePolicy":

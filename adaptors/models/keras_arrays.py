@@ -1,9 +1,10 @@
 """Where a Keras layer's arrays lie in a checkpoint, what they are called, and what their axes mean.
 
-Keras has two layouts. The older, of full-model ``.h5`` files and Keras 2's weights: a group per top-level layer, with the
-variables' paths in its ``weight_names``. The newer, of ``.weights.h5`` and ``.keras``: groups named after classes, in the
-order of the configuration (``conv2d``, ``conv2d_1``), with variables only numbered: ``layers/conv2d_1/vars/0``.
-Sources: ``keras/src/legacy/saving/legacy_h5_format.py`` and ``keras/src/saving/saving_lib.py``.
+Keras has two layouts. The older, of full-model ``.h5`` files and Keras 2's weights: a group per top-level
+layer, with the variables' paths in its ``weight_names``. The newer, of ``.weights.h5`` and ``.keras``: groups
+named after classes, in the order of the configuration (``conv2d``, ``conv2d_1``), with variables only
+numbered: ``layers/conv2d_1/vars/0``. Sources: ``keras/src/legacy/saving/legacy_h5_format.py`` and
+``keras/src/saving/saving_lib.py``.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _NOT_PARAMETERS = {"count", "seed_generator_state", "adapt_mean", "adapt_varianc
 
 
 def parameter_names(source_class: str, config: Mapping[str, Any]) -> tuple[str, ...]:
-    """A layer's variables in Keras's order, those switched off (``use_bias``, ``scale``, ``center``) left out. Empty for
-    classes that are not known."""
+    """A layer's variables in Keras's order, those switched off (``use_bias``, ``scale``, ``center``) left
+    out. Empty for classes that are not known."""
     return tuple(
         name
         for name in _NAMES.get(source_class, ())
@@ -66,8 +67,8 @@ def layer_datasets(
 ) -> dict[str, h5py.Dataset]:
     """One layer's datasets by parameter name; empty where the file has none for it.
 
-    ``path`` is the layer's name, the names of the models around it first; ``store`` its group in the newer layout, as
-    its class and order give it.
+    ``path`` is the layer's name, the names of the models around it first; ``store`` its group in the newer
+    layout, as its class and order give it.
     """
     if "model_weights" in file or "layer_names" in file.attrs:
         found = _in_older_layout(file.get("model_weights", file), path, source_class, config)
@@ -84,8 +85,8 @@ def _in_older_layout(
         return {}
     stored = [(name, _parts(name)) for name in _weight_names(group)]
     if len(path) > 1:
-        # A nested model's variables share one group; its inner layers' names stand in their paths, those of the models
-        # between only sometimes. What fits best by the end of the path is the layer's.
+        # A nested model's variables share one group; its inner layers' names stand in their paths, those of
+        # the models between only sometimes. What fits best by the end of the path is the layer's.
         fits = {name: _agreement(parts[:-1], path) for name, parts in stored}
         best = max(fits.values(), default=0)
         stored = [(name, parts) for name, parts in stored if best and fits[name] == best]
@@ -140,7 +141,8 @@ def _stated_name(group: h5py.Group) -> str | None:
 def _variables(
     group: h5py.Group, around: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], h5py.Dataset]]:
-    """The numbered variables of a layer and of the layers within it (attention, wrappers), in number order."""
+    """The numbered variables of a layer and of the layers within it (attention, wrappers), in number
+    order."""
     for key in sorted(group, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key)):
         item = group[key]
         if isinstance(item, h5py.Dataset) and key.isdigit():
@@ -150,7 +152,8 @@ def _variables(
 
 
 def _weight_names(group: h5py.Group) -> list[str]:
-    """The ``weight_names`` attribute, which Keras splits into numbered pieces where it is longer than 64 KiB."""
+    """The ``weight_names`` attribute, which Keras splits into numbered pieces where it is longer than 64
+    KiB."""
     pieces = [group.attrs[key] for key in ("weight_names",) if key in group.attrs]
     while f"weight_names{len(pieces)}" in group.attrs:
         pieces.append(group.attrs[f"weight_names{len(pieces)}"])
@@ -177,7 +180,8 @@ def _agreement(parts: list[str], path: tuple[str, ...]) -> int:
 
 
 def group_name(source_class: str) -> str:
-    """What the newer layout makes of a class's name: ``SeparableConv2D`` is stored under ``separable_conv2d``."""
+    """What the newer layout makes of a class's name: ``SeparableConv2D`` is stored under
+    ``separable_conv2d``."""
     name = re.sub(r"\W+", "", source_class)
     name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()

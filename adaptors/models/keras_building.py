@@ -1,4 +1,5 @@
-"""A Keras model from its configuration, built by today's Keras and never running code that came with the file."""
+"""A Keras model from its configuration, built by today's Keras and never running code that came with the
+file."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _OWN_MODULES = ("keras", "builtins")
 
 
 def build_model(config: Mapping[str, Any], source: str, trust: bool) -> keras.Model:
-    """The model with fresh weights, not compiled. Raises Refused (a Lambda, or a class from outside Keras, unless
-    ``trust``), DependencyMissing (no Keras) and Unreadable (Keras cannot build it)."""
+    """The model with fresh weights, not compiled. Raises Refused (a Lambda, or a class from outside Keras,
+    unless ``trust``), DependencyMissing (no Keras) and Unreadable (Keras cannot build it)."""
     if not trust:
         refuse_code(config, source)
     try:
@@ -41,8 +42,8 @@ def build_model(config: Mapping[str, Any], source: str, trust: bool) -> keras.Mo
 
 
 def set_constants(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
-    """Gives the Normalization layers of the model their mean and variance, which Keras computes with as constants rather
-    than as variables; they are fixed before training, so any checkpoint has them."""
+    """Gives the Normalization layers of the model their mean and variance, which Keras computes with as
+    constants rather than as variables; they are fixed before training, so any checkpoint has them."""
     import keras
 
     for name, layer in _named_layers(model, ""):
@@ -58,11 +59,13 @@ def _named_layers(model: keras.Model, around: str) -> Iterator[tuple[str, Any]]:
 
 
 def refuse_code(config: Mapping[str, Any], source: str) -> None:
-    """Raises Refused, naming the layer, where building the model would run code from the file or from outside Keras."""
+    """Raises Refused, naming the layer, where building the model would run code from the file or from outside
+    Keras."""
     for name, entry in layers_in(config):
         if entry.get("class_name") == "Lambda":
             raise Refused(
-                f"The layer {name} in {source} is a Lambda layer, which holds code that evaluating the network would run. "
+                f"The layer {name} in {source} is a Lambda layer, which holds code that evaluating the "
+                "network would run. "
                 "It is refused unless you trust the file (--trust)."
             )
         # A nested model's own layers come by themselves, under their own names.
@@ -75,7 +78,8 @@ def refuse_code(config: Mapping[str, Any], source: str) -> None:
             module = found.get("module") or "keras"
             if found.get("class_name") == "__lambda__" or str(module).split(".")[0] not in _OWN_MODULES:
                 raise Refused(
-                    f"The layer {name} in {source} needs {module}.{found.get('class_name')}, which is not part of Keras; loading "
+                    f"The layer {name} in {source} needs {module}.{found.get('class_name')}, which is not "
+                    "part of Keras; loading "
                     "it would run that code. It is refused unless you trust the file (--trust)."
                 )
 
@@ -104,8 +108,8 @@ def _uncompiled(config: Mapping[str, Any]) -> dict[str, Any]:
 def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:
     """A configuration of Keras 2, or of a legacy ``.h5``, as today's Keras takes it.
 
-    Initializers, regularizers and constraints go, for they only matter in training and their names have changed; so does
-    every argument that the layer's class no longer takes.
+    Initializers, regularizers and constraints go, for they only matter in training and their names have
+    changed; so does every argument that the layer's class no longer takes.
     """
     entry: dict[str, Any] = copy.deepcopy(dict(config))
     settings = entry.get("config")
@@ -144,9 +148,9 @@ def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:
 
 
 def _object(class_name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    models = ("Functional", "Sequential")
+    modules = {"Functional": "keras.src.models.functional", "Sequential": "keras"}  # as Keras 3 writes them
     return {
-        "module": "keras" if class_name in models else "keras.layers",
+        "module": modules.get(class_name, "keras.layers"),
         "class_name": class_name,
         "config": dict(settings),
         "registered_name": None,

@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mloscope.adaptors.interface import AdaptorError, Checkpoint, NothingThere, RunOptions, Unreadable
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    Checkpoint,
+    NothingThere,
+    RunOptions,
+    Unknown,
+    Unreadable,
+)
 from mloscope.adaptors.models import keras_files
 from mloscope.adaptors.models.keras_architecture import (
     Node,
@@ -27,7 +34,8 @@ FUNCTION_TIMEOUT_S = 300
 _RANK = {suffix: rank for rank, suffix in enumerate((".keras", ".h5", ".hdf5", ".weights.h5"))}
 # Runs in a process of its own: what the user's function imports must not end up in ours.
 _ASK_FUNCTION = (
-    "import importlib, os, sys; sys.path.insert(0, os.getcwd()); module, _, name = sys.argv[1].partition(':');"
+    "import importlib, os, sys; sys.path.insert(0, os.getcwd()); module, _, name = "
+    "sys.argv[1].partition(':');"
     "print('\\n' + getattr(importlib.import_module(module), name)().to_json())"
 )
 
@@ -40,7 +48,8 @@ class Survey:
     checkpoints: tuple[Checkpoint, ...]
     nodes: tuple[Node, ...]
     config: Mapping[str, Any] | None
-    """The network's configuration; None where there are only weights and nothing says what network they are of."""
+    """The network's configuration; None where there are only weights and nothing says what network they are
+    of."""
     source: str
     """Where the configuration was read, for messages."""
     reference_checkpoint: Checkpoint
@@ -50,20 +59,30 @@ class Survey:
 
     @property
     def reference(self) -> Path:
-        return self.folder / self.reference_checkpoint.name
+        return self.path(self.reference_checkpoint)
+
+    def path(self, checkpoint: Checkpoint) -> Path:
+        """The checkpoint's file. Raises Unknown."""
+        if all(known.name != checkpoint.name for known in self.checkpoints):
+            raise Unknown(f"The run {self.folder} has no checkpoint {checkpoint.name}.")
+        return self.folder / checkpoint.name
 
 
 def survey(path: Path, options: RunOptions) -> Survey:
-    """Lists the folder, or takes the one file. Every file costs one look at whether it is whole and one at the stamp of its
-    configuration, so that checkpoints of another network are told apart exactly; of files with weights alone, one
-    of every size is compared with the network. Raises Unreadable where no checkpoint is usable."""
+    """Lists the folder, or takes the one file. Every file costs one look at whether it is whole and one at
+    the stamp of its configuration, so that checkpoints of another network are told apart exactly; of files
+    with weights alone, one of every size is compared with the network. Raises Unreadable where no checkpoint
+    is usable."""
     folder = path if path.is_dir() else path.parent
     if not path.is_dir():
         found = [path.name]
     else:
-        found = sorted(
-            entry.name for entry in os.scandir(path) if keras_files.is_checkpoint_name(entry.name) and entry.is_file()
-        )  # fmt: skip
+        with os.scandir(path) as entries:
+            found = sorted(
+                entry.name
+                for entry in entries
+                if keras_files.is_checkpoint_name(entry.name) and entry.is_file()
+            )
     found.sort(key=lambda name: max(_RANK[suffix] for suffix in _RANK if name.lower().endswith(suffix)))
     notes = read_notes(folder)
     beside = _architecture_beside(folder, found, options)
@@ -134,8 +153,10 @@ class _Grouping:
             with keras_files.opened(self.folder / weights_only[0]) as file:
                 nodes = nodes_from_weights(file)
             problems.append(
-                f"{self.folder} holds weights alone. Put the architecture beside them (model.json or a .keras file) or "
-                "name it (--architecture FILE or module:function) to see the network's graph and feature maps."
+                f"{self.folder} holds weights alone. Put the architecture beside them (model.json or a "
+                ".keras file) or "
+                "name it (--architecture FILE or module:function) to see the network's graph and feature "
+                "maps."
             )
         self._compare_weights(weights_only, nodes)
         readable = [name for name in self.network if name not in self.problem]
@@ -157,8 +178,8 @@ class _Grouping:
         )
 
     def _compare_weights(self, names: Sequence[str], nodes: Sequence[Node]) -> None:
-        # Walking a ResNet-50's file takes 20 ms, so one file of every size stands for all of that size; a mistake in
-        # that is caught when the arrays are read, for their shapes are checked then.
+        # Walking a ResNet-50's file takes 20 ms, so one file of every size stands for all of that size; a
+        # mistake in that is caught when the arrays are read, for their shapes are checked then.
         verdicts: dict[int, str | None] = {}
         shapes: dict[tuple[str, str], tuple[int, ...]] = {}
         for name in names:
@@ -180,7 +201,8 @@ class _Grouping:
                 datasets = node.datasets(file)
                 for parameter, shape in node.parameter_shapes.items():
                     if parameter in datasets and datasets[parameter].shape != shape:
-                        return f"{node.name}/{parameter} has the shape {datasets[parameter].shape} where {shape} is expected"
+                        held = datasets[parameter].shape
+                        return f"{node.name}/{parameter} has the shape {held} where {shape} is expected"
                 if node.parameter_shapes and not datasets:
                     return f"it has no arrays for {node.name}"
                 found.update(((node.name, key), dataset.shape) for key, dataset in datasets.items())
@@ -194,8 +216,8 @@ class _Grouping:
 
 
 def _architecture_beside(folder: Path, names: Sequence[str], options: RunOptions) -> Path | None:
-    """A file that gives the network of files with weights alone: ``model.json``, another lone JSON of a model, or a ``.keras``
-    file without a number."""
+    """A file that gives the network of files with weights alone: ``model.json``, another lone JSON of a
+    model, or a ``.keras`` file without a number."""
     if options.architecture or not any(not name.lower().endswith(".keras") for name in names):
         return None
     for name in ("model.json", "architecture.json", "config.json"):
@@ -253,6 +275,8 @@ def _parsed(config: Mapping[str, Any], source: str) -> list[Node]:
     except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
         raise Unreadable(f"{source}: the model's configuration cannot be understood ({error!r}).") from error
     if not nodes:
-        raise Unreadable(f"{source} describes no layers; a model that is a class of its own is stored without them. "
-                         "Save it as a Functional or Sequential model.")  # fmt: skip
+        raise Unreadable(
+            f"{source} describes no layers; a model that is a class of its own is stored without them. "
+            "Save it as a Functional or Sequential model."
+        )
     return nodes

@@ -1,7 +1,9 @@
-"""Keras's three kinds of files, opened with h5py and the standard library: ``.keras``, ``.h5``, ``.weights.h5``.
+"""Keras's three kinds of files, opened with h5py and the standard library: ``.keras``, ``.h5``,
+``.weights.h5``.
 
-A ``.keras`` file is a ZIP of ``config.json``, ``metadata.json`` and ``model.weights.h5``; the last is stored uncompressed,
-so it is opened where it lies, through a window onto the archive: 0.9 ms a kernel against seconds for a ZIP stream.
+A ``.keras`` file is a ZIP of ``config.json``, ``metadata.json`` and ``model.weights.h5``; the last is stored
+uncompressed, so it is opened where it lies, through a window onto the archive: 0.9 ms a kernel against
+seconds for a ZIP stream.
 """
 
 from __future__ import annotations
@@ -9,27 +11,24 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-
-from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.expansion import check_expansion
+from mloscope.adaptors.interface import Layer, Refused, Unreadable
 
 SUFFIXES = (".weights.h5", ".keras", ".h5", ".hdf5")
 # Caffe writes HDF5 too; its files are somebody else's.
 NOT_OURS = (".caffemodel.h5", ".solverstate.h5")
 LARGEST_CONFIG_BYTES = 64 * 1024 * 1024
-# What is larger than this and shrank more than this many times is a bomb: trained weights shrink by a fifth at best, and
-# even a checkpoint whose optimizer slots are all zero by no more than three or four.
-HARMLESS_BYTES = 64 * 1024 * 1024
-LARGEST_RATIO = 100
-LARGEST_UNPACKED_BYTES = 8 * 1024**3
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
@@ -42,6 +41,17 @@ def is_checkpoint_name(name: str) -> bool:
     """Whether a file of this name may be a Keras checkpoint."""
     lower = name.lower()
     return lower.endswith(SUFFIXES) and not lower.endswith(NOT_OURS) and not lower.startswith(".")
+
+
+def holds_checkpoints(path: Path) -> bool:
+    """Whether the path looks like a checkpoint or a folder of some, by names alone; nothing is opened."""
+    if not path.is_dir():
+        return path.is_file() and is_checkpoint_name(path.name)
+    try:
+        with os.scandir(path) as entries:  # a folder of a million pictures is not listed to the end
+            return any(is_checkpoint_name(entry.name) for entry in islice(entries, 100_000))
+    except OSError:
+        return False
 
 
 def stem(name: str) -> str:
@@ -89,7 +99,8 @@ class _Window(io.RawIOBase):
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file with the checkpoint's arrays. Raises Unreadable, naming the file, whatever goes wrong inside."""
+    """The HDF5 file with the checkpoint's arrays. Raises Unreadable, naming the file, whatever goes wrong
+    inside."""
     try:
         if not is_archive(path):
             with h5py.File(path, "r") as file:
@@ -132,20 +143,9 @@ def _unpacked(
     return archive.read(member)
 
 
-def check_expansion(unpacked_bytes: int, packed_bytes: int, what: str, limit: int | None = None) -> None:
-    """Raises Refused where so few bytes would become so many that it can only be meant to exhaust memory."""
-    most = LARGEST_UNPACKED_BYTES if limit is None else limit
-    if unpacked_bytes > most or (
-        unpacked_bytes > HARMLESS_BYTES and unpacked_bytes > LARGEST_RATIO * packed_bytes
-    ):
-        raise Refused(
-            f"{what} would unpack {packed_bytes:,} bytes to {unpacked_bytes:,}, which no real checkpoint does; "
-            "it is not read."
-        )
-
-
 def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    """The dataset's values as stored. Raises Unreadable (not numbers) and Refused (a bomb, or values kept elsewhere)."""
+    """The dataset's values as stored. Raises Unreadable (not numbers) and Refused (a bomb, or values kept
+    elsewhere)."""
     what = f"{path}: {dataset.name}"
     if dataset.external or dataset.is_virtual or h5py.h5f.get_name(dataset.id) != h5py.h5f.get_name(file.id):
         raise Refused(f"{what} takes its values from another file, which is not followed.")
@@ -155,8 +155,24 @@ def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
     return np.asarray(dataset[()])
 
 
+def read_parameters(
+    file: h5py.File, datasets: Mapping[str, h5py.Dataset], layer: Layer, path: Path
+) -> dict[str, np.ndarray]:
+    """The layer's arrays by parameter name. Raises Unreadable where one is missing or has another shape."""
+    for parameter in layer.parameters:
+        shape = datasets[parameter.name].shape if parameter.name in datasets else None
+        if shape != parameter.shape:
+            held = "nothing" if shape is None else f"the shape {shape}"
+            raise Unreadable(
+                f"{path} has {held} for {layer.name}/{parameter.name} where the run's network has "
+                f"{parameter.shape}."
+            )
+    return {parameter.name: read(file, datasets[parameter.name], path) for parameter in layer.parameters}
+
+
 def config_bytes(path: Path) -> bytes | None:
-    """The model's configuration as the file has it (JSON), None where it has none (weights only). Raises Unreadable."""
+    """The model's configuration as the file has it (JSON), None where it has none (weights only). Raises
+    Unreadable."""
     try:
         if is_archive(path):
             with zipfile.ZipFile(path) as archive:
@@ -169,8 +185,9 @@ def config_bytes(path: Path) -> bytes | None:
 
 
 def config_stamp(path: Path) -> str | None:
-    """Something equal for files with byte-identical configurations, as cheap as the format lets it be (an archive's
-    directory has every member's size and CRC), and remembered. None where the file has no configuration."""
+    """Something equal for files with byte-identical configurations, as cheap as the format lets it be (an
+    archive's directory has every member's size and CRC), and remembered. None where the file has no
+    configuration."""
     status = path.stat()
     key = (str(path), status.st_size, status.st_mtime_ns)
     if key not in _stamps:
@@ -204,8 +221,8 @@ def parse_config(data: bytes, path: Path) -> dict[str, Any]:
 
 
 def damage(path: Path) -> str | None:
-    """A sentence saying what is plainly wrong with the file, None where nothing is. One open and two small reads (30 µs):
-    an HDF5 file says at its beginning where it ends, a ZIP archive ends with its directory."""
+    """A sentence saying what is plainly wrong with the file, None where nothing is. One open and two small
+    reads (30 µs): an HDF5 file says at its beginning where it ends, a ZIP archive ends with its directory."""
     try:
         with open(path, "rb") as file:
             head = file.read(64)
@@ -233,7 +250,8 @@ def damage(path: Path) -> str | None:
 
 
 def _hdf5_end(head: bytes) -> int | None:
-    """The end of file address in an HDF5 superblock (format specification, II.A); None where it is of no known version."""
+    """The end of file address in an HDF5 superblock (format specification, II.A); None where it is of no
+    known version."""
     version = head[8]
     if version in (0, 1) and head[13] == 8:
         return int.from_bytes(head[40 + 4 * version : 48 + 4 * version], "little")

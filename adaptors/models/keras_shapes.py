@@ -1,7 +1,8 @@
 """Output shapes of Keras layers from their configuration, without Keras. Channels last, no batch axis.
 
-A shape is a tuple of int or None (not known beforehand). Where a layer's class is not known its shape is None.
-Formulas: ``keras/src/ops/operation_utils.py`` (convolution, pooling) and each layer's ``compute_output_shape``.
+A shape is a tuple of int or None (not known beforehand). Where a layer's class is not known its shape is
+None. Formulas: ``keras/src/ops/operation_utils.py`` (convolution, pooling) and each layer's
+``compute_output_shape``.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ _UNCHANGED = {
 
 
 def output_shape(source_class: str, config: Config, inputs: Sequence[Shape | None]) -> Shape | None:
-    """The layer's output shape for its inputs' shapes; None where the class, or what it depends on, is not known."""
+    """The layer's output shape for its inputs' shapes; None where the class, or what it depends on, is not
+    known."""
     known = [shape for shape in inputs if shape is not None]
     if len(known) != len(inputs) or not known or config.get("data_format") == "channels_first":
         return None

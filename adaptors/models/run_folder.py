@@ -1,13 +1,16 @@
-"""A run kept as a folder with one file a checkpoint: steps from file names, and what the folder tells about itself.
+"""A run kept as a folder with one file a checkpoint: steps from file names, and what the folder tells about
+itself.
 
 Two optional JSON files may stand in the folder:
 
 ``checkpoints.json``
-    ``[{"file": "step_000100.keras", "step": 100, "epoch": 0.7}, ...]``: ``step`` and ``epoch`` are both optional and
-    take precedence over the file's name. Files that it does not mention get their step from their name.
+    ``[{"file": "step_000100.keras", "step": 100, "epoch": 0.7}, ...]``: ``step`` and ``epoch`` are both
+    optional and take precedence over the file's name. Files that it does not mention get their step from
+    their name.
 ``mloscope_run.json``
-    ``{"class_names": ["cat", ...], "preprocessing": {"scale": 0.00392, "mean": [0.5, 0.5, 0.5], "channel_order": "rgb"}}``,
-    each key optional; ``mean`` is a number, a list of numbers, the path of a ``.npy`` from this folder, or ``"corpus"``.
+    ``{"class_names": ["cat", ...], "preprocessing": {"scale": 0.00392, "mean": [0.5, 0.5, 0.5],
+    "channel_order": "rgb"}}``, each key optional; ``mean`` is a number, a list of numbers, the path of a
+    ``.npy`` from this folder, or ``"corpus"``.
 """
 
 from __future__ import annotations
@@ -37,9 +40,11 @@ class Notes:
 
 
 def step_of(stem: str, pattern: str | None = None) -> int | None:
-    """The step that a file name without its extension tells: ``pattern``'s first group, else the last whole number.
+    """The step that a file name without its extension tells: ``pattern``'s first group, else the last whole
+    number.
 
-    ``weights.03-0.95`` is step 3, for 0.95 is not whole; only where no number is whole do a decimal's last digits count.
+    ``weights.03-0.95`` is step 3, for 0.95 is not whole; only where no number is whole do a decimal's last
+    digits count.
     """
     if pattern is not None:
         found = re.search(pattern, stem)
@@ -55,7 +60,8 @@ def checkpoints_of(
 ) -> tuple[list[Checkpoint], list[str]]:
     """The checkpoints, sorted by step, and a sentence for every file without a place among them.
 
-    ``stems`` are the names as the step is read off them. Of several files with one step the first named is taken.
+    ``stems`` are the names as the step is read off them. Of several files with one step the first named is
+    taken.
     """
     check_pattern(pattern)
     taken: dict[int, Checkpoint] = {}
@@ -92,7 +98,8 @@ def check_pattern(pattern: str | None) -> None:
 
 
 def read_notes(folder: Path) -> Notes:
-    """What ``checkpoints.json`` and ``mloscope_run.json`` say; what is wrong in them becomes a problem, never an error."""
+    """What ``checkpoints.json`` and ``mloscope_run.json`` say; what is wrong in them becomes a problem, never
+    an error."""
     problems: list[str] = []
     steps: dict[str, int] = {}
     epochs: dict[str, float] = {}

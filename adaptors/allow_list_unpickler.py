@@ -1,0 +1,77 @@
+"""Pickles of NumPy arrays and plain containers, read without running anything they ask for.
+
+Unpickling calls whatever the file names. Here only the names that rebuild NumPy arrays resolve, each to a
+function made for that; any other name ends the reading with :class:`Refused` and is told to the user.
+"""
+
+from __future__ import annotations
+
+import codecs
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
+
+
+def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
+    # NumPy always writes an empty array here, which its state then fills; any other shape is an attempt on
+    # our memory.
+    if kind is not np.ndarray or tuple(shape) != (0,):
+        raise pickle.UnpicklingError(f"an array begins with the shape {shape}")
+    return np.ndarray((0,), np.uint8)
+
+
+def _encoded(text: str, encoding: str = "latin1") -> bytes:
+    if encoding not in ("latin1", "latin-1"):
+        raise pickle.UnpicklingError(f"bytes are written in {encoding}")
+    return codecs.encode(text, "latin1")
+
+
+# Python 2 and NumPy before 2 wrote numpy.core, NumPy 2 writes numpy._core; bytes in old protocols go through
+# _codecs.
+_ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
+    ("numpy.core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy._core.multiarray", "_reconstruct"): _empty_array,
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _encoded,
+}
+
+
+class AllowListUnpickler(pickle.Unpickler):
+    """Resolves nothing but :data:`_ALLOWED` and what ``also`` adds; raises Refused, with the name, for
+    everything else."""
+
+    def __init__(
+        self, file: IO[bytes], what: str, also: dict[tuple[str, str], Callable[..., Any]] | None = None
+    ) -> None:
+        # Python 2's strings are bytes; latin-1 keeps every one of them.
+        super().__init__(file, encoding="latin1")
+        self._what, self._also = what, also or {}
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = _ALLOWED.get((module, name)) or self._also.get((module, name))
+        if found is None:
+            raise Refused(
+                f"{self._what} is a pickle that asks for {module}.{name}, which is not needed for arrays "
+                "of numbers and could run code; it is not read."
+            )
+        return found
+
+
+def read_pickle(path: Path, also: dict[tuple[str, str], Callable[..., Any]] | None = None) -> Any:
+    """What the pickle holds. Raises Refused (it asks for a name that is not allowed) and Unreadable (it is
+    broken)."""
+    try:
+        with open(path, "rb") as file:
+            return AllowListUnpickler(file, str(path), also).load()
+    except AdaptorError:
+        raise
+    except OSError as error:
+        raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
+    except Exception as error:  # a broken pickle raises whatever its broken bytes happen to ask for
+        reason = str(error).rstrip(".") or type(error).__name__
+        raise Unreadable(f"{path} is not a whole pickle, perhaps cut off: {reason}.") from error

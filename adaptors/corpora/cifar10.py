@@ -1,0 +1,99 @@
+"""CIFAR-10: a folder of ``data_batch_1`` .. ``5`` and ``test_batch``, binary (``.bin``) or Python version.
+
+Binary: records of one label byte and 3,072 pixel bytes. Python: a pickled dictionary of data, labels and
+filenames. In both, pixels are ordered channel, row, column. Source: the data set's own page.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from mloscope.adaptors.allow_list_unpickler import read_pickle
+from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Chain, Split
+from mloscope.adaptors.interface import Unreadable
+
+_BATCHES = {"training": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
+_INSIDE = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
+_RECORD = np.dtype([("label", np.uint8), ("pixels", np.uint8, (3, 32, 32))])
+_PIXELS = 3 * 32 * 32
+
+
+class Cifar10Corpus(ArrayCorpus):
+    format: ClassVar[str] = "cifar10"
+    description: ClassVar[str] = "folders of data_batch_1 to 5 and test_batch, binary or Python version"
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool:
+        return path.is_dir() and _folder(path) is not None
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        folder = _folder(path)
+        if folder is None:
+            raise Unreadable(f"{path} holds neither data_batch_1 nor test_batch, with or without .bin.")
+        splits = []
+        for name, batches in _BATCHES.items():
+            files = [file for batch in batches if (file := _file(folder, batch)) is not None]
+            parts = [_read_binary(file) if file.suffix == ".bin" else _read_python(file) for file in files]
+            if parts:
+                names = [name for _, _, own in parts for name in own]
+                images = Chain([pixels.transpose(0, 2, 3, 1) for pixels, _, _ in parts])
+                labels = np.concatenate([labels for _, labels, _ in parts])
+                splits.append(Split(name, images, labels, names if len(names) == len(labels) else None))
+        return cls(path, splits, _class_names(folder))
+
+
+def _folder(path: Path) -> Path | None:
+    batches = _BATCHES["training"] + _BATCHES["test"]
+    return next((path / sub for sub in _INSIDE if any(_file(path / sub, batch) for batch in batches)), None)
+
+
+def _file(folder: Path, batch: str) -> Path | None:
+    return next((folder / name for name in (batch + ".bin", batch) if (folder / name).is_file()), None)
+
+
+def _read_binary(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    size = path.stat().st_size
+    if size == 0 or size % _RECORD.itemsize:
+        raise Unreadable(
+            f"{path} has {size:,} bytes, which is no multiple of {_RECORD.itemsize:,}: it is cut off."
+        )
+    records = np.memmap(path, _RECORD, mode="r")
+    return records["pixels"], records["label"].astype(np.int32), []
+
+
+def _read_python(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    batch = _text(read_pickle(path))
+    data, labels = (batch.get("data"), batch.get("labels")) if isinstance(batch, dict) else (None, None)
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (_PIXELS,):
+        raise Unreadable(f"{path} holds no data of uint8 (image, {_PIXELS}), as a CIFAR-10 batch does.")
+    if not isinstance(labels, list) or len(labels) != len(data):
+        raise Unreadable(f"{path} does not hold one label for each of its {len(data)} images.")
+    return _mapped(path, data).reshape(-1, 3, 32, 32), np.array(labels, np.int32), batch.get("filenames", [])
+
+
+def _mapped(path: Path, data: np.ndarray) -> np.ndarray:
+    """The same values from where they lie in the file, so that 180 MB of pictures need not stay in memory."""
+    content = np.memmap(path, np.uint8, mode="r")
+    start = bytes(content[:4096]).find(data[:1].tobytes()[:256])
+    there = content[start : start + data.size]
+    same = start >= 0 and there.size == data.size and np.array_equal(there, data.reshape(-1))
+    return there.reshape(data.shape) if same else data
+
+
+def _class_names(folder: Path) -> list[str]:
+    listed, pickled = folder / "batches.meta.txt", folder / "batches.meta"
+    if listed.is_file():
+        return listed.read_text(encoding="utf-8", errors="replace").split()
+    return _text(read_pickle(pickled)).get("label_names", []) if pickled.is_file() else []
+
+
+def _text(value: Any) -> Any:
+    """With every bytes a text: pickles that Python 3 made of Python 2's keep their keys as bytes."""
+    if isinstance(value, dict):
+        return {_text(key): _text(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return value.decode("latin1") if isinstance(value, bytes) else value

@@ -1,0 +1,100 @@
+"""Folders of pictures: one folder a class, optionally under ``train``, ``test`` or ``val``, or just pictures.
+
+JPEG, PNG, WebP, BMP. Opening lists the folders and opens no picture; broken ones are found when asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Self
+from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+import numpy as np
+from mloscope.adaptors.corpora.picture import read_picture
+from mloscope.adaptors.corpora.picture_listing import Listing, Names, holds_pictures, list_pictures
+from mloscope.adaptors.interface import AdaptorError, ImageRecord, Unknown, Unreadable
+
+MOST_PROBLEMS = 1000
+
+
+class ImageFolderCorpus:
+    format: ClassVar[str] = "image-folder"
+    description: ClassVar[str] = "folders of JPEG, PNG, WebP or BMP pictures, one folder a class"
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool:
+        return path.is_dir() and holds_pictures(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        listing = list_pictures(path)
+        if not listing.labels.size:
+            raise Unreadable(f"Neither {path} nor the folders in it hold a JPEG, PNG, WebP or BMP picture.")
+        return cls(path, listing)
+
+    def __init__(self, path: Path, listing: Listing) -> None:
+        self._path, self._listing, self._names = path, listing, Names(listing)
+        self._broken: dict[str, str] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._listing.labels)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._listing.class_names
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self._listing.labels
+
+    @property
+    def splits(self) -> Mapping[str, range]:
+        return self._listing.splits
+
+    @property
+    def image_shape(self) -> tuple[int, int, int] | None:
+        return None  # to know it every picture would have to be opened
+
+    def names(self) -> Sequence[str]:
+        return self._names
+
+    def record(self, position: int) -> ImageRecord:
+        relative, split = self._listing.place(position)
+        label = int(self.labels[position])
+        return ImageRecord(
+            id=_id_of(relative),
+            name=relative.rpartition("/")[2],
+            label=label if label >= 0 else None,
+            split=split,
+            metadata={"file": relative},
+        )
+
+    def position(self, image_id: str) -> int:
+        relative = os.fsdecode(unquote_to_bytes(image_id.replace("~", "%")))
+        found = self._listing.position(relative) if _id_of(relative) == image_id else None
+        if found is None:
+            raise Unknown(f"{self._path} has no image {image_id!r}.")
+        return found
+
+    def pixels(self, position: int) -> np.ndarray:
+        relative, _ = self._listing.place(position)
+        try:
+            return read_picture(self._path / relative)
+        except AdaptorError as error:
+            with self._lock:
+                if len(self._broken) < MOST_PROBLEMS:
+                    self._broken[relative] = str(error)
+            raise
+
+    def problems(self) -> tuple[str, ...]:
+        with self._lock:
+            return (*self._listing.problems, *self._broken.values())
+
+
+def _id_of(relative: str) -> str:
+    """The path, every byte but letters, digits and ``-_.`` as ``~`` and two hexadecimal digits: reversible."""
+    return quote_from_bytes(os.fsencode(relative), safe="").replace("~", "%7E").replace("%", "~")
