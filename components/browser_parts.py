@@ -1,0 +1,76 @@
+"""The parts that the browser draws by itself, as Dash components: ``assets/*.js`` holds what they do.
+
+Dash finds the JavaScript of a component as ``window[_namespace][_type]``; the scripts in ``assets/`` set
+``window.mloscope``. None of these parts has a callback: they listen to the time bus (``assets/time_bus.js``) and
+to the view (``assets/url_state.js``).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from dash.development.base_component import Component
+
+
+class _BrowserPart(Component):
+    """A component of the namespace ``mloscope`` with the properties that its ``__init__`` passes on."""
+
+    _namespace = "mloscope"
+    _children_props: tuple[str, ...] = ()
+    _base_nodes = ("children",)
+    _prop_names: tuple[str, ...] = ("id",)
+    available_properties: tuple[str, ...] = ("id",)
+    _valid_wildcard_attributes: tuple[str, ...] = ()
+    available_wildcard_properties: tuple[str, ...] = ()
+
+    def __init__(self, **properties: str | None) -> None:
+        super().__init__(**{name: value for name, value in properties.items() if value is not None})
+
+
+class TimeSlider(_BrowserPart):
+    """The timeline: the native range input ``#time-slider``, every checkpoint a stop; play, speed, loop, jump."""
+
+    _type = "TimeSlider"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class FilmCanvas(_BrowserPart):
+    """The selected layer's parameters, or its feature maps of the selected image, at the time bus's step."""
+
+    _type = "FilmCanvas"
+    _prop_names = ("id", "show")
+    available_properties = ("id", "show")
+
+    def __init__(self, id: str | None = None, show: Literal["parameters", "features"] = "parameters") -> None:
+        if show not in ("parameters", "features"):
+            raise ValueError(f'show is "{show}"; it must be "parameters" or "features".')
+        super().__init__(id=id, show=show)
+
+
+class ImageGrid(_BrowserPart):
+    """Search and thumbnails of the corpus, and the selected image."""
+
+    _type = "ImageGrid"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class PredictionBars(_BrowserPart):
+    """The probability of each class for the selected image at the step of the time bus."""
+
+    _type = "PredictionBars"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class NetworkGraph(_BrowserPart):
+    """The network as a graph, left to right; a click selects a layer."""
+
+    _type = "NetworkGraph"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
