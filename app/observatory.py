@@ -44,10 +44,14 @@ from mloscope.app.errors import (
     as_json,
     from_adaptor,
 )
+from mloscope.app.model_service.client import Evaluation as Evaluated
+from mloscope.app.model_service.client import RunSpec
 from mloscope.app.workspace import ConnectedRun, Workspace
 
 logger = logging.getLogger(__name__)
 
+UNEXPECTED = "Something went wrong inside ML-o-scope; its log says what."
+FILM_ADDRESS = "/api/v1/films/"
 CODE_VERSION = "1"
 """Part of every key; raise it whenever what is computed from the same input changes."""
 
@@ -74,10 +78,8 @@ class ModelService(Protocol):
     """What is needed of :class:`mloscope.app.model_service.client.ModelServiceClient`."""
 
     def evaluate(
-        self, spec: Any, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
-    ) -> Mapping[str, np.ndarray]:
-        """Arrays (step, ...output shape) by layer; ``.failed`` of the answer: sentences by step."""
-        ...
+        self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
+    ) -> Evaluated: ...
 
 
 class Cache(Protocol):
@@ -186,16 +188,6 @@ class _Input:
 
     values: np.ndarray
     digest: str
-
-
-class _SomeFailed(Exception):
-    """Carries what was computed when a part of it could not be: a cache must not keep the part that
-    failed."""
-
-    def __init__(self, done: Mapping[str, bytes], failed: Mapping[str, dict[int, str]]) -> None:
-        super().__init__("a part could not be computed")
-        self.done = dict(done)
-        self.failed = dict(failed)
 
 
 class Observatory:
@@ -382,6 +374,12 @@ class Observatory:
             return adaptor.parameters(checkpoint, layer)
         except AdaptorError as error:
             raise from_adaptor(error) from error
+        except Exception as error:  # a stranger's adaptor: one checkpoint must not take the others with it
+            logger.exception("adaptor %s failed on %s", adaptor.format, checkpoint.name)
+            raise NotPossible(
+                f"The checkpoint {checkpoint.name} could not be read: the adaptor {adaptor.format} failed on it; "
+                "the log says how."
+            ) from error
 
     def parameter_of(self, run: str, layer: str, name: str | None) -> Parameter:
         """The parameter of this name, or the layer's first. Raises :class:`NotFound` or
@@ -757,60 +755,48 @@ class Observatory:
             for name in names
         }
 
-        def compute(keys: Sequence[str]) -> dict[str, bytes]:
-            return self._evaluate(run, {key: questions[key] for key in keys}, image, priority)
-
-        found: dict[str, bytes] = {}
         reasons: dict[int, str] = {}
-        while True:
-            open_keys = [
-                key for key, (step, _) in questions.items() if key not in found and step not in reasons
-            ]
-            if not open_keys:
-                break
-            try:
-                found |= self._cache.get_or_compute_many(open_keys, compute)
-            except _SomeFailed as partly:
-                # What another thread computed may be among this: only what was asked for here is taken.
-                good = {key: value for key, value in partly.done.items() if key in questions}
-                for sentences in (partly.failed[key] for key in open_keys if key in partly.failed):
-                    reasons |= sentences
-                if good:
-                    found |= self._cache.get_or_compute_many(
-                        list(good), lambda keys, good=good: {k: good[k] for k in keys}
-                    )
+
+        def compute(keys: Sequence[str]) -> dict[str, bytes]:
+            asked = {key: questions[key] for key in keys if questions[key][0] not in reasons}
+            return self._evaluate(run, asked, image, priority, reasons) if asked else {}
+
+        found = self._cache.get_or_compute_many(list(questions), compute)
         maps = {
             step: _unpacked(found[key])
             for key, (step, name) in questions.items()
-            if name == layer.name and step not in reasons
+            if name == layer.name and key in found
         }
-        return FeatureMaps(dict(sorted(maps.items())), dict(sorted((missing | reasons).items())))
+        return FeatureMaps(
+            dict(sorted(maps.items())),
+            {step: reason for step, reason in sorted((missing | reasons).items()) if step not in maps},
+        )
 
     def _evaluate(
-        self, run: str, questions: Mapping[str, tuple[int, str]], image: _Input, priority: int
+        self,
+        run: str,
+        questions: Mapping[str, tuple[int, str]],
+        image: _Input,
+        priority: int,
+        reasons: dict[int, str],
     ) -> dict[str, bytes]:
-        """Ask the model service for (step, layer name) by key; packed arrays by key."""
-        from mloscope.app.model_service.client import RunSpec
+        """Ask the model service for (step, layer name) by key; packed arrays by key.
 
+        A step that cannot be evaluated gets its sentence in ``reasons`` and is left out.
+        """
         connected, adaptor = self.workspace.opened_run(run)
         assert self._service is not None
         steps = sorted({step for step, _ in questions.values()})
         names = list(dict.fromkeys(name for _, name in questions.values()))
-        spec = RunSpec(path=str(connected.path), format=adaptor.format, options=connected.options)
+        spec = RunSpec(str(connected.path.absolute()), adaptor.format, connected.options)
         answer = self._service.evaluate(spec, steps, names, image.values, priority)
-        failed: dict[int, str] = dict(getattr(answer, "failed", {}))
-        good = [step for step in steps if step not in failed]
-        done, reasons = {}, {}
-        for key, (step, name) in questions.items():
-            if step in failed:
-                reasons[key] = {step: failed[step]}
-                continue
-            array = answer[name]
-            position = steps.index(step) if len(array) == len(steps) else good.index(step)
-            done[key] = _packed(np.asarray(array[position], np.float32))
-        if reasons:
-            raise _SomeFailed(done, reasons)
-        return done
+        reasons |= answer.failed
+        rows = {step: row for row, step in enumerate(steps)}
+        return {
+            key: _packed(np.asarray(answer[name][rows[step]], np.float32))
+            for key, (step, name) in questions.items()
+            if step not in answer.failed
+        }
 
     def _paced(self, blocks: Sequence[range]) -> Iterator[list[range]]:
         """The blocks in groups that take about :data:`EVALUATION_S` each, judged by how long the group before
@@ -960,64 +946,64 @@ class Observatory:
             keys.append(key if prints else None)
             if prints:
                 chosen[key] = [checkpoint for checkpoint in checkpoints if checkpoint.step in prints]
-        built: dict[str, bytes] = {}
-        made_here: set[str] = set()
+        failed: dict[str, dict[int, str]] = {}
+        made: dict[str, dict[str, Any] | None] = {}
 
         def compute(open_keys: Sequence[str]) -> dict[str, bytes]:
-            made_here.update(open_keys)
-            return self._build(film, {key: chosen[key] for key in open_keys}, priority)
+            return self._build(film, {key: chosen[key] for key in open_keys}, priority, made, failed)
 
-        failed: dict[str, dict[int, str]] = {}
-        while open_keys := [key for key in chosen if key not in built]:
-            try:
-                built |= self._cache.get_or_compute_many(open_keys, compute)
-            except _SomeFailed as partly:
-                built |= {key: value for key, value in partly.done.items() if key in chosen}
-                failed |= partly.failed
-        answer = []
+        kept = self._cache.get_or_compute_many(list(chosen), compute)
+        answer: list[tuple[dict[str, Any] | None, dict[int, str]]] = []
         for key, missing in zip(keys, reasons, strict=True):
             if key is None:
                 answer.append((None, missing))
-                continue
-            chunk = json.loads(built[key])
-            if chunk and key not in made_here:
-                # The chunk's bytes may have been let go since: make them anew.
-                digest = chunk["address"].rsplit("/", 1)[1]
+            elif key in made:
+                answer.append((made[key], missing | failed[key]))
+            else:
+                chunk = json.loads(kept[key])
+                # Its bytes may have been let go since: then they are made anew.
                 self._cache.get_or_compute(
-                    f"film:{digest}", lambda k=key: self._frames(film, chosen[k])[0].to_bytes()
+                    _film_key(chunk), lambda key=key: self._shot(film, chosen[key])[0].to_bytes()
                 )
-            answer.append((chunk or None, missing | failed.get(key, {})))
+                answer.append((chunk, missing))
         return answer
 
     def _build(
-        self, film: _Shooting, chosen: Mapping[str, Sequence[Checkpoint]], priority: int
+        self,
+        film: _Shooting,
+        chosen: Mapping[str, Sequence[Checkpoint]],
+        priority: int,
+        made: dict[str, dict[str, Any] | None],
+        failed: dict[str, dict[int, str]],
     ) -> dict[str, bytes]:
-        """Chunks of the checkpoints by key, their films put into the cache. One evaluation serves them
-        all."""
+        """Shoot the checkpoints of every key; one evaluation serves them all. Returns what the cache is to
+        keep.
+
+        ``made`` gets each key's chunk, ``failed`` the reasons of its steps that miss. A chunk that misses a
+        step is not kept under its key, so that the step is tried again.
+        """
         if film.image is not None:
             everything = [checkpoint for checkpoints in chosen.values() for checkpoint in checkpoints]
             found = self._maps(film.question.run, everything, film.layer, film.image, priority)
             film = replace(film, evaluated=found)
-        built, failed = {}, {}
+        keep: dict[str, bytes] = {}
         for key, checkpoints in chosen.items():
-            shot, missing = self._frames(film, checkpoints)
-            if missing:
-                failed[key] = missing
-            if not shot.steps:
-                built[key] = b"null"
-                continue
-            data = shot.to_bytes()
-            digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-            self._cache.get_or_compute(f"film:{digest}", lambda data=data: data)
-            chunk = {"address": f"/api/v1/films/{digest}", "steps": list(shot.steps), "bytes": len(data)}
-            built[key] = json.dumps(chunk).encode()
-        if failed:
-            raise _SomeFailed(built, failed)
-        return built
+            shot, failed[key] = self._shot(film, checkpoints)
+            made[key] = None
+            if shot.steps:
+                data = shot.to_bytes()
+                digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+                made[key] = chunk = {
+                    "address": f"{FILM_ADDRESS}{digest}",
+                    "steps": list(shot.steps),
+                    "bytes": len(data),
+                }
+                keep[_film_key(chunk)] = data
+                if not failed[key]:
+                    keep[key] = json.dumps(chunk).encode()
+        return keep
 
-    def _frames(
-        self, film: _Shooting, checkpoints: Sequence[Checkpoint]
-    ) -> tuple[films.Film, dict[int, str]]:
+    def _shot(self, film: _Shooting, checkpoints: Sequence[Checkpoint]) -> tuple[films.Film, dict[int, str]]:
         """The film of the checkpoints, and the reasons of those that are not in it."""
         if film.image is not None and film.evaluated is None:
             found = self._maps(film.question.run, checkpoints, film.layer, film.image)
@@ -1161,6 +1147,9 @@ def _ended(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield from lines
     except MloscopeError as error:
         yield as_json(error)
+    except Exception:
+        logger.exception("a stream broke off")
+        yield as_json(MloscopeError(UNEXPECTED))
     else:
         yield {"done": True}
 
@@ -1176,6 +1165,10 @@ def _digest(*parts: str | bytes) -> str:
         state.update(struct.pack("<Q", len(data)))
         state.update(data)
     return state.hexdigest()
+
+
+def _film_key(chunk: Mapping[str, Any]) -> str:
+    return "film:" + chunk["address"].removeprefix(FILM_ADDRESS)
 
 
 def _packed(array: np.ndarray) -> bytes:
