@@ -57,7 +57,7 @@ class ImageFolderCorpus:
 
     @property
     def image_shape(self) -> tuple[int, int, int] | None:
-        return None  # to know it every picture would have to be opened
+        return None  # to know it, every picture would have to be opened
 
     def names(self) -> Sequence[str]:
         return self._names
@@ -91,10 +91,9 @@ class ImageFolderCorpus:
             raise
 
     def problems(self) -> tuple[str, ...]:
-        with self._lock:
-            return (*self._listing.problems, *self._broken.values())
+        return (*self._listing.problems, *list(self._broken.values()))
 
 
 def _id_of(relative: str) -> str:
-    """The path, every byte but letters, digits and ``-_.`` as ``~`` and two hexadecimal digits: reversible."""
+    """The path, every byte but letters, digits and ``-_.`` as ``~`` and its hexadecimal: reversible."""
     return quote_from_bytes(os.fsencode(relative), safe="").replace("~", "%7E").replace("%", "~")

@@ -80,9 +80,7 @@ def _pixels(array: np.ndarray, what: str) -> np.ndarray:
         return array
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
     if not (low >= 0 and high <= 255):  # also where one is NaN
-        raise Unreadable(
-            f"{what} runs from {low} to {high}; pixels should lie in 0..255, or in 0..1 as floats."
-        )
+        raise Unreadable(f"{what} runs from {low} to {high}; pixels lie in 0..255, or in 0..1 as floats.")
     scale = 255 if array.dtype.kind == "f" and high <= 1 else 1
     return np.rint(array * scale).astype(np.uint8)
 
@@ -94,9 +92,7 @@ def _labels(array: np.ndarray, names: list[str]) -> np.ndarray:
     flat = array.reshape(-1)
     if flat.dtype.kind not in "US":
         return flat.astype(np.int32)
-    texts = [
-        text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text) for text in flat.tolist()
-    ]
+    texts = (np.char.decode(flat, "utf-8", "replace") if flat.dtype.kind == "S" else flat).tolist()
     names.extend(sorted(set(texts) - set(names)))
     numbers = {name: number for number, name in enumerate(names)}
     return np.array([numbers[text] for text in texts], np.int32)

@@ -1,0 +1,90 @@
+"""Files for the adaptors' tests: real ones where they are at hand, and generated ones."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.register_assert_rewrite("mloscope.adaptors.conformance")
+
+REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[2] / "../shared/real"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real snapshots; skips where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real snapshots at {REAL_DATA}; set MLOSCOPE_REAL_DATA")
+    return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def keras() -> Any:
+    """The keras module, loaded once; skips where TensorFlow is not installed."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    pytest.importorskip("tensorflow", reason='needs TensorFlow: pip install "mloscope[evaluate]"')
+    return pytest.importorskip("keras")
+
+
+@dataclass
+class Saved:
+    """One network saved at two steps in each format."""
+
+    model: Any
+    folders: dict[str, Path]
+    """By ``keras``, ``h5``, ``weights``."""
+    weights: dict[int, list[np.ndarray]]
+    """``model.get_weights()`` by step."""
+
+
+@pytest.fixture(scope="session")
+def saved(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> Saved:
+    """A network with every kind of layer that gives readers trouble: nested models of both sorts, a layer called twice,
+    depthwise, separable and transposed convolutions, normalisations with parts switched off, a random state."""
+    keras.utils.set_random_seed(1)
+    model = branching_network(keras)
+    model.compile("adam", "mse")
+    # One step, so that the files hold an optimizer's variables too.
+    model.train_on_batch(np.ones((2, 16, 16, 3), np.float32), np.ones((2, 3), np.float32))
+    root = tmp_path_factory.mktemp("saved")
+    folders = {name: root / name for name in ("keras", "h5", "weights")}
+    for folder in folders.values():
+        folder.mkdir()
+    (folders["weights"] / "model.json").write_text(model.to_json())
+    weights = {}
+    for step in (9, 10):
+        rng = np.random.default_rng(step)
+        model.set_weights([rng.random(array.shape).astype(array.dtype) for array in model.get_weights()])
+        weights[step] = model.get_weights()
+        model.save(folders["keras"] / f"epoch_{step}.keras")
+        model.save(folders["h5"] / f"epoch_{step}.h5")
+        model.save_weights(folders["weights"] / f"epoch_{step}.weights.h5")
+    return Saved(model, folders, weights)
+
+
+def branching_network(keras: Any) -> Any:
+    layers = keras.layers
+    inner_input = keras.Input((8, 8, 4))
+    convolved = layers.Conv2D(6, 3, padding="same", name="conv")(inner_input)
+    depthwise = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=1, name="depthwise")(convolved)
+    inner = keras.Model(inner_input, layers.Add(name="sum")([convolved, depthwise]), name="inner")
+    head = keras.Sequential([layers.Dense(7, name="conv"), layers.LayerNormalization(name="norm")], name="head")
+    image = keras.Input((16, 16, 3), name="image")
+    now = layers.Rescaling(1 / 255)(image)
+    now = layers.Normalization(name="standard")(now)
+    now = layers.SeparableConv2D(4, 3, strides=2, padding="same", name="separable")(now)
+    block = inner(now)
+    shared = layers.Conv2D(6, 1, use_bias=False, name="shared")
+    now = layers.Concatenate(name="both")([shared(block), shared(layers.ReLU(name="relu")(block))])
+    now = layers.BatchNormalization(scale=False, name="unscaled")(now)
+    now = layers.BatchNormalization(name="scaled")(now)
+    now = layers.PReLU(shared_axes=[1, 2], name="prelu")(now)
+    now = layers.Conv2DTranspose(5, 3, strides=2, name="transposed")(now)
+    now = layers.Dropout(0.5, seed=1, name="dropout")(now)
+    now = head(layers.GlobalAveragePooling2D(name="pool")(now))
+    return keras.Model(image, layers.Dense(3, activation="softmax", name="out")(now), name="branching")
