@@ -377,8 +377,8 @@ class Observatory:
         except Exception as error:  # a stranger's adaptor: one checkpoint must not take the others with it
             logger.exception("adaptor %s failed on %s", adaptor.format, checkpoint.name)
             raise NotPossible(
-                f"The checkpoint {checkpoint.name} could not be read: the adaptor {adaptor.format} failed on it; "
-                "the log says how."
+                f"The checkpoint {checkpoint.name} could not be read: the adaptor {adaptor.format} failed "
+                "on it; the log says how."
             ) from error
 
     def parameter_of(self, run: str, layer: str, name: str | None) -> Parameter:

@@ -1,0 +1,85 @@
+"""Arrays as PNG pictures, for links and reports; what moves is drawn in the browser."""
+
+from __future__ import annotations
+
+import functools
+import io
+
+import numpy as np
+from mloscope.app.errors import BadRequest
+from PIL import Image
+
+GAP = 1
+_GAP_COLOUR = (236, 236, 236)
+_HATCH = ((120, 120, 120), (200, 200, 200))
+COLOUR_TABLES = ("viridis", "cividis", "magma", "grey", "blue-red", "purple-green")
+
+
+@functools.cache
+def colour_table(name: str) -> np.ndarray:
+    """uint8 (256, 3), red, green, blue. ``blue-red`` and ``purple-green`` diverge from their middle."""
+    from plotly import colors
+
+    scales = {
+        "viridis": colors.sequential.Viridis,
+        "cividis": colors.sequential.Cividis,
+        "magma": colors.sequential.Magma,
+        "grey": ["#000000", "#ffffff"],
+        "blue-red": colors.diverging.RdBu_r,
+        "purple-green": colors.diverging.PRGn,
+    }
+    if name not in scales:
+        raise BadRequest(f'There is no colour table "{name}"; there are {", ".join(COLOUR_TABLES)}.')
+    anchors = np.array([_rgb(text) for text in scales[name]], np.float64)
+    places = np.linspace(0, 1, len(anchors))
+    wanted = np.linspace(0, 1, 256)
+    return (
+        np.stack([np.interp(wanted, places, anchors[:, i]) for i in range(3)], axis=1)
+        .round()
+        .astype(np.uint8)
+    )
+
+
+def _rgb(text: str) -> tuple[int, ...]:
+    if text.startswith("#"):
+        return tuple(int(text[i : i + 2], 16) for i in (1, 3, 5))
+    return tuple(int(part) for part in text[text.index("(") + 1 : -1].split(","))
+
+
+def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1) -> bytes:
+    """Tiles (unit, channel, row, column, component) as a PNG, ``zoom`` pixels a value, 1 pixel between tiles.
+
+    One channel: units in as square a grid as there is. Several: a row a unit, a column a channel. Values from
+    ``low`` to ``high`` take the colours of the table; three components are red, green and blue from dark to
+    light. NaN and infinities are hatched, never a colour.
+    """
+    units, channels, rows, columns, components = tiles.shape
+    across = channels if channels > 1 else max(1, round((units * (rows + GAP) / (columns + GAP)) ** 0.5))
+    if not 1 <= zoom <= 32:
+        raise BadRequest(f"zoom = {zoom} cannot be; it must be from 1 to 32 pixels a value.")
+    flat = tiles.reshape(units * channels, rows, columns, components).astype(np.float64)
+    down = -(-len(flat) // across)
+    height, width = down * (rows * zoom + GAP) - GAP, across * (columns * zoom + GAP) - GAP
+    if height * width > 64_000_000:
+        raise BadRequest(
+            f"The picture would have {width} by {height} pixels; ask for fewer units or a smaller zoom."
+        )
+    finite = np.isfinite(flat)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        share = (flat - low) / (high - low) if high > low else np.full(flat.shape, 0.5)
+    levels = (np.clip(np.nan_to_num(share), 0, 1) * 255).round().astype(np.uint8)
+    cells = levels if components == 3 else colour_table(colours)[levels[..., 0]]
+    cells = cells.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    broken = ~finite.all(axis=3).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    if broken.any():
+        row, column = np.indices(broken.shape[1:])
+        stripes = np.array(_HATCH, np.uint8)[(row + column) // max(1, zoom // 4) % 2]
+        cells = np.where(broken[..., np.newaxis], stripes, cells)
+    canvas = np.empty((down * across, rows * zoom + GAP, columns * zoom + GAP, 3), np.uint8)
+    canvas[:] = _GAP_COLOUR
+    canvas[: len(cells), : rows * zoom, : columns * zoom] = cells
+    whole = canvas.reshape(down, across, *canvas.shape[1:]).transpose(0, 2, 1, 3, 4)
+    picture = whole.reshape(down * canvas.shape[1], across * canvas.shape[2], 3)[:-GAP, :-GAP]
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
+    return file.getvalue()
