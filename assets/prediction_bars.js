@@ -1,0 +1,217 @@
+/**
+ * What the network takes the selected image for at the step of the time bus: the component mloscope.PredictionBars.
+ *
+ * All steps come in one stream; moving through them asks for nothing. data-step and data-state on the root say whose bars
+ * these are: ready, pending or missing.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const MOST_ROWS = 12; // more classes than this: the likeliest, and the true one
+  const LIKELIEST = 10;
+  const RETRY_MS = 2000;
+  const PASSING = new Set(["unavailable", "unreachable"]);
+
+  class Bars {
+    constructor(root) {
+      this.root = root;
+      this.rows = [];
+      this.forget();
+      this.build();
+      const { time, view } = mloscope;
+      this.undo = [
+        time.subscribe(() => this.draw()),
+        view.subscribe((now, changed) => changed.includes("image") && this.ask()),
+        mloscope.onOpen((subject, isNew) => this.ask(isNew)),
+        time.addGate((index) => this.gate(index), () => `waiting for predictions: ${this.came()} of ${time.count} came`),
+        () => this.leave(),
+      ];
+    }
+
+    destroy() {
+      for (const undo of this.undo) undo();
+      this.root.replaceChildren();
+    }
+
+    build() {
+      const { element } = mloscope;
+      this.list = element("ul", { class: "predictions-list" });
+      this.kind = element("p", { class: "predictions-kind", hidden: true });
+      this.message = element("p", { class: "predictions-message", role: "status", hidden: true });
+      this.root.append(this.list, this.kind, this.message);
+    }
+
+    // --------------------------------------------------------------------------------------------------- questions
+
+    forget() {
+      this.probabilities = new Map(); // step -> numbers by class; null where a number is none
+      this.reasons = new Map(); // step -> why it is missing
+      this.trueClass = null;
+      this.error = null;
+    }
+
+    leave() {
+      clearTimeout(this.retry);
+      if (this.abort) this.abort.abort();
+      this.abort = null;
+    }
+
+    reasonForNothing(subject, image) {
+      if (!subject) return "";
+      if (!subject.corpus) return "No images are connected. Start mloscope with --images PATH to see predictions.";
+      if (!subject.evaluation.possible) return subject.evaluation.message || "This run's network cannot be evaluated.";
+      return image ? null : "Select an image to see what the network takes it for.";
+    }
+
+    /** Ask for the selected image at every step, unless that is already here or on its way. */
+    ask(anew = false) {
+      const { subject, time } = mloscope;
+      const { image } = mloscope.view.get();
+      this.empty = this.reasonForNothing(subject, image);
+      const query = { corpus: subject && subject.corpus, stream: true };
+      const key = this.empty === null ? mloscope.api(["runs", subject.run, "predictions", image], query) : null;
+      if (key === this.key && !anew) return;
+      this.leave();
+      this.forget();
+      this.key = key;
+      this.draw();
+      if (key === null) return;
+      mloscope.images
+        .record(subject.corpus, image)
+        .then((record) => {
+          if (this.key !== key || !record) return;
+          this.trueClass = record.label;
+          this.draw();
+        })
+        .catch(() => {}); // the image grid says what is wrong with the image; bars do without the true class
+      this.read(`${key}&near=${time.step}`);
+    }
+
+    read(url) {
+      const abort = (this.abort = new AbortController());
+      const { signal } = abort;
+      let ended = false;
+      mloscope
+        .readLines(url, signal, (line) => {
+          if (signal.aborted) return;
+          ended = ended || Boolean(line.done);
+          if (line.error) throw Object.assign(new Error(line.error.message), { kind: line.error.kind });
+          this.take(line);
+        })
+        .then(() => {
+          if (!ended) throw Object.assign(new Error("The server stopped in the middle."), { kind: "unreachable" });
+        })
+        .catch((error) => {
+          if (signal.aborted) return;
+          abort.abort();
+          this.error = error.message;
+          if (PASSING.has(error.kind)) this.retry = setTimeout(() => this.read(url), RETRY_MS);
+          this.draw();
+        });
+    }
+
+    take(line) {
+      this.error = null;
+      if (line.steps) line.steps.forEach((step, position) => this.probabilities.set(step, line.probabilities[position]));
+      if (line.missing) this.reasons.set(line.missing.step, line.missing.reason);
+      if (line.kind) {
+        this.kind.textContent = line.kind === "output" ? "" : line.kind;
+        this.kind.hidden = !this.kind.textContent;
+      }
+      this.draw();
+    }
+
+    came() {
+      return this.probabilities.size + this.reasons.size;
+    }
+
+    gate(index) {
+      if (this.key === null || this.key === undefined || !this.root.isConnected) return true;
+      const { step } = mloscope.time.checkpoints[index];
+      if (this.probabilities.has(step)) return true;
+      return this.error || this.reasons.has(step) ? "missing" : false;
+    }
+
+    // ------------------------------------------------------------------------------------------------------- bars
+
+    /** Bars of the wanted step, or the reason why there are none. */
+    draw() {
+      const { step } = mloscope.time;
+      const row = this.probabilities.get(step);
+      const reason = this.reasons.get(step);
+      const state = row ? "ready" : this.empty !== null || reason || this.error ? "missing" : "pending";
+      this.root.dataset.state = state;
+      if (state === "pending" || step === null || this.empty !== null) this.root.removeAttribute("data-step");
+      else this.root.dataset.step = step;
+      const said = row ? "" : this.empty ?? (reason ? `Step ${mloscope.grouped(step)} is missing: ${reason}` : this.error ?? "evaluating");
+      if (this.message.textContent !== said) this.message.textContent = said;
+      this.message.hidden = !said;
+      // Rows of a step that is not here keep their place, emptied, so that nothing jumps; never with another step's numbers.
+      this.list.hidden = this.empty !== null || (!row && !this.rows.length);
+      if (row) this.fill(row);
+      else for (const parts of this.rows) this.fillRow(parts, parts.name.textContent, null, false, false);
+    }
+
+    fill(probabilities) {
+      const names = mloscope.subject.classNames || [];
+      const value = (index) => probabilities[index] ?? -1;
+      const all = probabilities.map((_, index) => index);
+      const best = all.reduce((most, index) => (value(index) > value(most) ? index : most), 0);
+      let shown = all;
+      if (all.length > MOST_ROWS) {
+        shown = [...all].sort((a, b) => value(b) - value(a)).slice(0, LIKELIEST);
+        const { trueClass } = this;
+        if (trueClass !== null && trueClass < all.length && !shown.includes(trueClass)) shown.push(trueClass);
+      }
+      while (this.rows.length < shown.length) this.addRow();
+      while (this.rows.length > shown.length) this.rows.pop().row.remove();
+      shown.forEach((index, place) => {
+        const name = names[index] || `class ${index}`;
+        this.fillRow(this.rows[place], name, probabilities[index], index === best && value(best) >= 0, index === this.trueClass);
+      });
+      const summary = `${names[best] || `class ${best}`} ${percent(probabilities[best])}`;
+      this.list.setAttribute("aria-label", `Predicted: ${summary}`);
+    }
+
+    addRow() {
+      const { element } = mloscope;
+      const parts = {
+        name: element("span", { class: "predictions-name" }),
+        bar: element("span", { class: "predictions-bar" }),
+        text: element("span", { class: "predictions-text" }),
+      };
+      parts.row = element("li", { class: "predictions-row" }, [
+        parts.name,
+        element("span", { class: "predictions-track" }, [parts.bar]),
+        parts.text,
+      ]);
+      this.rows.push(parts);
+      this.list.append(parts.row);
+    }
+
+    fillRow({ row, name, bar, text }, label, probability, isPredicted, isTrue) {
+      const isNumber = typeof probability === "number";
+      if (name.textContent !== label) name.textContent = label;
+      bar.style.transform = `scaleX(${isNumber ? Math.min(1, Math.max(0, probability)) : 0})`;
+      const said = isNumber ? percent(probability) : probability === null ? "" : "NaN";
+      text.textContent = said;
+      row.classList.toggle("predictions-predicted", isPredicted);
+      row.classList.toggle("predictions-true", isTrue);
+      const title = `${label}${isPredicted ? ", predicted" : ""}${isTrue ? ", the true class" : ""}`;
+      if (row.title !== title) row.title = title;
+    }
+  }
+
+  const percent = (probability) => (typeof probability === "number" ? `${(probability * 100).toFixed(1)} %` : "NaN");
+
+  /**
+   * The React component behind components/browser_parts.py.
+   * @param {{id: string}} props
+   */
+  mloscope.PredictionBars = (props) => mloscope.mounted("predictions", mount, props);
+
+  function mount(root) {
+    const bars = new Bars(root);
+    return () => bars.destroy();
+  }
+})();
