@@ -10,12 +10,11 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
-
 from mloscope.adaptors.interface import LAYER_KINDS, Layer
 from mloscope.components import network_graph as graph
 
 sys.path.insert(0, str(Path(__file__).parent))
-import network_examples as examples  # noqa: E402
+import network_examples as examples
 
 SVG = "{http://www.w3.org/2000/svg}"
 NETWORKS = {
@@ -56,7 +55,7 @@ def foldings(layers) -> list[frozenset[str]]:
     return [frozenset(), frozenset(rows), frozenset(ids), *some]
 
 
-# -------------------------------------------------------------------------------------------------------- folding
+# ---------------------------------------------------------------------------------------------------- folding
 
 
 def test_resnet50_folds_into_its_blocks():
@@ -202,7 +201,7 @@ def test_edges_that_lead_nowhere_or_in_a_circle_are_left_out():
     assert graph.layout(nodes).boxes[2].x > graph.layout(nodes).boxes[1].right
 
 
-# --------------------------------------------------------------------------------------------------------- layout
+# ----------------------------------------------------------------------------------------------------- layout
 
 
 def overlap(a, b, gap: float = 0.0) -> bool:
@@ -298,7 +297,7 @@ def test_a_thousand_layers_take_well_under_a_second():
         assert picture.count("data-layer=") == len(layers)
 
 
-# -------------------------------------------------------------------------------------------------------- picture
+# ---------------------------------------------------------------------------------------------------- picture
 
 
 def drawn(layers, **options) -> ET.Element:
