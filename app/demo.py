@@ -376,8 +376,8 @@ class Progress:
         self._drawn_at, self._tenth = float("-inf"), -1
         encoding = getattr(stream, "encoding", None) or "ascii"
         try:
-            "━╺".encode(encoding)
-            self._full, self._empty = "━", "╺"
+            "━─".encode(encoding)
+            self._full, self._empty = "━", "─"
         except (UnicodeEncodeError, LookupError):
             self._full, self._empty = "#", "."
 
@@ -391,11 +391,15 @@ class Progress:
         left = f"{(now - self._began) / done * (self._total - done):.0f} s left" if done else ""
         if self._live and (now - self._drawn_at >= 0.1 or done == self._total):
             self._drawn_at = now
-            width = max(10, min(40, shutil.get_terminal_size().columns - 62))
-            filled = round(width * done / self._total)
-            bar = self._full * filled + self._empty * (width - filled)
             count = f"{done:>{len(str(self._total))}} of {self._total} steps"
-            self._stream.write("\r\x1b[K" + "  ".join(filter(None, ("training", bar, count, remark, left))))
+            words = "  ".join(filter(None, (count, remark, left)))
+            # A line longer than the terminal could not be drawn over.
+            columns = shutil.get_terminal_size().columns - 1
+            width = min(40, columns - len(words) - 2)
+            if width >= 6:
+                filled = round(width * done / self._total)
+                words = self._full * filled + self._empty * (width - filled) + "  " + words
+            self._stream.write("\r\x1b[K" + words[:columns])
             self._stream.flush()
         elif not self._live and (tenth := 10 * done // self._total) > self._tenth:
             self._tenth = tenth
