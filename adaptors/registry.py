@@ -63,7 +63,7 @@ def registered(points: Any) -> list[Registered]:
     itself."""
     found = []
     for point in sorted(points, key=lambda point: point.name):
-        package = point.dist.name if point.dist else point.value.split(".")[0]
+        package = point.dist.name if point.dist else point.module.split(".")[0]
         found.append(_loaded(point, package))
     return found
 
@@ -75,7 +75,7 @@ def _loaded(point: EntryPoint, package: str) -> Registered:
             raise TypeError(f"{point.value} has no can_open")
         return Registered(point.name, package, adaptor_class)
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] == point.value.split(".")[0]:
+        if error.name and error.name.split(".")[0] == point.module.split(".")[0]:
             problem = f"cannot be imported: its own module {error.name} is missing; reinstall {package}"
         else:
             problem = f"needs the package {error.name}, which is not installed: pip install {error.name}"

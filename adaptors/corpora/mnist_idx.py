@@ -69,6 +69,7 @@ def _read(path: Path, axes: int) -> np.ndarray:
             if path.suffix == ".gz":
                 check_expansion(wanted, path.stat().st_size, str(path))
                 values = np.frombuffer(file.read(wanted), np.uint8)
+                file.read(1)  # reaching the end is what makes gzip compare its checksum
             else:
                 values = np.memmap(path, np.uint8, mode="r", offset=len(head))[:wanted]
     except (OSError, EOFError, ValueError, zlib.error) as error:

@@ -17,6 +17,7 @@ from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Refused, Unreadable
 
+_BROKEN = (OSError, EOFError, LookupError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
 _SPLITS = (
     ("training", (("x_train", "y_train"), ("train_images", "train_labels"))),
     ("validation", (("x_val", "y_val"), ("val_images", "val_labels"))),
@@ -47,7 +48,7 @@ class NpzCorpus(ArrayCorpus):
                     f"{path} holds pickled objects, which could run code; save plain arrays."
                 ) from error
             raise Unreadable(f"{path} cannot be read: {error}.") from error
-        except (OSError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        except _BROKEN as error:
             raise Unreadable(f"{path} cannot be read, perhaps it is cut off: {error}.") from error
 
     @classmethod

@@ -102,7 +102,8 @@ def _is_of_keras_2(config: Mapping[str, Any]) -> bool:
 
 def _uncompiled(config: Mapping[str, Any]) -> dict[str, Any]:
     # Evaluating needs no optimizer, and a custom loss must not keep a network from being looked at.
-    return {key: value for key, value in config.items() if key != "compile_config"}
+    # Keras takes apart the dictionary it is given, hence the copy.
+    return copy.deepcopy({key: value for key, value in config.items() if key != "compile_config"})
 
 
 def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:

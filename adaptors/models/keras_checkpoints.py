@@ -152,6 +152,9 @@ class _Grouping:
         if nodes is None:
             with keras_files.opened(self.folder / weights_only[0]) as file:
                 nodes = nodes_from_weights(file)
+            if not nodes:
+                path = self.folder / weights_only[0]
+                raise Unreadable(f"{path} is an HDF5 file, but no layer that Keras saved is in it.")
             problems.append(
                 f"{self.folder} holds weights alone. Put the architecture beside them (model.json or a "
                 ".keras file) or "

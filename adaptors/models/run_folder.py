@@ -74,9 +74,7 @@ def checkpoints_of(
             step = 0
         if step is None:
             rule = (
-                f"does not match the step pattern {pattern!r}"
-                if pattern
-                else "has no whole number in its name"
+                f"does not match the step pattern {pattern}" if pattern else "has no whole number in its name"
             )
             problems.append(f"{name} {rule}, so it has no place on the time axis and is left out.")
         elif step in taken:
@@ -94,7 +92,7 @@ def check_pattern(pattern: str | None) -> None:
     try:
         re.compile(pattern or "")
     except re.error as error:
-        raise Unreadable(f"The step pattern {pattern!r} is not a regular expression: {error}.") from error
+        raise Unreadable(f"The step pattern {pattern} is not a regular expression: {error}.") from error
 
 
 def read_notes(folder: Path) -> Notes:

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mloscope.adaptors import registry
+from mloscope.adaptors.conformance import CorpusConformance
+from mloscope.adaptors.corpora.image_folder import ImageFolderCorpus
+from mloscope.adaptors.interface import Refused, Unknown, Unreadable
+from PIL import Image
+
+
+def picture(path: Path, seed: int = 0, mode: str = "RGB", size: tuple[int, int] = (6, 5)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = (size[1], size[0], 3)
+    Image.fromarray(np.random.default_rng(seed).integers(0, 256, shape, np.uint8)).convert(mode).save(path)
+    return path
+
+
+def write_classes(folder: Path) -> Path:
+    for name in ("dog", "cat", "Ünïcode & ~ 100%"):
+        for number, suffix in enumerate(("png", "jpg", "webp", "bmp", "JPEG")):
+            picture(folder / name / f"{name} {number}.{suffix}", number, size=(6 + number, 5))
+    return folder
+
+
+class TestClasses(CorpusConformance):
+    adaptor = ImageFolderCorpus
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        return write_classes(tmp_path / "pictures")
+
+
+class TestSplits(CorpusConformance):
+    adaptor = ImageFolderCorpus
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        write_classes(tmp_path / "pictures" / "train")
+        write_classes(tmp_path / "pictures" / "test")
+        return tmp_path / "pictures"
+
+
+class TestFlat(CorpusConformance):
+    adaptor = ImageFolderCorpus
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        for number in range(3):
+            picture(tmp_path / "pictures" / f"{number}.png", number, "L")
+        return tmp_path / "pictures"
+
+
+def test_folders_are_classes(tmp_path: Path) -> None:
+    corpus = registry.open_corpus(write_classes(tmp_path))
+    assert corpus.format == "image-folder"
+    assert corpus.class_names == ("cat", "dog", "Ünïcode & ~ 100%")
+    assert corpus.splits == {"all": range(15)}
+    assert corpus.labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
+    assert corpus.record(0).name == "cat 0.png"
+    assert corpus.record(0).metadata == {"file": "cat/cat 0.png"}
+    assert corpus.names()[-1] == "Ünïcode & ~ 100% 4.JPEG"
+    assert list(corpus.names()) == [corpus.record(position).name for position in range(15)]
+    assert corpus.image_shape is None
+
+
+def test_splits_are_kept_apart_and_share_classes(tmp_path: Path) -> None:
+    picture(tmp_path / "test" / "b" / "1.png")
+    picture(tmp_path / "Train" / "a" / "1.png")
+    picture(tmp_path / "Train" / "b" / "1.png")
+    picture(tmp_path / "val" / "a" / "deep" / "1.png")
+    picture(tmp_path / "leftovers" / "1.png")
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.splits == {"training": range(2), "validation": range(2, 3), "test": range(3, 4)}
+    assert corpus.class_names == ("a", "b")
+    assert corpus.labels.tolist() == [0, 1, 0, 1]
+    assert "leftovers beside them is left out" in corpus.problems()[0]
+
+
+def test_pixels_are_those_of_the_file(tmp_path: Path) -> None:
+    colour = picture(tmp_path / "a.png", mode="RGB")
+    grey = picture(tmp_path / "b.png", mode="L")
+    picture(tmp_path / "c.png", mode="RGBA")
+    picture(tmp_path / "d.png", mode="P")
+    picture(tmp_path / "e.png", mode="1")
+    Image.fromarray(np.array([[0, 256, 65535]], np.uint16)).save(tmp_path / "f.png")
+    corpus = registry.open_corpus(tmp_path)
+    assert np.array_equal(corpus.pixels(0), np.asarray(Image.open(colour)))
+    assert np.array_equal(corpus.pixels(1)[..., 0], np.asarray(Image.open(grey)))
+    assert [corpus.pixels(number).shape[2] for number in range(6)] == [3, 1, 3, 3, 1, 1]
+    assert set(np.unique(corpus.pixels(4))) <= {0, 255}
+    assert corpus.pixels(5)[..., 0].tolist() == [[0, 1, 255]]
+    assert set(corpus.labels.tolist()) == {-1}
+
+
+def test_a_broken_picture_is_found_when_asked_for_and_listed(tmp_path: Path) -> None:
+    whole = picture(tmp_path / "a.jpg", size=(64, 64))
+    (tmp_path / "b.jpg").write_bytes(whole.read_bytes()[:300])
+    (tmp_path / "c.png").write_text("no picture at all")
+    (tmp_path / "d.png").write_bytes(b"")
+    corpus = registry.open_corpus(tmp_path)
+    assert len(corpus) == 4
+    assert corpus.problems() == ()
+    assert corpus.pixels(0).shape == (64, 64, 3)
+    for position, name in ((1, "b.jpg"), (2, "c.png"), (3, "d.png")):
+        for _ in range(2):
+            with pytest.raises(Unreadable, match=name):
+                corpus.pixels(position)
+    assert len(corpus.problems()) == 3
+    assert "c.png is not a JPEG, PNG, WebP or BMP picture" in corpus.problems()[1]
+
+
+def test_formats_that_were_not_asked_for_stay_closed(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png", format="GIF")
+    with pytest.raises(Unreadable, match=r"a\.png is not a JPEG"):
+        registry.open_corpus(tmp_path).pixels(0)
+
+
+@pytest.mark.parametrize("side", [9_000, 60_000])
+def test_a_picture_with_too_many_pixels_is_refused(tmp_path: Path, side: int) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + data)
+    with pytest.raises(Refused, match=r"a\.png"):
+        registry.open_corpus(tmp_path).pixels(0)
+
+
+def test_ids_of_similar_paths_differ(tmp_path: Path) -> None:
+    for name in ("a-b.png", "a b.png", "a~20b.png", "a/b.png", "a~2Fb.png", "a%20b.png"):
+        picture(tmp_path / name)
+    corpus = registry.open_corpus(tmp_path)
+    ids = [corpus.record(position).id for position in range(len(corpus))]
+    assert len(set(ids)) == 6
+    assert [corpus.position(image_id) for image_id in ids] == list(range(6))
+
+
+def test_ids_cannot_leave_the_folder(tmp_path: Path) -> None:
+    picture(tmp_path / "secret.png")
+    picture(tmp_path / "pictures" / "a.png")
+    corpus = registry.open_corpus(tmp_path / "pictures")
+    for image_id in ("..~2Fsecret.png", "~2Fetc~2Fpasswd", "a~2epng", "~", "a.png~00"):
+        with pytest.raises(Unknown):
+            corpus.position(image_id)
+
+
+def test_links_that_go_in_circles_end(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png")
+    (tmp_path / "a" / "again").symlink_to(tmp_path)
+    assert len(registry.open_corpus(tmp_path)) == 1
+
+
+def test_other_files_do_not_count(tmp_path: Path) -> None:
+    picture(tmp_path / "a" / "1.png")
+    picture(tmp_path / "a" / ".hidden.png")
+    (tmp_path / "a" / "notes.txt").write_text("x")
+    (tmp_path / "empty").mkdir()
+    corpus = registry.open_corpus(tmp_path)
+    assert len(corpus) == 1
+    assert corpus.class_names == ("a",)
+
+
+def test_listing_opens_no_picture(tmp_path: Path) -> None:
+    for name in range(50):
+        folder = tmp_path / f"class {name:02}"
+        folder.mkdir()
+        for number in range(40):
+            (folder / f"{number}.jpg").touch()
+    corpus = registry.open_corpus(tmp_path)
+    assert len(corpus) == 2000
+    assert len(corpus.class_names) == 50
+    assert corpus.position(corpus.record(1234).id) == 1234
+    assert corpus.problems() == ()

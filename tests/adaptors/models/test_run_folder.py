@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import pytest
+from mloscope.adaptors.interface import Unreadable
+from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, shortened, step_of
+
+
+@pytest.mark.parametrize(
+    ("stem", "step"),
+    [
+        ("model.001", 1),
+        ("cifar10_ResNet20v1_model.135", 135),
+        ("weights.03-0.95", 3),
+        ("cp-0012", 12),
+        ("v2.10", 10),
+        ("run3_step000700", 700),
+        ("final", None),
+        ("", None),
+    ],
+)
+def test_the_last_whole_number_is_the_step(stem: str, step: int | None) -> None:
+    assert step_of(stem) == step
+
+
+@pytest.mark.parametrize(
+    ("pattern", "step"), [(r"e(\d+)", 3), (r"b(\d+)", 450), (r"\d+", 3), (r"x(\d+)", None), (r"(b)", None)]
+)
+def test_a_pattern_says_which_number_it_is(pattern: str, step: int | None) -> None:
+    assert step_of("e3_b450", pattern) == step
+
+
+def test_a_pattern_that_is_no_pattern_is_named() -> None:
+    with pytest.raises(Unreadable, match=r"\(\\d\+.*is not a regular expression"):
+        checkpoints_of(["a_1"], ["a_1"], Notes(), r"(\d+")
+
+
+def test_names_are_sorted_as_numbers_and_leftovers_told() -> None:
+    names = ["m10", "m9", "m09", "best"]
+    checkpoints, problems = checkpoints_of(names, names, Notes(), None)
+    assert [(c.step, c.name) for c in checkpoints] == [(9, "m9"), (10, "m10")]
+    assert len(problems) == 2
+    assert "m09 has the same step, 9, as m9" in problems[0]
+    assert "best has no whole number in its name" in problems[1]
+
+
+def test_one_file_without_a_number_is_step_0() -> None:
+    checkpoints, problems = checkpoints_of(["best"], ["best"], Notes(), None)
+    assert [c.step for c in checkpoints] == [0]
+    assert problems == []
+
+
+def test_long_lists_of_problems_are_shortened() -> None:
+    assert shortened(["a", "b"], 2) == ("a", "b")
+    assert shortened(["a", "b", "c", "d"], 2) == ("a", "b", "And 2 more files with the same kind of problem.")

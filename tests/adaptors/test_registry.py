@@ -1,0 +1,147 @@
+"""Finding adaptors and choosing among them; strangers' adaptors are made of real entry points."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from mloscope.adaptors import registry
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    DependencyMissing,
+    NothingFits,
+    NothingThere,
+    RunOptions,
+    Unreadable,
+)
+from mloscope.adaptors.registry import Registered
+
+
+def stranger(name: str, *, takes: bool = True, fails: Exception | None = None) -> Registered:
+    """An adaptor that opens as its own name, or fails."""
+
+    class Stranger:
+        format: ClassVar[str] = name
+        description: ClassVar[str] = f"files of {name}"
+
+        @classmethod
+        def can_open(cls, path: Path) -> bool:
+            return takes
+
+        @classmethod
+        def open(cls, path: Path, options: RunOptions | None = None) -> Any:
+            if fails:
+                raise fails
+            return name
+
+    return Registered(name, "strangers", Stranger)
+
+
+def test_ours_are_registered_and_importable() -> None:
+    assert [(a.name, a.package, a.problem) for a in registry.run_adaptors()] == [("keras", "mloscope", None)]
+    corpora = registry.corpus_adaptors()
+    assert [adaptor.name for adaptor in corpora] == ["cifar10", "image-folder", "mnist-idx", "npz"]
+    assert [adaptor.problem for adaptor in corpora] == [None] * 4
+    for adaptor in (*registry.run_adaptors(), *corpora):
+        assert adaptor.adaptor_class.format == adaptor.name
+
+
+def test_an_adaptor_is_one_file_under_100_lines() -> None:
+    for adaptor in (*registry.run_adaptors(), *registry.corpus_adaptors()):
+        source = Path(sys.modules[adaptor.adaptor_class.__module__].__file__)
+        assert len(source.read_text().splitlines()) < 100, source
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(NothingThere, match=f"There is nothing at {tmp_path}/absent"):
+        registry.open_run(tmp_path / "absent")
+    with pytest.raises(NothingThere):
+        registry.open_corpus(tmp_path / "absent", format="npz")
+
+
+def test_nothing_fits_says_what_is_there_and_who_looked(tmp_path: Path) -> None:
+    for name in ("a.txt", "b.txt", "c.csv", "Makefile"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(NothingFits) as refusal:
+        registry.open_run(tmp_path)
+    message = str(refusal.value)
+    assert "2 .txt, 1 .csv, 1 no extension, 1 folder" in message.replace(
+        "1 no extension, 1 .csv", "1 .csv, 1 no extension"
+    )
+    assert "keras (folders of .keras, .h5 or .weights.h5 files)" in message
+
+
+def test_nothing_fits_in_an_empty_folder_and_a_foreign_file(tmp_path: Path) -> None:
+    with pytest.raises(NothingFits, match="It is an empty folder"):
+        registry.open_corpus(tmp_path)
+    (tmp_path / "a.doc").write_bytes(b"\xd0\xcf\x11\xe0 and more")
+    with pytest.raises(NothingFits, match="file of 13 bytes that begins with"):
+        registry.open_run(tmp_path / "a.doc")
+
+
+def test_an_unknown_format_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(
+        NothingFits, match="no corpus format 'tiff'; installed are: cifar10, image-folder, mnist-idx, npz"
+    ):
+        registry.open_corpus(tmp_path, format="tiff")
+
+
+def test_one_that_fails_gives_way_to_the_next(tmp_path: Path) -> None:
+    adaptors = [
+        stranger("a", fails=Unreadable("a is broken.")),
+        stranger("b", fails=ZeroDivisionError("b has a bug")),
+        stranger("c", takes=False),
+        stranger("d"),
+        stranger("e"),
+    ]
+    assert registry.open_run(tmp_path, adaptors=adaptors) == "d"
+    assert registry.open_corpus(tmp_path, adaptors=adaptors) == "d"
+
+
+def test_one_that_the_user_chose_does_not_give_way(tmp_path: Path) -> None:
+    adaptors = [stranger("a", fails=Unreadable("a is broken.")), stranger("d")]
+    with pytest.raises(Unreadable, match=r"a is broken\."):
+        registry.open_run(tmp_path, format="a", adaptors=adaptors)
+
+
+def test_where_all_fail_every_reason_is_told(tmp_path: Path) -> None:
+    adaptors = [stranger("a", fails=Unreadable("a is broken.")), stranger("b", fails=ValueError("odd"))]
+    with pytest.raises(AdaptorError, match=r"a is broken\. The adaptor b failed on .*odd"):
+        registry.open_run(tmp_path, adaptors=adaptors)
+
+
+def point(name: str, value: str) -> EntryPoint:
+    return EntryPoint(name, value, registry.RUN_GROUP)
+
+
+def test_strangers_that_cannot_be_imported_are_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger_needs.py").write_text("import package_that_is_nowhere\n")
+    (tmp_path / "stranger_raises.py").write_text("raise SyntaxWarning('half written')\n")
+    (tmp_path / "stranger_empty.py").write_text("Adaptor = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = registry.registered(
+        [
+            point("raises", "stranger_raises:Adaptor"),
+            point("needs", "stranger_needs:Adaptor"),
+            point("empty", "stranger_empty:Adaptor"),
+            point("gone", "stranger_gone:Adaptor"),
+            point("keras", "mloscope.adaptors.models.keras:KerasRun"),
+        ]
+    )
+    problems = {adaptor.name: adaptor.problem for adaptor in found}
+    assert list(problems) == ["empty", "gone", "keras", "needs", "raises"]
+    assert "needs the package package_that_is_nowhere" in problems["needs"]
+    assert "half written" in problems["raises"]
+    assert "no can_open" in problems["empty"]
+    assert "stranger_gone is missing" in problems["gone"]
+    assert problems["keras"] is None
+    with pytest.raises(DependencyMissing, match="pip install package_that_is_nowhere"):
+        registry.open_run(tmp_path, format="needs", adaptors=found)
+    with pytest.raises(NothingFits, match="package_that_is_nowhere"):
+        registry.open_run(tmp_path, adaptors=found)
