@@ -14,7 +14,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 import numpy as np
-
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import BadRequest
 
@@ -51,7 +50,8 @@ class RunSpec:
             )
         except (KeyError, TypeError) as error:
             raise BadRequest(
-                f"The run of a question is described by path, format and options (as RunOptions); wrong or missing: {error}."
+                "The run of a question is described by path, format and options (as RunOptions); "
+                f"wrong or missing: {error}."
             ) from error
 
     @property
@@ -105,7 +105,8 @@ def unpack(message: bytes | memoryview) -> tuple[dict[str, Any], list[np.ndarray
     sizes = [math.prod(shape) for shape in shapes]
     if any(length < 0 for shape in shapes for length in shape) or len(view) != end + 4 * sum(sizes):
         raise BadRequest(
-            f"The message has {len(view)} bytes; with arrays of the shapes {shapes} it would have {end + 4 * sum(sizes)}."
+            f"The message has {len(view)} bytes; with arrays of the shapes {shapes} it would have "
+            f"{end + 4 * sum(sizes)}."
         )
     arrays = []
     for shape, size in zip(shapes, sizes, strict=True):
@@ -128,5 +129,5 @@ def unpack_evaluation(message: bytes | memoryview) -> Evaluation:
     return Evaluation(
         dict(zip(head["layers"], arrays, strict=True)),
         head["steps"],
-        {step: why for step, why in head["failed"]},
+        dict(head["failed"]),
     )

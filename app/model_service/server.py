@@ -1,0 +1,289 @@
+"""The model service's process: HTTP in front of one thread that has TensorFlow.
+
+    POST /evaluate   wire message (run, steps, layers, priority; the image) -> wire message (layers, failed;
+    the maps) POST /describe   {"run": spec} -> {"output_layer", "layers", "input_shape"}
+    GET  /status     what it is doing and has done
+    GET  /healthz    {"state": "starting" | "ready" | "failed", "problem"}: answers before TensorFlow is
+    loaded; needs no token
+
+A request names the run by its path, and an adaptor may read any file, so the service is private: it listens
+on the loopback address unless told otherwise, and answers only who sends the token that it was given in its
+environment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from mloscope.adaptors.interface import AdaptorError
+from mloscope.app import errors
+from mloscope.app.model_service.queue import WorkQueue
+from mloscope.app.model_service.wire import (
+    CONTENT_TYPE,
+    TOKEN_HEADER,
+    TOKEN_VARIABLE,
+    RunSpec,
+    pack_evaluation,
+    unpack,
+)
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from mloscope.app.model_service.evaluation import Evaluator
+
+logger = logging.getLogger(__name__)
+
+LOADING = "TensorFlow is loading (about 5 s)."
+_KEEP_ALIVE_S = 3600  # a client's idle connection must not be closed just as it asks again
+
+
+class Worker:
+    """The thread that has TensorFlow, and the queue in front of it."""
+
+    def __init__(self, load: Callable[[], Evaluator]) -> None:
+        """``load`` imports TensorFlow; it is called in the thread."""
+        self.queue = WorkQueue()
+        self.state = "starting"
+        self.problem: str | None = LOADING
+        self.evaluator: Evaluator | None = None
+        self._load = load
+        self._thread = threading.Thread(target=self._run, name="tensorflow", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.queue.close()
+
+    def _run(self) -> None:
+        stopped: type[Exception] = errors.Unavailable
+        try:
+            self.evaluator = self._load()
+            from mloscope.app.model_service.evaluation import Stopped
+
+            stopped = Stopped
+            self.state, self.problem = "ready", None
+        except Exception as error:
+            logger.exception("TensorFlow cannot be loaded")
+            self.problem = f"TensorFlow cannot be loaded: {error}"
+            self.state = "failed"
+        self.queue.run(stopped)
+
+    def ready_evaluator(self) -> Evaluator:
+        if self.evaluator is None:
+            raise errors.Unavailable(self.problem or LOADING)
+        return self.evaluator
+
+
+def application(worker: Worker, token: str) -> Starlette:
+    """The ASGI application. ``token``: what requests must carry in the header ``x-mloscope-token``."""
+
+    async def evaluate(request: Request) -> Response:
+        head, arrays = unpack(await request.body())
+        try:
+            spec = RunSpec.from_json(head["run"])
+            steps = [int(step) for step in head["steps"]]
+            layers = [str(layer) for layer in head["layers"]]
+            priority = int(head["priority"])
+            (image,) = arrays
+        except (KeyError, TypeError, ValueError) as error:
+            raise errors.BadRequest(
+                "A question has run, steps (whole numbers), layers (names), priority (a whole number) and one image; "
+                f"wrong or missing: {error}."
+            ) from error
+
+        def work(stop: Callable[[], bool]) -> bytes:
+            return pack_evaluation(worker.ready_evaluator().evaluate(spec, steps, layers, image, stop))
+
+        image_digest = hashlib.blake2b(image.data, digest_size=16).digest()
+        key = ("evaluate", spec.key, tuple(steps), tuple(layers), image.shape, image_digest)
+        return Response(await _answer(request, key, priority, work), media_type=CONTENT_TYPE)
+
+    async def describe(request: Request) -> Response:
+        try:
+            spec = RunSpec.from_json(json.loads(await request.body())["run"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise errors.BadRequest(
+                'A question for a description is the JSON object {"run": {...}}.'
+            ) from error
+
+        def work(_stop: Callable[[], bool]) -> bytes:
+            return json.dumps(worker.ready_evaluator().describe(spec)).encode()
+
+        return Response(
+            await _answer(request, ("describe", spec.key), 0, work), media_type="application/json"
+        )
+
+    async def _answer(
+        request: Request, key: tuple[Any, ...], priority: int, work: Callable[[Callable[[], bool]], bytes]
+    ) -> bytes:
+        """What the job of this key answers, unless the client hangs up before."""
+        loop = asyncio.get_running_loop()
+        answered = asyncio.Event()
+        job = worker.queue.join(key, priority, work)
+        gone = asyncio.create_task(_hung_up(request))
+        try:
+            job.answer.add_done_callback(lambda _answer: loop.call_soon_threadsafe(answered.set))
+            waiting = asyncio.create_task(answered.wait())
+            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+            waiting.cancel()
+            if not job.answer.done():
+                raise errors.Unavailable("The client hung up.")
+            return job.answer.result()
+        finally:
+            gone.cancel()
+            worker.queue.leave(job)
+
+    async def status(_request: Request) -> Response:
+        evaluator = worker.evaluator
+        return JSONResponse(
+            {
+                "state": worker.state,
+                "problem": worker.problem,
+                "waiting": worker.queue.waiting,
+                **worker.queue.counts,
+                **(evaluator.status() if evaluator else {}),
+            }
+        )
+
+    async def healthz(_request: Request) -> Response:
+        return JSONResponse({"state": worker.state, "problem": worker.problem})
+
+    def guarded(
+        endpoint: Callable[[Request], Awaitable[Response]],
+    ) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode()):
+                body = {
+                    "error": {
+                        "kind": "forbidden",
+                        "message": f"The header {TOKEN_HEADER} is wrong or missing.",
+                    }
+                }
+                return JSONResponse(body, 403)
+            try:
+                return await endpoint(request)
+            except errors.MloscopeError as error:
+                return JSONResponse(errors.as_json(error), error.status)
+            except AdaptorError as error:
+                translated = errors.from_adaptor(error)
+                return JSONResponse(errors.as_json(translated), translated.status)
+            except Exception:
+                logger.exception("An error in the model service")
+                opaque = errors.MloscopeError("The model service met an error of its own; its log says more.")
+                return JSONResponse(errors.as_json(opaque), opaque.status)
+
+        return answer
+
+    return Starlette(
+        routes=[
+            Route("/evaluate", guarded(evaluate), methods=["POST"]),
+            Route("/describe", guarded(describe), methods=["POST"]),
+            Route("/status", guarded(status)),
+            Route("/healthz", healthz),
+        ]
+    )
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def serve(worker: Worker, token: str, host: str, port: int, announce: Callable[[int], None]) -> None:
+    """Answer until told to stop by a signal. ``port`` 0 takes any free one; ``announce`` is given the one in
+    use."""
+    listener = socket.create_server((host, port), backlog=128)
+    announce(listener.getsockname()[1])
+    worker.start()
+    config = uvicorn.Config(
+        application(worker, token),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=2,
+    )
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    finally:
+        worker.stop()
+
+
+def _exit_with_stdin() -> None:
+    """The supervisor holds the other end of standard input; when it is gone, however it went, so are we."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(0)  # stateless: there is nothing to put away
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
+
+
+def _announce_on_stdout(port: int) -> None:
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    os.dup2(2, 1)  # nobody reads the pipe any more; what libraries print belongs to the log
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m mloscope.app.model_service.server",
+        description="Evaluates networks for ML-o-scope's web process. The environment variable "
+        f"{TOKEN_VARIABLE} holds the token that requests must carry.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8060, help="0 takes any free port (default: %(default)s)")
+    parser.add_argument(
+        "--weights-budget-bytes", type=int, default=1 << 30, help="memory for checkpoints' weights"
+    )
+    parser.add_argument(
+        "--gpu-memory-bytes", type=int, default=None, help="at most this much of each GPU's memory"
+    )
+    parser.add_argument(
+        "--supervised", action="store_true", help="print the port; end when standard input ends"
+    )
+    options = parser.parse_args(arguments)
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token:
+        parser.error(
+            f"the environment variable {TOKEN_VARIABLE} is not set; it must hold a secret of your choice"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if options.supervised:
+        _exit_with_stdin()
+
+    def load() -> Evaluator:
+        from mloscope.app.model_service import evaluation
+
+        device = evaluation.configure_devices(options.gpu_memory_bytes)
+        return evaluation.Evaluator(weights_budget_bytes=options.weights_budget_bytes, device=device)
+
+    def announce(port: int) -> None:
+        if options.supervised:
+            _announce_on_stdout(port)
+        else:
+            print(f"The model service listens on http://{options.host}:{port}", file=sys.stderr)
+
+    serve(Worker(load), token, options.host, options.port, announce)
+
+
+if __name__ == "__main__":
+    main()
