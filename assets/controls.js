@@ -47,12 +47,26 @@
     return `${start}-${last}`;
   }
 
+  /** While evaluation is not possible for a passing reason, ask again until it is: views recover by themselves. */
+  function awaitEvaluation(subject) {
+    if (subject.evaluation.possible || !subject.evaluation.passing) return;
+    setTimeout(async () => {
+      try {
+        const { evaluation } = await mloscope.fetchJson(mloscope.api(["runs", subject.run]));
+        clientside.set_props("subject", { data: { ...subject, evaluation: { ...evaluation, asked: Date.now() } } });
+      } catch {
+        awaitEvaluation(subject); // the server itself is away; that is said where it matters
+      }
+    }, RETRY_SUBJECT_MS);
+  }
+
   clientside.mloscope = {
     /** A subject has come: open it, and fill the two selects of the top bar. */
     openSubject(subject) {
       if (!subject) return [nothing(), nothing(), nothing(), nothing(), nothing()];
       for (const sentence of subject.problems || []) mloscope.notice(sentence);
       mloscope.open(subject);
+      awaitEvaluation(subject);
       document.body.dataset.subject = subject.run ? "open" : "empty";
       const choices = (names) => names.map((name) => ({ label: name, value: name }));
       const style = subject.corpora.length ? {} : { display: "none" };
@@ -151,19 +165,6 @@
       return "";
     },
   };
-
-  /** While evaluation is not possible for a passing reason, ask again until it is: views recover by themselves. */
-  mloscope.onOpen((subject) => {
-    if (!subject.evaluation || subject.evaluation.possible || !subject.evaluation.passing) return;
-    setTimeout(async () => {
-      try {
-        const { evaluation } = await mloscope.fetchJson(mloscope.api(["runs", subject.run]));
-        if (mloscope.subject.run === subject.run) clientside.set_props("subject", { data: { ...mloscope.subject, evaluation } });
-      } catch {
-        mloscope.open({ ...mloscope.subject }); // the server itself is away; its own sentence is said where it matters
-      }
-    }, RETRY_SUBJECT_MS);
-  });
 
   document.addEventListener("keydown", (event) => {
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";

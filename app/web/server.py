@@ -28,7 +28,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     server.include_router(api_docs_router(server))
     install_error_handlers(server)
     app = Dash(
-        "mloscope",
+        "mloscope.app",
         server=server,
         use_pages=True,
         pages_folder="",
@@ -41,6 +41,8 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
         serve_locally=True,
         add_log_handler=False,
     )
+    # Dash's page would try to open a socket even where no callback uses one; ours all go over HTTP.
+    app.backend.websocket_capability = False
     for page in PAGES:
         page.register(observatory)
     app.layout = shell.layout

@@ -79,8 +79,8 @@ def _top_bar() -> html.Header:
     return html.Header(
         [
             html.A([html.Span(className="brand-mark"), "ML-o-scope"], href="/", className="brand", title="ML-o-scope: a time-lapse microscope for neural networks"),
-            dbc.Select(id=ids.RUN_CHOICE, title="The training run that is shown", class_name="bar-select", **{"aria-label": "Run"}),
-            dbc.Select(id=ids.CORPUS_CHOICE, title="The images that are shown to the network", class_name="bar-select", **{"aria-label": "Corpus"}),
+            _bar_choice(ids.RUN_CHOICE, "Run", "The training run that is shown"),
+            _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
             html.Nav(
                 [
                     dcc.Link(page["name"], href=page["path"], className="nav-link", title=page["description"])
@@ -94,6 +94,14 @@ def _top_bar() -> html.Header:
             html.Button("?", id=ids.HELP, className="bar-button", title="Keyboard map (?)", **{"aria-label": "Keyboard map"}),
         ],
         className="top-bar",
+    )
+
+
+def _bar_choice(control_id: str, label: str, tip: str) -> html.Label:
+    return html.Label(
+        [html.Span(label, className="only-for-screen-readers"), dbc.Select(id=control_id, class_name="bar-select")],
+        title=tip,
+        className="bar-choice",
     )
 
 

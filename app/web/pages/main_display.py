@@ -156,7 +156,7 @@ def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip:
     return html.Div(
         [
             html.Label(
-                [html.Span(label), dbc.Input(id=control_id, value="", placeholder="all", debounce=True, class_name="tool-input", type="text", spellcheck=False, autocomplete="off")],
+                [html.Span(label), dbc.Input(id=control_id, value="", placeholder="all", debounce=True, class_name="tool-input", type="text", autocomplete="off")],
                 title=tip,
             ),
             html.Button("‹", id=previous_id, className="tool-button", title=f"Previous page of {label}", **{"aria-label": f"Previous page of {label}"}),
