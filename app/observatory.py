@@ -511,11 +511,10 @@ class Observatory:
         corpus: str | None = None,
         layout: str = "tiles",
     ) -> tuple[np.ndarray, tuple[float, float]]:
-        """One unit enlarged: float (row, column), and the range of the whole layer's finite values at the
-        step.
+        """One unit enlarged: float (channel, row, column), and the range of the whole layer's finite values
+        at the step.
 
-        With an image its feature map, else its weights. Several channels (or colours) stand side by side in
-        as square a grid as there is, a line of NaN between them.
+        With an image its feature map (one channel), else its weights.
         """
         if image:
             found = self.feature_maps(run, (step,), layer, image, corpus)
@@ -528,7 +527,7 @@ class Observatory:
             raise _no_unit(layer, unit, len(pictures))
         low, high = films.joint_range(films.ranges(pictures)).tolist()
         tiles = pictures[unit].transpose(0, 3, 1, 2)
-        return films.grid(tiles.reshape(-1, *tiles.shape[2:])), (low, high) if low == low else (0.0, 0.0)
+        return tiles.reshape(-1, *tiles.shape[2:]), (low, high) if low == low else (0.0, 0.0)
 
     def unit_ranking(
         self,

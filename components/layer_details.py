@@ -22,15 +22,19 @@ def count_text(count: int) -> str:
     return f"{count:,}".replace(",", "\u2009")
 
 
-def number_text(value: float | None) -> str:
-    """Six significant digits, or what it is where it is no number."""
+def number_text(value: float | None, digits: int = 4) -> str:
+    """So many significant digits, or what it is where it is no number."""
     if value is None:
         return "–"
     if value != value:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.6g}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def _number(value: float | None) -> html.Td:
+    return html.Td(number_text(value), title=number_text(value, 9))
 
 
 def _rows(pairs: Sequence[tuple[str, Any]]) -> html.Dl:
@@ -78,9 +82,9 @@ def parameter_statistics(step_label: str, statistics: Sequence[Mapping[str, Any]
             html.Tr(
                 [
                     html.Th(row["parameter"], scope="row"),
-                    html.Td(number_text(row["min"])),
-                    html.Td(number_text(row["max"])),
-                    html.Td(number_text(row["norm"])),
+                    _number(row["min"]),
+                    _number(row["max"]),
+                    _number(row["norm"]),
                     html.Td(f"{100 * row['share_of_zeros']:.3g} %"),
                 ]
             )
@@ -95,9 +99,9 @@ def parameter_statistics(step_label: str, statistics: Sequence[Mapping[str, Any]
                 html.Tr(
                     [
                         html.Th(f"unit {unit}", scope="row", className="details-unit"),
-                        html.Td(number_text(row.get("unit_min"))),
-                        html.Td(number_text(row.get("unit_max"))),
-                        html.Td(number_text(row["unit_norm"])),
+                        _number(row.get("unit_min")),
+                        _number(row.get("unit_max")),
+                        _number(row["unit_norm"]),
                         html.Td("–" if row.get("unit_share_of_zeros") is None else f"{100 * row['unit_share_of_zeros']:.3g} %"),
                     ]
                 )

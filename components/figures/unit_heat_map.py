@@ -2,52 +2,77 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
 
-SHOW_NUMBERS_UP_TO = 49
-"""Cells are labelled with their value while they are at most this many (a 7x7 filter)."""
+NUMBERS_IN_UP_TO = 36
+"""Cells are labelled with their value while they are at most this many (a 5x5 filter)."""
 
 
-def unit_heat_map(
-    values: np.ndarray, *, value_range: tuple[float, float], diverging: bool, theme: str, colour_scale: list | None = None
-) -> go.Figure:
-    """One tile as a heat map.
+def mosaic(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tiles side by side, as square a field as there is, one open cell between them.
 
-    values: float (row, column); NaN and infinities are left open and named in the hover text.
+    tiles: (channel, row, column). Returns the field, float (row, column) with NaN between tiles, and which tile, row and column each
+    cell is, int (row, column, 3), -1 between tiles.
+    """
+    channels, rows, columns = tiles.shape
+    across = min(channels, max(1, math.ceil(math.sqrt(channels * (rows + 1) / (columns + 1)))))
+    down = math.ceil(channels / across)
+    field = np.full((down * (rows + 1) - 1, across * (columns + 1) - 1), np.nan)
+    origin = np.full((*field.shape, 3), -1, np.int32)
+    for channel in range(channels):
+        y, x = (channel // across) * (rows + 1), (channel % across) * (columns + 1)
+        field[y : y + rows, x : x + columns] = tiles[channel]
+        place = origin[y : y + rows, x : x + columns]
+        place[..., 0] = channel
+        place[..., 1], place[..., 2] = np.mgrid[:rows, :columns]
+    return field, origin
+
+
+def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverging: bool, theme: str) -> go.Figure:
+    """One unit as a heat map.
+
+    tiles: float (channel, row, column), as stored; NaN and infinities are left open and named.
     value_range: ends of the colour scale, in the values' units; for ``diverging`` they should be symmetric about zero.
     """
-    rows, columns = values.shape
-    finite = np.isfinite(values)
+    field, origin = mosaic(tiles)
+    in_tile = origin[..., 0] >= 0
+    exact = np.full(field.shape, "", object)
+    exact[in_tile] = [_exact(tiles[tuple(place)]) for place in origin[in_tile]]
+    named = "channel %{customdata[1]}, " if len(tiles) > 1 else ""
     figure = go.Figure(
         go.Heatmap(
-            z=np.where(finite, values, np.nan).astype(np.float64),
+            z=np.where(np.isfinite(field), field, np.nan),
             zmin=value_range[0],
             zmax=value_range[1],
-            colorscale=colour_scale or (themes.DIVERGING if diverging else themes.SEQUENTIAL),
-            xgap=1 if columns <= 16 else 0,
-            ygap=1 if rows <= 16 else 0,
-            customdata=[[f"{value:.9g}" for value in row] for row in values],
-            hovertemplate="row %{y}, column %{x}<br><b>%{customdata}</b><extra></extra>",
-            hoverongaps=True,
+            colorscale=themes.DIVERGING if diverging else themes.SEQUENTIAL,
+            xgap=1 if field.shape[1] <= 16 else 0,
+            ygap=1 if field.shape[0] <= 16 else 0,
+            # A list: Plotly's typed arrays do not come back in hover and click events.
+            customdata=[[[exact[y, x], *map(int, origin[y, x])] for x in range(field.shape[1])] for y in range(field.shape[0])],
+            hovertemplate=f"{named}row %{{customdata[2]}}, column %{{customdata[3]}}<br><b>%{{customdata[0]}}</b><extra></extra>",
+            hoverongaps=False,
             colorbar={"thickness": 10, "len": 1.0, "outlinewidth": 0, "tickformat": ".3~g", "nticks": 5, "tickfont": {"size": 11}},
         )
     )
-    if values.size <= SHOW_NUMBERS_UP_TO:
-        figure.data[0].update(text=[[f"{value:.2g}" for value in row] for row in values], texttemplate="%{text}", textfont={"size": 10})
+    if field.size <= NUMBERS_IN_UP_TO:
+        short = np.vectorize(lambda value: "" if value is None else f"{value:.2g}", otypes=[object])(field)
+        figure.data[0].update(text=short.tolist(), texttemplate="%{text}", textfont={"size": 10})
+    one = len(tiles) == 1
+    axis = {"constrain": "domain", "showgrid": False, "zeroline": False, "showticklabels": one, "ticks": ""}
     figure.update_layout(
         template=themes.template(theme),
-        margin={"l": 22, "r": 8, "t": 6, "b": 20},
-        xaxis={"constrain": "domain", "showgrid": False, "zeroline": False, "dtick": max(1, -(-columns // 8)), "range": [-0.5, columns - 0.5]},
-        yaxis={
-            "scaleanchor": "x",
-            "constrain": "domain",
-            "showgrid": False,
-            "zeroline": False,
-            "dtick": max(1, -(-rows // 8)),
-            "range": [rows - 0.5, -0.5],
-        },
+        margin={"l": 22 if one else 4, "r": 8, "t": 6, "b": 20 if one else 4},
+        xaxis={**axis, "dtick": max(1, -(-field.shape[1] // 8)), "range": [-0.5, field.shape[1] - 0.5]},
+        yaxis={**axis, "scaleanchor": "x", "dtick": max(1, -(-field.shape[0] // 8)), "range": [field.shape[0] - 0.5, -0.5]},
     )
     return figure
+
+
+def _exact(value: np.floating) -> str:
+    """As many digits as give the stored number back."""
+    return np.format_float_positional(value, trim="-") if 1e-4 <= abs(value) < 1e6 or value == 0 else str(value)

@@ -24,7 +24,7 @@ def test_shapes_and_numbers_are_written_for_people():
     assert shape_text(None) == "–"
     assert number_text(float("nan")) == "NaN"
     assert number_text(float("-inf")) == "−∞"
-    assert number_text(-0.123456789) == "−0.123457"
+    assert number_text(-0.123456789) == "−0.1235"
 
 
 def test_facts_name_kind_shapes_counts_and_hyperparameters():

@@ -4,29 +4,39 @@ import pytest
 from mloscope.components.figures.prediction_course import classes_worth_showing, prediction_course
 from mloscope.components.figures.time_axis import time_axis
 from mloscope.components.figures.unit_course import LINES_UP_TO, unit_course
-from mloscope.components.figures.unit_heat_map import unit_heat_map
+from mloscope.components.figures.unit_heat_map import mosaic, unit_heat_map
 
 LABELS = [str(step) for step in (0, 1, 2, 5, 10, 100)]
 
 
 def test_the_heat_map_tells_exact_values_and_leaves_nan_open():
-    values = np.array([[0.1234567, np.nan], [np.inf, -1.0]], np.float32)
+    values = np.array([[[0.1234567, np.nan], [np.inf, -1.0]]], np.float32)
     heat_map = unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").data[0]
-    assert heat_map.customdata[0][0] == "0.123456702"  # float32, as stored
-    assert heat_map.customdata[0][1] == "nan"
-    assert heat_map.customdata[1][0] == "inf"
+    assert np.float32(heat_map.customdata[0][0][0]) == values[0, 0, 0]  # the stored number, to the last digit
+    assert heat_map.customdata[0][1][0] == "nan"
+    assert heat_map.customdata[1][0][0] == "inf"
     assert np.isnan(np.asarray(heat_map.z)[0, 1])
     assert np.isnan(np.asarray(heat_map.z)[1, 0])
     assert (heat_map.zmin, heat_map.zmax) == (-1, 1)
 
 
+def test_channels_stand_side_by_side_and_are_named():
+    tiles = np.arange(3 * 2 * 2, dtype=np.float32).reshape(3, 2, 2)
+    field, origin = mosaic(tiles)
+    for y, x in np.ndindex(field.shape):
+        channel, row, column = origin[y, x]
+        assert np.isnan(field[y, x]) if channel < 0 else field[y, x] == tiles[channel, row, column]
+    assert (origin[..., 0] >= 0).sum() == tiles.size
+    assert "channel" in unit_heat_map(tiles, value_range=(0, 11), diverging=False, theme="light").data[0].hovertemplate
+
+
 def test_row_zero_is_at_the_top():
-    figure = unit_heat_map(np.zeros((5, 3)), value_range=(0, 1), diverging=False, theme="dark")
+    figure = unit_heat_map(np.zeros((1, 5, 3)), value_range=(0, 1), diverging=False, theme="dark")
     assert figure.layout.yaxis.range == (4.5, -0.5)
 
 
 def test_the_same_arrays_give_the_same_figure():
-    values = np.linspace(-1, 1, 25).reshape(5, 5)
+    values = np.linspace(-1, 1, 25).reshape(1, 5, 5)
     once, again = (unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").to_json() for _ in range(2))
     assert once == again
 
