@@ -24,7 +24,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import films, pictures
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, as_json, from_adaptor
+from mloscope.app.errors import (
+    BadRequest,
+    Conflict,
+    MloscopeError,
+    NotFound,
+    NotPossible,
+    as_json,
+    from_adaptor,
+)
 from mloscope.app.observatory import (
     UNEXPECTED,
     FilmQuestion,
@@ -35,6 +43,7 @@ from mloscope.app.observatory import (
     preprocessing_json,
 )
 from mloscope.app.view_state import parse_units
+from mloscope.app.web.api_docs import REFUSALS
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
@@ -227,10 +236,9 @@ _PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary
 _SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 _NDJSON = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    400: {"model": ErrorAnswer, "description": "A value in the question is wrong."},
-    404: {"model": ErrorAnswer, "description": "No such run, checkpoint, layer, unit, image or film."},
-    422: {"model": ErrorAnswer, "description": "Understood, but this run or corpus cannot answer it."},
-    503: {"model": ErrorAnswer, "description": "It will work later, or after something is installed."},
+    error.status: {"model": ErrorAnswer, "description": meaning}
+    for error, meaning in REFUSALS.items()
+    if error is not Conflict  # nothing here writes
 }
 
 
@@ -345,7 +353,7 @@ def _drawn(
 
 def rest_router(observatory: Observatory) -> APIRouter:
     """All routes under /api/v1. Together with :func:`install_error_handlers`, which see."""
-    api = APIRouter(prefix="/api/v1", responses=_ERRORS)
+    api = APIRouter(prefix="/api/v1", responses=_ERRORS, generate_unique_id_function=lambda route: route.name)
     workspace = observatory.workspace
 
     # ---- runs
