@@ -14,6 +14,7 @@
   const COLUMN_LABEL_PX = 26;
   const ROW_HEADER_PX = 34;
   const COLUMN_HEADER_PX = 18;
+  const OUTLINE_PX = 8; // room around the tiles for the outline of a selected one; as in film.css
 
   /** A selection for people: "0–31" instead of "0-31". */
   const spoken = (numbers) => mloscope.view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
@@ -161,8 +162,8 @@
       if (!header || !this.shown) return;
       const grid = header.channels.length > 1;
       const room = this.stage.getBoundingClientRect();
-      const width = Math.max(40, room.width - (grid ? ROW_HEADER_PX : 0) - 2);
-      const height = Math.max(40, room.height - (grid ? COLUMN_HEADER_PX : 0) - 2);
+      const width = Math.max(40, room.width - (grid ? ROW_HEADER_PX : 0) - OUTLINE_PX);
+      const height = Math.max(40, room.height - (grid ? COLUMN_HEADER_PX : 0) - OUTLINE_PX);
       const gapColour = getComputedStyle(this.root).getPropertyValue("--surface").trim();
       const { zoom } = mloscope.view.get();
       const key = JSON.stringify([this.url, header.units.length, width, height, zoom, gapColour, devicePixelRatio]);
@@ -258,10 +259,16 @@
         pixels: colours.pixels(table),
         endsOf: rule === "unit" ? ofUnit : () => ends,
         legend: {
-          table, coloured, rule, symmetric, unit: view.unit, ranged: this.film.ranged, total: this.film.total,
+          table, coloured, rule, symmetric, unit: view.unit, soFar: this.soFar(),
           ends: rule === "unit" && selected < 0 ? null : ends,
         }, // prettier-ignore
       };
+    }
+
+    /** While frames are still to come, the range over time may still grow. */
+    soFar() {
+      const { loaded, total, ranged } = this.film;
+      return loaded < total ? `over ${ranged} of ${total} steps so far` : "";
     }
 
     tell(state, step, reason) {
@@ -276,8 +283,8 @@
       write(this.message, state === "ready" ? "" : state === "missing" ? this.empty ?? absent : doing);
       this.message.hidden = !this.message.textContent;
       const { loaded = 0, total = 0 } = this.film || {};
-      const so_far = total && loaded < total ? `${loaded} of ${total} steps loaded` : "";
-      write(this.status, [so_far, state === "ready" ? error : ""].filter(Boolean).join(" · "));
+      const coming = total && loaded < total ? `${loaded} of ${total} steps loaded` : "";
+      write(this.status, [coming, state === "ready" ? error : ""].filter(Boolean).join(" · "));
       this.status.classList.toggle("film-trouble", Boolean(error));
     }
 

@@ -116,7 +116,8 @@
       // Infinities would come out of numbers near the end of float32 and of a scale of no length.
       const slope = length > 0 ? ((hi - lo) / mloscope.filmBytes.CODE_STEPS / length) * 255 : 0;
       const start = length > 0 ? ((lo - ends[0]) / length) * 255 + 0.5 : 128;
-      for (let code = 3, place = start; code < 256; code += 1, place += slope) {
+      for (let code = 3; code < 256; code += 1) {
+        const place = start + (code - 3) * slope;
         table[code] = pixels[place < 0 ? 0 : place > 255 ? 255 : place | 0];
       }
     },

@@ -32,10 +32,9 @@
      * @param {boolean} about.symmetric
      * @param {?number[]} about.ends numbers at the ends; null where there are none, or where they differ from unit to unit
      * @param {?number} about.unit the unit that `ends` are of, where the rule is "unit"
-     * @param {number} about.ranged over how many of `total` steps a fixed range goes so far
-     * @param {number} about.total
+     * @param {string} about.soFar how much of a fixed range is known, "" where all of it is
      */
-    show({ table, coloured, rule, symmetric, ends, unit, ranged, total }) {
+    show({ table, coloured, rule, symmetric, ends, unit, soFar }) {
       if (table !== this.table) {
         this.table = table;
         const image = new ImageData(256, 1);
@@ -49,7 +48,7 @@
       const middle = symmetric ? "0" : ends ? number((ends[0] + ends[1]) / 2) : "";
       const words = [
         coloured ? "red, green and blue are the input channels" : "",
-        RULES[rule] + (rule === "fixed" && ranged < total ? `, over ${ranged} of ${total} steps so far` : ""),
+        RULES[rule] + (rule === "fixed" && soFar ? `, ${soFar}` : ""),
         rule === "unit" && ends ? `numbers: unit ${unit}` : "",
         symmetric ? "symmetric about 0" : "",
         ends || own ? "" : "no finite value",

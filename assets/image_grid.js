@@ -12,7 +12,7 @@
   const THUMBNAIL_EDGE = 64;
   const SELECTED_EDGE = 192;
   const TYPING_MS = 150;
-  const TALLEST_PX = 8e6; // browsers stop at about twice this
+  const TALLEST_PX = 16e6; // browsers stop soon after
 
   class Grid {
     constructor(root) {

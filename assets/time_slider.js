@@ -79,7 +79,7 @@
         time.pause();
         time.request(Number(this.range.value));
       });
-      this.rail = element("svg:svg", { class: "timeline-rail", "aria-hidden": "true", height: 30 });
+      this.rail = element("svg:svg", { class: "timeline-rail", "aria-hidden": "true", height: 44 });
       this.readout = element("output", { class: "timeline-readout", for: "time-slider" });
       this.jump = element("input", {
         class: "timeline-jump", type: "text", inputmode: "numeric", placeholder: "go to step", autocomplete: "off",
@@ -100,7 +100,7 @@
           this.loop,
           this.speed,
         ]),
-        element("div", { class: "timeline-track" }, [this.range, this.rail]),
+        element("div", { class: "timeline-track" }, [this.rail, this.range]),
         element("div", { class: "timeline-words" }, [this.readout, this.status, this.jump]),
         this.broken,
       );
@@ -168,28 +168,29 @@
       this.width = this.rail.getBoundingClientRect().width;
       if (!this.width || !time.count) return;
       const list = time.checkpoints;
-      const band = list.length > MOST_TICKS;
+      const end = list.length - 1;
       const x = (index) => Math.round(this.along(index)) + 0.5;
       const every = spacing(list.length, (this.width - THUMB_PX) / LABEL_PX);
-      const parts = [];
+      const labelled = [end];
+      for (let index = 0; index < end; index += every) if (x(end) - x(index) >= LABEL_PX || index === 0) labelled.push(index);
+      const band = list.length > MOST_TICKS;
+      const ticks = band ? labelled : list.map((_, index) => index);
+      const tick = (index) => `M${x(index)} 21v${labelled.includes(index) ? 7 : 4}`;
       this.loadedPath = element("svg:path", { class: "timeline-loaded", d: "" });
-      parts.push(this.loadedPath);
-      if (band) parts.push(element("svg:path", { class: "timeline-band", d: `M${x(0)} 8H${x(list.length - 1)}` }));
-      const ticks = list.map((_, index) => index).filter((index) => !band || index % every === 0 || index === list.length - 1);
-      parts.push(element("svg:path", { class: "timeline-ticks", d: ticks.map((index) => `M${x(index)} 5v${index % every ? 4 : 7}`).join("") }));
-      for (let index = 0; index < list.length; index += every) {
-        const crowded = index + every > list.length - 1 && index < list.length - 1 && this.along(list.length - 1) - this.along(index) < LABEL_PX;
-        if (!crowded) parts.push(label(list, index, x(index), index === 0 ? "start" : index === list.length - 1 ? "end" : "middle"));
-      }
-      if ((list.length - 1) % every) parts.push(label(list, list.length - 1, x(list.length - 1), "end"));
       const broken = list.flatMap((checkpoint, index) => (checkpoint.problem ? [index] : []));
-      for (const index of broken) parts.push(cross(list[index], x(index)));
-      this.rail.replaceChildren(...parts);
+      this.rail.replaceChildren(
+        element("svg:path", { class: "timeline-line", d: `M${x(0)} 12H${x(end)}` }),
+        this.loadedPath,
+        element("svg:path", { class: "timeline-band", d: band ? `M${x(0)} 23H${x(end)}` : "" }),
+        element("svg:path", { class: "timeline-ticks", d: ticks.map(tick).join("") }),
+        ...labelled.map((index) => label(list, index, x(index), index === 0 ? "start" : index === end ? "end" : "middle")),
+        ...broken.map((index) => cross(list[index], x(index))),
+      );
       this.broken.replaceChildren(...broken.map((index) => element("li", {}, [inWords(list[index])])));
       this.showLoaded();
     }
 
-    /** A quiet bar under the ticks of what need not be waited for. */
+    /** On the track, quietly, what need not be waited for. */
     showLoaded() {
       if (!this.loadedPath) return;
       const { films, time } = mloscope;
@@ -201,7 +202,8 @@
         const here = index < time.count && inView.count > 0 && inView.has(time.checkpoints[index].step);
         if (here && from < 0) from = index;
         if (!here && from >= 0) {
-          path += `M${(this.along(from) - half).toFixed(1)} 2H${(this.along(index - 1) + half).toFixed(1)}`;
+          const [left, right] = [Math.max(this.along(0), this.along(from) - half), this.along(index - 1) + half];
+          path += `M${left.toFixed(1)} 12H${Math.min(right, this.along(time.count - 1)).toFixed(1)}`;
           from = -1;
         }
       }
@@ -275,15 +277,15 @@
 
   function label(list, index, x, anchor) {
     const at = anchor === "start" ? x - THUMB_PX / 2 : anchor === "end" ? x + THUMB_PX / 2 : x;
-    return mloscope.element("svg:text", { class: "timeline-label", x: at, y: 25, "text-anchor": anchor }, [stepName(list[index])]);
+    return mloscope.element("svg:text", { class: "timeline-label", x: at, y: 40, "text-anchor": anchor }, [stepName(list[index])]);
   }
 
   function cross(checkpoint, x) {
     const { element } = mloscope;
     return element("svg:g", { class: "timeline-cross", "data-step": checkpoint.step }, [
       element("svg:title", {}, [inWords(checkpoint)]),
-      element("svg:rect", { x: x - 6, y: 1, width: 12, height: 14 }),
-      element("svg:path", { d: `M${x - 3} 5l6 6m0-6l-6 6` }),
+      element("svg:rect", { x: x - 6, y: 17, width: 12, height: 13 }),
+      element("svg:path", { d: `M${x - 3} 20l6 6m0-6l-6 6` }),
     ]);
   }
 

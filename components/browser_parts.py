@@ -1,8 +1,8 @@
 """The parts that the browser draws by itself, as Dash components: ``assets/*.js`` holds what they do.
 
 Dash finds the JavaScript of a component as ``window[_namespace][_type]``; the scripts in ``assets/`` set
-``window.mloscope``. None of these parts has a callback: they listen to the time bus (``assets/time_bus.js``) and
-to the view (``assets/url_state.js``).
+``window.mloscope``. None of these parts has a callback: they listen to the time bus (``time_bus.js``) and to the
+view (``url_state.js``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _BrowserPart(Component):
 
 
 class TimeSlider(_BrowserPart):
-    """The timeline: the native range input ``#time-slider``, every checkpoint a stop; play, speed, loop, jump."""
+    """The timeline: the native range input ``#time-slider``, every checkpoint a stop; play, speed, jump."""
 
     _type = "TimeSlider"
 
