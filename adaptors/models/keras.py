@@ -84,10 +84,11 @@ class KerasRun:
             }
 
     def keras_model(self) -> keras.Model:
-        if self._found.config is None:
-            raise Refused(self._found.problems[-1])
-        model = keras_building.build_model(self._found.config, self._found.source, self._options.trust)
-        keras_building.set_constants(model, self.weights(self._found.reference_checkpoint))
+        found = self._found
+        if found.config is None:
+            raise Refused(found.problems[-1])
+        model = keras_building.build_model(found.config, found.source, found.function, self._options.trust)
+        keras_building.set_constants(model, self.weights(found.reference_checkpoint))
         return model
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:

@@ -74,7 +74,7 @@ def layer_datasets(
         found = _in_older_layout(file.get("model_weights", file), path, source_class, config)
     else:
         found = _in_newer_layout(file, path, store, source_class, config)
-    return {name: dataset for name, dataset in found.items() if name.split(".")[-1] not in _NOT_PARAMETERS}
+    return {name: dataset for name, dataset in found.items() if name.split("/")[-1] not in _NOT_PARAMETERS}
 
 
 def _in_older_layout(
@@ -93,7 +93,7 @@ def _in_older_layout(
     expected = parameter_names(source_class, config)
     names = [_own_name(parts[-1], source_class) for _, parts in stored]
     if len(set(names)) != len(names):
-        names = [".".join(parts[1:]) or parts[-1] for _, parts in stored]
+        names = ["/".join(parts[1:]) or parts[-1] for _, parts in stored]
     if len(names) == len(expected) and not set(names) & set(expected):
         names = list(expected)  # Keras 1 wrote conv1_W and conv1_b, in the same order
     return {name: group[stored_name] for name, (stored_name, _) in zip(names, stored, strict=True)}
@@ -107,12 +107,11 @@ def _in_newer_layout(
         return {}
     names = parameter_names(source_class, config)
     found: dict[str, h5py.Dataset] = {}
-    for place, dataset in _variables(group):
-        *around, number = place
-        if not around and int(number) < len(names):
-            found[names[int(number)]] = dataset
-        else:
-            found[".".join([*around, f"variable_{number}"])] = dataset
+    for (*around, number), dataset in _variables(group):
+        # Attention is made of dense layers; what other layers hold within themselves has no known names.
+        known = _KERNEL if around and source_class.endswith("Attention") else () if around else names
+        own = known[int(number)] if int(number) < len(known) else f"variable_{number}"
+        found["/".join([*around, own])] = dataset
     return found
 
 
@@ -148,7 +147,7 @@ def _variables(
         if isinstance(item, h5py.Dataset) and key.isdigit():
             yield (*around, key), item
         elif isinstance(item, h5py.Group) and key != "seed_generator":
-            yield from _variables(item, around if key == "vars" else (*around, key))
+            yield from _variables(item, around if key == "vars" else (*around, _stated_name(item) or key))
 
 
 def _weight_names(group: h5py.Group) -> list[str]:

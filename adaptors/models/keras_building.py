@@ -4,7 +4,10 @@ file."""
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +21,11 @@ if TYPE_CHECKING:
 _OWN_MODULES = ("keras", "builtins")
 
 
-def build_model(config: Mapping[str, Any], source: str, trust: bool) -> keras.Model:
-    """The model with fresh weights, not compiled. Raises Refused (a Lambda, or a class from outside Keras,
+def build_model(config: Mapping[str, Any], source: str, function: str | None, trust: bool) -> keras.Model:
+    """The model with fresh weights, not compiled: what the user's ``module:function`` gives, else what the
+    configuration describes. Raises Refused (a Lambda, or a class from outside Keras,
     unless ``trust``), DependencyMissing (no Keras) and Unreadable (Keras cannot build it)."""
-    if not trust:
+    if function is None and not trust:
         refuse_code(config, source)
     try:
         import keras
@@ -29,6 +33,8 @@ def build_model(config: Mapping[str, Any], source: str, trust: bool) -> keras.Mo
         raise DependencyMissing(
             'Evaluating a Keras network needs TensorFlow: pip install "mloscope[evaluate]"'
         ) from error
+    if function is not None:
+        return _called(function)
     try:
         today = modernised(config, keras) if _is_of_keras_2(config) else _uncompiled(config)
         return keras.saving.deserialize_keras_object(today, safe_mode=not trust)
@@ -39,6 +45,18 @@ def build_model(config: Mapping[str, Any], source: str, trust: bool) -> keras.Mo
         raise Unreadable(
             f"{source}: Keras {keras.__version__} cannot build this network: {reason}"
         ) from error
+
+
+def _called(named: str) -> keras.Model:
+    """The model that the user's ``module:function`` gives; modules of the current folder are found too."""
+    module, _, function = named.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        return getattr(importlib.import_module(module), function)()
+    except Exception as error:  # the user's own code
+        raise Unreadable(f"The function {named} gave no Keras model: {error!r}") from error
+    finally:
+        sys.path.remove(os.getcwd())
 
 
 def set_constants(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:

@@ -52,6 +52,8 @@ class Survey:
     of."""
     source: str
     """Where the configuration was read, for messages."""
+    function: str | None
+    """The ``module:function`` that gave it, where the user named one."""
     reference_checkpoint: Checkpoint
     """The first readable checkpoint of the network."""
     notes: Notes
@@ -109,6 +111,7 @@ class _Grouping:
         """Digest of each readable checkpoint's network by file name; "" for weights alone."""
         self.known: dict[str, tuple[Mapping[str, Any], list[Node], str]] = {}
         self.chosen: str | None = None
+        self.function = options.architecture if _named_file(folder, options) is None else None
         by_stamp: dict[str, str] = {}
         for checkpoint in checkpoints:
             name = checkpoint.name
@@ -175,6 +178,7 @@ class _Grouping:
             nodes=tuple(nodes),
             config=config,
             source=source,
+            function=source if source and source == self.function else None,
             reference_checkpoint=next(c for c in self.checkpoints if c.name == readable[0]),
             notes=notes,
             problems=tuple(problems),
@@ -232,6 +236,11 @@ def _architecture_beside(folder: Path, names: Sequence[str], options: RunOptions
     return folder / unnumbered[0] if unnumbered else None
 
 
+def _named_file(folder: Path, options: RunOptions) -> Path | None:
+    places = [folder / options.architecture, Path(options.architecture)] if options.architecture else []
+    return next((place for place in places if place.is_file()), None)
+
+
 def _given_architecture(
     folder: Path, options: RunOptions, beside: Path | None
 ) -> tuple[Mapping[str, Any], str]:
@@ -240,7 +249,7 @@ def _given_architecture(
     if named is None:
         assert beside is not None
         return _configuration_in(beside), beside.name
-    path = next((place for place in (folder / named, Path(named)) if place.is_file()), None)
+    path = _named_file(folder, options)
     if path is not None:
         return _configuration_in(path), str(path)
     if ":" not in named:

@@ -144,15 +144,19 @@ def _unpacked(
 
 
 def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
-    """The dataset's values as stored. Raises Unreadable (not numbers) and Refused (a bomb, or values kept
-    elsewhere)."""
+    """The dataset's values as stored, bfloat16 as float32. Raises Unreadable (not numbers) and Refused (a
+    bomb, or values kept elsewhere)."""
     what = f"{path}: {dataset.name}"
     if dataset.external or dataset.is_virtual or h5py.h5f.get_name(dataset.id) != h5py.h5f.get_name(file.id):
         raise Refused(f"{what} takes its values from another file, which is not followed.")
-    if dataset.shape is None or dataset.dtype.kind not in "fiub":
+    is_bfloat16 = dataset.attrs.get("dtype") == "bfloat16" and dataset.dtype.itemsize == 2
+    if dataset.shape is None or not (is_bfloat16 or dataset.dtype.kind in "fiub"):
         raise Unreadable(f"{what} holds {dataset.dtype}, not numbers.")
     check_expansion(dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size(), what)
-    return np.asarray(dataset[()])
+    values = np.asarray(dataset[()])
+    if is_bfloat16:  # the upper half of a float32, which NumPy has no type for
+        return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return values
 
 
 def read_parameters(

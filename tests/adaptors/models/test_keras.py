@@ -235,6 +235,37 @@ def assign(model: Any, weights: dict[str, np.ndarray], around: str = "") -> None
                     variable.assign(weights[f"{around}{layer.name}/{variable.name}"])
 
 
+@pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
+def test_layers_made_of_layers(keras: Any, tmp_path: Path, suffix: str) -> None:
+    layers = keras.layers
+    image = keras.Input((4, 4, 3))
+    tokens = layers.Reshape((16, 3))(image)
+    attended = layers.MultiHeadAttention(2, 3, name="attention")(tokens, tokens)
+    model = keras.Model(image, layers.Dense(2, name="out")(layers.Flatten()(attended)))
+    (model.save_weights if suffix == ".weights.h5" else model.save)(tmp_path / f"at_1{suffix}")
+    (tmp_path / "model.json").write_text(model.to_json())
+    run = registry.open_run(tmp_path)
+    weights = run.weights(run.checkpoints()[0])
+    attention = model.get_layer("attention")
+    for part in ("query", "key", "value", "output"):
+        inner = getattr(attention, f"_{part}_dense")
+        for variable in inner.variables:
+            found = weights[f"attention/{inner.name}/{variable.name}"]
+            assert np.array_equal(found, np.asarray(variable))
+    assert len(weights) == 10
+
+
+def test_numbers_of_16_bits_are_what_they_stand_for(keras: Any, tmp_path: Path) -> None:
+    for dtype in ("float16", "bfloat16"):
+        model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, dtype=dtype, name="out")])
+        model.save(tmp_path / f"{dtype}.keras")
+        run = registry.open_run(tmp_path / f"{dtype}.keras")
+        kernel = run.weights(run.checkpoints()[0])["out/kernel"]
+        expected = np.asarray(keras.ops.cast(model.get_layer("out").kernel, "float32"))
+        assert kernel.dtype == (np.float16 if dtype == "float16" else np.float32)
+        assert np.array_equal(kernel.astype(np.float32), expected)
+
+
 @pytest.mark.real_data
 def test_keras_2_network_is_built_by_todays_keras(real_data: Path, keras: Any) -> None:
     run = registry.open_run(real_data / "keras" / "resnet20_cifar10")
@@ -591,6 +622,9 @@ def test_architecture_from_a_function(keras: Any, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     run = registry.open_run(tmp_path, RunOptions(architecture="my_networks:network"))
     assert [layer.name for layer in run.layers()][1:] == ["named"]
+    model = run.keras_model()
+    assign(model, run.weights(run.checkpoints()[0]))
+    assert np.array_equal(np.asarray(model.get_layer("named").kernel), conv_arrays()[0])
     with pytest.raises(Unreadable, match="no network today"):
         registry.open_run(tmp_path, RunOptions(architecture="my_networks:none"))
 
