@@ -66,6 +66,7 @@
       if (!subject) return [nothing(), nothing(), nothing(), nothing(), nothing()];
       for (const sentence of subject.problems || []) mloscope.notice(sentence);
       mloscope.open(subject);
+      markPage();
       awaitEvaluation(subject);
       document.body.dataset.subject = subject.run ? "open" : "empty";
       const choices = (names) => names.map((name) => ({ label: name, value: name }));
@@ -120,7 +121,7 @@
       document.getElementById("films").dataset.mode = view.mode;
       return [
         view.mode, parameter ? parameter.name : null, view.layout, view.colour, view.range, view.symmetric, view.units, view.channels,
-        parameters.map(({ name, shape }) => ({ value: name, label: `${name} ${shape.join("×")}` })),
+        parameters.map(({ name }) => ({ value: name, label: name })),
       ]; // prettier-ignore
     },
 
@@ -170,6 +171,16 @@
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";
     if (event.key === "?" && !typing) document.getElementById("help").click();
   });
+
+  /** The page that is open is marked in the top bar. */
+  function markPage() {
+    for (const link of document.querySelectorAll(".nav-link")) {
+      if (link.pathname === window.location.pathname) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+  window.addEventListener("popstate", markPage);
+  window.addEventListener("_dashprivate_pushstate", () => setTimeout(markPage, 0));
 
   window.addEventListener("mloscope-theme", () => clientside.set_props("theme", { data: document.documentElement.dataset.theme }));
 })();

@@ -50,8 +50,8 @@ def layer_facts(layer: Layer) -> html.Div:
         ("kind", f"{layer.kind} ({layer.source_class})" if layer.source_class else layer.kind),
         ("output", shape_text(layer.output_shape)),
         ("parameters", count_text(layer.parameter_count)),
+        *((p.name, shape_text(p.shape)) for p in layer.parameters),
     ]
-    facts += [(p.name, shape_text(p.shape)) for p in layer.parameters]
     shown = {k: v for k, v in layer.hyperparameters.items() if v is not None and not isinstance(v, dict)}
     children: list[Any] = [html.H2(layer.name, className="details-title"), _rows(facts)]
     if layer.problem:
@@ -60,7 +60,7 @@ def layer_facts(layer: Layer) -> html.Div:
         children.append(
             html.Details(
                 [html.Summary("hyper-parameters"), _rows([(k.replace("_", " "), _hyperparameter_text(v)) for k, v in shown.items()])],
-                open=len(shown) <= 6,
+                open=False,
             )
         )
     return html.Div(children)

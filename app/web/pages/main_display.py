@@ -125,24 +125,33 @@ def _unit_side() -> html.Aside:
     return html.Aside(
         [
             html.Div(id=ids.LAYER_DETAILS, className="details", **{"aria-live": "polite"}),
-            html.H3("selected unit, exact values", className="panel-subtitle"),
-            _graph(ids.UNIT_HEAT_MAP, "The selected unit enlarged", 220),
-            html.H3("its values over all steps", className="panel-subtitle"),
-            _graph(ids.UNIT_COURSE, "Values of the selected unit over all steps", 170, cursor=True),
+            html.Div(
+                [
+                    html.H3("selected unit, exact values", className="panel-subtitle"),
+                    _graph(ids.UNIT_HEAT_MAP, "The selected unit enlarged", 190),
+                ]
+            ),
+            html.Div(
+                [
+                    html.H3("its values over all steps", className="panel-subtitle"),
+                    _graph(ids.UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
+                ]
+            ),
         ],
         className="display-side display-unit",
         **{"aria-label": "Layer and unit"},
     )
 
 
-def _choice(control_id: str, label: str, options: tuple[tuple[str, str], ...], tip: str, value: str | None = None) -> html.Label:
+def _choice(control_id: str, label: str, options: tuple[tuple[str, str], ...], tip: str, placeholder: str | None = None) -> html.Label:
     return html.Label(
         [
             html.Span(label),
             dbc.Select(
                 id=control_id,
                 options=[{"value": v, "label": text} for v, text in options],
-                value=value if value is not None else (options[0][0] if options else None),
+                value="" if placeholder or not options else options[0][0],
+                placeholder=placeholder or "",
                 class_name="tool-select",
             ),
         ],
@@ -181,7 +190,7 @@ def _toolbar() -> html.Div:
             _choice(ids.SYMMETRIC, "scale", SYMMETRIES, "Whether zero lies in the middle of the scale; automatic: for parameters"),
             _selection(ids.UNITS, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, "units", "Units shown: numbers and ranges such as 0-15,40; empty for all or the first page"),
             _selection(ids.CHANNELS, ids.PREVIOUS_CHANNELS, ids.NEXT_CHANNELS, "channels", "Incoming channels shown, such as 0-7"),
-            _choice(ids.UNIT_RULE, "choose", (("", "by rule …"), *RULES), f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", ""),
+            _choice(ids.UNIT_RULE, "choose", RULES, f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", "by rule …"),
         ],
         className="toolbar",
         role="toolbar",
@@ -230,20 +239,21 @@ class Main:
         self.observatory = observatory
 
     def show_layer(self, subject: dict | None, view: dict | None, time: dict | None) -> Any:
-        if not _ready(subject, view, time):
+        if not _ready(subject, view) or not time:
             return no_update
+        shown: list[Any] = []
         try:
             layer = self.observatory.layer(subject["run"], view["layer"])
-            facts = layer_facts(layer)
+            shown.append(layer_facts(layer))
             if not layer.parameters:
-                return [facts, html.P("This layer has no parameters.", className="quiet-text")]
+                return [*shown, html.P("This layer has no parameters.", className="quiet-text")]
             statistics = self.observatory.layer_details(subject["run"], time["step"], layer.name, unit=view["unit"])
         except errors.MloscopeError as error:
-            return [facts, html.P(str(error), className="warning-text")] if "facts" in locals() else html.P(str(error), className="warning-text")
-        return [facts, parameter_statistics(_label(subject, time), statistics, view["unit"])]
+            return [*shown, html.P(str(error), className="warning-text")]
+        return [*shown, parameter_statistics(_label(subject, time), statistics, view["unit"])]
 
     def enlarge_unit(self, subject: dict | None, view: dict | None, time: dict | None, theme: str | None) -> Any:
-        if not _ready(subject, view, time) or theme is None:
+        if not _ready(subject, view) or not time or theme is None:
             return no_update
         parameters = view["mode"] != "features"
         try:
@@ -283,7 +293,7 @@ class Main:
         )
 
     def choose_units(self, rule: str | None, subject: dict | None, view: dict | None, time: dict | None) -> Any:
-        if not rule or not _ready(subject, view, time):
+        if not rule or not time or not _ready(subject, view):
             return no_update
         try:
             ranking = self.observatory.unit_ranking(
@@ -295,8 +305,9 @@ class Main:
         return {"units": view_state.format_units(ranking.units), "unit": int(ranking.units[0])}
 
 
-def _ready(subject: dict | None, view: dict | None, time: dict | None = {}) -> bool:  # noqa: B006 - a marker, never changed
-    return bool(subject and subject.get("run") and view and view.get("layer") and time is not None)
+def _ready(subject: dict | None, view: dict | None) -> bool:
+    """Stores are empty until the browser has opened a run."""
+    return bool(subject and subject.get("run") and view and view.get("layer"))
 
 
 def _label(subject: dict, time: dict) -> str:
