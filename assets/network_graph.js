@@ -38,7 +38,7 @@
       this.size = { width: 0, height: 0 };
       this.at = { x: 0, y: 0, scale: 1 };
       this.wanted = null; // url
-      this.openedAt = 0;
+      this.openedAt = -Infinity;
       this.pointers = new Map();
       this.build();
       const { view } = mloscope;

@@ -182,7 +182,8 @@ def test_the_whole_of_a_small_network_is_shown_and_its_texts_are_where_they_were
     # Text that is wider than was thought would run out of its node.
     wide = page.evaluate("""[...document.querySelectorAll('.graph-full')].filter((node) => {
         const room = node.querySelector('.graph-body').getBBox();
-        const ends = [...node.querySelectorAll('text')].map((text) => text.getBBox()).map((box) => box.x + box.width);
+        const boxes = [...node.querySelectorAll('text')].map((text) => text.getBBox());
+        const ends = boxes.map((box) => box.x + box.width);
         return Math.max(...ends) > room.width - 2;
     }).map((node) => node.dataset.layer)""")
     assert wide == []
