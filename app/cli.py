@@ -114,8 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument(
         "--mean", type=_mean, metavar="MEAN",
-        help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, or "corpus" for '
-        "the mean image of the training split",
+        help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, or "corpus" '
+        "for the mean image of the training split",
     )  # fmt: skip
     serve.add_argument(
         "--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in"
@@ -411,15 +411,21 @@ def _run_server(
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("httpx", "urllib3", "werkzeug"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    service = _start_model_service(settings)
+    service = _model_service(settings)
+
+    def listening(address: str) -> None:
+        # Only now, for loading TensorFlow would double the time until the first page is there.
+        service.start()
+        _announce(workspace, address, settings.host)
+        if not arguments.no_browser and _has_display(os.environ):
+            _open_browser(address)
+
     try:
-        # TensorFlow is being loaded in the child meanwhile.
-        return _listen(_application(workspace, settings, service), settings, listener, arguments, workspace)
+        return _listen(_application(workspace, settings, service), settings, listener, listening)
     except (KeyboardInterrupt, _Terminated):
         return 0
     finally:
-        if service.stop is not None:
-            service.stop()
+        service.stop()
         listener.close()
 
 
@@ -429,10 +435,11 @@ class _Service:
 
     client: Any
     state: Callable[[], tuple[str, str | None]] | None = None
-    stop: Callable[[], None] | None = None
+    start: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
 
 
-def _start_model_service(settings: Settings) -> _Service:
+def _model_service(settings: Settings) -> _Service:
     from mloscope.app.model_service.client import ModelServiceClient
 
     timeout_s, token = settings.model_service_timeout_s, settings.model_service_token
@@ -441,10 +448,10 @@ def _start_model_service(settings: Settings) -> _Service:
     from mloscope.app.model_service.supervisor import ModelServiceProcess
 
     process = ModelServiceProcess(weights_budget_bytes=settings.weights_budget_bytes)
-    process.start()
     return _Service(
         ModelServiceClient(process, timeout_s=timeout_s),
         state=lambda: (process.state, process.problem),
+        start=process.start,
         stop=process.stop,
     )
 
@@ -506,9 +513,9 @@ def _listen(
     application: Any,
     settings: Settings,
     listener: socket.socket,
-    arguments: argparse.Namespace,
-    workspace: Workspace,
+    listening: Callable[[str], None],
 ) -> int:
+    """Serve until told to stop; ``listening(address)`` is called when requests are answered."""
     import uvicorn
 
     port = listener.getsockname()[1]
@@ -520,9 +527,7 @@ def _listen(
                 await super().startup(sockets)
             except OSError as error:  # somebody else began to listen since the socket was bound
                 raise BadRequest(_cannot_bind(settings.host, port, error)) from None
-            _announce(workspace, address, settings.host)
-            if not arguments.no_browser and _has_display(os.environ):
-                _open_browser(address)
+            listening(address)
 
     chosen = settings.log_level
     server = Server(

@@ -1,0 +1,75 @@
+# `make` lists the targets. Everything that is installed goes into .venv, in the versions of constraints.txt; a second
+# call installs nothing.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# Added to the command line of the program or of pytest, as in: make demo ARGS="--port 8051"
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-all bench lint screenshot clean system-packages
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/installed-demo ## train a small network on handwritten digits (once) and show it in the browser
+	@$(BIN)/mloscope demo --folder demo-runs $(ARGS)
+
+test: $(VENV)/installed-dev system-packages ## run the tests, those in a real browser included
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(VENV)/installed-dev system-packages ## run the slow tests as well
+	@$(BIN)/python -m pytest $(ARGS)
+
+bench: $(VENV)/installed-dev system-packages ## measure speed and memory; JSON into benchmarks/results
+	@mkdir -p benchmarks/results; failed=0; \
+	for script in $$(grep -l '__main__' benchmarks/*.py); do \
+		$(BIN)/python "$$script" --json "benchmarks/results/$$(basename "$$script" .py).json" $(ARGS) || failed=1; \
+	done; exit $$failed
+
+lint: $(VENV)/installed-dev ## check style, and that no part imports what it must not
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@if command -v node >/dev/null; then \
+		for script in assets/*.js; do node --check "$$script" || exit 1; done; echo "assets/*.js: node finds no fault"; \
+	else echo "assets/*.js: not checked, for there is no node"; fi
+
+screenshot: $(VENV)/installed-dev system-packages ## take the README's picture of the demo anew
+	@$(BIN)/mloscope demo --folder demo-runs --train-only
+	@$(BIN)/python docs/take_screenshot.py $(ARGS)
+
+clean: ## remove what make has made: .venv, demo runs, benchmark results, caches
+	@rm -rf $(VENV) build dist mloscope.egg-info demo-runs benchmarks/results .pytest_cache .ruff_cache \
+		.import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "ML-o-scope needs Python 3.11 or newer, and $(PYTHON) is not that; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "$(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/installed-demo: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing ML-o-scope with TensorFlow into $(VENV); the first time takes a minute or two."
+	@$(INSTALL) --editable ".[demo]"
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing ML-o-scope with what its tests need into $(VENV); the first time takes a minute or two."
+	@$(INSTALL) --editable ".[dev]"
+	@touch $(VENV)/installed-demo $@
+
+# What the tests need besides Python packages. Where it cannot be installed, they skip and say why.
+system-packages:
+	@missing=; command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; \
+	if command -v apt-get >/dev/null && { [ -z "$$root" ] || $$root true 2>/dev/null; }; then \
+		echo "Installing with apt-get:$$missing"; \
+		$$root apt-get -qq update && \
+		$$root env DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends $$missing >/dev/null; \
+	else echo "Tests that need these are skipped, for apt-get cannot install them here:$$missing"; fi
