@@ -292,20 +292,3 @@ def _quantise_frame(
         out[np.isnan(frame)] = NAN_CODE
         out[np.isneginf(frame)] = MINUS_INFINITY_CODE
         out[np.isposinf(frame)] = PLUS_INFINITY_CODE
-
-
-def grid(tiles: np.ndarray, gap: int = 1) -> np.ndarray:
-    """Tiles (tile, row, column) in as square a grid as there is, row by row, as one float array (row,
-    column).
-
-    Lines of NaN, ``gap`` values wide, stand between tiles. One tile comes back as it is.
-    """
-    count, rows, columns = tiles.shape
-    if count == 1:
-        return tiles[0]
-    across = max(1, round((count * (rows + gap) / (columns + gap)) ** 0.5))
-    down = -(-count // across)
-    cells = np.full((down * across, rows + gap, columns + gap), np.nan, np.result_type(tiles, np.float16))
-    cells[:count, :rows, :columns] = tiles
-    whole = cells.reshape(down, across, rows + gap, columns + gap).transpose(0, 2, 1, 3)
-    return whole.reshape(down * (rows + gap), across * (columns + gap))[: -gap or None, : -gap or None]

@@ -192,7 +192,8 @@ def _parameter(parameter: Mapping[str, Any]) -> str:
     needed = ' <span class="needed">needed</span>' if parameter.get("required") else ""
     return (
         f'<tr><th scope="row"><code>{escape(parameter["name"])}</code>{needed}</th><td>{parameter["in"]}</td>'
-        f"<td>{_kind(schema)}</td><td>{_prose(parameter.get('description', ''))}{shown}</td></tr>"
+        f"<td>{_kind(schema).removesuffix(' or null')}</td>"
+        f"<td>{_prose(parameter.get('description', ''))}{shown}</td></tr>"
     )
 
 
