@@ -90,6 +90,10 @@ class Parameter:
     """The meaning of each axis, out of ``row``, ``column``, ``channel`` (what comes in), ``unit`` (what goes out:
     filters, rows of a dense layer) and ``multiplier`` (depthwise: several units a channel). A convolution's kernel is
     ``("row", "column", "channel", "unit")``, a dense kernel ``("channel", "unit")``, a bias ``("unit",)``."""
+    slot: str = ""
+    """What the optimizer remembers in it (``momentum`` ...) where it is no parameter of the network but an optimizer's
+    companion of one, called e.g. ``kernel momentum``. It is shown beside the layer's parameters, not counted among them,
+    and is not among :meth:`EvaluableRun.weights`."""
 
     @property
     def size(self) -> int:
@@ -118,7 +122,7 @@ class Layer:
 
     @property
     def parameter_count(self) -> int:
-        return sum(parameter.size for parameter in self.parameters)
+        return sum(parameter.size for parameter in self.parameters if not parameter.slot)
 
 
 LAYER_KINDS = (
@@ -243,7 +247,17 @@ class EvaluableRun(Protocol):
         ...
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-        """All arrays of the checkpoint by ``<Layer.name>/<Parameter.name>``."""
+        """All arrays of the checkpoint by ``<Layer.name>/<Parameter.name>``, without optimizer slots."""
+        ...
+
+
+@runtime_checkable
+class HasMetrics(Protocol):
+    """What a :class:`RunAdaptor` adds where the run's files tell how training went."""
+
+    def metrics(self) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Curves by name, such as ``training loss`` or ``test error``: steps, int64 (point,), ascending, on the time
+        axis of the checkpoints but not only at checkpoints; and values, float64 (point,), as recorded, so possibly NaN."""
         ...
 
 
