@@ -253,10 +253,6 @@ class Bench:
     store: MemoryStore
     observatory: Observatory
 
-    def fresh(self) -> Observatory:
-        """Another observatory on the same files and service, with an empty cache."""
-        return Observatory(self.observatory.workspace, ResultCache(MemoryStore(1 << 26)), self.service)
-
 
 @pytest.fixture
 def array_run() -> type[ArrayRun]:
@@ -276,14 +272,14 @@ def make_bench() -> Callable[..., Bench]:
         run: ArrayRun | None = None,
         corpus: ArrayCorpus | None = None,
         service: bool = True,
-        budget_bytes: int = 1 << 26,
+        store: MemoryStore | None = None,
         options: RunOptions = RunOptions(),  # noqa: B008 - frozen
         **arguments: Any,
     ) -> Bench:
         run, corpus = run or ArrayRun(), corpus or ArrayCorpus()
         shapes = {layer.name: layer.output_shape or () for layer in run.layers()}
         counting = CountingService({name: tuple(n or 6 for n in shape) for name, shape in shapes.items()})
-        store = MemoryStore(budget_bytes)
+        store = store or MemoryStore(1 << 26)
         workspace = Workspace(
             [
                 ConnectedRun("lenet", Path("arrays"), run, options),
