@@ -131,13 +131,13 @@ class _Grouping:
             raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
                              f"{next(iter(self.problem.values()))}")  # fmt: skip
         if options.architecture or (beside and "" in self.network.values()):
-            self.chosen = self._learn(*_given_architecture(folder, options, beside))
+            self.chosen = self._learn(*given_architecture(folder, options, beside))
         else:
             counts = Counter(digest for digest in self.network.values() if digest)
             self.chosen = counts.most_common(1)[0][0] if counts else None
 
     def _learn(self, config: Mapping[str, Any], source: str) -> str:
-        nodes = _parsed(config, source)
+        nodes = parsed_nodes(config, source)
         digest = architecture_digest(nodes)
         self.known.setdefault(digest, (config, nodes, source))
         return digest
@@ -241,10 +241,11 @@ def _named_file(folder: Path, options: RunOptions) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def _given_architecture(
+def given_architecture(
     folder: Path, options: RunOptions, beside: Path | None
 ) -> tuple[Mapping[str, Any], str]:
-    """The configuration and where it was read."""
+    """The configuration and where it was read: what the options name, else the file ``beside``. Raises NothingThere
+    and Unreadable."""
     named = options.architecture
     if named is None:
         assert beside is not None
@@ -280,7 +281,8 @@ def _configuration_in(path: Path) -> Mapping[str, Any]:
     return keras_files.parse_config(data, path)
 
 
-def _parsed(config: Mapping[str, Any], source: str) -> list[Node]:
+def parsed_nodes(config: Mapping[str, Any], source: str) -> list[Node]:
+    """The configuration's layers. Raises Unreadable where it is none, or has none."""
     try:
         nodes = nodes_of(config)
         json.dumps([dict(node.config) for node in nodes])
