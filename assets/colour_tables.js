@@ -32,6 +32,9 @@
   const linear = (byte) => (byte / 255 <= 0.04045 ? byte / 255 / 12.92 : ((byte / 255 + 0.055) / 1.055) ** 2.4);
   const gamma = (light) => (light <= 0.0031308 ? 12.92 * light : 1.055 * light ** (1 / 2.4) - 0.055);
 
+  /** Luminance 0..1 of a CIE lightness 0..100: greys are even in this older measure, which knows black better. */
+  const luminance = (lightness) => (lightness > 8 ? ((lightness + 16) / 116) ** 3 : lightness / 903.3);
+
   function oklabOf(red, green, blue) {
     const [r, g, b] = [linear(red), linear(green), linear(blue)];
     const l = Math.cbrt(0.4122214708 * r + 0.5363325363 * g + 0.0514459929 * b);
@@ -79,7 +82,7 @@
   }
 
   function wayThrough(name) {
-    if (name === "grey") return (share) => [share, 0, 0];
+    if (name === "grey") return (share) => [Math.cbrt(luminance(share * 100)), 0, 0];
     if (DIVERGING[name]) return diverging(DIVERGING[name]);
     if (STOPS[name]) return throughStops(STOPS[name]);
     throw new Error(`There is no colour table "${name}"; there are ${mloscope.colours.names.join(", ")}.`);

@@ -41,6 +41,7 @@
       this.layerRanges = new Map(); // step -> [lo, hi]; small, kept when the frame is let go
       this.span = null;
       this.fetching = 0;
+      this.manifests = 0; // how many were asked for
       this.attempts = 0;
       this.abort = null;
       this.retryTimer = null;
@@ -52,6 +53,7 @@
       if (this.complete || this.abort) return;
       const abort = (this.abort = new AbortController());
       let ended = false;
+      this.manifests += 1;
       mloscope
         .readLines(this.url, abort.signal, (line) => {
           if (abort.signal.aborted) return;
@@ -100,6 +102,7 @@
         this.chunks.set(address, { film: this, address, steps, bytes, state: "wanted", used: 0, held: 0, forgotten: 0 });
       }
       const chunk = this.chunks.get(address);
+      chunk.namedIn = this.manifests;
       if (chunk.state === "gone") chunk.state = "wanted";
       for (const step of steps) {
         this.reasons.delete(step);
@@ -138,6 +141,7 @@
     }
 
     async fetchChunk(chunk) {
+      const manifest = this.manifests;
       chunk.state = "coming";
       this.fetching += 1;
       try {
@@ -145,7 +149,7 @@
         const buffer = await answer.arrayBuffer();
         this.place(chunk, mloscope.filmBytes.parse(buffer), buffer.byteLength);
       } catch (error) {
-        this.lose(chunk, error);
+        this.lose(chunk, error, manifest);
       }
       this.fetching -= 1;
       this.fetchMore();
@@ -169,18 +173,24 @@
       keepBudget();
     }
 
-    /** A chunk that cannot be had. The server may forget what it can make again (404): one more manifest brings it back. */
-    lose(chunk, error) {
-      const forgotten = error.status === 404 && (chunk.forgotten += 1) === 1;
-      if (forgotten || WORTH_A_RETRY.has(error.kind)) {
-        chunk.state = "gone";
-        if (!forgotten) return this.fail(error);
+    /**
+     * A chunk that cannot be had. The server may forget what it can make again (404): one more manifest brings it back,
+     * the same one for all that were asked for under an older `manifest`.
+     */
+    lose(chunk, error, manifest) {
+      if (error.status === 404 && (chunk.forgotten += 1) === 1) {
+        chunk.state = chunk.namedIn > manifest ? "wanted" : "gone";
+        if (this.manifests > manifest) return;
         this.stop();
         this.complete = false;
-        return this.read();
+        this.read();
+      } else if (WORTH_A_RETRY.has(error.kind)) {
+        chunk.state = "gone";
+        this.fail(error);
+      } else {
+        chunk.state = "lost";
+        for (const step of chunk.steps) this.reasons.set(step, error.message);
       }
-      chunk.state = "lost";
-      for (const step of chunk.steps) this.reasons.set(step, error.message);
     }
 
     letGo(chunk) {

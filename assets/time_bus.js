@@ -51,7 +51,7 @@
 
     function onFrame() {
       framePending = false;
-      if (playing) advance(clock.now());
+      if (playing && index === announced) advance(clock.now()); // never past one that was not shown
       if (index !== announced) {
         announced = index;
         for (const subscriber of [...subscribers]) subscriber(index, bus.step);

@@ -1,8 +1,8 @@
 """The parts that the browser draws by itself, as Dash components: ``assets/*.js`` holds what they do.
 
 Dash finds the JavaScript of a component as ``window[_namespace][_type]``; the scripts in ``assets/`` set
-``window.mloscope``. None of these parts has a callback: they listen to the time bus (``time_bus.js``) and to the
-view (``url_state.js``).
+``window.mloscope``. None of these parts has a callback: they listen to the time bus (``time_bus.js``) and to
+the view (``url_state.js``).
 """
 
 from __future__ import annotations

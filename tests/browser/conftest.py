@@ -1,8 +1,8 @@
-"""A stage for the scripts in assets/: a page without Dash, a server that speaks the REST contract, and Chromium.
+"""A stage for the scripts in assets/: a page without Dash, a server that speaks the REST contract, Chromium.
 
 The server's films are made here, by an encoder of its own (:func:`mlf1`), so that the tests do not take
-app/films.py's word for what the bytes mean. ``stage.server`` counts requests, holds back chunks, and forgets them,
-as a test asks.
+app/films.py's word for what the bytes mean. ``stage.server`` counts requests, holds back chunks, and
+forgets them, as a test asks.
 """
 
 from __future__ import annotations

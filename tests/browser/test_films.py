@@ -1,0 +1,169 @@
+"""assets/films.js and film_bytes.js: reading, sharing, letting go and coming back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+URL = "/api/v1/runs/demo/layers/{layer}/film?show=parameters&near={near}"
+
+
+@pytest.fixture
+def films(stage):
+    """A page with a subject and no component: films are opened by the tests."""
+    stage.show()
+    stage.js(
+        """() => { window.openFilm = (url) => { window.film = mloscope.films.open(url); window.told = 0;
+        film.subscribe(() => { told += 1; }); }; window.whole = () => film.total > 0 && film.loaded === film.total; }"""
+    )
+    return stage
+
+
+def start(stage, layer="conv1", near=1200) -> None:
+    stage.js("url => openFilm(url)", URL.format(layer=layer, near=near))
+
+
+def test_frames_are_what_was_encoded(films):
+    start(films, "conv2")
+    films.wait("() => whole()")
+    for step in (0, 200, 1200):
+        got = films.js(
+            """step => { const f = film.frame(step);
+            return [[...f.codes], [...f.unitRanges], [...f.layerRange]]; }""",
+            step,
+        )
+        frame = films.server.frame("parameters", "conv2", "kernel", "", step)
+        np.testing.assert_array_equal(got[0], frame.codes.ravel())
+        np.testing.assert_array_equal(np.float32(got[1]), frame.unit_ranges.ravel())
+        np.testing.assert_array_equal(np.float32(got[2]), frame.layer_range)
+
+
+def test_the_range_is_that_of_all_steps_that_came(films):
+    start(films)
+    films.wait("() => whole()")
+    frames = [
+        films.server.frame("parameters", "conv1", "kernel", "", step)
+        for step in films.server.steps
+        if step != 450
+    ]
+    wanted = [min(f.layer_range[0] for f in frames), max(f.layer_range[1] for f in frames)]
+    assert films.js("() => film.range()") == pytest.approx([float(end) for end in wanted])
+    assert films.js("() => [film.ranged, film.loaded, film.total]") == [21, 22, 22]
+    assert films.js("() => [film.missing(450), film.missing(500)]") == [
+        "ckpt-450.keras is cut short after 1,024 bytes.",
+        None,
+    ]
+
+
+def test_chunks_nearest_the_current_step_come_first(films):
+    films.js("() => mloscope.time.requestStep(200)")
+    films.server.held = {200, 0, 1200}
+    start(films, near=200)
+    films.wait("() => film.total > 0")
+    films.page.wait_for_timeout(300)
+    chunks = [line for line in films.server.log if "/films/" in line]
+    assert len(chunks) >= 3
+    assert films.js("() => film.frame(200)") is None
+    films.server.release()
+    films.wait("() => whole()")
+
+
+def test_a_forgotten_chunk_is_asked_for_by_one_more_manifest(films):
+    films.server.evict_once = True
+    start(films)
+    films.wait("() => whole()")
+    assert films.server.count("/film?") == 2
+    assert films.js("() => film.error") is None
+    assert films.js("() => film.frame(1200).codes.length") == 150
+
+
+def test_a_service_that_restarts_is_waited_for_and_the_film_completed(films):
+    sentence = "The model service stopped; it is being restarted."
+    films.server.refusals = [{"kind": "unavailable", "message": sentence}]
+    start(films)
+    films.wait("() => film.error !== null")
+    assert films.js("() => film.error") == sentence
+    films.wait("() => whole()")
+    assert films.js("() => film.error") is None
+
+
+def test_what_is_not_possible_is_not_asked_again(films):
+    films.server.refusals = [{"kind": "not-possible", "message": "The layer has no kernel."}] * 9
+    start(films)
+    films.wait("() => film.error !== null")
+    films.page.wait_for_timeout(1500)
+    assert films.server.count("/film?") == 1
+
+
+def test_closing_hangs_up_and_fetches_nothing_more(films):
+    films.server.slow_manifest_s = 0.4
+    start(films)
+    films.wait("() => film.total > 0")
+    films.js("() => film.close()")
+    films.page.wait_for_timeout(600)
+    assert films.server.count("/films/") == 0
+    assert films.js("() => mloscope.films.inView().count") == 0
+
+
+def test_films_nobody_looks_at_are_let_go_first(films):
+    start(films, "conv1")
+    films.wait("() => whole()")
+    films.js("() => film.close()")
+    start(films, "rgb")
+    films.wait("() => whole()")
+    held = films.js("() => mloscope.films.heldBytes")
+    films.js("held => { mloscope.films.budgetBytes = held - 1; }", held)
+    assert films.js("() => mloscope.films.heldBytes") < held
+    assert films.js("() => film.loaded") == 22
+
+
+def test_over_the_budget_the_farthest_frames_go_and_come_back_when_asked_for(films):
+    start(films, "rgb")
+    films.wait("() => whole()")
+    films.js("() => { mloscope.films.budgetBytes = mloscope.films.heldBytes / 2; }")
+    assert films.js("() => [film.frame(1200) !== null, film.loaded < film.total]") == [True, True]
+    assert films.js("() => film.range()") is not None
+    films.js("() => mloscope.time.requestStep(0)")
+    films.wait("() => film.frame(0) !== null")
+    assert films.js("() => mloscope.films.heldBytes <= mloscope.films.budgetBytes")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        ("bytes.slice(0, 4)", "no film"),
+        ("new Uint8Array([80, 75, 3, 4, ...bytes.slice(4)])", "no film"),
+        ("bytes.slice(0, bytes.length - 1)", "by its header it should have"),
+    ],
+)
+def test_spoilt_bytes_are_refused_in_words(films, spoil, said):
+    start(films)
+    films.wait("() => whole()")
+    message = films.js(
+        f"""async () => {{ const [chunk] = film.shared.chunks.values();
+        const bytes = new Uint8Array(await (await fetch(chunk.address)).arrayBuffer());
+        try {{ mloscope.filmBytes.parse(new Uint8Array({spoil}).buffer); }} catch (error) {{ return error.message; }} }}"""
+    )
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("code", "value"),
+    [
+        (0, "NaN"),
+        (1, "−∞"),
+        (2, "∞"),
+        (3, "≈ −1.000 ± 0.006"),
+        (255, "≈ 2.000 ± 0.006"),
+        (129, "≈ 0.500 ± 0.006"),
+    ],
+)
+def test_codes_are_read_as_the_contract_says(films, code, value):
+    said = films.js(
+        """code => { const { value, error } = mloscope.filmBytes.value(code, -1, 2);
+        return mloscope.filmDraw.reading(value, error); }""",
+        code,
+    )
+    assert said == value

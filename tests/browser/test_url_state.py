@@ -1,0 +1,200 @@
+"""assets/url_state.js: the view, the hash and the history. The Python side (app/view_state.py) is its oracle."""
+
+from __future__ import annotations
+
+import pytest
+
+from mloscope.app import view_state
+
+pytestmark = pytest.mark.browser
+
+
+def hash_of(stage) -> str:
+    return stage.js("() => location.hash")
+
+
+def settle(stage) -> None:
+    stage.page.wait_for_timeout(200)
+
+
+def notices(stage) -> list[str]:
+    return stage.page.locator("#notices .notice span").all_inner_texts()
+
+
+def test_without_a_hash_the_last_checkpoint_and_the_first_layer_with_parameters(stage):
+    stage.show()
+    assert stage.js("() => [mloscope.time.step, mloscope.view.get().layer]") == [1200, "conv1"]
+    assert hash_of(stage) == "#step=1200&layer=conv1"
+
+
+def test_a_hash_is_taken_up_and_written_back_unchanged(stage):
+    text = "#step=300&layer=conv2&unit=3&units=0-7,12&image=test-42&mode=features&colour=magma&range=unit"
+    stage.show(hash=text)
+    assert hash_of(stage) == text
+    assert stage.js("() => mloscope.time.step") == 300
+    view = stage.js("() => mloscope.view.get()")
+    assert {key: view[key] for key in ("layer", "unit", "units", "image", "mode", "colour", "range")} == {
+        "layer": "conv2", "unit": 3, "units": "0-7,12", "image": "test-42", "mode": "features", "colour": "magma",
+        "range": "unit",
+    }  # fmt: skip
+    assert notices(stage) == []
+
+
+VIEWS = [
+    {"layer": "block1/conv 2&a=b", "image": "x~1.2-3", "units": "5,3,0-2"},
+    {"layer": "100% größe#?", "symmetric": "no", "zoom": "8", "unit": 12},
+    {"layer": "a+b", "fold": "one,two", "layout": "matrix", "channels": "0-3"},
+]
+
+
+@pytest.mark.parametrize("values", VIEWS)
+def test_what_is_written_is_read_back_here_and_in_python(stage, values):
+    stage.show()
+    text = stage.js(
+        "values => mloscope.view.format({...mloscope.view.get(), layer: '', ...values}, 300)", values
+    )
+    back = stage.js("text => mloscope.view.parse(text)", text)
+    assert back["problems"] == []
+    assert back["step"] == 300
+    assert {key: back["view"][key] for key in values} == values
+    in_python, problems = view_state.parse(text)
+    assert problems == []
+    assert in_python == {**back["view"], "step": 300}
+
+
+@pytest.mark.parametrize("values", VIEWS)
+def test_what_python_writes_is_read_here(stage, values):
+    stage.show()
+    text = view_state.format_hash({**view_state.defaults(), **values, "step": 20})
+    back = stage.js("text => mloscope.view.parse(text)", text)
+    assert (back["step"], back["problems"]) == (20, [])
+    assert {key: back["view"][key] for key in values} == values
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("mode=upside", "mode"),
+        ("unit=-3", "unit"),
+        ("units=9-2", "runs backwards"),
+        ("wibble=1", "wibble"),
+        ("layer=%E0%A4%A", "percent-encoded"),
+        ("step=abc", "step"),
+        ("step=7", "no checkpoint of step 7"),
+        ("layer=conv9", 'no layer "conv9"'),
+    ],
+)
+def test_nonsense_in_the_hash_is_said_and_left_out(stage, entry, said):
+    stage.show(hash=f"#{entry}")
+    assert any(said in text for text in notices(stage))
+    assert hash_of(stage) == "#step=1200&layer=conv1"
+
+
+def test_a_notice_is_said_once_and_can_be_dismissed(stage):
+    stage.show()
+    stage.js("() => { mloscope.notice('Twice.'); mloscope.notice('Twice.'); }")
+    assert notices(stage) == ["Twice."]
+    stage.page.click("#notices button")
+    assert notices(stage) == []
+
+
+def test_a_selection_is_one_entry_of_history_and_back_undoes_it(stage):
+    stage.show()
+    before = stage.js("() => history.length")
+    stage.view(layer="conv2", unit=5)
+    stage.view(unit=5)
+    assert stage.js("() => history.length") == before + 1
+    assert hash_of(stage) == "#step=1200&layer=conv2&unit=5"
+    stage.page.go_back()
+    stage.wait("() => mloscope.view.get().layer === 'conv1'")
+    assert hash_of(stage) == "#step=1200&layer=conv1"
+    stage.page.go_forward()
+    stage.wait("() => mloscope.view.get().unit === 5")
+
+
+def test_back_brings_the_step_back_too(stage):
+    stage.show()
+    stage.js("() => mloscope.time.requestStep(100)")
+    settle(stage)
+    stage.view(layer="rgb")
+    stage.js("() => mloscope.time.requestStep(500)")
+    settle(stage)
+    assert hash_of(stage) == "#step=500&layer=rgb"
+    stage.page.go_back()
+    stage.wait("() => mloscope.time.step === 100")
+
+
+def test_moving_through_time_replaces_and_playing_writes_nothing(stage):
+    stage.show()
+    stage.js(
+        """() => { window.writes = []; for (const how of ['pushState', 'replaceState']) { const real = history[how];
+        history[how] = function (...all) { writes.push(how); return real.apply(this, all); }; } }"""
+    )
+    before = stage.js("() => history.length")
+    stage.js("() => { mloscope.time.request(0); mloscope.time.speed = 60; mloscope.time.play(); }")
+    stage.wait("() => mloscope.time.index > 10")
+    assert stage.js("() => writes") == []
+    stage.wait("() => !mloscope.time.playing")
+    assert stage.js("() => writes") in ([], ["replaceState"])
+    stage.js("() => mloscope.time.requestStep(20)")
+    settle(stage)
+    assert set(stage.js("() => writes")) == {"replaceState"}
+    assert stage.js("() => history.length") == before
+    assert hash_of(stage).startswith("#step=20&")
+
+
+def test_an_address_typed_by_hand_is_taken_up(stage):
+    stage.show()
+    stage.js("() => { location.hash = '#step=250&layer=rgb&colour=grey'; }")
+    stage.wait("() => mloscope.time.step === 250")
+    assert stage.js("() => [mloscope.view.get().layer, mloscope.view.get().colour]") == ["rgb", "grey"]
+
+
+def test_another_page_of_the_application_keeps_the_view(stage):
+    stage.show(hash="#step=250&layer=rgb")
+    stage.js(
+        "() => { history.pushState({}, '', '/other'); dispatchEvent(new CustomEvent('_dashprivate_pushstate')); }"
+    )
+    stage.wait("() => location.hash === '#step=250&layer=rgb'")
+    assert stage.js("() => location.pathname") == "/other"
+
+
+def test_another_layer_forgets_what_belonged_to_the_old_one(stage):
+    stage.show(hash="#layer=conv1&unit=3&units=0-3&parameter=bias&colour=magma")
+    stage.view(layer="conv2")
+    view = stage.js("() => mloscope.view.get()")
+    assert (view["unit"], view["units"], view["parameter"], view["colour"]) == (0, "", "", "magma")
+
+
+def test_a_wrong_value_is_said_and_changes_nothing(stage):
+    stage.show()
+    stage.view(mode="sideways", unit=2)
+    assert stage.js("() => [mloscope.view.get().mode, mloscope.view.get().unit]") == ["both", 2]
+    assert any("sideways" in text for text in notices(stage))
+
+
+def test_the_view_goes_to_the_store_once_for_several_changes(stage):
+    stage.show()
+    stage.page.wait_for_timeout(150)
+    stage.js("() => { storeWrites.length = 0; for (let u = 1; u < 6; u += 1) mloscope.view.set({unit: u}); }")
+    stage.page.wait_for_timeout(150)
+    assert stage.js("() => storeWrites.filter((id) => id === 'view').length") == 1
+    assert stage.js("() => stores.view.unit") == 5
+
+
+def test_opening_the_same_subject_again_keeps_step_and_view(stage):
+    stage.show()
+    stage.js("() => mloscope.time.requestStep(50)")
+    stage.view(layer="rgb")
+    stage.open({"evaluation": {"possible": False, "message": "Not now."}})
+    assert stage.js("() => [mloscope.time.step, mloscope.view.get().layer]") == [50, "rgb"]
+
+
+@pytest.mark.parametrize(
+    ("text", "units"), [("0-3,7", [0, 1, 2, 3, 7]), ("", []), ("4, 4,2", [4, 2]), (" 1 - 2 ", [1, 2])]
+)
+def test_units_are_read_as_python_reads_them(stage, text, units):
+    stage.show()
+    assert stage.js("text => mloscope.view.parseUnits(text)", text) == units
+    assert tuple(units) == view_state.parse_units(text)
+    assert stage.js("units => mloscope.view.formatUnits(units)", units) == view_state.format_units(units)
