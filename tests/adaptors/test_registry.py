@@ -90,7 +90,7 @@ def test_nothing_fits_in_an_empty_folder_and_a_foreign_file(tmp_path: Path) -> N
 
 
 def test_an_unknown_format_lists_the_known(tmp_path: Path) -> None:
-    with pytest.raises(NothingFits, match="no corpus format 'tiff'; installed are: .*cifar10, .*npz"):
+    with pytest.raises(NothingFits, match=r"no corpus format 'tiff'; installed are: .*cifar10, .*npz"):
         registry.open_corpus(tmp_path, format="tiff")
 
 
