@@ -53,6 +53,7 @@ def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1
     ``low`` to ``high`` take the colours of the table; three components are red, green and blue from dark to
     light. NaN and infinities are hatched, never a colour.
     """
+    table = colour_table(colours)
     units, channels, rows, columns, components = tiles.shape
     across = channels if channels > 1 else max(1, round((units * (rows + GAP) / (columns + GAP)) ** 0.5))
     if not 1 <= zoom <= 32:
@@ -68,7 +69,7 @@ def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         share = (flat - low) / (high - low) if high > low else np.full(flat.shape, 0.5)
     levels = (np.clip(np.nan_to_num(share), 0, 1) * 255).round().astype(np.uint8)
-    cells = levels if components == 3 else colour_table(colours)[levels[..., 0]]
+    cells = levels if components == 3 else table[levels[..., 0]]
     cells = cells.repeat(zoom, axis=1).repeat(zoom, axis=2)
     broken = ~finite.all(axis=3).repeat(zoom, axis=1).repeat(zoom, axis=2)
     if broken.any():
