@@ -713,7 +713,12 @@ def rest_router(observatory: Observatory) -> APIRouter:
     def film_chunk(
         request: Request, digest: Annotated[str, Path(description="From a manifest's chunk.")]
     ) -> Response:
-        """A chunk of a film: bytes "MLF1" (see docs/http_api.md), for ever the same under this address."""
+        """A chunk of a film, for ever the same under this address. Little-endian: ``MLF1``, uint32 H, H bytes
+        of JSON ``{"steps": [...], "shape": [units, channels, rows, columns, components]}``; float32
+        ``unit_ranges[step, unit, 2]``; float32 ``layer_ranges[step, 2]``; uint8 ``codes[step, *shape]``. Code
+        0 is NaN, 1 minus infinity, 2 plus infinity; 3 to 255 are ``lo + (code - 3) / 252 * (hi - lo)`` of the
+        unit's range at the step.
+        """
         if not re.fullmatch(r"[0-9a-f]{32}", digest):
             raise NotFound(f'There is no film "{digest}": the digest of one has 32 hexadecimal digits.')
         etag = f'"{digest}"'

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -14,8 +17,9 @@ from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocess
 from mloscope.app import films
 from mloscope.app import observatory as module
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unavailable
-from mloscope.app.observatory import FilmQuestion
-from mloscope.app.result_cache import MemoryStore
+from mloscope.app.observatory import FilmQuestion, Observatory
+from mloscope.app.result_cache import MemoryStore, ResultCache
+from mloscope.app.workspace import RunEntry, Workspace
 
 CONV = "block/conv1"
 
@@ -602,3 +606,43 @@ def test_a_wrong_question_is_refused_before_the_first_line(bench: Any) -> None:
         with pytest.raises((BadRequest, NotPossible)):
             bench.observatory.film(question)
     assert bench.run.reads == []
+
+
+# --------------------------------------------------------------------------------------------- a real run
+
+
+@pytest.fixture(scope="module")
+def resnet() -> Observatory:
+    folder = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[2] / "../shared/real"))
+    run = folder / "keras" / "resnet20_cifar10"
+    if not run.is_dir():
+        pytest.skip(f"there is no {run}: MLOSCOPE_REAL_DATA names the folder of real runs")
+    workspace = Workspace.connect([RunEntry(run)])
+    assert workspace.runs[0].problem is None
+    return Observatory(workspace, ResultCache(MemoryStore(1 << 26)))
+
+
+@pytest.mark.real_data
+def test_every_layer_of_a_real_run_can_be_filmed(resnet: Observatory) -> None:
+    (run,) = resnet.workspace.runs
+    steps = [1, 3, 7, 11, 18, 37, 65, 94, 135]
+    filmed = 0
+    for layer in resnet.layers(run.name):
+        for parameter in layer.parameters:
+            question = FilmQuestion(run.name, layer.name, parameter=parameter.name, near=37)
+            lines = list(resnet.film(question))
+            assert sorted(shot(resnet, lines)[0]) == steps
+            filmed += 1
+    assert filmed > 100
+
+
+@pytest.mark.real_data
+def test_the_film_of_a_real_kernel_is_the_files_array(resnet: Observatory) -> None:
+    (run,) = resnet.workspace.runs
+    lines = list(resnet.film(FilmQuestion(run.name, "conv2d_1")))
+    values, _ = shot(resnet, lines)
+    for step, found in values.items():
+        (file,) = run.path.glob(f"*.{step:03}.h5")
+        with h5py.File(file) as opened:
+            kernel = opened["model_weights/conv2d_1/conv2d_1/kernel:0"][()]
+        np.testing.assert_allclose(found[:, 0], kernel.transpose(3, 0, 1, 2), atol=np.ptp(kernel) / 500)
