@@ -37,6 +37,7 @@ from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, RunAdaptor, RunOptions
 from mloscope.app import errors
 from mloscope.app.model_service.wire import Evaluation, RunSpec
+from mloscope.app.model_service.work_queue import Stopped
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,6 @@ _MOST_NETWORKS = 4
 _MOST_FUNCTIONS = 64
 _MOST_STACKED = 64
 _FIRST_PARTS_SHOWN = 12
-
-
-class Stopped(Exception):
-    """Nobody wants the answer any more."""
 
 
 def configure_devices(gpu_memory_bytes: int | None = None) -> str:

@@ -29,7 +29,6 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import errors
-from mloscope.app.model_service.queue import WorkQueue
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     TOKEN_HEADER,
@@ -38,6 +37,7 @@ from mloscope.app.model_service.wire import (
     pack_evaluation,
     unpack,
 )
+from mloscope.app.model_service.work_queue import WorkQueue
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -71,18 +71,14 @@ class Worker:
         self.queue.close()
 
     def _run(self) -> None:
-        stopped: type[Exception] = errors.Unavailable
         try:
             self.evaluator = self._load()
-            from mloscope.app.model_service.evaluation import Stopped
-
-            stopped = Stopped
             self.state, self.problem = "ready", None
         except Exception as error:
             logger.exception("TensorFlow cannot be loaded")
             self.problem = f"TensorFlow cannot be loaded: {error}"
             self.state = "failed"
-        self.queue.run(stopped)
+        self.queue.run()
 
     def ready_evaluator(self) -> Evaluator:
         if self.evaluator is None:
@@ -103,8 +99,8 @@ def application(worker: Worker, token: str) -> Starlette:
             (image,) = arrays
         except (KeyError, TypeError, ValueError) as error:
             raise errors.BadRequest(
-                "A question has run, steps (whole numbers), layers (names), priority (a whole number) and one image; "
-                f"wrong or missing: {error}."
+                "A question has run, steps (whole numbers), layers (names), priority (a whole number) and "
+                f"one image; wrong or missing: {error}."
             ) from error
 
         def work(stop: Callable[[], bool]) -> bytes:
@@ -261,9 +257,9 @@ def main(arguments: list[str] | None = None) -> None:
     )
     options = parser.parse_args(arguments)
     token = os.environ.get(TOKEN_VARIABLE, "")
-    if not token:
+    if not token or not token.isascii():
         parser.error(
-            f"the environment variable {TOKEN_VARIABLE} is not set; it must hold a secret of your choice"
+            f"the environment variable {TOKEN_VARIABLE} must be set to a secret of your choice, in ASCII"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")

@@ -152,10 +152,7 @@ class ModelServiceProcess:
         return self._thread is not threading.current_thread()
 
     def _supervise(self) -> None:
-        with contextlib.ExitStack() as stack:
-            log: IO[bytes] = stack.enter_context(
-                open(self._log_path, "ab") if self._log_path else tempfile.TemporaryFile()
-            )
+        with self._open_log() as log:
             while not self._stopping():
                 started = time.monotonic()
                 hopeless = self._live(log)
@@ -170,6 +167,9 @@ class ModelServiceProcess:
                 backoff_s = min(self._longest_backoff_s, self._first_backoff_s * 2 ** min(self._failures, 10))
                 with self._changed:
                     self._changed.wait_for(self._stopping, backoff_s)
+
+    def _open_log(self) -> IO[bytes]:
+        return self._log_path.open("a+b") if self._log_path else tempfile.TemporaryFile()
 
     def _live(self, log: IO[bytes]) -> bool:
         """One child, from its start to its end. Whether another would be of no use."""
@@ -237,8 +237,5 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _last_line(log: IO[bytes]) -> str:
     # The child writes through the same open file, so its position is shared: read at an offset, never seek.
     size = os.fstat(log.fileno()).st_size
-    try:
-        tail = os.pread(log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace").strip()
-    except OSError:  # a log file opened for appending only
-        return "its log says why"
+    tail = os.pread(log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace").strip()
     return tail.splitlines()[-1] if tail else "it says nothing"

@@ -77,7 +77,7 @@ class Evaluation(dict[str, np.ndarray]):
 
 def pack(head: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> bytes:
     """The message; ``arrays`` of any numeric dtype are sent as float32."""
-    floats = [np.ascontiguousarray(array, dtype="<f4") for array in arrays]
+    floats = [np.asarray(array, dtype="<f4", order="C") for array in arrays]
     text = json.dumps({**head, "arrays": [array.shape for array in floats]}).encode()
     text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
     return b"".join(

@@ -12,6 +12,13 @@ from dataclasses import dataclass, field
 from mloscope.app import errors
 
 
+class Stopped(Exception):
+    """Raised by work that was told to stop, because nobody wants its answer any more."""
+
+
+_STOPPING = "The model service is stopping."
+
+
 @dataclass(eq=False)
 class Job:
     """One piece of work and how many wait for it."""
@@ -45,6 +52,8 @@ class WorkQueue:
     def join(self, key: Hashable, priority: int, work: Callable[[Callable[[], bool]], bytes]) -> Job:
         """Wait for the job of this key, a new one unless it is there already. :meth:`leave` it in the end."""
         with self._changed:
+            if self._closed:
+                raise errors.Unavailable(_STOPPING)
             job = self._jobs.get(key)
             if job is None or job.abandoned:  # an abandoned one that runs may stop at any moment
                 job = self._jobs[key] = Job(key, work, priority, next(self._sequence))
@@ -65,15 +74,15 @@ class WorkQueue:
                     del self._jobs[job.key]
                 self.counts["dropped"] += 1
 
-    def run(self, stopped: type[Exception]) -> None:
-        """Do what is asked until :meth:`close`. ``stopped`` is what a job raises that was told to stop."""
+    def run(self) -> None:
+        """Do what is asked until :meth:`close`."""
         while True:
             with self._changed:
                 while not self._closed and not self._jobs:
                     self._changed.wait()
                 if self._closed:
                     for job in self._jobs.values():
-                        job.answer.set_exception(errors.Unavailable("The model service is stopping."))
+                        job.answer.set_exception(errors.Unavailable(_STOPPING))
                     self._jobs.clear()
                     return
                 job = min(self._jobs.values(), key=lambda each: (each.priority, -each.sequence))
@@ -81,7 +90,7 @@ class WorkQueue:
             outcome, answer, failure = "answered", b"", None
             try:
                 answer = job.work(lambda job=job: job.abandoned)
-            except stopped:
+            except Stopped:
                 outcome, failure = (
                     "stopped",
                     errors.Unavailable("Nobody waited for this any more; ask again."),
