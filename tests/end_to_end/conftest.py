@@ -1,0 +1,197 @@
+"""The whole of it, as a user has it: a run that really trained, ``mloscope serve`` as a process of its own, Chromium."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+START_S = 60
+
+
+@dataclass
+class Dashboard:
+    """A running dashboard over two runs: ``mnist``, and ``damaged``, a copy of it in which not all is well."""
+
+    address: str
+    process: subprocess.Popen
+    folder: Path
+    steps: list[int]
+    cut_step: int
+    """The checkpoint of ``damaged`` whose file ends early."""
+    nan_step: int
+    """The checkpoint of ``damaged`` whose first convolution holds a NaN filter and an infinite weight."""
+
+    def model_service_pid(self) -> int:
+        """The process that runs TensorFlow, a child of the dashboard."""
+        for entry in Path("/proc").iterdir():
+            try:
+                command = (entry / "cmdline").read_bytes().decode()
+                parent = int(re.search(r"PPid:\s+(\d+)", (entry / "status").read_text())[1])
+            except (OSError, TypeError, ValueError):
+                continue
+            if "model_service.server" in command and parent == self.process.pid:
+                return int(entry.name)
+        raise AssertionError("no model service is running")
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> tuple[Path, list[int], int, int]:
+    """A short real training (400 images, two epochs, 8 checkpoints), and its damaged copy."""
+    pytest.importorskip("tensorflow", reason='needs TensorFlow: pip install "mloscope[evaluate]"')
+    pytest.importorskip("mlxtend", reason='needs mlxtend: pip install "mloscope[demo]"')
+    from mloscope.app import demo
+
+    folder = tmp_path_factory.mktemp("runs")
+    recipe = demo.lenet_recipe(epochs=2, checkpoints=8, training_images=400, test_images=200)
+    demo.prepare_digits(folder, io.StringIO(), recipe)
+    steps = list(recipe.checkpoints)
+    damaged = folder / "damaged"
+    shutil.copytree(folder / "mnist", damaged)
+    cut, poisoned = damaged / demo.checkpoint_name(steps[2]), damaged / demo.checkpoint_name(steps[4])
+    cut.write_bytes(cut.read_bytes()[:5000])
+    poison(poisoned)
+    return folder, steps, steps[2], steps[4]
+
+
+def poison(archive: Path) -> None:
+    """Put NaN into unit 0 and infinity into unit 1 of the first convolution of a ``.keras`` file."""
+    with zipfile.ZipFile(archive) as source:
+        members = {name: source.read(name) for name in source.namelist()}
+    weights = io.BytesIO(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        kernels = [d for d in _datasets(file) if d.ndim == 4 and d.shape[2] == 1]
+        kernel = kernels[0][()]
+        kernel[..., 0], kernel[0, 0, 0, 1] = np.nan, np.inf
+        kernels[0][...] = kernel
+    members["model.weights.h5"] = weights.getvalue()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as target:
+        for name, content in members.items():
+            target.writestr(name, content)
+
+
+def _datasets(group) -> Iterator[h5py.Dataset]:
+    for item in group.values():
+        if isinstance(item, h5py.Dataset):
+            yield item
+        else:
+            yield from _datasets(item)
+
+
+@pytest.fixture(scope="session")
+def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
+    folder, steps, cut_step, nan_step = runs
+    command = [
+        sys.executable, "-m", "mloscope.app.cli", "serve", str(folder / "mnist"), str(folder / "damaged"),
+        "--images", str(folder / "mnist-digits.npz"), "--port", "0", "--no-browser",
+    ]  # fmt: skip
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path_factory.mktemp("cwd"),
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    said: list[str] = []
+    threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
+    deadline = time.monotonic() + START_S
+    address = None
+    while address is None and time.monotonic() < deadline and process.poll() is None:
+        found = re.search(r"http://[\d.:]+", "".join(said))
+        address = found and found[0]
+        time.sleep(0.05)
+    assert address, f"mloscope serve did not come up: {''.join(said)}"
+    yield Dashboard(address, process, folder, steps, cut_step, nan_step)
+    process.send_signal(signal.SIGTERM)
+    process.wait(20)
+    assert "Traceback" not in "".join(said)
+
+
+class Page:
+    """A browser page of the dashboard, and the questions that tests ask of it."""
+
+    def __init__(self, page, dashboard: Dashboard) -> None:
+        self.page, self.dashboard = page, dashboard
+        self.problems: list[str] = []
+        self.requests: list[str] = []
+        page.on("pageerror", lambda error: self.problems.append(f"page: {error}"))
+        page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
+        page.on("request", lambda request: self.requests.append(request.url))
+
+    def open(self, view: str = "", search: str = "") -> Page:
+        self.page.goto(f"{self.dashboard.address}/{search}{view}")
+        self.page.wait_for_function("document.getElementById('time-slider') && window.mloscope.subject")
+        return self
+
+    def wait(self, expression: str, argument=None) -> None:
+        self.page.wait_for_function(expression, arg=argument, timeout=20_000)
+
+    def js(self, expression: str, argument=None):
+        return self.page.evaluate(expression, argument)
+
+    def canvas(self, show: str = "parameters"):
+        return self.page.locator(f'[data-show="{show}"] canvas.film-canvas')
+
+    def wait_drawn(self, show: str = "parameters", step: int | None = None, state: str = "ready") -> None:
+        self.wait(
+            """([show, step, state]) => {
+              const canvas = document.querySelector(`[data-show="${show}"] canvas.film-canvas`);
+              return canvas && canvas.dataset.state === state && (step === null || canvas.dataset.step === String(step));
+            }""",
+            [show, step, state],
+        )
+
+    def wait_loaded(self, show: str = "parameters") -> None:
+        """Until the film is complete, so that the scale is final."""
+        self.wait_drawn(show)
+        self.wait(
+            "show => !document.querySelector(`[data-show=\"${show}\"] .film-status`).textContent.includes('loaded')", show
+        )
+
+    def pixels(self, show: str = "parameters") -> str:
+        """A digest of the canvas's pixels."""
+        return self.canvas(show).evaluate("canvas => canvas.toDataURL()")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: make test does it")
+    system = Path("/usr/bin/chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(system) if system.exists() else None,
+            args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+def _page(chromium, dashboard: Dashboard) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(20_000)
+    page = Page(context.new_page(), dashboard)
+    yield page
+    context.close()
+    assert page.problems == []
+
+
+@pytest.fixture
+def display(chromium, dashboard) -> Iterator[Page]:
+    yield from _page(chromium, dashboard)
+
+
+@pytest.fixture
+def another_display(chromium, dashboard) -> Iterator[Page]:
+    """Another browser: nothing in common with the first but the address."""
+    yield from _page(chromium, dashboard)
