@@ -255,6 +255,9 @@ def test_rankings_by_norm_and_change_put_ties_in_order_and_nan_last(make_bench: 
     assert np.isnan(ranked.values[3])
     changed = bench.observatory.unit_ranking("lenet", 3, CONV, "most-changed", parameter="bias", count=2)
     assert (changed.units, changed.values, changed.unit_total) == ((1, 0), (6, 1), 4)
+    run.replaced[(3, "conv2", "kernel")] = np.tile(np.float32([1, 2]), (3, 3, 4, 20))
+    ties = bench.observatory.unit_ranking("lenet", 3, "conv2", "largest-norm", count=40).units
+    assert ties == (*range(1, 40, 2), *range(0, 40, 2))
 
 
 def test_the_most_active_units_are_those_of_the_image(bench: Any) -> None:
@@ -436,7 +439,9 @@ def test_a_film_of_feature_maps_is_the_maps(make_bench: Any, array_run: Any) -> 
     assert [priority for _, _, priority in bench.service.calls][:1] == [0]
     assert all(priority == 1 for _, _, priority in bench.service.calls[1:])
     bench.service.failing = set()
-    assert set(missing(list(bench.observatory.film(question)))) == {50}
+    again = list(bench.observatory.film(question))
+    assert set(missing(again)) == {50}
+    assert set(shot(bench.observatory, again)[0]) == {*values, 80}
 
 
 def test_a_new_image_costs_two_calls_where_the_network_is_quick(make_bench: Any) -> None:

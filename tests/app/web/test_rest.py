@@ -265,8 +265,8 @@ def test_a_film_of_features_is_served_with_its_image(client: TestClient) -> None
     assert lines[-1] == {"done": True}
 
 
-def ask_and_hang_up(app: FastAPI, path: str, enough: Callable[[bytes], bool]) -> bytes:
-    """Speak ASGI with the application, and hang up as soon as enough has come."""
+def ask_and_hang_up(app: FastAPI, path: str, asgi: str, enough: Callable[[bytes], bool]) -> bytes:
+    """Speak ASGI of this version with the application, and hang up as soon as enough has come."""
     gone = asyncio.Event()
     asked = False
     came = b""
@@ -288,7 +288,7 @@ def ask_and_hang_up(app: FastAPI, path: str, enough: Callable[[bytes], bool]) ->
     async def talk() -> None:
         scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "asgi": {"version": "3.0", "spec_version": asgi},
             "http_version": "1.1",
             "method": "GET",
             "scheme": "http",
@@ -305,10 +305,10 @@ def ask_and_hang_up(app: FastAPI, path: str, enough: Callable[[bytes], bool]) ->
     return came
 
 
-def test_a_reader_who_hangs_up_stops_the_work(bench: Any) -> None:
-    came = ask_and_hang_up(
-        application(bench.observatory), f"{RUN}/layers/block/conv1/film", lambda came: b'"chunk"' in came
-    )
+@pytest.mark.parametrize("asgi", ["2.3", "2.4"])
+def test_a_reader_who_hangs_up_stops_the_work(bench: Any, asgi: str) -> None:
+    app, path = application(bench.observatory), f"{RUN}/layers/block/conv1/film"
+    came = ask_and_hang_up(app, path, asgi, lambda came: b'"chunk"' in came)
     assert b'"done"' not in came.splitlines()[-1]
     # The first chunk has two steps; at most one more was under way.
     assert len({step for step, _ in bench.run.reads}) <= 4
