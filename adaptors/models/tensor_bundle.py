@@ -28,6 +28,7 @@ from mloscope.adaptors.models.protobuf_wire import Message, varint
 
 INDEX = ".index"
 LARGEST_INDEX_BYTES = 256 * 1024 * 1024
+LONGEST_KEY_BYTES = 64 * 1024
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
@@ -91,26 +92,19 @@ class Bundle:
     def _data_file(self, shard: int) -> Path:
         return Path(f"{self._prefix}.data-{shard:05d}-of-{self.shards:05d}")
 
-    def damage(self) -> str | None:
-        """A sentence where a data file is absent or ends too early, None else. Costs a stat a file."""
-        ends: dict[int, int] = {}
+    def data_ends(self) -> dict[Path, int]:
+        """How long each data file must at least be."""
+        ends: dict[Path, int] = {self._data_file(0): 0}
         parts = (self._entry(value) for value in self._parts.values())
         for entry in (*self.entries.values(), *parts):
             if not entry.slices:
-                ends[entry.shard] = max(ends.get(entry.shard, 0), entry.offset + entry.size)
-        for shard, end in sorted(ends.items()):
-            path = self._data_file(shard)
-            try:
-                size = path.stat().st_size
-            except OSError:
-                return f"{self.path.name} needs {path.name}, which is not there."
-            if size < end:
-                return f"{path} is cut off: it should have {end:,} bytes and has {size:,}."
-        return None
+                path = self._data_file(entry.shard)
+                ends[path] = max(ends.get(path, 0), entry.offset + entry.size)
+        return ends
 
     def read(self, key: str) -> np.ndarray:
-        """The tensor as stored; bfloat16, which NumPy lacks, as the float32 of the same values. Raises Unknown
-        (no such key) and Unreadable (strings, or the files are broken)."""
+        """The tensor as stored; bfloat16, which NumPy lacks, as the float32 of the same values. Raises
+        Unknown (no such key) and Unreadable (strings, or the files are broken)."""
         entry = self.entries.get(key)
         if entry is None:
             raise Unknown(f"{self.path} holds no tensor {key}.")
@@ -308,6 +302,8 @@ def _table(data: bytes, path: Path) -> dict[bytes, bytes]:
                 raise Refused(
                     f"{path} has keys that would unpack to far more than the file, so it is not read."
                 )
+            if len(key) > LONGEST_KEY_BYTES:
+                raise Refused(f"{path} has a key of {len(key):,} bytes, so it is not read.")
             found[key] = value
     return found
 

@@ -1,0 +1,98 @@
+"""TensorFlow training runs: checkpoints of objects (TensorFlow 2) and of names (TensorFlow 1), SavedModels,
+and folders of several of them, as ``tf.train.CheckpointManager`` and ``tf.keras.callbacks.ModelCheckpoint``
+leave them. Everything is read without TensorFlow.
+
+A checkpoint is its ``.index`` file; its step is the last whole number of the prefix, or of a SavedModel's
+folder. A layer's name is that of its variables; their order is the saved objects', the ``.meta`` graph's, or
+one that names suggest. What an optimizer remembers (``.OPTIMIZER_SLOT``, ``*/Momentum``, ``*/Adam`` ...) is
+shown beside the parameter that it is about, as ``kernel momentum``, and is no parameter of the network
+(``Parameter.slot``).
+
+With a Keras configuration (``model.json`` or a ``.keras`` file beside the checkpoints, inside a SavedModel,
+or named in the options as a file or module:function) there is a graph of layers and the network can be
+evaluated; without, ``problems()`` says what it needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+import numpy as np
+from mloscope.adaptors.fingerprint import file_fingerprint
+from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
+from mloscope.adaptors.models import keras_building, tensorflow_checkpoints
+from mloscope.adaptors.models.tensorflow_checkpoints import Survey, survey
+
+if TYPE_CHECKING:
+    import keras
+
+
+class TensorFlowRun:
+    """A run that TensorFlow saved. Safe to use from several threads: after opening, nothing in it changes."""
+
+    format: ClassVar[str] = "tensorflow"
+    description: ClassVar[str] = "TensorFlow checkpoints (.index and .data files) and SavedModels"
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool:
+        return tensorflow_checkpoints.holds_checkpoints(path)
+
+    @classmethod
+    def open(cls, path: Path, options: RunOptions) -> Self:
+        found = survey(path, options)
+        return (cls if found.config is None else EvaluableTensorFlowRun)(found, options)  # type: ignore[return-value]
+
+    def __init__(self, found: Survey, options: RunOptions) -> None:
+        self._found, self._options = found, options
+        self._layers = {layer.name: layer for layer in found.layers}
+
+    @property
+    def preprocessing(self) -> Preprocessing | None:
+        return self._options.preprocessing or self._found.notes.preprocessing
+
+    @property
+    def input_shape(self) -> tuple[int | None, int | None, int] | None:
+        shapes = (layer.output_shape for layer in self._found.layers if layer.kind == "input")
+        return next(
+            ((*shape[:2], shape[2]) for shape in shapes if shape and len(shape) == 3 and shape[2]), None
+        )
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self._found.notes.class_names
+
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        return self._found.checkpoints
+
+    def layers(self) -> tuple[Layer, ...]:
+        return self._found.layers
+
+    def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
+        if layer.name not in self._layers:
+            raise Unknown(f"The run {self._found.folder} has no layer {layer.name}.")
+        return self._found.read(checkpoint, self._layers[layer.name])
+
+    def fingerprint(self, checkpoint: Checkpoint) -> str:
+        return file_fingerprint(self._found.index(checkpoint))
+
+    def problems(self) -> tuple[str, ...]:
+        return self._found.problems
+
+
+class EvaluableTensorFlowRun(TensorFlowRun):
+    """One whose network's configuration is known."""
+
+    def keras_model(self) -> keras.Model:
+        found, trust = self._found, self._options.trust
+        assert found.config is not None
+        model = keras_building.build_model(found.config, found.source, found.function, trust)
+        first = next(checkpoint for checkpoint in found.checkpoints if not checkpoint.problem)
+        keras_building.set_constants(model, self.weights(first))
+        return model
+
+    def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
+        arrays = {}
+        for layer in self._found.layers:
+            for name, array in self._found.read(checkpoint, layer, slots=False).items():
+                arrays[f"{layer.name}/{name}"] = array
+        return arrays

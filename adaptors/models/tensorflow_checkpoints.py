@@ -1,0 +1,351 @@
+"""Which of a folder's files are the checkpoints of one TensorFlow run, what network they share, and which of
+their tensors are which layer's parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    Checkpoint,
+    Layer,
+    Refused,
+    RunOptions,
+    Unknown,
+    Unreadable,
+)
+from mloscope.adaptors.models import tensor_bundle
+from mloscope.adaptors.models.keras_building import refuse_code
+from mloscope.adaptors.models.keras_checkpoints import given_architecture, parsed_nodes
+from mloscope.adaptors.models.protobuf_wire import Message
+from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
+from mloscope.adaptors.models.tensorflow_matching import matched
+from mloscope.adaptors.models.tensorflow_variables import Variable, layers_from, variables_of
+
+SAVED_MODEL = "saved_model.pb"
+LARGEST_DESCRIPTION_BYTES = 512 * 1024 * 1024
+_VARIABLES = "variables/variables" + INDEX
+_MOST_LISTED = 100_000
+_ARCHITECTURES = ("model.json", "architecture.json", "config.json")
+Places = Mapping[tuple[str, str], str]
+"""The key of each parameter, by layer and parameter name."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found."""
+
+    folder: Path
+    checkpoints: tuple[Checkpoint, ...]
+    layers: tuple[Layer, ...]
+    places: Places
+    config: Mapping[str, Any] | None
+    """The network's Keras configuration; None where only its variables are known."""
+    source: str
+    """Where the configuration was read, for messages."""
+    function: str | None
+    """The user's ``module:function``, where only it can build the network: one with classes of its own."""
+    notes: Notes
+    problems: tuple[str, ...]
+
+    def index(self, checkpoint: Checkpoint) -> Path:
+        """The checkpoint's ``.index`` file. Raises Unknown."""
+        if all(known.name != checkpoint.name for known in self.checkpoints):
+            raise Unknown(f"The run {self.folder} has no checkpoint {checkpoint.name}.")
+        return self.folder / checkpoint.name
+
+    def read(self, checkpoint: Checkpoint, layer: Layer, slots: bool = True) -> dict[str, np.ndarray]:
+        """The layer's arrays by parameter name. Raises Unreadable where one is missing or has another
+        shape."""
+        bundle = open_bundle(Path(str(self.index(checkpoint)).removesuffix(INDEX)))
+        arrays = {}
+        for wanted in layer.parameters:
+            if wanted.slot and not slots:
+                continue
+            key = self.places[layer.name, wanted.name]
+            entry = bundle.entries.get(key)
+            if entry is None or entry.shape != wanted.shape:
+                held = "nothing" if entry is None else f"the shape {entry.shape}"
+                raise Unreadable(
+                    f"{bundle.path} has {held} for {layer.name}/{wanted.name} (its key is {key}) where the "
+                    f"run's network has {wanted.shape}."
+                )
+            arrays[wanted.name] = bundle.read(key)
+        return arrays
+
+
+def holds_checkpoints(path: Path) -> bool:
+    """Whether the path looks like a checkpoint, a SavedModel or a folder of some, by names alone."""
+    if path.is_file():
+        return path.name.endswith(INDEX) and tensor_bundle.is_index(path)
+    return path.is_dir() and bool(_listed(path))
+
+
+def _listed(folder: Path) -> list[str]:
+    """The indices in the folder, in SavedModels in it, or in those of its folders that hold one checkpoint
+    each; relative to the folder."""
+    try:
+        with os.scandir(folder) as scanned:
+            entries = list(islice(scanned, _MOST_LISTED))
+    except OSError:
+        return []
+    names = {entry.name for entry in entries}
+    found = [name for name in names if name.endswith(INDEX) and _has_data(name, names)]
+    if SAVED_MODEL in names and (folder / _VARIABLES).is_file():
+        found.append(_VARIABLES)
+    inner = [
+        entry.name for entry in entries if not found and not entry.name.startswith(".") and entry.is_dir()
+    ]
+    for name in inner:
+        if (folder / name / _VARIABLES).is_file():
+            found.append(f"{name}/{_VARIABLES}")
+        else:
+            held = [each for each in _indices(folder / name) if each.endswith(INDEX)]
+            found += [f"{name}/{each}" for each in held[:1] if len(held) == 1]
+    return sorted(found)
+
+
+def _indices(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as scanned:
+            names = {entry.name for entry in islice(scanned, _MOST_LISTED)}
+    except OSError:
+        return []
+    return [name for name in names if name.endswith(INDEX) and _has_data(name, names)]
+
+
+def _has_data(name: str, names: set[str]) -> bool:
+    stem = name.removesuffix(INDEX)
+    return f"{stem}.data-00000-of-00001" in names or any(
+        other.startswith(f"{stem}.data-00000-of-") for other in names
+    )
+
+
+def _stem(name: str) -> str:
+    """What tells the step: a SavedModel's folder, or the prefix without its extension."""
+    folder = name.removesuffix(_VARIABLES).rstrip("/") if name.endswith(_VARIABLES) else ""
+    own = folder or name.removesuffix(INDEX)
+    if "/" in own and not re.search(r"\d", own.rpartition("/")[2]):
+        own = own.rpartition("/")[0]  # epoch_7/model.ckpt
+    return re.sub(r"\.(ckpt|tf|model)$", "", own)
+
+
+def survey(path: Path, options: RunOptions) -> Survey:
+    """Lists the folder, or takes the one file. The index of one checkpoint of every size is parsed; the
+    others of its size cost a look at how long their files are. Raises Unreadable where no checkpoint is
+    usable."""
+    folder = path if path.is_dir() else path.parent
+    names = _listed(path) if path.is_dir() else [path.name]
+    if not names:
+        raise Unreadable(f"{path} holds no TensorFlow checkpoint: an .index file with its .data files.")
+    notes = read_notes(folder)
+    checkpoints, left_out = checkpoints_of(
+        names, [_stem(name) for name in names], notes, options.step_pattern
+    )
+    if not checkpoints:
+        raise Unreadable(
+            f"{path}: none of its {len(names)} TensorFlow checkpoints has a place on the time axis. "
+            f"{left_out[0]} A step pattern can say which number is the step."
+        )
+    groups = _Groups(folder, checkpoints)
+    problems = [*notes.problems, *shortened(left_out), *_absent(folder, names)]
+    config, source = _architecture(folder, groups.reference, options, problems)
+    layers, places = groups.layers, groups.places
+    if config is not None:
+        try:
+            layers, places = matched(config, parsed_nodes(config, source), groups.variables, source)
+        except Unreadable as error:
+            if options.architecture:
+                raise
+            problems.append(f"{error} It is left out, so feature maps cannot be computed.")
+            config = None
+    else:
+        problems.append(
+            f"{folder} holds variables alone: layers are in an order that their names suggest, without the "
+            "network's graph. To evaluate the network, name a function that builds it in Keras "
+            "(--architecture module:function), put its configuration beside the checkpoints (model.json), or save it as a "
+            "Keras model."
+        )
+    return Survey(
+        folder=folder,
+        checkpoints=groups.checkpoints,
+        layers=layers,
+        places=places,
+        config=config,
+        source=source,
+        function=source
+        if config and source == options.architecture and _needs_its_code(config, source)
+        else None,
+        notes=notes,
+        problems=tuple(problems),
+    )
+
+
+class _Groups:
+    """The checkpoints sorted by whether they hold the same variables; those of the largest group are the
+    run's."""
+
+    def __init__(self, folder: Path, checkpoints: Sequence[Checkpoint]) -> None:
+        self._folder = folder
+        problem: dict[str, str] = {}
+        group: dict[str, tuple[Any, ...]] = {}
+        variables: dict[tuple[Any, ...], list[Variable]] = {}
+        by_size: dict[int, tuple[tuple[Any, ...], dict[str, int]]] = {}
+        for checkpoint in checkpoints:
+            name, prefix = checkpoint.name, folder / checkpoint.name.removesuffix(INDEX)
+            try:
+                size = (folder / name).stat().st_size
+                if size not in by_size:
+                    found = self._variables(prefix)
+                    signature = tuple((each.key, each.entry.shape) for each in found)
+                    variables.setdefault(signature, found)
+                    by_size[size] = signature, _ends(open_bundle(prefix))
+                signature, ends = by_size[size]
+                if not tensor_bundle.is_index(folder / name):
+                    raise Unreadable(f"{folder / name} is damaged: it does not end as an index does.")
+                damage = _too_short(prefix, ends)
+                if damage:
+                    raise Unreadable(damage)
+                if signature:
+                    group[name] = signature
+                else:
+                    raise Unreadable(f"{folder / name} holds no variables of a network.")
+            except (AdaptorError, OSError) as error:
+                problem[name] = str(error)
+        if not group:
+            raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
+                             f"{next(iter(problem.values()))}")  # fmt: skip
+        chosen = Counter(group.values()).most_common(1)[0][0]
+        self.variables = variables[chosen]
+        for name, signature in group.items():
+            if signature != chosen:
+                problem[name] = (
+                    f"{name} holds another network than the run ({len(signature)} variables against "
+                    f"{len(chosen)}, or others), so it is not shown with it."
+                )
+        self.checkpoints = tuple(
+            dataclasses.replace(checkpoint, problem=problem.get(checkpoint.name))
+            for checkpoint in checkpoints
+        )
+        self.reference = folder / next(name for name, signature in group.items() if signature == chosen)
+        self.layers = layers_from(self.variables)
+        self.places: Places = {
+            (each.layer, f"{each.name} {each.slot}" if each.slot else each.name): each.key
+            for each in self.variables
+        }
+
+    def _variables(self, prefix: Path) -> list[Variable]:
+        meta = Path(f"{prefix}.meta")
+        return variables_of(open_bundle(prefix), declared_variables(meta) if meta.is_file() else ())
+
+
+def _ends(bundle: tensor_bundle.Bundle) -> dict[str, int]:
+    """How long each data file must be, by what follows the prefix in its name."""
+    return {path.name[len(bundle.path.name) - len(INDEX) :]: end for path, end in bundle.data_ends().items()}
+
+
+def _too_short(prefix: Path, ends: Mapping[str, int]) -> str | None:
+    for suffix, end in ends.items():
+        path = Path(f"{prefix}{suffix}")
+        if not path.is_file():
+            return f"{prefix.name}{INDEX} needs {path.name}, which is not there."
+        size = path.stat().st_size
+        if size < end:
+            return f"{path} is cut off: it should have {end:,} bytes and has {size:,}."
+    return None
+
+
+def _absent(folder: Path, names: Sequence[str]) -> list[str]:
+    """A sentence where the file ``checkpoint`` names a latest checkpoint that is not there."""
+    try:
+        text = (folder / "checkpoint").read_bytes()[: 1024 * 1024].decode("utf-8", "replace")
+    except OSError:
+        return []
+    named = re.search(r'^model_checkpoint_path: "(.*)"', text, re.M)
+    latest = named and named[1].replace("\\", "/").rpartition("/")[2]
+    if not latest or f"{latest}{INDEX}" in names:
+        return []
+    return [f"The file checkpoint calls {latest} the latest, but it is not in {folder}."]
+
+
+# ------------------------------------------------------------------------------------------- the architecture
+
+
+def _architecture(
+    folder: Path, reference: Path, options: RunOptions, problems: list[str]
+) -> tuple[Mapping[str, Any] | None, str]:
+    """The network's Keras configuration and where it was read: as the options name it, from a file beside the
+    checkpoints, or from the SavedModel."""
+    beside = next((folder / name for name in _ARCHITECTURES if (folder / name).is_file()), None)
+    if beside is None:
+        beside = next(iter(sorted(folder.glob("*.keras"))), None)
+    if options.architecture or beside is not None:
+        try:
+            return given_architecture(folder, options, beside)
+        except AdaptorError as error:
+            if options.architecture:
+                raise
+            problems.append(str(error))
+    metadata = reference.parent.parent / "keras_metadata.pb"
+    if reference.parent.name == "variables" and metadata.is_file():
+        try:
+            return _saved_config(metadata), str(metadata)
+        except (AdaptorError, OSError, ValueError) as error:
+            problems.append(f"{metadata} is ignored: {error}")
+    return None, ""
+
+
+def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:
+    # Whatever Keras can build from the configuration alone gets the layers' names from there; a function that is
+    # called twice numbers its layers on.
+    try:
+        refuse_code(config, source)
+    except Refused:
+        return ":" in source and not Path(source).is_file()
+    return False
+
+
+def _saved_config(path: Path) -> Mapping[str, Any]:
+    """The configuration that Keras 2 puts into a SavedModel (``SavedMetadata`` of its
+    ``saved_metadata.proto``)."""
+    for node in Message(_description(path), str(path)).messages(1):
+        if node.text(3) == "root":
+            metadata = json.loads(node.data(5))
+            if (
+                isinstance(metadata, dict)
+                and isinstance(metadata.get("config"), dict)
+                and "layers" in metadata["config"]
+            ):
+                return {"class_name": metadata.get("class_name"), "config": metadata["config"]}
+            break
+    raise Unreadable(f"{path} holds no configuration of a Sequential or Functional model.")
+
+
+def _description(path: Path) -> bytes:
+    if path.stat().st_size > LARGEST_DESCRIPTION_BYTES:
+        raise Unreadable(f"{path} is too large to be read.")
+    return path.read_bytes()
+
+
+def declared_variables(path: Path) -> list[str]:
+    """The variables of a ``.meta`` graph in the order they were made; empty where it cannot be read."""
+    try:
+        graph = Message(_description(path), str(path)).message(2)
+        return [
+            node.text(1)
+            for node in graph.messages(1)
+            if node.text(2) in ("VariableV2", "VarHandleOp", "Variable")
+        ]
+    except (AdaptorError, OSError):
+        return []
