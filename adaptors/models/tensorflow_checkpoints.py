@@ -174,8 +174,8 @@ def survey(path: Path, options: RunOptions) -> Survey:
         problems.append(
             f"{folder} holds variables alone: layers are in an order that their names suggest, without the "
             "network's graph. To evaluate the network, name a function that builds it in Keras "
-            "(--architecture module:function), put its configuration beside the checkpoints (model.json), or save it as a "
-            "Keras model."
+            "(--architecture module:function), put its configuration beside the checkpoints "
+            "(model.json), or save it as a Keras model."
         )
     return Survey(
         folder=folder,
@@ -307,8 +307,8 @@ def _architecture(
 
 
 def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:
-    # Whatever Keras can build from the configuration alone gets the layers' names from there; a function that is
-    # called twice numbers its layers on.
+    # Whatever Keras can build from the configuration alone gets the layers' names from there; a function that
+    # is called twice numbers its layers on.
     try:
         refuse_code(config, source)
     except Refused:
