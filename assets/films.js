@@ -141,7 +141,7 @@
     }
 
     async fetchChunk(chunk) {
-      const manifest = this.manifests;
+      const manifest = chunk.namedIn;
       chunk.state = "coming";
       this.fetching += 1;
       try {
@@ -175,7 +175,7 @@
 
     /**
      * A chunk that cannot be had. The server may forget what it can make again (404): one more manifest brings it back,
-     * the same one for all that were asked for under an older `manifest`.
+     * the same one for all that an older `manifest` named.
      */
     lose(chunk, error, manifest) {
       if (error.status === 404 && (chunk.forgotten += 1) === 1) {

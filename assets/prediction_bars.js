@@ -21,8 +21,8 @@
       const { time, view } = mloscope;
       this.undo = [
         time.subscribe(() => this.draw()),
-        view.subscribe((now, changed) => changed.includes("image") && this.ask()),
-        mloscope.onOpen((subject, isNew) => this.ask(isNew)),
+        view.subscribe((now, changed) => changed.includes("image") && this.later()),
+        mloscope.onOpen((subject, isNew) => this.later(isNew)),
         time.addGate((index) => this.gate(index), () => `waiting for predictions: ${this.came()} of ${time.count} came`),
         () => this.leave(),
       ];
@@ -63,8 +63,20 @@
       return image ? null : "Select an image to see what the network takes it for.";
     }
 
+    /** Opening a subject changes the view as well: one question for both. */
+    later(anew = false) {
+      this.anew = this.anew || anew;
+      if (this.asking) return;
+      this.asking = true;
+      queueMicrotask(() => {
+        this.asking = false;
+        if (this.root.isConnected) this.ask(this.anew);
+        this.anew = false;
+      });
+    }
+
     /** Ask for the selected image at every step, unless that is already here or on its way. */
-    ask(anew = false) {
+    ask(anew) {
       const { subject, time } = mloscope;
       const { image } = mloscope.view.get();
       this.empty = this.reasonForNothing(subject, image);

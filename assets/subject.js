@@ -170,11 +170,11 @@
   };
 
   /**
-   * A whole number with thin spaces between thousands: 1 200.
+   * A whole number with thin spaces between thousands: 1\u2009200.
    * @param {number} number
    * @returns {string}
    */
-  mloscope.grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, " ");
+  mloscope.grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
 
   function mountPath() {
     const config = document.getElementById("_dash-config");

@@ -236,7 +236,7 @@
     jumpKey(event) {
       if (event.key === "Escape") this.jump.blur();
       if (event.key !== "Enter") return;
-      const text = this.jump.value.replace(/[\s,  ']/g, "");
+      const text = this.jump.value.replace(/[\s,']/g, "");
       const { time } = mloscope;
       const labelled = time.checkpoints.find((checkpoint) => checkpoint.label && checkpoint.label === text);
       const wanted = labelled ? labelled.step : Number(text);

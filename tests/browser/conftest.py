@@ -429,9 +429,11 @@ def fake_server() -> Iterator[FakeServer]:
     thread.join(5)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
-    """Headless Chromium: the system's where there is one, else Playwright's own."""
+    """Headless Chromium: the system's where there is one, else Playwright's own.
+
+    It ends with this folder's tests: two of Playwright's synchronous sessions cannot be open at a time."""
     sync_api = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed: make test does it"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from mloscope.app import view_state
 
 pytestmark = pytest.mark.browser

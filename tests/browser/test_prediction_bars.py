@@ -1,0 +1,136 @@
+"""assets/prediction_bars.js: the bars are those of the step, or say why not."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+BARS = "PredictionBars:bars"
+
+
+def ready(stage, step: int) -> None:
+    stage.page.wait_for_selector(f'#bars[data-state="ready"][data-step="{step}"]', timeout=8000)
+
+
+def rows(stage) -> dict[str, tuple[float, float]]:
+    """Length of each bar and percentage written, by class."""
+    found = stage.js(
+        """() => [...document.querySelectorAll('.predictions-row')].map((row) => [
+        row.querySelector('.predictions-name').textContent,
+        new DOMMatrix(getComputedStyle(row.querySelector('.predictions-bar')).transform).a,
+        parseFloat(row.querySelector('.predictions-text').textContent)])"""
+    )
+    return {name: (length, percent) for name, length, percent in found}
+
+
+def all_came(stage) -> None:
+    stage.wait("() => !document.querySelector('#bars[data-state=pending]')")
+    stage.page.wait_for_timeout(150)
+
+
+def test_bars_are_the_probabilities_of_the_step(stage):
+    stage.show(BARS, hash="#image=test-7")
+    for step in (1200, 0, 300):
+        stage.js("step => mloscope.time.requestStep(step)", step)
+        ready(stage, step)
+        shown = rows(stage)
+        for name, probability in zip(shown, stage.server.probabilities("test-7", step), strict=True):
+            assert shown[name] == (
+                pytest.approx(probability, abs=1e-4),
+                pytest.approx(probability * 100, abs=0.06),
+            )
+
+
+def test_the_true_and_the_predicted_class_are_marked(stage):
+    stage.show(BARS, hash="#image=test-7")
+    ready(stage, 1200)
+    stage.page.wait_for_selector(".predictions-true")
+    assert stage.page.inner_text(".predictions-true .predictions-name") == "seven"
+    best = max(rows(stage), key=lambda name: rows(stage)[name])
+    assert stage.page.inner_text(".predictions-predicted .predictions-name") == best
+    assert "predicted" in stage.page.get_attribute(".predictions-predicted", "title")
+
+
+def test_moving_through_time_asks_for_nothing(stage):
+    stage.show(BARS, hash="#image=test-7")
+    ready(stage, 1200)
+    all_came(stage)
+    stage.server.log.clear()
+    for step in (0, 100, 500):
+        stage.js("step => mloscope.time.requestStep(step)", step)
+        ready(stage, step)
+    assert stage.server.log == []
+
+
+def test_a_missing_step_has_its_reason_and_no_numbers(stage):
+    stage.show(BARS, hash="#image=test-7")
+    ready(stage, 1200)
+    all_came(stage)
+    stage.js("() => mloscope.time.requestStep(450)")
+    stage.page.wait_for_selector('#bars[data-state="missing"][data-step="450"]')
+    assert "cut short" in stage.page.inner_text(".predictions-message")
+    assert all(length == 0 for length, _ in rows(stage).values())
+    assert "%" not in stage.page.inner_text(".predictions-list")
+
+
+def test_another_image_never_shows_the_old_ones_bars(stage):
+    stage.show(BARS, hash="#image=test-7")
+    ready(stage, 1200)
+    lengths = stage.js(
+        """async () => { mloscope.view.set({ image: 'test-8' }); await null;
+        return [document.getElementById('bars').dataset.state,
+          ...[...document.querySelectorAll('.predictions-bar')].map((bar) => bar.style.transform)]; }"""
+    )
+    assert lengths[0] == "pending"
+    assert set(lengths[1:]) == {"scaleX(0)"}
+    ready(stage, 1200)
+    assert rows(stage)["eight"][0] == pytest.approx(stage.server.probabilities("test-8", 1200)[8], abs=1e-4)
+
+
+def test_of_many_classes_the_likeliest_and_the_true_one(stage):
+    names = [f"class number {n}" for n in range(10)] + [f"other {n}" for n in range(90)]
+    stage.page.route(
+        "**/predictions/**",
+        lambda route: route.fulfill(
+            content_type="application/x-ndjson",
+            body='{"steps": [1200], "probabilities": [['
+            + ",".join(str(n / 4950) for n in range(100))
+            + "]]}\n"
+            '{"done": true}\n',
+        ),
+    )
+    stage.show(BARS, hash="#image=test-7", subject={"classNames": names})
+    ready(stage, 1200)
+    stage.page.wait_for_selector(".predictions-true")
+    shown = list(rows(stage))
+    assert shown[:2] == ["other 89", "other 88"]
+    assert shown[-1] == "class number 7"
+    assert len(shown) == 11
+
+
+def test_a_stream_that_breaks_off_is_said_and_asked_for_again(stage):
+    asked = []
+
+    def answer(route):
+        asked.append(route.request.url)
+        if len(asked) > 1:
+            route.fallback()
+            return
+        message = "The model service stopped; it is being restarted."
+        route.fulfill(body=f'{{"error": {{"kind": "unavailable", "message": "{message}"}}}}\n')
+
+    stage.page.route("**/predictions/**", answer)
+    stage.show(BARS, hash="#image=test-7")
+    stage.page.wait_for_selector("text=it is being restarted")
+    ready(stage, 1200)
+    assert len(asked) == 2
+
+
+def test_where_evaluation_is_impossible_nothing_is_asked(stage):
+    stage.show(
+        BARS, hash="#image=test-7", subject={"evaluation": {"possible": False, "message": "No TensorFlow."}}
+    )
+    stage.page.wait_for_selector("text=No TensorFlow.")
+    assert stage.server.count("predictions") == 0
+    assert stage.page.get_attribute("#bars", "data-state") == "missing"

@@ -1,0 +1,202 @@
+"""assets/time_slider.js: the timeline as a hand and a screen reader meet it."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+TIMELINE = "TimeSlider:timeline"
+CANVAS = "FilmCanvas:canvas:parameters"
+
+
+@pytest.fixture
+def timeline(stage):
+    return stage.show(TIMELINE, hash="#step=300")
+
+
+def step(stage) -> int:
+    return stage.js("() => mloscope.time.step")
+
+
+def at(stage, wanted: int) -> None:
+    stage.wait("wanted => mloscope.time.step === wanted", wanted)
+
+
+def test_the_slider_is_native_and_every_checkpoint_is_a_stop(timeline):
+    slider = timeline.page.locator("#time-slider")
+    assert slider.evaluate("e => [e.tagName, e.type, e.min, e.max, e.step]") == [
+        "INPUT",
+        "range",
+        "0",
+        "21",
+        "1",
+    ]
+    assert slider.input_value() == "11"
+    ticks = timeline.page.get_attribute(".timeline-ticks", "d")
+    assert ticks.count("M") == 22
+
+
+def test_readout_and_spoken_value_name_the_checkpoint(timeline):
+    assert timeline.page.inner_text(".timeline-readout") == "step 300 · epoch 3 · checkpoint 12 of 22"
+    timeline.page.keyboard.press("End")
+    at(timeline, 1200)
+    timeline.wait(
+        "() => document.querySelector('.timeline-readout').textContent.startsWith('step 1\u2009200')"
+    )
+    assert timeline.page.get_attribute("#time-slider", "aria-valuetext") == "step 1200, epoch 12"
+
+
+def test_dragging_moves_the_bus(timeline):
+    box = timeline.page.locator("#time-slider").bounding_box()
+    timeline.page.mouse.move(box["x"] + 8 + (box["width"] - 16) * 11 / 21, box["y"] + box["height"] / 2)
+    timeline.page.mouse.down()
+    timeline.page.mouse.move(
+        box["x"] + 8 + (box["width"] - 16) * 5 / 21, box["y"] + box["height"] / 2, steps=5
+    )
+    at(timeline, 20)
+    timeline.page.mouse.up()
+
+
+@pytest.mark.parametrize(
+    ("key", "wanted"),
+    [
+        ("ArrowLeft", 250), ("ArrowRight", 350), ("Shift+ArrowLeft", 1), ("Shift+ArrowRight", 1200), ("Home", 0),
+        ("End", 1200),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("focus", ["", "#time-slider"])
+def test_keys_work_anywhere_and_on_the_slider_alike(timeline, key, wanted, focus):
+    if focus:
+        timeline.page.focus(focus)
+    timeline.page.keyboard.press(key)
+    at(timeline, wanted)
+
+
+def test_space_plays_and_pauses(timeline):
+    timeline.page.keyboard.press(" ")
+    timeline.wait("() => mloscope.time.playing")
+    assert timeline.page.locator("button[aria-label=Pause]").count() == 1
+    timeline.page.keyboard.press(" ")
+    timeline.wait("() => !mloscope.time.playing")
+    assert timeline.page.locator("button[aria-label=Play]").count() == 1
+
+
+def test_keys_in_a_text_field_or_a_select_are_its_own(timeline):
+    for place in (".timeline-jump", ".timeline-speed"):
+        timeline.page.focus(place)
+        timeline.page.keyboard.press("Home")
+        timeline.page.keyboard.press("ArrowLeft")
+        assert step(timeline) == 300
+
+
+def test_buttons_walk_the_checkpoints(timeline):
+    for title, wanted in (
+        ("One checkpoint back", 250),
+        ("First", 0),
+        ("One checkpoint on", 1),
+        ("Last", 1200),
+    ):
+        timeline.page.click(f'button[title^="{title}"]')
+        at(timeline, wanted)
+
+
+def test_every_control_says_what_it_does(timeline):
+    untitled = timeline.js(
+        "() => [...document.querySelectorAll('#timeline button, #timeline input, #timeline select')]"
+        ".filter((control) => !control.title || !control.getAttribute('aria-label')).length"
+    )
+    assert untitled == 0
+
+
+def test_speed_and_loop_are_the_buses(timeline):
+    timeline.page.select_option(".timeline-speed", "25")
+    timeline.page.click('button[title^="Start again"]')
+    assert timeline.js("() => [mloscope.time.speed, mloscope.time.loop]") == [25, True]
+    assert timeline.page.get_attribute('button[title^="Start again"]', "aria-pressed") == "true"
+
+
+@pytest.mark.parametrize(
+    ("typed", "reached", "said"),
+    [
+        ("500", 500, ""),
+        ("1 200", 1200, ""),
+        ("340", 350, "There is no step 340; this is the nearest."),
+        ("soon", 300, '"soon" is no step'),
+    ],
+)
+def test_a_typed_step_is_gone_to(timeline, typed, reached, said):
+    timeline.page.fill(".timeline-jump", typed)
+    timeline.page.press(".timeline-jump", "Enter")
+    at(timeline, reached)
+    timeline.page.wait_for_timeout(60)
+    status = timeline.page.inner_text(".timeline-status")
+    assert status.startswith(said) if said else status == ""
+
+
+def test_broken_checkpoints_are_marked_with_their_reason(timeline):
+    cross = timeline.page.locator(".timeline-cross")
+    assert cross.count() == 1
+    assert cross.get_attribute("data-step") == "450"
+    assert "cut short after 1,024 bytes" in cross.locator("title").text_content()
+    assert "step 450" in timeline.page.locator(".timeline-broken").text_content()
+    timeline.js("() => mloscope.time.requestStep(450)")
+    timeline.wait("() => document.querySelector('.timeline-status').textContent.includes('cut short')")
+    assert "cannot be read" in timeline.page.get_attribute("#time-slider", "aria-valuetext")
+
+
+def test_while_frames_are_missing_playing_waits_and_says_so(stage):
+    stage.server.held = {50}
+    stage.show(TIMELINE, CANVAS, hash="#step=1200&layer=conv1")
+    stage.wait("() => mloscope.films.inView().has(1200) && mloscope.films.inView().has(300)")
+    stage.js("() => { mloscope.time.request(0); mloscope.time.speed = 60; mloscope.time.play(); }")
+    stage.page.wait_for_selector("text=/waiting for frames: \\d+ of 22 loaded/")
+    waiting_at = step(stage)
+    assert waiting_at < 50
+    assert stage.page.get_attribute(".timeline-status", "role") == "status"
+    stage.server.release()
+    at(stage, 1200)
+    stage.wait("() => document.querySelector('.timeline-status').textContent === ''")
+
+
+def test_what_is_loaded_shows_on_the_track(stage):
+    stage.server.held = {0}
+    stage.show(TIMELINE, CANVAS, hash="#layer=conv1")
+    length = """() => { const d = document.querySelector('.timeline-loaded').getAttribute('d');
+        return [...d.matchAll(/M([\\d.]+) 12H([\\d.]+)/g)].reduce((sum, [, a, b]) => sum + (b - a), 0); }"""
+    stage.wait(f"() => ({length})() > 100")
+    stage.page.wait_for_timeout(300)
+    part = stage.js(length)
+    stage.server.release()
+    stage.loaded()
+    stage.wait(f"() => ({length})() > {part + 50}")
+
+
+def test_thousands_of_checkpoints_all_remain_stops(stage):
+    checkpoints = [{"step": n * 10, "label": None, "epoch": None, "problem": None} for n in range(5000)]
+    stage.show(TIMELINE, subject={"checkpoints": checkpoints})
+    assert stage.page.get_attribute("#time-slider", "max") == "4999"
+    assert stage.page.get_attribute(".timeline-ticks", "d").count("M") < 60
+    assert stage.page.get_attribute(".timeline-band", "d") != ""
+    stage.page.fill(".timeline-jump", "12340")
+    stage.page.press(".timeline-jump", "Enter")
+    at(stage, 12340)
+    stage.page.wait_for_timeout(50)
+    assert stage.page.inner_text(".timeline-readout") == "step 12\u2009340 · checkpoint 1235 of 5000"
+
+
+def test_labels_do_not_run_into_each_other(timeline):
+    boxes = timeline.js(
+        "() => [...document.querySelectorAll('.timeline-label')].map((e) => e.getBoundingClientRect())"
+        ".map(({ left, right }) => [left, right]).sort((a, b) => a[0] - b[0])"
+    )
+    assert len(boxes) >= 3
+    assert all(before[1] + 4 < after[0] for before, after in zip(boxes, boxes[1:], strict=False))
+
+
+def test_a_single_checkpoint_is_no_error(stage):
+    stage.show(
+        TIMELINE, subject={"checkpoints": [{"step": 7, "label": None, "epoch": None, "problem": None}]}
+    )
+    assert stage.page.inner_text(".timeline-readout") == "step 7 · checkpoint 1 of 1"
+    assert stage.page.is_disabled("#time-slider")
