@@ -148,6 +148,7 @@ def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:
                 ),
             )
         settings.pop("build_input_shape", None)
+        _renumber_sequentials(settings)
         return {**entry, **_object("Functional" if functional else "Sequential", settings)}
     class_name = str(entry.get("class_name", "")).removesuffix("V1")
     shape = settings.pop("batch_input_shape", None)
@@ -164,6 +165,39 @@ def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:
             if key in taken and not key.endswith(("_initializer", "_regularizer", "_constraint"))
         }
     return {**entry, **_object(class_name, settings)}
+
+
+def _renumber_sequentials(settings: dict[str, Any]) -> None:
+    """Keras 2 counts a nested Sequential's own making as its first call, today's Keras does not."""
+    sequentials = {
+        entry.get("name") or entry["config"].get("name")
+        for entry in settings["layers"]
+        if entry.get("class_name") == "Sequential"
+    }
+    references = [
+        reference
+        for value in (
+            *(entry.get("inbound_nodes") for entry in settings["layers"]),
+            settings.get("output_layers"),
+        )
+        for reference in _references(value)
+        if reference[0] in sequentials
+    ]
+    for name in sequentials:
+        own = [reference for reference in references if reference[0] == name]
+        if own and min(reference[1] for reference in own) > 0:
+            for reference in own:
+                reference[1] -= 1
+
+
+def _references(value: Any) -> Iterator[list[Any]]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
+            yield value
+        for item in value:
+            yield from _references(item)
 
 
 def _object(class_name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

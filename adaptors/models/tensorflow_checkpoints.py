@@ -301,7 +301,7 @@ def _architecture(
     if reference.parent.name == "variables" and metadata.is_file():
         try:
             return _saved_config(metadata), str(metadata)
-        except (AdaptorError, OSError, ValueError) as error:
+        except (AdaptorError, OSError, ValueError, RecursionError) as error:
             problems.append(f"{metadata} is ignored: {error}")
     return None, ""
 
@@ -327,9 +327,18 @@ def _saved_config(path: Path) -> Mapping[str, Any]:
                 and isinstance(metadata.get("config"), dict)
                 and "layers" in metadata["config"]
             ):
-                return {"class_name": metadata.get("class_name"), "config": metadata["config"]}
+                return {"class_name": metadata.get("class_name"), "config": _plain(metadata["config"])}
             break
     raise Unreadable(f"{path} holds no configuration of a Sequential or Functional model.")
+
+
+def _plain(value: Any) -> Any:
+    """The same with lists for what Keras writes as tuples there."""
+    if isinstance(value, dict):
+        if value.get("class_name") in ("__tuple__", "TensorShape"):
+            return _plain(value.get("items"))
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _description(path: Path) -> bytes:

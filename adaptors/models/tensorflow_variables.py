@@ -140,23 +140,27 @@ def _of_objects(nodes: list[Message], entries: Mapping[str, Entry]) -> list[Vari
         if original in variables and number in names:
             about, key = variables[original], names[number][1]
             found.append(Variable(key, about.layer, about.name, entries[key], _SLOT_WORDS.get(slot, slot)))
-    return found + _slots_of_keras_3(variables, names, entries)
+    return found + _slots_by_name(variables, names, entries)
 
 
-def _slots_of_keras_3(
+def _slots_by_name(
     variables: Mapping[int, Variable], names: Mapping[int, tuple[str, str, str]], entries: Mapping[str, Entry]
 ) -> list[Variable]:
-    """Its optimizers name a slot after the variable's path with ``_`` for ``/``:
-    ``adam/model_conv_kernel_momentum``."""
-    flat = {names[number][0].replace("/", "_"): variable for number, variable in variables.items()}
+    """The slots of optimizers that keep them as variables of their own, told by their names:
+    ``Adam/m/conv/kernel`` (Keras 2.11 and later) and ``adam/model_conv_kernel_momentum`` (Keras 3)."""
+    whole = {names[number][0]: variable for number, variable in variables.items()}
+    flat = {name.replace("/", "_"): variable for name, variable in whole.items()}
     found = []
     for number, (name, key, path) in names.items():
-        rest = name.partition("/")[2]
         if number in variables or "optimizer" not in path:
             continue
-        about = max((each for each in flat if rest.startswith(f"{each}_")), key=len, default=None)
-        if about is not None and entries[key].shape == flat[about].entry.shape:
-            slot, of = rest[len(about) + 1 :], flat[about]
+        rest = name.partition("/")[2]
+        slot, _, about = rest.partition("/")
+        of = whole.get(about)
+        if of is None:
+            about = max((each for each in flat if rest.startswith(f"{each}_")), key=len, default="")
+            slot, of = rest[len(about) + 1 :], flat.get(about)
+        if of is not None and entries[key].shape == of.entry.shape:
             found.append(Variable(key, of.layer, of.name, entries[key], _SLOT_WORDS.get(slot, slot)))
     return found
 
