@@ -24,6 +24,7 @@ from mloscope.adaptors.models.network import (
     as_map,
     check_window,
     plain,
+    usual_axes,
 )
 
 Description = Mapping[str, Any]
@@ -182,7 +183,7 @@ def _parameters(kind: str, layer: Description) -> tuple[Parameter, ...]:
 
 def _kernel(kind: str, layer: Description, place: int, name: str, array: np.ndarray) -> Parameter:
     if array.ndim != 2:
-        return Parameter(name, array.shape, tuple(f"axis {number}" for number in range(array.ndim)))
+        return Parameter(name, array.shape, usual_axes(array.ndim))
     rows, units = array.shape
     if kind in ("conv", "local"):
         side = _whole(layer, "filterSize", place)

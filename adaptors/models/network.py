@@ -13,11 +13,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mloscope.adaptors.interface import Layer, Parameter, Unreadable
+from mloscope.adaptors.interface import Layer
 
 Shape = tuple[int, ...]
 # A description of a few bytes can ask for maps of any size; nobody's classifier makes one of a gigabyte.
@@ -296,11 +296,12 @@ def as_map(shape: Shape, wanted: Shape | None = None) -> Shape:
     raise Unsupported(f"takes an input of shape {shape} where it needs a map of {wanted or 'three axes'}")
 
 
-def parameter(name: str, shape: Sequence[int], axes: Sequence[str], source: str) -> Parameter:
-    """Raises Unreadable where the array has not as many axes as are named."""
-    if len(shape) != len(axes):
-        raise Unreadable(f"{source} holds {name} with the shape {tuple(shape)}, not ({', '.join(axes)}).")
-    return Parameter(name, tuple(int(size) for size in shape), tuple(axes))
+def usual_axes(rank: int) -> tuple[str, ...]:
+    """What the axes of an array may mean of which nothing is known but how many it has."""
+    if rank == 3:
+        return ("unit", "row", "column")
+    usual = ("unit", "channel", "row", "column", "depth")
+    return usual[:rank] if rank <= len(usual) else tuple(f"axis {number}" for number in range(rank))
 
 
 def evaluable(nodes: Iterable[Node]) -> list[Node]:

@@ -80,9 +80,13 @@ class TranslatedLayer(keras.layers.Layer):
     """The layer of a node. Its variables have the names and shapes of the layer's parameters."""
 
     def __init__(self, node: Node) -> None:
-        super().__init__(dtype="float32", trainable=False)
-        self.name = node.layer.name  # Keras takes no name with a slash as an argument, Caffe's often have one
+        # Caffe's names often have a slash, which Keras takes neither here nor for the scope of the variables;
+        # once those are there, the layer gets its name as it is.
+        super().__init__(name=node.layer.name.replace("/", "."), dtype="float32", trainable=False)
         self.node = node
+
+    def _open_name_scope(self) -> Any:
+        return keras.name_scope(self.name.replace("/", "."))
 
     def build(self, input_shape: Any) -> None:
         self.arrays = {
@@ -91,6 +95,7 @@ class TranslatedLayer(keras.layers.Layer):
             )
             for parameter in self.node.layer.parameters
         }
+        self.name = self.node.layer.name
 
     def call(self, inputs: list[Any]) -> Any:
         own = inputs[: len(self.node.layer.inputs)]

@@ -50,7 +50,7 @@ def feature_maps(keras: Any, loaded: Callable[..., Any]) -> Callable[..., dict[s
 
     def evaluate(run: Any, checkpoint: Any, images: np.ndarray) -> dict[str, np.ndarray]:
         model = loaded(run, checkpoint)
-        every = keras.Model(model.inputs, {layer.name: layer.output for layer in model.layers})
-        return {name: np.asarray(values) for name, values in every(images).items()}
+        outputs = keras.Model(model.input, [layer.output for layer in model.layers])(images)
+        return {layer.name: np.asarray(out) for layer, out in zip(model.layers, outputs, strict=True)}
 
     return evaluate
