@@ -175,13 +175,10 @@ class _Version(argparse.Action):
         super().__init__(option_strings, dest, nargs=0, help=help)
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
-        parser.exit(0, f"mloscope {_version()}\n")
+        from importlib.metadata import version
 
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("mloscope")
+        print(f"mloscope {version('mloscope')}")
+        parser.exit(0)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
