@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import urllib3
+
 from mloscope.app import errors
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,

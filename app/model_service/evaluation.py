@@ -33,6 +33,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, RunAdaptor, RunOptions
 from mloscope.app import errors
@@ -327,7 +328,7 @@ class Network:
         work."""
         if not self._vectorises or self.forward_s is None or self.forward_s >= self._vectorise_below_s:
             return 1
-        return int(np.clip(self._block_bytes // self._checkpoint_bytes, 1, _MOST_STACKED))
+        return max(1, min(self._block_bytes // self._checkpoint_bytes, _MOST_STACKED))
 
     def measure(self, image: tf.Tensor, weights: list[tf.Tensor], clock: Callable[[], float]) -> None:
         """Find out how long one forward pass to the output takes, once."""

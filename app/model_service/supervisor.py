@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import urllib3
+
 from mloscope.app.model_service.wire import TOKEN_VARIABLE
 
 NOT_INSTALLED = (

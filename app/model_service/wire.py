@@ -11,9 +11,11 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import BadRequest
 
@@ -54,7 +56,7 @@ class RunSpec:
                 f"wrong or missing: {error}."
             ) from error
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The same text for the same run, opened the same way."""
         return json.dumps(self.to_json(), sort_keys=True)

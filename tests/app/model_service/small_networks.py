@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions, Unreadable
 
 

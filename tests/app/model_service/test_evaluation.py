@@ -14,12 +14,13 @@ import pytest
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
 
 import keras
+from small_networks import NETWORKS, MemoryRun, set_weights
+
 from mloscope.adaptors.interface import Checkpoint, Refused, RunOptions
 from mloscope.app import errors
 from mloscope.app.model_service.evaluation import Evaluator, configure_devices
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.model_service.work_queue import Stopped
-from small_networks import NETWORKS, MemoryRun, set_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 

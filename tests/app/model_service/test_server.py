@@ -19,13 +19,14 @@ import uvicorn
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
 
+from small_networks import MemoryRun
+
 from mloscope.adaptors.interface import NothingThere, RunOptions
 from mloscope.app import errors
 from mloscope.app.model_service.client import ModelServiceClient, RunSpec
 from mloscope.app.model_service.evaluation import Evaluator
-from mloscope.app.model_service.server import Worker, application
+from mloscope.app.model_service.server import Worker, application, listen
 from mloscope.app.model_service.wire import CONTENT_TYPE, TOKEN_HEADER, pack
-from small_networks import MemoryRun
 
 TOKEN = "a secret"
 IMAGE = np.random.default_rng(0).normal(0, 1, (28, 28, 1)).astype(np.float32)
@@ -40,7 +41,7 @@ class Running:
 
     def start(self) -> None:
         self.worker = Worker(self.load)
-        listener = socket.create_server(("127.0.0.1", 0))
+        listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         config = uvicorn.Config(application(self.worker, TOKEN), log_level="warning", lifespan="off")
@@ -106,6 +107,15 @@ def test_describe_and_status(service: Running) -> None:
     assert status["state"] == "ready"
     assert status["device"] == "CPU"
     assert status["answered"] >= 1
+
+
+def test_small_answers_do_not_wait_for_acknowledgements(service: Running) -> None:
+    client, times = service.client(), []
+    for _question in range(20):
+        started = time.perf_counter()
+        client.status()
+        times.append(time.perf_counter() - started)
+    assert sorted(times)[10] < 0.03  # Nagle's algorithm makes it 0.044
 
 
 def test_errors_arrive_as_what_they_are(service: Running) -> None:

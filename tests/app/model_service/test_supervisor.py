@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mloscope.app import errors
 from mloscope.app.model_service.client import ModelServiceClient, RunSpec
 from mloscope.app.model_service.supervisor import ModelServiceProcess

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import BadRequest
 from mloscope.app.model_service.wire import (

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
 from mloscope.app.errors import Unavailable
 from mloscope.app.model_service.work_queue import Stopped, WorkQueue
 
