@@ -33,6 +33,7 @@
     let framePending = false;
     let settleTimer = null;
     let settledIndex = null;
+    let held = false;
     let playing = false;
     let dueMs = 0;
     let speed = 10;
@@ -103,7 +104,7 @@
 
     function settle() {
       clock.cancel(settleTimer);
-      if (playing || index < 0 || index === settledIndex) return;
+      if (playing || held || index < 0 || index === settledIndex) return;
       settledIndex = index;
       for (const subscriber of [...settledSubscribers]) subscriber(index, bus.step);
     }
@@ -209,6 +210,19 @@
         tellPlay();
         askForFrame();
       },
+      /** A hand has taken hold of time (the slider is being dragged): until release() nothing settles, so nothing is asked. */
+      hold() {
+        held = true;
+        clock.cancel(settleTimer);
+      },
+
+      /** The hand has let go; the step settles at once. */
+      release() {
+        if (!held) return;
+        held = false;
+        settle();
+      },
+
       /** Stop playing; the step settles at once. */
       pause() {
         if (!playing) return;

@@ -75,6 +75,10 @@
         id: "time-slider", class: "timeline-range", type: "range", min: 0, max: 0, step: 1, value: 0,
         title: "The moment of training (← →, with Shift by ten, Home, End)", "aria-label": "Moment of training",
       }); // prettier-ignore
+      this.range.addEventListener("pointerdown", () => time.hold());
+      for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
+        this.range.addEventListener(end, () => time.release());
+      }
       this.range.addEventListener("input", () => {
         time.pause();
         time.request(Number(this.range.value));

@@ -429,24 +429,6 @@ def fake_server() -> Iterator[FakeServer]:
     thread.join(5)
 
 
-@pytest.fixture(scope="package")
-def chromium():
-    """Headless Chromium: the system's where there is one, else Playwright's own.
-
-    It ends with this folder's tests: two of Playwright's synchronous sessions cannot be open at a time."""
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="playwright is not installed: make test does it"
-    )
-    system = Path("/usr/bin/chromium")
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(system) if system.exists() else None, args=arguments
-        )
-        yield browser
-        browser.close()
-
-
 class Stage:
     """A page with components on it, and the questions that tests ask."""
 

@@ -1,4 +1,4 @@
-"""components/browser_parts.py in a real Dash application: Dash finds the scripts, stores and callbacks hear of time."""
+"""components/browser_parts.py in a real Dash application: scripts are found, stores and callbacks hear."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA = f'<script id="view-schema" type="application/json">{json.dumps(view_sta
 
 @pytest.fixture
 def application():
-    """The address of a Dash application with the parts on its page and one callback behind the settled time."""
+    """The address of a Dash application with the parts on its page and one callback."""
     import dash
     from werkzeug.serving import make_server
 

@@ -16,7 +16,8 @@ def films(stage):
     stage.show()
     stage.js(
         """() => { window.openFilm = (url) => { window.film = mloscope.films.open(url); window.told = 0;
-        film.subscribe(() => { told += 1; }); }; window.whole = () => film.total > 0 && film.loaded === film.total; }"""
+        film.subscribe(() => { told += 1; }); };
+        window.whole = () => film.total > 0 && film.loaded === film.total; }"""
     )
     return stage
 
@@ -144,7 +145,8 @@ def test_spoilt_bytes_are_refused_in_words(films, spoil, said):
     message = films.js(
         f"""async () => {{ const [chunk] = film.shared.chunks.values();
         const bytes = new Uint8Array(await (await fetch(chunk.address)).arrayBuffer());
-        try {{ mloscope.filmBytes.parse(new Uint8Array({spoil}).buffer); }} catch (error) {{ return error.message; }} }}"""
+        try {{ mloscope.filmBytes.parse(new Uint8Array({spoil}).buffer); }}
+        catch (error) {{ return error.message; }} }}"""
     )
     assert said in message
 

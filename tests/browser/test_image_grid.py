@@ -51,7 +51,8 @@ def test_the_total_is_shown_and_few_pictures_are_in_the_document(grid):
     assert grid.page.inner_text(".images-total") == "60\u2009000 images"
     for share in (0, 0.3, 0.77, 1):
         grid.js(
-            "share => { const s = document.querySelector('.images-scroller'); s.scrollTop = share * s.scrollHeight; }",
+            """share => { const s = document.querySelector('.images-scroller');
+            s.scrollTop = share * s.scrollHeight; }""",
             share,
         )
         grid.page.wait_for_timeout(60)

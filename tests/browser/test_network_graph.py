@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import dash
 import pytest
+
 from mloscope import assets
 from mloscope.app import view_state
 from mloscope.components import network_graph

@@ -13,7 +13,11 @@ CLOCK = """() => {
   window.bus = mloscope.makeTimeBus({
     now: () => now,
     requestFrame: (callback) => frames.push(callback),
-    after: (delay, callback) => { const timer = { at: now + delay, callback }; timers.push(timer); return timer; },
+    after: (delay, callback) => {
+      const timer = { at: now + delay, callback };
+      timers.push(timer);
+      return timer;
+    },
     cancel: (timer) => { timers = timers.filter((other) => other !== timer); },
   });
   window.heard = [];
@@ -53,7 +57,8 @@ def test_opens_at_a_step_that_exists_else_at_the_last(bus):
 
 def test_requests_within_a_frame_are_heard_once(bus):
     heard = bus.js(
-        "() => { frame(); heard = []; bus.request(1); bus.request(2); bus.request(3); frame(); return heard; }"
+        """() => { frame(); heard = [];
+        bus.request(1); bus.request(2); bus.request(3); frame(); return heard; }"""
     )
     assert heard == [[3, 50]]
 
@@ -104,7 +109,8 @@ def test_playing_at_sixty_shows_one_checkpoint_a_frame(bus):
 def test_speed_is_checkpoints_a_second(bus):
     heard = bus.js(
         """() => { bus.open(Array.from({length: 200}, (_, step) => ({step})), 0); frame(); heard = [];
-        bus.speed = 10; bus.play(); for (let i = 0; i < 120; i += 1) frame(1000 / 60); return heard.length; }"""
+        bus.speed = 10; bus.play();
+        for (let i = 0; i < 120; i += 1) frame(1000 / 60); return heard.length; }"""
     )
     assert heard in (19, 20)
 
@@ -112,7 +118,8 @@ def test_speed_is_checkpoints_a_second(bus):
 def test_a_slow_screen_never_skips_a_checkpoint(bus):
     heard = bus.js(
         """() => { bus.open(Array.from({length: 50}, (_, step) => ({step})), 0); frame(); heard = [];
-        bus.speed = 60; bus.play(); for (let i = 0; i < 10; i += 1) frame(90); return heard.map(([index]) => index); }"""
+        bus.speed = 60; bus.play(); for (let i = 0; i < 10; i += 1) frame(90);
+        return heard.map(([index]) => index); }"""
     )
     assert heard == list(range(1, 11))
 
@@ -120,7 +127,8 @@ def test_a_slow_screen_never_skips_a_checkpoint(bus):
 def test_play_at_the_end_begins_again_and_loop_goes_round(bus):
     heard = bus.js(
         """() => { bus.request(4); frame(); heard = []; bus.loop = true; bus.speed = 60; bus.play();
-        for (let i = 0; i < 8; i += 1) frame(); const seen = heard.map(([index]) => index); bus.pause(); return seen; }"""
+        for (let i = 0; i < 8; i += 1) frame(); const seen = heard.map(([index]) => index); bus.pause();
+        return seen; }"""
     )
     assert heard[:7] == [0, 1, 2, 3, 4, 0, 1]
 
@@ -139,7 +147,8 @@ def test_playing_waits_for_a_gate_and_says_so(bus):
 
 def test_playing_goes_over_what_is_missing_and_forgets_removed_gates(bus):
     index = bus.js(
-        """() => { bus.request(0); frame(); const remove = bus.addGate(() => false); bus.addGate(() => 'missing');
+        """() => { bus.request(0); frame(); const remove = bus.addGate(() => false);
+        bus.addGate(() => 'missing');
         bus.speed = 60; bus.play(); for (let i = 0; i < 5; i += 1) frame(); const stuck = bus.index; remove();
         for (let i = 0; i < 9; i += 1) frame(); return [stuck, bus.index]; }"""
     )
@@ -148,7 +157,8 @@ def test_playing_goes_over_what_is_missing_and_forgets_removed_gates(bus):
 
 def test_pausing_settles_at_once(bus):
     settled = bus.js(
-        """() => { bus.request(0); frame(); settled = []; bus.speed = 60; bus.play(); frame(); frame(); bus.pause();
+        """() => { bus.request(0); frame(); settled = []; bus.speed = 60;
+        bus.play(); frame(); frame(); bus.pause();
         return [bus.step, settled]; }"""
     )
     assert settled == [20, [20]]
@@ -159,3 +169,16 @@ def test_the_settled_time_goes_to_the_store(stage):
     stage.js("() => mloscope.time.requestStep(300)")
     stage.wait("() => stores['settled-time'].step === 300")
     assert stage.js("() => stores['settled-time']") == {"step": 300, "index": 11}
+
+
+def test_nothing_settles_while_a_hand_holds_the_slider(bus):
+    said = bus.js(
+        """() => {
+          settled = [];
+          bus.hold(); bus.request(1); frame(); frame(1000);
+          const held = [...settled];
+          bus.release();
+          return [held, settled, heard.at(-1)];
+        }"""
+    )
+    assert said == [[], [10], [1, 10]]

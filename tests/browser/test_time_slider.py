@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -61,8 +63,8 @@ def test_dragging_moves_the_bus(timeline):
 @pytest.mark.parametrize(
     ("key", "wanted"),
     [
-        ("ArrowLeft", 250), ("ArrowRight", 350), ("Shift+ArrowLeft", 1), ("Shift+ArrowRight", 1200), ("Home", 0),
-        ("End", 1200),
+        ("ArrowLeft", 250), ("ArrowRight", 350), ("Shift+ArrowLeft", 1), ("Shift+ArrowRight", 1200),
+        ("Home", 0), ("End", 1200),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("focus", ["", "#time-slider"])
@@ -191,7 +193,7 @@ def test_labels_do_not_run_into_each_other(timeline):
         ".map(({ left, right }) => [left, right]).sort((a, b) => a[0] - b[0])"
     )
     assert len(boxes) >= 3
-    assert all(before[1] + 4 < after[0] for before, after in zip(boxes, boxes[1:], strict=False))
+    assert all(before[1] + 4 < after[0] for before, after in pairwise(boxes))
 
 
 def test_a_single_checkpoint_is_no_error(stage):

@@ -1,8 +1,9 @@
-"""assets/url_state.js: the view, the hash and the history. The Python side (app/view_state.py) is its oracle."""
+"""assets/url_state.js: the view, the hash and the history; app/view_state.py is the oracle."""
 
 from __future__ import annotations
 
 import pytest
+
 from mloscope.app import view_state
 
 pytestmark = pytest.mark.browser
@@ -33,8 +34,8 @@ def test_a_hash_is_taken_up_and_written_back_unchanged(stage):
     assert stage.js("() => mloscope.time.step") == 300
     view = stage.js("() => mloscope.view.get()")
     assert {key: view[key] for key in ("layer", "unit", "units", "image", "mode", "colour", "range")} == {
-        "layer": "conv2", "unit": 3, "units": "0-7,12", "image": "test-42", "mode": "features", "colour": "magma",
-        "range": "unit",
+        "layer": "conv2", "unit": 3, "units": "0-7,12", "image": "test-42", "mode": "features",
+        "colour": "magma", "range": "unit",
     }  # fmt: skip
     assert notices(stage) == []
 
@@ -126,7 +127,8 @@ def test_back_brings_the_step_back_too(stage):
 def test_moving_through_time_replaces_and_playing_writes_nothing(stage):
     stage.show()
     stage.js(
-        """() => { window.writes = []; for (const how of ['pushState', 'replaceState']) { const real = history[how];
+        """() => { window.writes = []; for (const how of ['pushState', 'replaceState']) {
+        const real = history[how];
         history[how] = function (...all) { writes.push(how); return real.apply(this, all); }; } }"""
     )
     before = stage.js("() => history.length")
@@ -152,7 +154,8 @@ def test_an_address_typed_by_hand_is_taken_up(stage):
 def test_another_page_of_the_application_keeps_the_view(stage):
     stage.show(hash="#step=250&layer=rgb")
     stage.js(
-        "() => { history.pushState({}, '', '/other'); dispatchEvent(new CustomEvent('_dashprivate_pushstate')); }"
+        """() => { history.pushState({}, '', '/other');
+        dispatchEvent(new CustomEvent('_dashprivate_pushstate')); }"""
     )
     stage.wait("() => location.hash === '#step=250&layer=rgb'")
     assert stage.js("() => location.pathname") == "/other"

@@ -35,7 +35,7 @@ def test_an_unknown_run_in_the_address_is_said_and_another_shown(display):
 
 def test_an_unknown_image_is_said_where_its_maps_would_be(display):
     display.open("#image=test-99999").wait_drawn("features", state="missing")
-    assert "test-99999" in display.page.locator("[data-show=features]").inner_text()
+    display.page.locator("[data-show=features]", has_text="test-99999").wait_for()  # once TensorFlow is there
     display.wait_drawn("parameters")
     display.problems.clear()  # the browser reports the 404 itself
 

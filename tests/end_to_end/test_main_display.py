@@ -179,7 +179,7 @@ def test_units_are_chosen_by_range_by_rule_and_by_page(display):
 def test_dragging_a_loaded_film_asks_the_server_for_nothing(display, dashboard):
     display.open("#layer=conv1").wait_loaded()
     display.wait_loaded("features")
-    display.page.wait_for_timeout(500)
+    display.page.wait_for_load_state("networkidle")
     slider = display.page.locator("#time-slider").bounding_box()
     middle = slider["y"] + slider["height"] / 2
     display.page.mouse.move(slider["x"] + slider["width"] - 4, middle)
