@@ -1,0 +1,374 @@
+"""Dragging and playing through a 100-checkpoint run in headless Chromium, beside a Dash app that draws with px.imshow.
+
+    python benchmarks/scrubbing.py [--json FILE]
+
+The dashboard is the real one, over a run, images and a model service made of arrays, in a process of its own; so is the
+Dash app. Both lie open in one browser and take turns. A frame counts as painted in the first MessageChannel task after
+an animation frame in which the canvas names the wanted step (Dash: after plotly_afterplot of the wanted step). Ours is
+timed from the pointer event of a real mouse move, Dash only from the change of its slider's value.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import shutil
+import socket
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from figures import Figure, report
+
+STEPS = tuple(range(0, 10_000, 100))
+ROUNDS, MOVES, CALLBACKS = 6, 50, 12
+PLAY_S = 10.0
+BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+FILTERS, MAPS = (11, 11, 3, 96), (27, 27, 256)
+PANE = {"width": "720px", "height": "560px"}
+"""About the room that the dashboard gives its film in a window of 1440 x 900."""
+
+
+# ------------------------------------------------------------------------------------------------- what is shown
+
+
+def filters(step: int) -> np.ndarray:
+    """float32 (row, column, channel, unit): waves that grow out of noise."""
+    row, column, unit = np.mgrid[-1:1:11j, -1:1:11j, 0:96]
+    bell = np.exp(-2 * (row**2 + column**2))
+    wave = np.stack([np.sin(5 * (row * np.cos(unit) + column * np.sin(unit)) + phase) * bell for phase in range(3)], axis=2)
+    noise = np.random.default_rng(step).normal(0, 0.3, FILTERS)
+    learnt = step / (step + 2000)
+    return (noise * (1.1 - learnt) + wave * learnt).astype(np.float32)
+
+
+def maps(step: int) -> np.ndarray:
+    """float32 (row, column, unit), not negative: what rectified feature maps look like."""
+    row, column, unit = np.mgrid[0:27, 0:27, 0:256]
+    return np.maximum(np.sin(row * 0.02 * unit + step / 900) * np.cos(column * 0.017 * unit - step / 1300), 0).astype(np.float32)
+
+
+class ArrayRun:
+    """A run of two convolutions and a classifier, made of arrays."""
+
+    format, description = "arrays", "arrays made for a benchmark"
+    class_names: tuple[str, ...] = ()
+    preprocessing = None
+    input_shape = (227, 227, 3)
+
+    def __init__(self) -> None:
+        from mloscope.adaptors.interface import Checkpoint, Layer, Parameter
+
+        axes = ("row", "column", "channel", "unit")
+        self._checkpoints = tuple(Checkpoint(step, f"{step}.npz", epoch=step / 1000) for step in STEPS)
+        self._layers = (
+            Layer("image", "input", (), self.input_shape),
+            Layer("conv1", "convolution", ("image",), (55, 55, 96), (Parameter("kernel", FILTERS, axes),)),
+            Layer("conv2", "convolution", ("conv1",), MAPS, (Parameter("kernel", (5, 5, 96, 256), axes),)),
+            Layer("classes", "dense", ("conv2",), (10,), (), {"activation": "softmax"}, "Dense"),
+        )
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool:
+        return False
+
+    @classmethod
+    def open(cls, path: Path, options: Any) -> ArrayRun:
+        return cls()
+
+    def checkpoints(self) -> tuple[Any, ...]:
+        return self._checkpoints
+
+    def layers(self) -> tuple[Any, ...]:
+        return self._layers
+
+    def parameters(self, checkpoint: Any, layer: Any) -> dict[str, np.ndarray]:
+        if layer.name == "conv1":
+            return {"kernel": filters(checkpoint.step)}
+        if layer.name == "conv2":
+            return {"kernel": np.full((5, 5, 96, 256), checkpoint.step, np.float32)}
+        return {}
+
+    def fingerprint(self, checkpoint: Any) -> str:
+        return f"{checkpoint.step:x}"
+
+    def problems(self) -> tuple[str, ...]:
+        return ()
+
+    def keras_model(self) -> Any:
+        raise AssertionError("the web process never builds a network")
+
+    def weights(self, checkpoint: Any) -> dict[str, np.ndarray]:
+        raise AssertionError("the web process never reads all weights")
+
+
+class ArrayService:
+    """Stands for the model service."""
+
+    def evaluate(self, spec: Any, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0) -> Any:
+        from mloscope.app.model_service.client import Evaluation
+
+        outputs = {
+            "conv1": lambda step: np.full((55, 55, 96), step, np.float32),
+            "conv2": maps,
+            "classes": lambda step: np.full(10, 0.1, np.float32),
+        }
+        return Evaluation({name: np.stack([outputs[name](step) for step in steps]) for name in layers}, steps, {})
+
+
+def serve_dashboard(listener: socket.socket, images: Path) -> None:
+    import uvicorn
+
+    from mloscope.adaptors.registry import open_corpus
+    from mloscope.app.observatory import Observatory
+    from mloscope.app.result_cache import MemoryStore, ResultCache
+    from mloscope.app.settings import Settings
+    from mloscope.app.web.server import create_app
+    from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
+
+    workspace = Workspace(
+        [ConnectedRun("arrays", Path("arrays"), ArrayRun())],
+        [ConnectedCorpus("noise", images, open_corpus(images))],
+    )
+    observatory = Observatory(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService())
+    app = create_app(observatory, Settings.from_environment({}))
+    uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
+
+
+def serve_dash(listener: socket.socket) -> None:
+    """What one would write without thinking: a slider, and a callback on the server that returns px.imshow."""
+    import logging
+
+    import plotly.express as px
+    from dash import Dash, Input, Output, dcc, html
+    from werkzeug.serving import make_server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    pictures: dict[str, list[np.ndarray]] = {"filters": [], "maps": []}
+    span = max(float(np.abs(filters(step)).max()) for step in STEPS[::10])
+    for step in STEPS:
+        tiles = np.clip((filters(step) / span + 1) * 127.5, 0, 255).astype(np.uint8)
+        pictures["filters"].append(mosaic(tiles.transpose(3, 0, 1, 2), 12))
+        pictures["maps"].append(mosaic(maps(step).transpose(2, 0, 1), 16))
+    app = Dash("px-imshow")
+    app.layout = html.Div(
+        [dcc.Slider(0, len(STEPS) - 1, 1, id=f"{name}-step", value=0, marks=None) for name in pictures]
+        + [dcc.Graph(id=f"{name}-picture", style=PANE) for name in pictures]
+    )
+    for name in pictures:
+
+        @app.callback(Output(f"{name}-picture", "figure"), Input(f"{name}-step", "value"))
+        def draw(index: int, name: str = name) -> Any:
+            scale = {} if name == "filters" else {"zmin": 0, "zmax": 1, "color_continuous_scale": "viridis"}
+            return px.imshow(pictures[name][index], **scale).update_layout(meta=index)
+
+    make_server("127.0.0.1", 0, app.server, threaded=True, fd=listener.fileno()).serve_forever()
+
+
+def mosaic(tiles: np.ndarray, across: int) -> np.ndarray:
+    """Tiles (unit, row, column, ...) side by side, ``across`` in each row of tiles, without gaps."""
+    units, rows, columns, *rest = tiles.shape
+    grid = tiles.reshape(units // across, across, rows, columns, *rest).swapaxes(1, 2)
+    return np.ascontiguousarray(grid.reshape(units // across * rows, across * columns, *rest))
+
+
+@contextmanager
+def served(target: Any, *arguments: Any) -> Iterator[str]:
+    """The address at which another process serves."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    process = multiprocessing.get_context("spawn").Process(target=target, args=(listener, *arguments), daemon=True)
+    process.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        process.terminate()
+        process.join(10)
+        listener.close()
+
+
+# ------------------------------------------------------------------------------------------------- in the browser
+
+PROBE = """() => {
+  window.painted = (isThere) => new Promise((resolve) => {
+    const channel = new MessageChannel();
+    channel.port1.onmessage = () => (isThere() ? resolve(performance.now()) : requestAnimationFrame(() => channel.port2.postMessage(0)));
+    requestAnimationFrame(() => channel.port2.postMessage(0));
+  });
+}"""
+
+WATCH_SLIDER = """(show) => {
+  const slider = document.getElementById("time-slider");
+  window.drawn = () => document.querySelector(`[data-show="${show}"] canvas.film-canvas`).dataset;
+  window.times = [];
+  let moved = 0;
+  window.addEventListener("pointermove", (event) => (moved = event.timeStamp), true);
+  slider.addEventListener("input", () => {
+    const from = moved;
+    const step = String(mloscope.time.checkpoints[slider.value].step);
+    window.waiting = painted(() => drawn().state === "ready" && drawn().step === step).then((at) => times.push(at - from));
+  });
+}"""
+
+DASH_STEP = """async ([name, index]) => {
+  const plot = document.querySelector(`#${name}-picture .js-plotly-plot`);
+  let plotted = false;
+  const after = () => (plotted = plot.layout.meta === index);
+  plot.on("plotly_afterplot", after);
+  const from = performance.now();
+  dash_clientside.set_props(`${name}-step`, { value: index });
+  const at = await painted(() => plotted);
+  plot.removeListener("plotly_afterplot", after);
+  return at - from;
+}"""
+
+PLAY = """(ms) => new Promise((resolve) => {
+  const shown = [];
+  const begin = performance.now();
+  // One sample for every animation frame: what the canvas holds is what that frame paints.
+  const look = (now) => {
+    if (drawn().state === "ready") shown.push([now, mloscope.time.indexOf(Number(drawn().step))]);
+    if (now - begin < ms) requestAnimationFrame(look);
+    else resolve(shown);
+  };
+  requestAnimationFrame(look);
+})"""
+
+
+@dataclass
+class Played:
+    """What was seen while playing."""
+
+    share: float
+    rate: float
+    display: float
+    longest_ms: float
+
+
+class Film:
+    """The dashboard in a page of its own, with one film loaded."""
+
+    def __init__(self, browser: Any, address: str, show: str, view: str) -> None:
+        self.page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        self.requests: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(f"{address}/#mode={show}&{view}")
+        self.page.evaluate(PROBE)
+        place = f'[data-show=\\"{show}\\"]'
+        self.page.wait_for_function(
+            f"""() => document.querySelector("{place} canvas.film-canvas[data-state=ready]")
+                && !document.querySelector("{place} .film-status").textContent.includes("loaded")""",
+            timeout=90_000,
+        )
+        self.page.wait_for_timeout(2000)  # charts and thumbnails beside it
+        self.page.evaluate(WATCH_SLIDER, show)
+
+    def drag(self, moves: int, pause: random.Random) -> tuple[list[float], list[str]]:
+        """Milliseconds from pointer to paint of each move, and what was requested while the pointer was down."""
+        box = self.page.locator("#time-slider").bounding_box()
+        at = lambda index: box["x"] + 8 + (box["width"] - 16) * index / (len(STEPS) - 1)  # noqa: E731
+        middle, index = box["y"] + box["height"] / 2, 50
+        self.page.mouse.move(at(index), middle)
+        self.page.mouse.down()
+        self.page.wait_for_timeout(200)
+        self.page.evaluate("() => { times.length = 0; }")
+        self.requests.clear()
+        direction = 1
+        for _ in range(moves):
+            if not 3 < index < len(STEPS) - 4:
+                direction = -direction
+            index += direction * pause.randint(1, 3)
+            self.page.mouse.move(at(index), middle)
+            self.page.evaluate("() => window.waiting")
+            time.sleep(pause.uniform(0.005, 0.03))
+        self.page.wait_for_timeout(300)
+        requested = list(self.requests)
+        times = self.page.evaluate("() => times")
+        self.page.mouse.up()
+        self.page.wait_for_timeout(400)
+        return times, requested
+
+    def play(self) -> Played:
+        self.page.get_by_label("Speed").select_option("60")
+        if self.page.evaluate("() => !mloscope.time.loop"):
+            self.page.get_by_label("Start again at the end").click()
+        self.page.get_by_role("button", name="Play", exact=True).click()
+        self.page.wait_for_timeout(500)
+        shown = self.page.evaluate(PLAY, PLAY_S * 1000)
+        self.page.get_by_role("button", name="Pause", exact=True).click()
+        moves = [(b - a) % len(STEPS) for (_, a), (_, b) in zip(shown, shown[1:], strict=False)]
+        gaps = [b - a for (a, _), (b, _) in zip(shown, shown[1:], strict=False)]
+        seen, elapsed_s = sum(move > 0 for move in moves), (shown[-1][0] - shown[0][0]) / 1000
+        return Played(100 * seen / sum(moves), seen / elapsed_s, 1000 / statistics.median(gaps), max(gaps))
+
+
+def measure() -> list[Figure]:
+    from playwright.sync_api import sync_playwright
+
+    pause = random.Random(3)
+    figures: list[Figure] = []
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "noise.npz"
+        pixels = np.random.default_rng(0).integers(0, 256, (20, 32, 32, 3), np.uint8)
+        np.savez(images, images=pixels, labels=np.arange(20) % 10)
+        chromium = "/usr/bin/chromium" if os.path.exists("/usr/bin/chromium") else shutil.which("chromium")
+        with (
+            served(serve_dashboard, images) as ours,
+            served(serve_dash) as dash,
+            sync_playwright() as playwright,
+            playwright.chromium.launch(executable_path=chromium, args=BROWSER) as browser,
+        ):
+            other = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            other.goto(dash)
+            other.evaluate(PROBE)
+            cases = (("filters", "parameters", "layer=conv1"), ("maps", "features", "layer=conv2"))
+            for name, show, view in cases:
+                other.wait_for_selector(f"#{name}-picture .js-plotly-plot .main-svg")
+                film = Film(browser, ours, show, view)
+                dragged: list[float] = []
+                imshow: list[float] = []
+                requested: list[str] = []
+                for index in (1, 2):  # warm both
+                    other.evaluate(DASH_STEP, [name, index])
+                film.drag(5, pause)
+                for _ in range(ROUNDS):
+                    times, urls = film.drag(MOVES, pause)
+                    dragged += times
+                    requested += urls
+                    for _ in range(CALLBACKS):
+                        imshow.append(other.evaluate(DASH_STEP, [name, pause.randrange(3, 100)]))
+                        time.sleep(pause.uniform(0.005, 0.03))
+                played = film.play()
+                film.page.context.close()
+                for url in requested:
+                    print(f"requested while dragging: {url}", file=sys.stderr)
+                median = statistics.median(dragged)
+                figures += [
+                    Figure(f"{name}: pointer move to painted, median", median, "ms", "<=", 16),
+                    Figure(f"{name}: pointer move to painted, 95th percentile", float(np.percentile(dragged, 95)), "ms"),
+                    Figure(f"{name}: moves measured", len(dragged), ""),
+                    Figure(f"{name}: Dash callback with px.imshow to painted, median", statistics.median(imshow), "ms"),
+                    Figure(f"{name}: px.imshow takes", statistics.median(imshow) / median, "times as long", ">=", 10),
+                    Figure(f"{name}: requests while dragging", len(requested), "", "<=", 0),
+                    Figure(f"{name}: checkpoints shown while playing", played.share, "%", ">=", 100),
+                    Figure(f"{name}: checkpoints a second while playing", played.rate, "/s", ">=", 58),
+                    Figure(f"{name}: animation frames a second, by their median gap", played.display, "/s"),
+                    Figure(f"{name}: longest gap between animation frames while playing", played.longest_ms, "ms"),
+                ]
+    return figures
+
+
+if __name__ == "__main__":
+    report("scrubbing", measure())
