@@ -1,0 +1,154 @@
+"""docs/adding_an_adaptor.md, taken at its word: its files become a package, its test runs, its commands open a
+run."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+PAGE = Path(__file__).parents[2] / "docs" / "adding_an_adaptor.md"
+SHAPES = {"conv1.kernel": (3, 3, 1, 4), "conv1.bias": (4,), "classes.kernel": (144, 10)}
+
+EVALUATE = """
+import numpy as np
+from mloscope.adaptors.interface import RunOptions
+from mloscope.app.model_service.evaluation import Evaluator
+from mloscope.app.model_service.wire import RunSpec
+from mynpz.evaluable import MyEvaluableNpzRun
+
+spec = RunSpec("checkpoints", "mynpz-evaluable", RunOptions())
+evaluator = Evaluator(open_run=lambda path, options, format: MyEvaluableNpzRun.open(path, options))
+image = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8, 1)
+maps = evaluator.evaluate(spec, [0, 20], ["conv1", "classes"], image)
+assert not maps.failed, maps.failed
+patches = np.lib.stride_tricks.sliding_window_view(image[..., 0], (3, 3))
+for row, step in enumerate((0, 20)):
+    stored = np.load(f"checkpoints/step-{step}.npz")
+    expected = np.tensordot(patches, stored["conv1.kernel"][:, :, 0], axes=2) + stored["conv1.bias"]
+    np.testing.assert_allclose(maps["conv1"][row], expected.clip(0), rtol=1e-4, atol=1e-5)
+print("evaluated")
+"""
+
+
+def fenced(text: str) -> dict[str, str]:
+    """The page's blocks by the name in their first line, ``# file: NAME``."""
+    blocks = re.findall(r"^```\w+\n# file: (\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    return dict(blocks)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The page's package as pip would install it: files, and a dist-info with the entry points of its
+    pyproject.toml. Beside it ``checkpoints`` as the page's training loop writes them."""
+    for name, text in fenced(PAGE.read_text()).items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    about = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    info = tmp_path / f"{about['name']}-{about['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
+    )
+    lines = []
+    for group, points in about["entry-points"].items():
+        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "checkpoints").mkdir()
+    random = np.random.default_rng(3)
+    for step in (0, 20, 100):
+        arrays = {key: random.normal(size=shape).astype(np.float32) for key, shape in SHAPES.items()}
+        np.savez(tmp_path / "checkpoints" / f"step-{step}.npz", **arrays)
+    return tmp_path
+
+
+def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True
+    )
+
+
+def mloscope(project: Path, *arguments: str) -> str:
+    answer = python(project, "-m", "mloscope.app.cli", *arguments)
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_the_page_has_all_files_of_a_package() -> None:
+    assert set(fenced(PAGE.read_text())) == {
+        "mynpz/adaptor.py",
+        "mynpz/evaluable.py",
+        "pyproject.toml",
+        "test_mynpz.py",
+    }
+
+
+def test_the_class_has_fewer_than_forty_lines() -> None:
+    text = fenced(PAGE.read_text())["mynpz/adaptor.py"]
+    own = text[text.index("class MyNpzRun") :]
+    assert len([line for line in own.splitlines() if line.strip()]) < 40
+
+
+def test_the_page_s_own_test_passes(project: Path) -> None:
+    answer = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mynpz.py")
+    assert answer.returncode == 0, answer.stdout
+    passed = re.search(r"(\d+) passed", answer.stdout)
+    assert passed
+    assert int(passed[1]) >= 13
+
+
+def test_the_evaluable_class_passes_too(project: Path) -> None:
+    own = (project / "test_mynpz.py").read_text()
+    own = own.replace("mynpz.adaptor", "mynpz.evaluable").replace("MyNpzRun", "MyEvaluableNpzRun")
+    (project / "test_evaluable.py").write_text(own)
+    answer = python(project, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_evaluable.py")
+    assert answer.returncode == 0, answer.stdout
+    assert "skipped" not in answer.stdout
+
+
+def test_the_page_s_commands_show_the_run(project: Path) -> None:
+    commands = [
+        line
+        for block in re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+    assert all(command.startswith("mloscope ") for command in commands)
+    listed, told, exact = (mloscope(project, *shlex.split(command)[1:]) for command in commands)
+    assert re.search(r"^runs +mynpz +mynpz +folders of step-N.npz files$", listed, re.MULTILINE)
+    assert "conv1" in told
+    run = json.loads(exact)["run"]
+    assert run["format"] == "mynpz"
+    assert [checkpoint["step"] for checkpoint in run["checkpoints"]] == [0, 20, 100]
+    assert [(layer["name"], layer["kind"], layer["inputs"]) for layer in run["layers"]] == [
+        ("conv1", "convolution", []),
+        ("classes", "dense", ["conv1"]),
+    ]
+
+
+def test_a_broken_file_and_an_empty_folder_are_sentences(project: Path) -> None:
+    file = project / "checkpoints" / "step-0.npz"
+    file.write_bytes(file.read_bytes()[:200])
+    answer = python(project, "-m", "mloscope.app.cli", "inspect", "checkpoints", "--format", "mynpz")
+    assert answer.returncode == 1
+    assert "step-0.npz is no whole .npz file" in answer.stderr
+    (project / "empty").mkdir()
+    answer = python(project, "-m", "mloscope.app.cli", "inspect", "empty", "--format", "mynpz")
+    assert answer.returncode == 1
+    assert "holds no step-N.npz" in answer.stderr
+
+
+@pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs TensorFlow, which [evaluate] installs")
+def test_the_evaluable_class_is_evaluated(project: Path) -> None:
+    answer = python(project, "-c", EVALUATE)
+    assert answer.returncode == 0, answer.stderr[-2000:]
+    assert answer.stdout.endswith("evaluated\n")
