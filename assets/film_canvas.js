@@ -195,7 +195,8 @@
     titleOf(header) {
       const numbered = (word, numbers, total) =>
         numbers.length === total ? `${total} ${word}${total === 1 ? "" : "s"}` : `${word}s ${spoken(numbers)} of ${total}`;
-      const size = header.rows * header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
+      const row = header.rows === 1 && header.columns > 1;
+      const size = row ? `${header.columns} values each` : header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
       return [
         header.layer,
         this.show === "parameters" ? header.parameter : "feature maps",
@@ -259,7 +260,7 @@
         pixels: colours.pixels(table),
         endsOf: rule === "unit" ? ofUnit : () => ends,
         legend: {
-          table, coloured, rule, symmetric, unit: view.unit, soFar: this.soFar(),
+          table, coloured, rule, symmetric, unit: view.unit, soFar: this.soFar(), known: this.frame !== null,
           ends: rule === "unit" && selected < 0 ? null : ends,
         }, // prettier-ignore
       };

@@ -32,9 +32,10 @@
      * @param {boolean} about.symmetric
      * @param {?number[]} about.ends numbers at the ends; null where there are none, or where they differ from unit to unit
      * @param {?number} about.unit the unit that `ends` are of, where the rule is "unit"
+     * @param {boolean} about.known whether anything came yet
      * @param {string} about.soFar how much of a fixed range is known, "" where all of it is
      */
-    show({ table, coloured, rule, symmetric, ends, unit, soFar }) {
+    show({ table, coloured, rule, symmetric, ends, unit, soFar, known }) {
       if (table !== this.table) {
         this.table = table;
         const image = new ImageData(256, 1);
@@ -47,11 +48,11 @@
       const hi = ends ? number(ends[1]) : own ? "most" : "–";
       const middle = symmetric ? "0" : ends ? number((ends[0] + ends[1]) / 2) : "";
       const words = [
-        coloured ? "red, green and blue are the input channels" : "",
+        coloured ? "red, green, blue: the input channels" : "",
         RULES[rule] + (rule === "fixed" && soFar ? `, ${soFar}` : ""),
         rule === "unit" && ends ? `numbers: unit ${unit}` : "",
         symmetric ? "symmetric about 0" : "",
-        ends || own ? "" : "no finite value",
+        known && !ends && !own ? "no finite value" : "",
         "values quantised to 1/252 of each unit's range",
       ].filter(Boolean);
       const said = [lo, middle, hi, ...words].join("\n");

@@ -116,6 +116,7 @@
       const answer = await mloscope.fetchJson(mloscope.api(["corpora", corpus, "images"], { split, limit: 1 }));
       const [first] = answer.images;
       if (first && corpus === this.corpus && !mloscope.view.get().image) {
+        mloscope.images.remember(corpus, first);
         mloscope.view.set({ image: first.id }, { history: "replace" });
       }
     }

@@ -38,7 +38,7 @@
         this.total = answer.total;
         this.error = null;
         this.pages.set(page, answer.images);
-        for (const record of answer.images) known.set(`${this.corpus} ${record.id}`, Promise.resolve(record));
+        for (const record of answer.images) mloscope.images.remember(this.corpus, record);
       } catch (error) {
         if (error.name === "AbortError") return;
         this.error = error.message;
@@ -55,6 +55,13 @@
 
   mloscope.images = {
     Search,
+
+    /**
+     * Keep a record that came with something else, so that it need not be asked for.
+     * @param {string} corpus
+     * @param {Object} record
+     */
+    remember: (corpus, record) => known.set(`${corpus} ${record.id}`, Promise.resolve(record)),
 
     /**
      * @param {string} corpus

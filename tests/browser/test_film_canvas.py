@@ -44,9 +44,7 @@ def frame_of(stage, show, layer, parameter, step, image=""):
 
 
 def over_time(stage, *what, image="") -> tuple[float, float]:
-    frames = [
-        frame_of(stage, *what, step, image) for step in stage.server.steps if step not in stage.server.missing
-    ]
+    frames = [frame_of(stage, *what, step, image) for step in stage.server.steps if step not in stage.server.missing]
     return min(f.layer_range[0] for f in frames), max(f.layer_range[1] for f in frames)
 
 
@@ -260,9 +258,7 @@ def test_going_back_to_a_layer_seen_before_asks_for_nothing(stage):
 # ------------------------------------------------------------------------------------ pointer and keys
 
 
-def point(
-    stage, unit: int, row: int, column: int, channel: int = 0, canvas: str = "canvas"
-) -> tuple[float, float]:
+def point(stage, unit: int, row: int, column: int, channel: int = 0, canvas: str = "canvas") -> tuple[float, float]:
     """Where a value lies on screen, by the geometry that the canvas states."""
     return stage.js(
         """([id, unit, row, column, channel]) => {
@@ -284,7 +280,8 @@ def colours_on_screen(stage, unit: int) -> int:
 
     x, y = point(stage, unit, 2, 2)
     picture = stage.page.screenshot(clip={"x": x, "y": y, "width": 40, "height": 40})
-    return len(set(Image.open(io.BytesIO(picture)).convert("RGB").getdata()))
+    pixels = np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).reshape(-1, 3)
+    return len(np.unique(pixels, axis=0))
 
 
 def reading(stage, unit: int, row: int, column: int, channel: int = 0) -> str:

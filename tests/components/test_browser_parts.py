@@ -1,4 +1,4 @@
-"""components/browser_parts.py: what Dash is told, and that a real Dash application finds the scripts behind it."""
+"""components/browser_parts.py: what Dash is told. In a real application: tests/browser/."""
 
 from __future__ import annotations
 
