@@ -90,6 +90,8 @@ class Parameter:
     """The meaning of each axis, out of ``row``, ``column``, ``channel`` (what comes in), ``unit`` (what goes out:
     filters, rows of a dense layer) and ``multiplier`` (depthwise: several units a channel). A convolution's kernel is
     ``("row", "column", "channel", "unit")``, a dense kernel ``("channel", "unit")``, a bias ``("unit",)``."""
+    flattened: tuple[str, ...] = ("row", "column", "channel")
+    """Of a dense kernel that takes a feature map: in which order the map's axes are flattened into ``channel``."""
     slot: str = ""
     """What the optimizer remembers in it (``momentum`` ...) where it is no parameter of the network but an optimizer's
     companion of one, called e.g. ``kernel momentum``. It is shown beside the layer's parameters, not counted among them,
@@ -159,7 +161,8 @@ class Preprocessing:
 
     scale: float = 1.0
     mean: tuple[float, ...] | str | None = None
-    """A number per channel; the path of a ``.npy``; ``"corpus"`` (the mean image of the corpus's training split); None."""
+    """A number per channel; the path of a ``.npy``, or of a mean image as :mod:`mloscope.adaptors.mean_image` reads it
+    (in the units of pixels there); ``"corpus"`` (the mean image of the corpus's training split); None."""
     channel_order: str = "rgb"
     """``rgb`` or ``bgr``."""
     assumed: bool = False

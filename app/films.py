@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from mloscope.app.errors import BadRequest, NotPossible
 
 MAGIC = b"MLF1"
@@ -41,6 +42,7 @@ def tiles(
     axes: Sequence[str],
     preceding_shape: Sequence[int | None] | None = None,
     layout: str = "tiles",
+    flattened: Sequence[str] = ("row", "column", "channel"),
 ) -> np.ndarray:
     """A parameter as pictures: (unit, channel, row, column), in the array's float type; a view where
     possible.
@@ -48,8 +50,8 @@ def tiles(
     ``axes`` are those of :class:`mloscope.adaptors.interface.Parameter`. Kernels of convolutions, in any
     order of axes: one tile a unit and channel. Depthwise kernels: unit ``u * multipliers + m``, one channel.
     Dense kernels: with layout ``tiles`` and a ``preceding_shape`` (row, column, channel) of as many values as
-    the kernel has inputs, the unit's weights reshaped to it; otherwise one row a unit. Vectors: 1x1 tiles.
-    Integers become floats.
+    the kernel has inputs, the unit's weights reshaped to it, for a map whose axes were flattened in the order
+    of ``flattened``; otherwise one row a unit. Vectors: 1x1 tiles. Integers become floats.
 
     Raises :class:`NotPossible` for axes that are no picture.
     """
@@ -90,7 +92,9 @@ def tiles(
     ):
         rows, columns, channels = (int(size) for size in preceding_shape if size is not None)
         if rows * columns * channels == inputs and rows * columns > 1:
-            return array.reshape(units, rows, columns, channels).transpose(0, 3, 1, 2)
+            sizes = {"row": rows, "column": columns, "channel": channels}
+            order = [1 + list(flattened).index(axis) for axis in ("channel", "row", "column")]
+            return array.reshape(units, *(sizes[axis] for axis in flattened)).transpose(0, *order)
     return array.reshape(units, 1, 1, inputs)
 
 

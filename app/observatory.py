@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
 from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
@@ -426,7 +427,7 @@ class Observatory:
                     f"This checkpoint belongs to another network: {layer.name}/{parameter.name} {held}, not "
                     f"{tuple(parameter.shape)}."
                 )
-            tiles = films.tiles(array, parameter.axes, preceding, layout)
+            tiles = films.tiles(array, parameter.axes, preceding, layout, parameter.flattened)
             if not colour:
                 return tiles[..., np.newaxis]
             tiles = tiles[:, ::-1] if reverse else tiles

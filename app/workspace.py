@@ -34,9 +34,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, Preprocessing, RunAdaptor, RunOptions
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
 from PIL import Image
+
+from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, Preprocessing, RunAdaptor, RunOptions
+from mloscope.adaptors.mean_image import is_mean_image, read_mean_image
+from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
 
 ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, assumed=True)
 """What is done to pixels where neither the run's files nor the user say anything."""
@@ -566,13 +568,13 @@ class Workspace:
                     f"but its images have {shape[2]} channels."
                 )
             return np.asarray(how.mean, np.float32)
-        key = (how.mean, corpus_name if how.mean == "corpus" else None, shape)
+        key = (how.mean, corpus_name if how.mean == "corpus" else how.scale, shape)
         with self._mean_lock:
             mean = self._means.get(key)
             if mean is None:
                 mean = self._training_mean(run.name, corpus_name, shape) if how.mean == "corpus" else None
                 if mean is None:
-                    mean = _mean_file(str(how.mean), shape, run.name)
+                    mean = _mean_file(str(how.mean), shape, run.name, how.scale)
                 self._means[key] = mean
         if how.mean == "corpus":
             mean = (mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean) * np.float32(
@@ -632,7 +634,12 @@ def _fitted(
     return np.asarray(picture).reshape(rows, columns, channels)
 
 
-def _mean_file(path: str, shape: tuple[int, ...], run_name: str) -> np.ndarray:
+def _mean_file(path: str, shape: tuple[int, ...], run_name: str, scale: float) -> np.ndarray:
+    if is_mean_image(Path(path)):
+        try:
+            return read_mean_image(Path(path), (shape[0], shape[1], shape[2]), scale)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
     try:
         mean = np.load(path, allow_pickle=False)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.interface import Layer, RunOptions, Unreadable
 from mloscope.adaptors.models.caffe_architecture import Architecture, find_architecture
 from mloscope.adaptors.models.caffe_layers import stored_names

@@ -16,6 +16,7 @@ from mloscope.adaptors.models import network
 from mloscope.adaptors.models.caffe_protobuf import CaffeLayer, CaffeNet
 from mloscope.adaptors.models.caffe_snapshots import Shapes
 from mloscope.adaptors.models.network import (
+    FLATTENED,
     NetworkBuilder,
     Node,
     Operation,
@@ -104,7 +105,7 @@ def parameters_of(layer: CaffeLayer, shapes: Sequence[tuple[int, ...]]) -> tuple
             shape = (1,)
         if len(axes) != len(shape):
             axes = usual_axes(len(shape))
-        found.append(Parameter(name, tuple(shape), axes))
+        found.append(Parameter(name, tuple(shape), axes, FLATTENED))
     return tuple(found)
 
 

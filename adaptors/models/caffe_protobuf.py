@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
 from mloscope.adaptors.interface import Refused, Unreadable
 
 LARGEST_TEXT_BYTES = 16 * 1024 * 1024

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+
 from mloscope.adaptors.interface import AdaptorError, Unreadable
 from mloscope.adaptors.models import keras_files
 from mloscope.adaptors.models.caffe_protobuf import read_blobs, read_caffemodel

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unreadable
 from mloscope.adaptors.models.cuda_convnet_files import NAME, State, is_run_file, read_state
 from mloscope.adaptors.models.cuda_convnet_layers import arrays_of, nodes_of

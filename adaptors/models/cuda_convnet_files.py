@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mloscope.adaptors.allow_list_unpickler import AllowListUnpickler
 from mloscope.adaptors.expansion import HARMLESS_BYTES, LARGEST_RATIO, check_expansion
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable

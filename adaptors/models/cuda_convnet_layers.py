@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
 from mloscope.adaptors.interface import Layer, Parameter, Unreadable
 from mloscope.adaptors.models import network
 from mloscope.adaptors.models.cuda_convnet_files import State
 from mloscope.adaptors.models.network import (
+    FLATTENED,
     NetworkBuilder,
     Node,
     Operation,
@@ -194,7 +196,7 @@ def _kernel(kind: str, layer: Description, place: int, name: str, array: np.ndar
         if kind == "local" and modules * modules * channels * side * side == rows:
             axes = ("place row", "place column", "channel", "row", "column", "unit")
             return Parameter(name, (modules, modules, channels, side, side, units), axes)
-    return Parameter(name, (rows, units), ("channel", "unit"))
+    return Parameter(name, (rows, units), ("channel", "unit"), FLATTENED)
 
 
 def _bias(kind: str, layer: Description, array: np.ndarray) -> Parameter:

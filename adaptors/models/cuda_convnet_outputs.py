@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.adaptors.models.cuda_convnet_files import NAME, State, read_meta
 

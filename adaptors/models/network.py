@@ -23,6 +23,8 @@ Shape = tuple[int, ...]
 # A description of a few bytes can ask for maps of any size; nobody's classifier makes one of a gigabyte.
 LARGEST_OUTPUT_VALUES = 1 << 28
 LARGEST_WINDOW_VALUES = 1 << 20
+FLATTENED = ("channel", "row", "column")
+"""The order in which a map is flattened."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+
 from mloscope.adaptors.interface import Layer, Unreadable
 from mloscope.adaptors.models import network
 from mloscope.adaptors.models.network import Node, Shape, Window, evaluable
@@ -103,6 +104,10 @@ class TranslatedLayer(keras.layers.Layer):
         operation = self.node.operation
         return _COMPUTE[type(operation)](operation, own, weights, self.node.layer)
 
+    def get_config(self) -> dict[str, Any]:
+        """What tells this layer from others; not meant for building it anew."""
+        return {"name": self.name, "operation": repr(self.node.operation), "layer": repr(self.node.layer)}
+
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return (None, *(self.node.layer.output_shape or ()))
 
@@ -136,8 +141,12 @@ def _framed(x: Any, window: Window, fill: float) -> Any:
     if min(top, bottom, left, right) < 0:
         x = x[:, max(0, -top) : x.shape[1] + min(0, bottom), max(0, -left) : x.shape[2] + min(0, right)]
     if max(top, bottom, left, right) > 0:
-        widths = [(0, 0), *((max(0, before), max(0, after)) for before, after in amounts), (0, 0)]
-        x = ops.pad(x, widths, constant_values=fill)
+        around = [(max(0, before), max(0, after)) for before, after in amounts]
+        inside = np.zeros((1, *x.shape[1:3], 1), np.float32)
+        x = ops.pad(x, [(0, 0), *around, (0, 0)])
+        if fill:
+            # Not by padding with it: tf.vectorized_map (2.21) pads with noughts whatever it is told.
+            x = x + np.pad(inside, [(0, 0), *around, (0, 0)], constant_values=fill)
     return x
 
 

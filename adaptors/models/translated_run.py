@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import (
     AdaptorError,

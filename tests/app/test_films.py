@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from mloscope.app import films
 from mloscope.app.errors import BadRequest, NotPossible
 
@@ -201,6 +202,15 @@ def test_dense_weights_take_the_shape_of_the_map_before_them() -> None:
     matrix = films.tiles(kernel, axes, (2, 3, 5), "matrix")
     assert matrix.shape == (4, 1, 1, 30)
     assert matrix[1, 0, 0, 7] == kernel[7, 1]
+
+
+def test_dense_weights_that_take_a_map_flattened_otherwise() -> None:
+    kernel = numbered(2 * 3 * 5, 4)
+    found = films.tiles(kernel, ("channel", "unit"), (2, 3, 5), flattened=("channel", "row", "column"))
+    assert found.shape == (4, 5, 2, 3)
+    assert found[1, 4, 1, 2] == kernel[(4 * 2 + 1) * 3 + 2, 1]  # Caffe flattens channel, row, column
+    found = films.tiles(kernel, ("channel", "unit"), (2, 3, 5), flattened=("column", "channel", "row"))
+    assert found[1, 4, 1, 2] == kernel[(2 * 5 + 4) * 2 + 1, 1]
 
 
 @pytest.mark.parametrize("preceding", [None, (2, 3, 4), (1, 1, 30), (None, None, 5), (30,)])

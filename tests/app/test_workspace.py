@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import pickle
 import time
 from pathlib import Path
 from types import MappingProxyType
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from mloscope.adaptors.interface import ImageRecord, Preprocessing, RunOptions, Unreadable
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible
 from mloscope.app.workspace import (
@@ -22,7 +25,6 @@ from mloscope.app.workspace import (
     read_workspace_file,
     url_safe,
 )
-from PIL import Image
 
 # ------------------------------------------------------------------------------------------- workspace file
 
@@ -388,6 +390,22 @@ def test_a_mean_file_is_subtracted(array_run: Any, array_corpus: Any, tmp_path: 
     corpus = array_corpus()
     workspace = network(array_run, corpus, how=Preprocessing(1.0, str(tmp_path / "mean.npy")))
     np.testing.assert_allclose(workspace.network_input("net", "noise", 0), corpus.pixels(0) - mean)
+
+
+def test_a_mean_as_cuda_convnet_keeps_it_is_in_units_of_pixels(
+    array_run: Any, array_corpus: Any, tmp_path: Path
+) -> None:
+    mean = np.arange(108, dtype=np.float32).reshape(3, 6, 6)
+    path = tmp_path / "batches.meta"
+    path.write_bytes(pickle.dumps({"data_mean": mean.reshape(108, 1)}, protocol=2))
+    corpus = array_corpus()
+    for scale in (1.0, 0.5):
+        workspace = network(array_run, corpus, how=Preprocessing(scale, str(path)))
+        wanted = (corpus.pixels(0) - mean.transpose(1, 2, 0)) * scale
+        np.testing.assert_allclose(workspace.network_input("net", "noise", 0), wanted)
+    path.write_bytes(b"")
+    with pytest.raises(NotPossible, match=r"batches\.meta"):
+        network(array_run, corpus, how=Preprocessing(1.0, str(path))).network_input("net", "noise", 0)
 
 
 def test_a_network_on_four_channels_is_refused(array_run: Any, array_corpus: Any) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+
 from mloscope.adaptors.conformance import RunConformance
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -232,6 +233,23 @@ def test_every_kind_of_layer_agrees_with_opencv(folder: Path, feature_maps: Any)
         assert len(theirs) >= 25
         differences = agreement(ours, theirs)
         assert max(differences.values()) <= 1e-4, differences
+
+
+def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any) -> None:
+    from mloscope.app.model_service.evaluation import Evaluator
+    from mloscope.app.model_service.wire import RunSpec
+
+    run = CaffeRun.open(folder, RunOptions())
+    image = np.random.default_rng(2).normal(size=run.layers()[0].output_shape).astype(np.float32)
+    steps = [each.step for each in run.checkpoints()]
+    names = [each.name for each in run.layers()]
+    for vectorise_below_s in (0.0, 100.0):  # one checkpoint at a time; all at once
+        evaluator = Evaluator(vectorise_below_s=vectorise_below_s)
+        found = evaluator.evaluate(RunSpec(str(folder), "caffe"), steps, names, image)
+        assert not found.failed
+        for place, checkpoint in enumerate(run.checkpoints()):
+            for name, values in feature_maps(run, checkpoint, image[None]).items():
+                np.testing.assert_allclose(found[name][place], values[0], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 REAL_NETS = {

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors.conformance import RunConformance
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -236,6 +237,23 @@ def test_every_layer_computes_what_cuda_convnet_does(folder: Path, feature_maps:
             ours = maps[name][0]
             ours = ours.transpose(2, 0, 1) if ours.ndim == 3 else ours
             np.testing.assert_allclose(ours, values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any) -> None:
+    from mloscope.app.model_service.evaluation import Evaluator
+    from mloscope.app.model_service.wire import RunSpec
+
+    run = CudaConvnetRun.open(folder, RunOptions())
+    image = np.random.default_rng(2).normal(size=run.layers()[0].output_shape).astype(np.float32)
+    steps = [each.step for each in run.checkpoints()]
+    names = [each.name for each in run.layers()]
+    for vectorise_below_s in (0.0, 100.0):  # one checkpoint at a time; all at once
+        evaluator = Evaluator(vectorise_below_s=vectorise_below_s)
+        found = evaluator.evaluate(RunSpec(str(folder), "cuda-convnet"), steps, names, image)
+        assert not found.failed
+        for place, checkpoint in enumerate(run.checkpoints()):
+            for name, values in feature_maps(run, checkpoint, image[None]).items():
+                np.testing.assert_allclose(found[name][place], values[0], rtol=1e-4, atol=1e-5, err_msg=name)
 
 
 def test_blocked_normalisation_over_channels(tmp_path: Path, feature_maps: Any) -> None:
