@@ -120,10 +120,7 @@
       if (this.range.value !== String(time.index)) this.range.value = time.index;
       this.range.setAttribute("aria-valuetext", inWords(checkpoint));
       this.range.style.setProperty("--share", time.count > 1 ? time.index / (time.count - 1) : 0);
-      const words = [`step ${stepName(checkpoint)}`];
-      if (isKnown(checkpoint.epoch)) words.push(`epoch ${short(checkpoint.epoch)}`);
-      words.push(`checkpoint ${time.index + 1} of ${time.count}`);
-      this.readout.textContent = words.join(" · ");
+      this.readout.textContent = readoutOf(time.index);
       if (this.saidAt !== undefined && this.saidAt !== time.index) this.say("");
       if (checkpoint.problem && !time.waiting) this.say(`✕ ${checkpoint.problem}`, true);
     }
@@ -143,12 +140,22 @@
         this.checkpoints = time.checkpoints;
         this.range.max = Math.max(0, time.count - 1);
         this.range.disabled = time.count < 2;
+        this.keepRoom();
         this.drawRail();
         this.showStep();
       }
       if (time.waiting) this.say(time.waiting);
       else if (this.status.dataset.waiting) this.say("");
       this.status.toggleAttribute("data-waiting", Boolean(time.waiting));
+    }
+
+    /** Room for the longest readout: the slider must not change its width under the hand that drags it. */
+    keepRoom() {
+      const readouts = mloscope.time.checkpoints.map((_, index) => readoutOf(index));
+      const longest = readouts.reduce((most, text) => (text.length > most.length ? text : most), "");
+      this.readout.style.minWidth = "";
+      this.readout.textContent = longest.replace(/\d/g, "0");
+      this.readout.style.minWidth = `${Math.ceil(this.readout.getBoundingClientRect().width)}px`;
     }
 
     say(text, isTrouble = false) {
@@ -253,6 +260,13 @@
       this.jump.value = "";
       this.say(reached === wanted ? "" : `There is no step ${mloscope.grouped(wanted)}; this is the nearest.`);
     }
+  }
+
+  function readoutOf(index) {
+    const { time } = mloscope;
+    const checkpoint = time.checkpoints[index];
+    const epoch = isKnown(checkpoint.epoch) ? `epoch ${short(checkpoint.epoch)}` : "";
+    return [`step ${stepName(checkpoint)}`, epoch, `checkpoint ${index + 1} of ${time.count}`].filter(Boolean).join(" · ");
   }
 
   function toggle() {

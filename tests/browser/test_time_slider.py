@@ -9,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 TIMELINE = "TimeSlider:timeline"
+BROKEN = 450
 CANVAS = "FilmCanvas:canvas:parameters"
 
 
@@ -43,9 +44,7 @@ def test_readout_and_spoken_value_name_the_checkpoint(timeline):
     assert timeline.page.inner_text(".timeline-readout") == "step 300 · epoch 3 · checkpoint 12 of 22"
     timeline.page.keyboard.press("End")
     at(timeline, 1200)
-    timeline.wait(
-        "() => document.querySelector('.timeline-readout').textContent.startsWith('step 1\u2009200')"
-    )
+    timeline.wait("() => document.querySelector('.timeline-readout').textContent.startsWith('step 1\u2009200')")
     assert timeline.page.get_attribute("#time-slider", "aria-valuetext") == "step 1200, epoch 12"
 
 
@@ -53,9 +52,7 @@ def test_dragging_moves_the_bus(timeline):
     box = timeline.page.locator("#time-slider").bounding_box()
     timeline.page.mouse.move(box["x"] + 8 + (box["width"] - 16) * 11 / 21, box["y"] + box["height"] / 2)
     timeline.page.mouse.down()
-    timeline.page.mouse.move(
-        box["x"] + 8 + (box["width"] - 16) * 5 / 21, box["y"] + box["height"] / 2, steps=5
-    )
+    timeline.page.mouse.move(box["x"] + 8 + (box["width"] - 16) * 5 / 21, box["y"] + box["height"] / 2, steps=5)
     at(timeline, 20)
     timeline.page.mouse.up()
 
@@ -196,9 +193,17 @@ def test_labels_do_not_run_into_each_other(timeline):
     assert all(before[1] + 4 < after[0] for before, after in pairwise(boxes))
 
 
+def test_the_slider_keeps_its_width_whatever_the_readout_says(timeline):
+    width = "() => document.getElementById('time-slider').getBoundingClientRect().width"
+    widths = set()
+    for step in (0, 5, 300, BROKEN, 1200):
+        timeline.js("step => mloscope.time.requestStep(step)", step)
+        timeline.page.wait_for_timeout(50)
+        widths.add(timeline.js(width))
+    assert len(widths) == 1
+
+
 def test_a_single_checkpoint_is_no_error(stage):
-    stage.show(
-        TIMELINE, subject={"checkpoints": [{"step": 7, "label": None, "epoch": None, "problem": None}]}
-    )
+    stage.show(TIMELINE, subject={"checkpoints": [{"step": 7, "label": None, "epoch": None, "problem": None}]})
     assert stage.page.inner_text(".timeline-readout") == "step 7 · checkpoint 1 of 1"
     assert stage.page.is_disabled("#time-slider")
