@@ -90,9 +90,7 @@ class Net:
         )
         self.stored: list[tuple[str, str, list[np.ndarray]]] = []
 
-    def add(
-        self, name: str, kind: str, bottom: str, settings: str = "", top: str = "", *arrays: np.ndarray
-    ) -> Net:
+    def add(self, name: str, kind: str, bottom: str, settings: str = "", top: str = "", *arrays: np.ndarray) -> Net:
         self.text += layer(name, kind, bottom, top or name, settings)
         if arrays:
             self.stored.append((name, kind, list(arrays)))
@@ -191,9 +189,7 @@ class TestRealHdf5(RunConformance):
 # -------------------------------------------------------------------------------------- against OpenCV's dnn
 
 
-def opencv_maps(
-    prototxt: Path, snapshot: Path, images: np.ndarray, layers: Iterable[str]
-) -> dict[str, np.ndarray]:
+def opencv_maps(prototxt: Path, snapshot: Path, images: np.ndarray, layers: Iterable[str]) -> dict[str, np.ndarray]:
     """Each layer's output by OpenCV, (image, channel, row, column)."""
     cv2 = pytest.importorskip("cv2", reason="needs opencv-python-headless<5")
     if not hasattr(cv2.dnn, "readNetFromCaffe"):
@@ -315,6 +311,51 @@ def test_pooling_rounds_up_and_divides_as_caffe_does(
     wanted = pooled(image[0, ..., 0], kernel, stride, pad, method == "MAX")
     assert run.layers()[-1].output_shape == (*wanted.shape, 1)
     np.testing.assert_allclose(ours, wanted, rtol=1e-5, atol=1e-6)
+    place = tmp_path / "run"
+    theirs = opencv_maps(place / "deploy.prototxt", place / "made_iter_10.caffemodel", image, ["p"])["p"]
+    np.testing.assert_allclose(ours, theirs[0, 0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "formula"),
+    [
+        ("AbsVal", "", np.abs),
+        ("BNLL", "", lambda x: np.log1p(np.exp(x))),
+        ("Exp", "exp_param { base: 2 scale: 0.5 shift: 1 }", lambda x: 2 ** (0.5 * x + 1)),
+        ("Exp", "exp_param { scale: 0.5 }", lambda x: np.exp(0.5 * x)),
+        ("Power", "power_param { power: 3 scale: 2 shift: -1 }", lambda x: (2 * x - 1) ** 3),
+        ("Softmax", "softmax_param { axis: 2 }", lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)),
+        ("Pooling", "pooling_param { pool: AVE global_pooling: true }", lambda x: x.mean((1, 2), keepdims=True)),
+        (
+            "Pooling",
+            "pooling_param { pool: MAX kernel_size: 2 stride: 2 round_mode: FLOOR }",
+            lambda x: x[:, :4, :4].reshape(1, 2, 2, 2, 2, 3).max(axis=(2, 4)),
+        ),
+        ("Flatten", "", lambda x: x.transpose(0, 3, 1, 2).reshape(1, -1)),
+        ("Flatten", "flatten_param { axis: 2 }", lambda x: x.transpose(0, 3, 1, 2).reshape(1, 3, -1)),
+    ],
+)
+def test_layers_without_weights(
+    tmp_path: Path, feature_maps: Any, kind: str, settings: str, formula: Callable[..., Any]
+) -> None:
+    net = Net(3, 5, 5).add("same", "Scale", "data", "", "", np.ones(3, np.float32))
+    net.add("it", kind, "same", settings)
+    run = CaffeRun.open(net.write(tmp_path / "run"), RunOptions())
+    image = numbers(1, 5, 5, 3, scale=1.0)
+    ours = feature_maps(run, run.checkpoints()[0], image)["it"]
+    np.testing.assert_allclose(ours, formula(image.astype(np.float64)), rtol=1e-4, atol=1e-5)
+
+
+def test_a_map_scaled_by_another_and_shifted(tmp_path: Path, feature_maps: Any) -> None:
+    net = Net(3, 5, 5).add("gate", "Pooling", "data", "pooling_param { pool: AVE global_pooling: true }")
+    net.add("flat", "Flatten", "gate").add("scaled", "Scale", "data flat", "scale_param { axis: 0 }")
+    net.add("moved", "Bias", "scaled", "", "", numbers(3))
+    run = CaffeRun.open(net.write(tmp_path / "run"), RunOptions())
+    image = numbers(1, 5, 5, 3, scale=1.0)
+    maps = feature_maps(run, run.checkpoints()[0], image)
+    wanted = image * image.mean(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(maps["scaled"], wanted, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(maps["moved"], wanted + numbers(3), rtol=1e-4, atol=1e-6)
 
 
 def test_normalisation_across_channels_starts_from_k(tmp_path: Path, feature_maps: Any) -> None:
@@ -355,9 +396,7 @@ def test_both_encodings_and_hdf5_hold_the_same(tmp_path: Path) -> None:
         first_caffemodel((name, types[kind], arrays) for name, kind, arrays in net.stored)
     )
     (tmp_path / "doubled" / "a_1.caffemodel").write_bytes(
-        caffemodel(
-            (name, kind, [array.astype(np.float64) for array in arrays]) for name, kind, arrays in net.stored
-        )
+        caffemodel((name, kind, [array.astype(np.float64) for array in arrays]) for name, kind, arrays in net.stored)
     )
     with h5py.File(tmp_path / "hdf5" / "a_1.caffemodel.h5", "w") as file:
         for name, _, arrays in net.stored:
@@ -427,9 +466,7 @@ def test_snapshots_alone_tell_their_network_and_preprocessing(real_data: Path, t
     assert lenet.preprocessing == Preprocessing(scale=1 / 256)
 
 
-def test_a_layer_that_is_not_supported_is_named_and_evaluation_goes_up_to_it(
-    tmp_path: Path, feature_maps: Any
-) -> None:
+def test_a_layer_that_is_not_supported_is_named_and_evaluation_goes_up_to_it(tmp_path: Path, feature_maps: Any) -> None:
     net = small()
     net.add("strange", "RegionProposal", "ip", "", "", numbers(2, 3))
     net.add("after", "Sigmoid", "strange")
@@ -580,9 +617,7 @@ def test_accuracies_are_those_recorded(
 ) -> None:
     run = CaffeRun.open(real_data / "caffe" / name, RunOptions())
     found = accuracies(run, *without_mean(cifar10), loaded, figures)
-    assert {step: f"{value:.4f}" for step, value in found.items()} == {
-        k: f"{v:.4f}" for k, v in figures.items()
-    }
+    assert {step: f"{value:.4f}" for step, value in found.items()} == {k: f"{v:.4f}" for k, v in figures.items()}
 
 
 @pytest.mark.real_data
@@ -610,9 +645,7 @@ def test_the_mixed_run_opens_with_its_broken_steps(real_data: Path, feature_maps
 def test_the_mixed_run_is_as_accurate_as_measured(real_data: Path, loaded: Any) -> None:
     run = CaffeRun.open(real_data / "caffe" / "lenet_mnist_mixed", RunOptions())
     found = accuracies(run, *mnist(real_data), loaded, LENET)
-    assert {step: f"{value:.4f}" for step, value in found.items()} == {
-        k: f"{v:.4f}" for k, v in LENET.items()
-    }
+    assert {step: f"{value:.4f}" for step, value in found.items()} == {k: f"{v:.4f}" for k, v in LENET.items()}
 
 
 @pytest.mark.real_data
