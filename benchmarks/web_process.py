@@ -1,0 +1,215 @@
+"""The web process: how soon it answers, how much memory it holds, and what reading one layer costs beside bare h5py.
+
+    python benchmarks/web_process.py [--json FILE]
+
+``mloscope serve`` runs as a user starts it, on a Keras run and a ResNet-50 that a process of its own makes here. Its
+memory is read from /proc, without its child, the model service. For reading, both ways begin with no file open and take
+turns; the operating system's cache is warm for both.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+import h5py
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from figures import Figure, report
+
+STARTS, ROUNDS = 5, 40
+LAYERS = (
+    "conv1_conv",
+    "conv3_block1_2_conv",
+    "conv4_block6_2_conv",
+    "conv5_block3_3_conv",
+    "bn_conv1",
+    "predictions",
+)
+
+MAKE_RUNS = """
+import sys, keras, numpy as np
+small, resnet, images = sys.argv[1:]
+layers = keras.layers
+model = keras.Sequential([
+    keras.Input((28, 28, 1)),
+    layers.Conv2D(16, 5, activation="relu", name="conv1"), layers.MaxPooling2D(name="pool1"),
+    layers.Conv2D(32, 3, activation="relu", name="conv2"), layers.Flatten(name="flatten"),
+    layers.Dense(10, activation="softmax", name="classes"),
+])
+generator = np.random.default_rng(0)
+for step in range(0, 1000, 100):
+    model.set_weights([generator.normal(0, 0.1, array.shape) for array in model.get_weights()])
+    model.save(f"{small}/step-{step:04}.keras")
+keras.applications.ResNet50(weights=None).save(f"{resnet}/resnet50-0001.h5")
+pixels = generator.integers(0, 256, (100, 28, 28), dtype=np.uint8)
+np.savez(images, images=pixels, labels=np.arange(100) % 10)
+"""
+
+
+@contextmanager
+def serving(run: Path, images: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, float]]:
+    """The process, its address, and how many seconds passed from its start to its first page."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "mloscope.app.cli", "serve", str(run), "--images", str(images)]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--no-browser"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=run.parent, start_new_session=True,
+    )  # fmt: skip
+    try:
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/", timeout=30) as answer:
+                    answer.read()
+                break
+            except (URLError, ConnectionError):
+                if process.poll() is not None or time.perf_counter() - started > 60:
+                    raise RuntimeError(
+                        f"mloscope serve did not answer; it ended with {process.returncode}."
+                    ) from None
+                time.sleep(0.01)
+        yield process, address, time.perf_counter() - started
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def resident_mb(pid: int) -> float:
+    """Megabytes (10^6 bytes) that the process holds in memory."""
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) * 1024 / 1e6
+
+
+def memory(run: Path, images: Path) -> list[Figure]:
+    """After a browser has opened the page with parameters and feature maps, and both films have come."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = "/usr/bin/chromium" if os.path.exists("/usr/bin/chromium") else None
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+    with (
+        serving(run, images) as (process, address, _),
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=chromium, args=arguments) as browser,
+    ):
+        at_start = resident_mb(process.pid)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{address}/#layer=conv2&mode=both")
+        for show in ("parameters", "features"):
+            place = f'[data-show=\\"{show}\\"]'
+            page.wait_for_function(
+                f"""() => document.querySelector("{place} canvas.film-canvas[data-state=ready]")
+                    && !document.querySelector("{place} .film-status").textContent.includes("loaded")""",
+                timeout=90_000,
+            )
+        page.wait_for_timeout(3000)  # charts of image and unit
+        loaded = resident_mb(process.pid)
+        mapped = Path(f"/proc/{process.pid}/maps").read_text()
+    libraries = sum("tensorflow" in line for line in mapped.splitlines())
+    return [
+        Figure("memory of the web process at its first answer", at_start, "MB"),
+        Figure("memory of the web process with page and films loaded", loaded, "MB", "<=", 220),
+        Figure("files of TensorFlow mapped by the web process", libraries, "", "<=", 0),
+    ]
+
+
+def reading(run: Path) -> list[Figure]:
+    """One layer's arrays through the observatory, and by h5py alone."""
+    from mloscope.adaptors.interface import RunOptions
+    from mloscope.adaptors.registry import open_run
+    from mloscope.app.observatory import Observatory
+    from mloscope.app.result_cache import MemoryStore, ResultCache
+    from mloscope.app.workspace import ConnectedRun, Workspace
+
+    file = next(run.glob("*.h5"))
+    adaptor = open_run(run, RunOptions())
+    observatory = Observatory(
+        Workspace([ConnectedRun("resnet", run, adaptor)], []), ResultCache(MemoryStore(1 << 20))
+    )
+    step = observatory.checkpoints("resnet")[0].step
+    places: dict[str, list[str]] = {}
+    with h5py.File(file) as opened:
+        opened["model_weights"].visititems(
+            lambda name, item: places.setdefault(name.split("/")[0], []).append(f"model_weights/{name}")
+            if isinstance(item, h5py.Dataset) else None
+        )  # fmt: skip
+
+    def bare(layer: str) -> list[np.ndarray]:
+        with h5py.File(file) as opened:
+            return [opened[place][()] for place in places[layer]]
+
+    times: dict[str, tuple[list[float], list[float]]] = {layer: ([], []) for layer in LAYERS}
+    for number in range(ROUNDS + 2):
+        for layer in LAYERS:
+            begun = time.perf_counter()
+            expected = bare(layer)
+            between = time.perf_counter()
+            read = observatory.parameters("resnet", step, layer)
+            ended = time.perf_counter()
+            assert sum(array.sum() for array in read.values()) == sum(array.sum() for array in expected), (
+                layer
+            )
+            if number >= 2:
+                times[layer][0].append(between - begun)
+                times[layer][1].append(ended - between)
+    medians = {
+        layer: (statistics.median(a) * 1e3, statistics.median(b) * 1e3) for layer, (a, b) in times.items()
+    }
+    ratios = {layer: statistics.median(o / b for b, o in zip(*times[layer], strict=True)) for layer in LAYERS}
+    figures = []
+    for layer, (bare_ms, ours_ms) in medians.items():
+        figures += [
+            Figure(f"ResNet-50 .h5, {layer}: bare h5py", bare_ms, "ms"),
+            Figure(f"ResNet-50 .h5, {layer}: Observatory.parameters", ours_ms, "ms"),
+            Figure(f"ResNet-50 .h5, {layer}: ratio", ratios[layer], "times", "<=", 2),
+        ]
+    return figures
+
+
+def measure() -> list[Figure]:
+    with tempfile.TemporaryDirectory() as folder:
+        small, resnet, images = Path(folder, "small"), Path(folder, "resnet"), Path(folder, "images.npz")
+        small.mkdir()
+        resnet.mkdir()
+        quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
+        subprocess.run([sys.executable, "-c", MAKE_RUNS, small, resnet, images], check=True, env=quiet)
+        figures = reading(resnet)
+        seconds = []
+        for _ in range(STARTS):
+            with serving(small, images) as (_process, _address, elapsed_s):
+                seconds.append(elapsed_s)
+        return [
+            Figure(
+                "start of mloscope serve to its first page, median",
+                statistics.median(seconds),
+                "s",
+                "<=",
+                2.5,
+            ),
+            Figure("start of mloscope serve to its first page, quickest", min(seconds), "s"),
+            *memory(small, images),
+            *figures,
+        ]
+
+
+if __name__ == "__main__":
+    report("web process", measure())
