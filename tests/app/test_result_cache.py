@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import redis
+
 from mloscope.app.result_cache import MemoryStore, RedisStore, ResultCache, Store
 
 REDIS_SERVER = shutil.which("redis-server")
