@@ -11,6 +11,12 @@
     unit: "each unit's own range at this step",
   };
 
+  /** The middle of a scale, to a thousandth of its length: −0.00018 between −1 and 1 would say nothing more than 0. */
+  function middleOf([lo, hi]) {
+    const grain = (hi - lo) / 1000;
+    return grain > 0 ? Math.round((lo + hi) / 2 / grain) * grain : lo;
+  }
+
   /** A legend below a canvas. Cheap to `show` every frame: it writes only what changed. */
   class Legend {
     /** @param {HTMLElement} place filled with the legend */
@@ -46,7 +52,7 @@
       const own = rule === "unit" && !ends;
       const lo = ends ? number(ends[0]) : own ? (symmetric ? "−most" : "least") : "–";
       const hi = ends ? number(ends[1]) : own ? "most" : "–";
-      const middle = symmetric ? "0" : ends ? number((ends[0] + ends[1]) / 2) : "";
+      const middle = symmetric ? "0" : ends ? number(middleOf(ends)) : "";
       const words = [
         coloured ? "red, green, blue: the input channels" : "",
         RULES[rule] + (rule === "fixed" && soFar ? `, ${soFar}` : ""),

@@ -21,7 +21,7 @@
     loop: "M4 5h7.2l-1.6-1.6L10.7 2.3 14.2 5.8l-3.5 3.5-1.1-1.1L11.2 6.5H5.5v3H4zM12 11H4.8l1.6 1.6-1.1 1.1-3.5-3.5 3.5-3.5 1.1 1.1L4.8 9.5h5.7v-3H12z",
   };
 
-  const stepName = (checkpoint) => checkpoint.label || mloscope.grouped(checkpoint.step);
+  const stepName = ({ label, step }) => (label && label !== String(step) ? label : mloscope.grouped(step));
   const inWords = (checkpoint) =>
     `step ${checkpoint.label || checkpoint.step}` +
     (isKnown(checkpoint.epoch) ? `, epoch ${short(checkpoint.epoch)}` : "") +

@@ -203,6 +203,14 @@ def test_the_slider_keeps_its_width_whatever_the_readout_says(timeline):
     assert len(widths) == 1
 
 
+def test_a_label_that_says_more_than_the_step_is_shown(stage):
+    checkpoints = [{"step": 1000 + n, "label": label} for n, label in enumerate(["1000", "150.5"])]
+    stage.show(TIMELINE, subject={"checkpoints": checkpoints})
+    labels = stage.page.locator(".timeline-label")
+    assert sorted(labels.all_text_contents()) == ["150.5", "1\u2009000"]
+    assert stage.page.inner_text(".timeline-readout") == "step 150.5 · checkpoint 2 of 2"
+
+
 def test_a_single_checkpoint_is_no_error(stage):
     stage.show(TIMELINE, subject={"checkpoints": [{"step": 7, "label": None, "epoch": None, "problem": None}]})
     assert stage.page.inner_text(".timeline-readout") == "step 7 · checkpoint 1 of 1"
