@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
 from mloscope.adaptors.models import keras_building, tensorflow_checkpoints

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
@@ -206,17 +207,20 @@ class _Groups:
             name, prefix = checkpoint.name, folder / checkpoint.name.removesuffix(INDEX)
             try:
                 size = (folder / name).stat().st_size
+                if not tensor_bundle.is_index(folder / name):
+                    raise Unreadable(
+                        f"{folder / name} is not the index of a TensorFlow checkpoint, or it is cut off."
+                    )
+                ends = by_size[size][1] if size in by_size else _ends(open_bundle(prefix))
+                damage = _too_short(prefix, ends)
+                if damage:
+                    raise Unreadable(damage)
                 if size not in by_size:
                     found = self._variables(prefix)
                     signature = tuple((each.key, each.entry.shape) for each in found)
                     variables.setdefault(signature, found)
-                    by_size[size] = signature, _ends(open_bundle(prefix))
-                signature, ends = by_size[size]
-                if not tensor_bundle.is_index(folder / name):
-                    raise Unreadable(f"{folder / name} is damaged: it does not end as an index does.")
-                damage = _too_short(prefix, ends)
-                if damage:
-                    raise Unreadable(damage)
+                    by_size[size] = signature, ends
+                signature = by_size[size][0]
                 if signature:
                     group[name] = signature
                 else:

@@ -72,7 +72,7 @@ def _by_order(nodes: Sequence[Node], held: Held) -> Pairs:
 
 def _parameters(node: Node, group: Mapping[str, Variable]) -> dict[str, Variable]:
     """The variables by Keras's names, in its order. Raises Unreadable where they do not fit."""
-    expected = parameter_names(node.source_class, node.config)
+    expected = tuple(name for name in parameter_names(node.source_class, node.config) if name != "count")
     renamed = {}
     for name, variable in group.items():
         today = _TODAY.get(name, name)

@@ -44,7 +44,7 @@ _SLOT_WORDS = {
 }
 _NOT_PARAMETERS = re.compile(
     r"(^|/)(keras_api|metrics|loss_tracker|_?seed_generators?|seed_generator_state|save_counter|global_step|"
-    r"beta1_power|beta2_power|count|adapt_\w+)(/|$)"
+    r"beta1_power|beta2_power|count)(/|$)"
 )
 _FIRST, _LAST = (
     re.compile(r"^(input|stem|conv_?0)"),
@@ -158,8 +158,11 @@ def _slots_by_name(
         slot, _, about = rest.partition("/")
         of = whole.get(about)
         if of is None:
-            about = max((each for each in flat if rest.startswith(f"{each}_")), key=len, default="")
-            slot, of = rest[len(about) + 1 :], flat.get(about)
+            about = rest
+            while about and of is None:
+                about = about.rpartition("_")[0]
+                of = flat.get(about)
+            slot = rest[len(about) + 1 :]
         if of is not None and entries[key].shape == of.entry.shape:
             found.append(Variable(key, of.layer, of.name, entries[key], _SLOT_WORDS.get(slot, slot)))
     return found
