@@ -13,19 +13,48 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
+
+
+class _ArrayClass:
+    """Stands for ``numpy.ndarray``, which a pickle could otherwise call for an array of any size."""
+
+
+class _Type:
+    """Stands for ``numpy.dtype``, whose state may claim that numbers are references, and NumPy believes it:
+    taking down such an array reads memory that is not its own. Of the state, only the byte order counts."""
+
+    def __init__(self, code: str, align: Any = False, copy: Any = False) -> None:
+        self.dtype = np.dtype(code)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        if state[1] in ("<", ">"):
+            self.dtype = self.dtype.newbyteorder(state[1])
+
+
+class _Array(np.ndarray):
+    """An array that takes its state with a :class:`_Type`."""
+
+    def __setstate__(self, state: Any) -> None:
+        version, shape, kind, is_fortran, data = state
+        if not isinstance(kind, _Type) or kind.dtype.kind not in "biufcSU":
+            raise pickle.UnpicklingError("an array is not of numbers or text")
+        super().__setstate__((version, shape, kind.dtype, is_fortran, data))
 
 
 def _empty_array(kind: type, shape: tuple[int, ...], code: bytes) -> np.ndarray:
     # NumPy always writes an empty array here, which its state then fills; any other shape is an attempt on
     # our memory.
-    if kind is not np.ndarray or tuple(shape) != (0,):
+    if kind is not _ArrayClass or tuple(shape) != (0,):
         raise pickle.UnpicklingError(f"an array begins with the shape {shape}")
-    return np.ndarray((0,), np.uint8)
+    return np.ndarray.__new__(_Array, (0,), np.uint8)
 
 
-def _array_of_buffer(buffer: bytes, dtype: np.dtype, shape: tuple[int, ...], order: str) -> np.ndarray:
-    return np.frombuffer(buffer, dtype).reshape(shape, order=order)
+def _array_of_buffer(buffer: bytes, kind: _Type, shape: tuple[int, ...], order: str) -> np.ndarray:
+    if kind.dtype.kind not in "biufcSU":
+        raise pickle.UnpicklingError("an array is not of numbers or text")
+    return np.frombuffer(buffer, kind.dtype).reshape(shape, order=order)
 
 
 def _encoded(text: str, encoding: str = "latin1") -> bytes:
@@ -41,8 +70,8 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy._core.multiarray", "_reconstruct"): _empty_array,
     ("numpy.core.numeric", "_frombuffer"): _array_of_buffer,
     ("numpy._core.numeric", "_frombuffer"): _array_of_buffer,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
+    ("numpy", "ndarray"): _ArrayClass,
+    ("numpy", "dtype"): _Type,
     ("_codecs", "encode"): _encoded,
 }
 

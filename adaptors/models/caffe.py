@@ -41,9 +41,7 @@ class CaffeRun(TranslatedRun):
         notes = read_notes(folder)
         found, left_out = checkpoints_of(list(stems), list(stems.values()), notes, options.step_pattern)
         if not found:
-            raise Unreadable(
-                f"{path}: none of its snapshots has a place on the time axis. {' '.join(left_out[:1])}"
-            )
+            raise Unreadable(f"{path}: none of its snapshots has a place on the time axis. {' '.join(left_out[:1])}")
         files, reference, stored = compared(CheckpointFiles(folder, tuple(found)))
         architecture = find_architecture(folder, reference, stored, options)
         return cls(files, architecture, notes, options, shortened(left_out))

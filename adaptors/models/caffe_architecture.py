@@ -103,15 +103,11 @@ def _sized(net: CaffeNet, phase: str, stored: Shapes, folder: Path) -> tuple[lis
         nodes = nodes_of(net, phase, stored, (rows, columns, channels))
         if not any(node.layer.kind == "dense" and node.layer.problem for node in nodes):
             known = (rows, columns) in stated
-            text = (
-                f"{net.path.name} does not say the size of its images; {rows} by {columns} fits its layers."
-            )
+            text = f"{net.path.name} does not say the size of its images; {rows} by {columns} fits its layers."
             return nodes, [] if known else [text]
         best = best or nodes
     assert best is not None
-    return best, [
-        f"{net.path.name} does not say the size of its images, and none was found that fits its layers."
-    ]
+    return best, [f"{net.path.name} does not say the size of its images, and none was found that fits its layers."]
 
 
 def _input_channels(net: CaffeNet, stored: Shapes) -> int:

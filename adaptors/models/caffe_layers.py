@@ -93,11 +93,7 @@ def parameters_of(layer: CaffeLayer, shapes: Sequence[tuple[int, ...]]) -> tuple
         if min(shape, default=1) < 1:
             continue
         name, axes = known[place] if place < len(known) else (f"blob_{place}", usual_axes(len(shape)))
-        if (
-            name == "kernel"
-            and layer.type == "InnerProduct"
-            and layer.parameters("inner_product_param").transpose
-        ):
+        if name == "kernel" and layer.type == "InnerProduct" and layer.parameters("inner_product_param").transpose:
             axes = ("channel", "unit")
         if len(shape) > len(axes) and math.prod(shape[: len(shape) - len(axes)]) == 1:
             shape = shape[len(shape) - len(axes) :]
@@ -181,9 +177,7 @@ def _node(
     problem = None
     kind, field, read = _READ.get(layer.type, (_words(layer.type), "", None))
     try:
-        here = _Here(
-            layer, tuple(builder.shape(each) for each in inputs), {each.name: each for each in parameters}
-        )
+        here = _Here(layer, tuple(builder.shape(each) for each in inputs), {each.name: each for each in parameters})
         if read is None:
             raise Unsupported(f"is of the type {layer.type}, which is not supported")
         if layer.type == "Slice":
@@ -213,9 +207,7 @@ def _settings(layer: CaffeLayer, field: str) -> dict[str, Any]:
 
 def _words(name: str) -> str:
     """``SpatialDropout`` as ``spatial dropout``."""
-    spaced = "".join(
-        f" {letter.lower()}" if letter.isupper() else letter for letter in name if letter.isascii()
-    )
+    spaced = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name if letter.isascii())
     return "".join(letter if letter.isalnum() else " " for letter in spaced).strip()[:100]
 
 
@@ -275,9 +267,7 @@ def _expect(here: _Here, name: str, shape: tuple[int, ...]) -> None:
     if name not in here.blobs:
         raise Unsupported(f"has no {name} in the snapshot")
     if here.blobs[name].shape != shape:
-        raise Unsupported(
-            f"has a {name} of the shape {here.blobs[name].shape} where {shape} would fit its input"
-        )
+        raise Unsupported(f"has a {name} of the shape {here.blobs[name].shape} where {shape} would fit its input")
 
 
 def _pooling(here: _Here) -> tuple[Operation, Shape]:
@@ -417,9 +407,7 @@ def _softmax(here: _Here) -> tuple[Operation, Shape]:
 def _concatenation(here: _Here) -> tuple[Operation, Shape]:
     settings, first = here("concat_param"), here.shapes[0]
     axis = _axis(settings.concat_dim if settings.HasField("concat_dim") else settings.axis, first)
-    if any(
-        len(shape) != len(first) or _without(shape, axis) != _without(first, axis) for shape in here.shapes
-    ):
+    if any(len(shape) != len(first) or _without(shape, axis) != _without(first, axis) for shape in here.shapes):
         raise Unsupported(f"joins inputs of the shapes {here.shapes}")
     joined = list(first)
     joined[axis] = sum(shape[axis] for shape in here.shapes)

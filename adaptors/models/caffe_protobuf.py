@@ -327,9 +327,7 @@ def _stored_layer(walk: _Walk, first_version: bool, start: int, length: int) -> 
         if wire == 2 and number == (6 if first_version else 7):
             blobs.append(_blob(walk, place, size))
         elif after - before + len(description) > LARGEST_TEXT_BYTES:
-            raise Refused(
-                f"{walk.path} describes a layer in more bytes than any network needs; it is not read."
-            )
+            raise Refused(f"{walk.path} describes a layer in more bytes than any network needs; it is not read.")
         else:
             description += walk.bytes_at(before, after - before)
         before = after
@@ -359,17 +357,13 @@ def _blob(walk: _Walk, start: int, length: int) -> Blob:
             spans.append((place, size))
             dtype = "<f4" if number == 5 else "<f8"
         elif number in (5, 8):
-            raise Unreadable(
-                f"{walk.path} holds an array number by number (unpacked), which Caffe never writes."
-            )
+            raise Unreadable(f"{walk.path} holds an array number by number (unpacked), which Caffe never writes.")
     if shape is None:
         shape = list(legacy.values()) if is_legacy else None
     count = sum(size for _, size in spans) // np.dtype(dtype).itemsize
     found = (count,) if shape is None else tuple(shape)
     if math.prod(found) != count:
-        raise Unreadable(
-            f"{walk.path} holds an array of {count} numbers that is said to have the shape {found}."
-        )
+        raise Unreadable(f"{walk.path} holds an array of {count} numbers that is said to have the shape {found}.")
     return Blob(found, tuple(spans), dtype)
 
 

@@ -110,8 +110,7 @@ def compared(files: CheckpointFiles) -> tuple[CheckpointFiles, Path, Shapes]:
     for name in kinds:
         if name not in problems and name not in chosen:
             problems[name] = (
-                f"{name} holds another network than {chosen[0]} and most of the run, so it is not shown "
-                "with it."
+                f"{name} holds another network than {chosen[0]} and most of the run, so it is not shown with it."
             )
     checkpoints = [dataclasses.replace(each, problem=problems.get(each.name)) for each in files.checkpoints]
     reference, shapes = alike[kinds[chosen[0]]]
@@ -121,7 +120,6 @@ def compared(files: CheckpointFiles) -> tuple[CheckpointFiles, Path, Shapes]:
 def _network(shapes: Shapes) -> tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]:
     """Equal for files of one network: the extra axes of older files do not count, nor does the order."""
     without_ones = {
-        name: tuple(tuple(size for size in shape if size != 1) for shape in arrays)
-        for name, arrays in shapes.items()
+        name: tuple(tuple(size for size in shape if size != 1) for shape in arrays) for name, arrays in shapes.items()
     }
     return tuple(sorted(without_ones.items()))

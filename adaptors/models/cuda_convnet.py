@@ -71,7 +71,5 @@ def _files(folder: Path, names: Sequence[str]) -> CheckpointFiles:
     found: dict[int, Checkpoint] = {}
     for epoch, batch, name in places:
         empty = f"{name} is empty." if os.path.getsize(folder / name) == 0 else None
-        found[epoch * factor + batch] = Checkpoint(
-            epoch * factor + batch, name, f"{epoch}.{batch}", problem=empty
-        )
+        found[epoch * factor + batch] = Checkpoint(epoch * factor + batch, name, f"{epoch}.{batch}", problem=empty)
     return CheckpointFiles(folder, tuple(found.values()))

@@ -108,9 +108,7 @@ def arrays_of(state: State, layers: Sequence[Layer]) -> dict[str, dict[str, np.n
         free = namer.free_name(str(description.get("name")))
         if free in wanted:
             arrays = _stored(description)
-            found[free] = {
-                each.name: arrays[each.name] for each in wanted[free].parameters if each.name in arrays
-            }
+            found[free] = {each.name: arrays[each.name] for each in wanted[free].parameters if each.name in arrays}
     return found
 
 
@@ -143,9 +141,7 @@ def _add(
         if kind == "data":
             operation, shape = network.Input(), _image_shape(description, taken_by)
         elif kind in _READ:
-            operation, shape = _READ[kind](
-                description, [builder.shape(before) for before in inputs], parameters
-            )
+            operation, shape = _READ[kind](description, [builder.shape(before) for before in inputs], parameters)
         else:
             raise Unsupported(f"is of the type {kind}, which is not supported")
     except Unsupported as error:
@@ -155,9 +151,7 @@ def _add(
         name=name,
         kind=pooling
         if kind == "pool"
-        else _KINDS.get(
-            kind, "".join(c if c.isalnum() else " " for c in kind.lower()) if kind.isascii() else ""
-        ),
+        else _KINDS.get(kind, "".join(c if c.isalnum() else " " for c in kind.lower()) if kind.isascii() else ""),
         inputs=tuple(inputs),
         output_shape=None,
         parameters=parameters,
@@ -221,9 +215,7 @@ def _convolution(
         maps.append(as_map(shape, _stated_map(layer, place)))
         side, padding = _whole(layer, "filterSize", place), _whole(layer, "padding", place)
         stride = _whole(layer, "stride", place)
-        windows.append(
-            Window((side, side), (stride, stride), (min(padding, 0), min(padding, 0)), (modules, modules))
-        )
+        windows.append(Window((side, side), (stride, stride), (min(padding, 0), min(padding, 0)), (modules, modules)))
         groups.append(_whole(layer, "groups", place, 1))
         check_window(windows[-1], maps[-1][2])
         if groups[-1] < 1 or maps[-1][2] % groups[-1] or units % groups[-1]:
@@ -234,9 +226,7 @@ def _convolution(
     return network.Convolution(tuple(maps), tuple(windows), tuple(groups), _factor(layer)), shape
 
 
-def _local(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _local(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     if len(shapes) != 1:
         raise Unsupported(f"is local and has {len(shapes)} inputs, which is not supported")
     operation, shape = _convolution({**layer, "randSparse": layer.get("randSparse")}, shapes, ())
@@ -248,9 +238,7 @@ def _local(
     return network.Local(operation.maps[0], window, groups, operation.factor), shape
 
 
-def _dense(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _dense(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     units = _whole(layer, "outputs", None)
     for place, shape in enumerate(shapes):
         _expect(parameters, place, len(shapes), math.prod(shape), units)
@@ -260,9 +248,7 @@ def _dense(
     return network.Dense(rate * _factor(layer)), (units,)
 
 
-def _pooling(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _pooling(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     if layer.get("pool") not in ("max", "avg"):
         raise Unsupported(f"is pooling of the kind {plain(layer.get('pool'))}, which is not supported")
     shape = as_map(shapes[0], _stated_map(layer, None))
@@ -271,9 +257,7 @@ def _pooling(
         _whole(layer, "stride", None),
         _whole(layer, "start", None, 0),
     )
-    outputs = (
-        _whole(layer, "outputsX", None, 0) or -((size + start - shape[0]) // stride) + 1 if stride > 0 else 0
-    )
+    outputs = _whole(layer, "outputsX", None, 0) or -((size + start - shape[0]) // stride) + 1 if stride > 0 else 0
     window = Window((size, size), (stride, stride), (start, start), (outputs, outputs))
     check_window(window, 1)
     total = bool(layer.get("sum")) and layer["pool"] == "avg"
@@ -281,9 +265,7 @@ def _pooling(
     return pooling, (outputs, outputs, shape[2])
 
 
-def _neuron(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _neuron(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     neuron = layer.get("neuron")
     name = neuron.get("type") if isinstance(neuron, dict) else neuron
     if not isinstance(name, str) or name not in _NEURONS:
@@ -313,17 +295,13 @@ def _normalisation(
     return operation, shape
 
 
-def _softmax(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _softmax(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     if len(shapes[0]) != 1:
         raise Unsupported(f"is a softmax over a map of {shapes[0]}, which is not supported")
     return network.Softmax(0), shapes[0]
 
 
-def _dropout(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _dropout(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     # Training drops and does not rescale; testing scales by the share that is kept.
     return network.Activation("linear", (_number(layer, "keep", 0.5), 0.0)), shapes[0]
 
@@ -349,9 +327,7 @@ def _concatenation(
     return network.Concatenation(len(shapes[0]) - 1), (*shapes[0][:-1], joined)
 
 
-def _same(
-    layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]
-) -> tuple[Operation, Shape]:
+def _same(layer: Description, shapes: Sequence[Shape], parameters: Sequence[Parameter]) -> tuple[Operation, Shape]:
     return network.Activation("linear"), shapes[0]
 
 
@@ -447,9 +423,7 @@ def _inputs(layer: Description, names: Sequence[str], state: State) -> list[str]
         elif isinstance(each, str) and each in names:
             found.append(each)
         else:
-            raise Unreadable(
-                f"{state.path}: the layer {layer['name']} has the input {plain(each)}, which it has not."
-            )
+            raise Unreadable(f"{state.path}: the layer {layer['name']} has the input {plain(each)}, which it has not.")
     if not found and layer["type"] != "data":
         raise Unreadable(f"{state.path}: the layer {layer['name']} has no inputs.")
     return found

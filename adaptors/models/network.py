@@ -279,10 +279,7 @@ def check_window(window: Window, channels: int) -> None:
     numbers = (*window.size, *window.stride, *window.dilation, *window.outputs)
     if min(numbers) < 1:
         raise Unsupported(f"has a window of size {window.size} and stride {window.stride} on too small a map")
-    if (
-        math.prod(window.size) * channels > LARGEST_WINDOW_VALUES * 16
-        or max(*window.reach, *numbers) > 1 << 20
-    ):
+    if math.prod(window.size) * channels > LARGEST_WINDOW_VALUES * 16 or max(*window.reach, *numbers) > 1 << 20:
         raise Unsupported(f"has a window of size {window.size}, larger than any that is computed here")
     if min(window.start) < -(1 << 20):
         raise Unsupported(f"has a padding of {-min(window.start)}, larger than any that is computed here")

@@ -255,9 +255,7 @@ def _places(operation: network.Pooling) -> np.ndarray:
     return np.outer(*counts).astype(np.float32)[..., np.newaxis]
 
 
-def _normalisation(
-    operation: network.LocalNormalisation, inputs: list[Any], weights: Weights, layer: Layer
-) -> Any:
+def _normalisation(operation: network.LocalNormalisation, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
     x = _as_map(inputs[0], operation.map)
     rows, columns, channels = operation.map
     size, squares = operation.size, ops.square(x)
@@ -322,9 +320,7 @@ def _combination(operation: network.Combination, inputs: list[Any], weights: Wei
     return result
 
 
-def _concatenation(
-    operation: network.Concatenation, inputs: list[Any], weights: Weights, layer: Layer
-) -> Any:
+def _concatenation(operation: network.Concatenation, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
     return ops.concatenate(inputs, axis=operation.axis + 1)
 
 

@@ -114,9 +114,7 @@ class TranslatedRun:
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         by_layer = self._read(checkpoint, list(self._layers.values()))
-        return {
-            f"{layer}/{name}": array for layer, arrays in by_layer.items() for name, array in arrays.items()
-        }
+        return {f"{layer}/{name}": array for layer, arrays in by_layer.items() for name, array in arrays.items()}
 
     def _read(self, checkpoint: Checkpoint, layers: Sequence[Layer]) -> dict[str, dict[str, np.ndarray]]:
         path = self._files.path(checkpoint)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors.allow_list_unpickler import read_pickle
 from mloscope.adaptors.interface import Refused, Unreadable
 
@@ -79,9 +80,7 @@ def test_objects_within_an_array_are_held_to_the_same_list(tmp_path: Path) -> No
         read_pickle(write(tmp_path / "a", hidden))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x80", b"hello", b"\x80\x02}q\x00(U\x04dataq\x01T\xff\xff\xff\x7f", b"c"]
-)
+@pytest.mark.parametrize("content", [b"", b"\x80", b"hello", b"\x80\x02}q\x00(U\x04dataq\x01T\xff\xff\xff\x7f", b"c"])
 def test_what_is_no_pickle_is_unreadable(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a"
     path.write_bytes(content)
@@ -96,3 +95,26 @@ def test_every_way_of_cutting_a_pickle_is_unreadable(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         with pytest.raises(Unreadable):
             read_pickle(path)
+
+
+def test_a_type_that_claims_to_hold_references_is_taken_for_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "claims.pkl"
+    data = pickle.dumps(np.arange(6, dtype=">f4"), protocol=2)
+    # The last number of the type's state: the flags, here NPY_ITEM_REFCOUNT and NPY_ITEM_IS_POINTER.
+    claims = data.replace(b"J\xff\xff\xff\xffK\x00t", b"J\xff\xff\xff\xffK\x3ft")
+    assert claims != data
+    path.write_bytes(claims)
+    found = read_pickle(path)
+    assert found.dtype == np.float32
+    assert not found.dtype.hasobject
+    assert np.array_equal(found, np.arange(6))
+
+
+def test_arrays_of_objects_and_of_any_size_are_no_arrays(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.pkl"
+    path.write_bytes(pickle.dumps(np.array([{}], dtype=object), protocol=2))
+    with pytest.raises(Unreadable, match=r"wrong\.pkl"):
+        read_pickle(path)
+    path.write_bytes(b"\x80\x02cnumpy\nndarray\n\x8a\x05\x00\x00\x00\x00\x01\x85R.")
+    with pytest.raises(Unreadable, match=r"wrong\.pkl"):
+        read_pickle(path)

@@ -259,9 +259,7 @@ def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any
 def test_blocked_normalisation_over_channels(tmp_path: Path, feature_maps: Any) -> None:
     layers = [
         {"name": "data", "type": "data", "outputs": 7 * 4},
-        layer(
-            "n", "cmrnorm", [0], 28, size=3, pow=0.75, scale=0.5, channels=7, imgSize=2, blocked=1, minDiv=2.0
-        ),
+        layer("n", "cmrnorm", [0], 28, size=3, pow=0.75, scale=0.5, channels=7, imgSize=2, blocked=1, minDiv=2.0),
     ]
     run = saved(tmp_path, state_of(layers, 1, 1))
     image = np.random.default_rng(5).normal(size=(7, 2, 2)).astype(np.float32)
@@ -284,9 +282,7 @@ def test_blocked_normalisation_over_channels(tmp_path: Path, feature_maps: Any) 
         ({"type": "ident", "params": {}}, lambda x: x),
     ],
 )
-def test_neurons(
-    tmp_path: Path, neuron: dict[str, Any], formula: Callable[..., Any], feature_maps: Any
-) -> None:
+def test_neurons(tmp_path: Path, neuron: dict[str, Any], formula: Callable[..., Any], feature_maps: Any) -> None:
     layers = [{"name": "data", "type": "data", "outputs": 16}, layer("n", "neuron", [0], 16, neuron=neuron)]
     run = saved(tmp_path, state_of(layers, 1, 1))
     image = np.random.default_rng(5).normal(size=(1, 4, 4, 1)).astype(np.float32)
@@ -299,9 +295,7 @@ def saved(tmp_path: Path, content: Any) -> CudaConvnetRun:
     return CudaConvnetRun.open(tmp_path, RunOptions())
 
 
-def test_a_layer_that_is_not_supported_is_named_and_evaluation_goes_up_to_it(
-    tmp_path: Path, feature_maps: Any
-) -> None:
+def test_a_layer_that_is_not_supported_is_named_and_evaluation_goes_up_to_it(tmp_path: Path, feature_maps: Any) -> None:
     layers = network(np.random.default_rng(1))
     layers[7]["type"] = "nailbed"
     run = saved(tmp_path, state_of(layers, 1, 1))
@@ -357,9 +351,7 @@ def test_the_mean_beside_is_found(folder: Path) -> None:
         "data_mean": np.full((4 * 18 * 18, 1), 7.5, np.float32),
         "label_names": [f"c{i}" for i in range(7)],
     }
-    assert CudaConvnetRun.open(folder, RunOptions()).preprocessing == Preprocessing(
-        mean="corpus", assumed=True
-    )
+    assert CudaConvnetRun.open(folder, RunOptions()).preprocessing == Preprocessing(mean="corpus", assumed=True)
     path = folder.parent / "batches.meta"
     path.write_bytes(pickle.dumps(meta, protocol=2))
     run = CudaConvnetRun.open(folder, RunOptions())
