@@ -27,6 +27,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors.interface import (
     LAYER_KINDS,
     AdaptorError,
@@ -44,9 +45,7 @@ from mloscope.adaptors.interface import (
 
 HEAVY = ("tensorflow", "keras", "torch", "jax", "onnxruntime", "cv2", "matplotlib")
 AXES = {"row", "column", "channel", "unit", "multiplier", "depth"}
-_IMPORT = (
-    "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps(list(sys.modules)))"
-)
+_IMPORT = "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps(list(sys.modules)))"
 
 
 class _Shared:
@@ -117,9 +116,7 @@ class RunConformance(_Shared):
         assert all(type(step) is int for step in steps)
         assert steps == sorted(set(steps))
         assert len({checkpoint.name for checkpoint in checkpoints}) == len(checkpoints)
-        assert not any(
-            "\\" in checkpoint.name or checkpoint.name.startswith("/") for checkpoint in checkpoints
-        )
+        assert not any("\\" in checkpoint.name or checkpoint.name.startswith("/") for checkpoint in checkpoints)
         assert run.checkpoints() == checkpoints
 
     def test_layers_are_in_topological_order(self, run: Any) -> None:
@@ -174,9 +171,7 @@ class RunConformance(_Shared):
         prints = {checkpoint.name: run.fingerprint(checkpoint) for checkpoint in checkpoints}
         assert len(set(prints.values())) == len(prints), "two checkpoints share a fingerprint"
         assert all(re.fullmatch(r"[0-9a-f]{16,}", value) for value in prints.values())
-        assert prints == {
-            checkpoint.name: self.open(path).fingerprint(checkpoint) for checkpoint in checkpoints
-        }
+        assert prints == {checkpoint.name: self.open(path).fingerprint(checkpoint) for checkpoint in checkpoints}
         copy = tmp_path / "copy" / path.name
         copy.parent.mkdir()
         shutil.copytree(path, copy) if path.is_dir() else shutil.copy2(path, copy)

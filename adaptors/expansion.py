@@ -12,9 +12,7 @@ LARGEST_RATIO = 100
 LARGEST_UNPACKED_BYTES = 8 * 1024**3
 
 
-def check_expansion(
-    unpacked_bytes: int, packed_bytes: int, what: str, limit_bytes: int | None = None
-) -> None:
+def check_expansion(unpacked_bytes: int, packed_bytes: int, what: str, limit_bytes: int | None = None) -> None:
     """Raises Refused where so few bytes would become so many that it can only be meant to exhaust memory."""
     most = LARGEST_UNPACKED_BYTES if limit_bytes is None else limit_bytes
     is_bomb = unpacked_bytes > HARMLESS_BYTES and unpacked_bytes > LARGEST_RATIO * packed_bytes

@@ -101,17 +101,13 @@ def open_run(
     return _open(Path(path), known, format, "run", lambda adaptor: adaptor.open(Path(path), chosen))
 
 
-def open_corpus(
-    path: Path | str, format: str | None = None, adaptors: list[Registered] | None = None
-) -> CorpusAdaptor:
+def open_corpus(path: Path | str, format: str | None = None, adaptors: list[Registered] | None = None) -> CorpusAdaptor:
     """The corpus at the path; everything else as for :func:`open_run`."""
     known = corpus_adaptors() if adaptors is None else adaptors
     return _open(Path(path), known, format, "corpus", lambda adaptor: adaptor.open(Path(path)))
 
 
-def _open(
-    path: Path, known: list[Registered], format: str | None, what: str, opening: Callable[[Any], Any]
-) -> Any:
+def _open(path: Path, known: list[Registered], format: str | None, what: str, opening: Callable[[Any], Any]) -> Any:
     if not path.exists():
         raise NothingThere(f"There is nothing at {path}.")
     if format is not None:

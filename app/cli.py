@@ -68,8 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         words = " ".join(str(error).split())[:300] or "no message"
         print(
-            f"mloscope: A fault in ML-o-scope itself, {type(error).__name__} ({words}); "
-            "MLOSCOPE_DEBUG=1 shows where.",
+            f"mloscope: A fault in ML-o-scope itself, {type(error).__name__} ({words}); MLOSCOPE_DEBUG=1 shows where.",
             file=sys.stderr,
         )
         return _FAILED
@@ -102,9 +101,7 @@ def _parser() -> argparse.ArgumentParser:
         help="show training runs in the browser",
         description="Show training runs in the browser; without RUN, those that mloscope.toml here names.",
     )
-    serve.add_argument(
-        "runs", nargs="*", metavar="RUN", type=Path, help="a folder of checkpoints, or one file"
-    )
+    serve.add_argument("runs", nargs="*", metavar="RUN", type=Path, help="a folder of checkpoints, or one file")
     serve.add_argument(
         "--images", action="append", default=[], metavar="CORPUS", type=Path,
         help="images to look at: MNIST idx, CIFAR-10, .npz, or folders of pictures; may be repeated",
@@ -123,9 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, or "corpus" '
         "for the mean image of the training split",
     )  # fmt: skip
-    serve.add_argument(
-        "--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in"
-    )
+    serve.add_argument("--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in")
     serve.add_argument(
         "--workspace",
         type=Path,
@@ -151,15 +146,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a small network on handwritten digits, or with --images the report's network on "
         "CIFAR-10, and show it. A run that is there already is shown as it is.",
     )
-    demo.add_argument(
-        "--images", type=Path, metavar="PATH", help="a CIFAR-10 folder, or other 32x32 colour images"
-    )
-    demo.add_argument(
-        "--epochs", type=_at_least_one, metavar="N", help="epochs of the CIFAR-10 network (default: 10)"
-    )
-    demo.add_argument(
-        "--folder", type=Path, metavar="FOLDER", help="where runs are kept (default: the user's cache)"
-    )
+    demo.add_argument("--images", type=Path, metavar="PATH", help="a CIFAR-10 folder, or other 32x32 colour images")
+    demo.add_argument("--epochs", type=_at_least_one, metavar="N", help="epochs of the CIFAR-10 network (default: 10)")
+    demo.add_argument("--folder", type=Path, metavar="FOLDER", help="where runs are kept (default: the user's cache)")
     demo.add_argument("--train-only", action="store_true", help="train, and do not serve")
     _add_address(demo)
     demo.set_defaults(command=_demo)
@@ -182,15 +171,11 @@ class _Version(argparse.Action):
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--format", metavar="NAME", help="the adaptor that reads it (mloscope adaptors lists them)"
-    )
+    parser.add_argument("--format", metavar="NAME", help="the adaptor that reads it (mloscope adaptors lists them)")
     parser.add_argument(
         "--step-pattern", metavar="REGEX", help='finds the step in file names, such as "epoch-([0-9]+)"'
     )
-    parser.add_argument(
-        "--architecture", metavar="WHERE", help="a model.json or .keras file, or module:function"
-    )
+    parser.add_argument("--architecture", metavar="WHERE", help="a model.json or .keras file, or module:function")
     parser.add_argument(
         "--trust",
         action="store_true",
@@ -200,9 +185,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=_port, metavar="NUMBER", help="port to listen on; 0 takes any (default: 8050)"
-    )
+    parser.add_argument("--port", type=_port, metavar="NUMBER", help="port to listen on; 0 takes any (default: 8050)")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
 
 
@@ -329,16 +312,12 @@ def _run_options(arguments: argparse.Namespace) -> RunOptions:
     return RunOptions(
         step_pattern=arguments.step_pattern,
         architecture=architecture,
-        preprocessing=make_preprocessing(**said)
-        if any(value is not None for value in said.values())
-        else None,
+        preprocessing=make_preprocessing(**said) if any(value is not None for value in said.values()) else None,
         trust=arguments.trust,
     )
 
 
-def _entries(
-    arguments: argparse.Namespace, settings: Settings
-) -> tuple[Sequence[RunEntry], Sequence[CorpusEntry]]:
+def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequence[RunEntry], Sequence[CorpusEntry]]:
     """What to connect: the command line's runs, else the workspace file's."""
     from mloscope.app.workspace import CorpusEntry, RunEntry, url_safe
 
@@ -355,14 +334,10 @@ def _entries(
         raise BadRequest("Name RUNs or a workspace file with --workspace, not both.")
     names: list[str | None] = list(arguments.name) or [None] * len(arguments.runs)
     if len(names) != len(arguments.runs):
-        raise BadRequest(
-            f"There are {len(names)} --name for {len(arguments.runs)} RUN; each RUN needs its own."
-        )
+        raise BadRequest(f"There are {len(names)} --name for {len(arguments.runs)} RUN; each RUN needs its own.")
     for name in filter(None, names):
         if url_safe(name) != name:
-            raise BadRequest(
-                f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be.'
-            )
+            raise BadRequest(f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be.')
     if len(set(names) - {None}) != len([name for name in names if name is not None]):
         raise BadRequest("Two RUNs have the same --name; each needs its own.")
     for path in (*arguments.runs, *arguments.images):
@@ -482,9 +457,7 @@ def _bind(host: str, port: int) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError):
-        raise BadRequest(
-            f'"{host}" is no address of this machine; --host takes one, such as 127.0.0.1.'
-        ) from None
+        raise BadRequest(f'"{host}" is no address of this machine; --host takes one, such as 127.0.0.1.') from None
     listener = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":
@@ -519,6 +492,9 @@ def _listen(
     listening: Callable[[str], None],
 ) -> int:
     """Serve until told to stop; ``listening(address)`` is called when requests are answered."""
+    import asyncio
+    import logging
+
     import uvicorn
 
     port = listener.getsockname()[1]
@@ -532,6 +508,11 @@ def _listen(
                 raise BadRequest(_cannot_bind(settings.host, port, error)) from None
             listening(address)
 
+    def is_a_fault(record: logging.LogRecord) -> bool:
+        """Requests that are cut off by stopping are none."""
+        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+    logging.getLogger("uvicorn.error").addFilter(is_a_fault)
     chosen = settings.log_level
     server = Server(
         uvicorn.Config(
@@ -562,9 +543,7 @@ def _announce(workspace: Workspace, address: str, host: str) -> None:
             broken = sum(bool(checkpoint.problem) for checkpoint in checkpoints)
             unreadable = f", {broken} of them unreadable" if broken else ""
             counted = f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}{unreadable}"
-            _write(
-                f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n"
-            )
+            _write(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
     for corpus in workspace.corpora:
         if corpus.adaptor is not None:
             _write(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
+
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor
 from mloscope.app.errors import MloscopeError, NotPossible, Unavailable, from_adaptor
 
@@ -174,9 +175,7 @@ def prepare_cifar10(folder: Path, images: Path, stream: TextIO, epochs: int = 10
 
     Raises :class:`MloscopeError` where the corpus cannot be opened or does not fit the network."""
     pictures = _pictures(images)
-    recipe = cifar10_recipe(
-        images.absolute(), len(pictures.training_labels), len(pictures.test_labels), epochs
-    )
+    recipe = cifar10_recipe(images.absolute(), len(pictures.training_labels), len(pictures.test_labels), epochs)
     demo = Demo(folder / f"cifar10-{epochs}-epochs", images)
     if not is_complete(demo.run, recipe):
         _check_is_ours(demo.run)
@@ -216,9 +215,7 @@ def _check_is_ours(run: Path) -> None:
     if not run.exists() or (run / RECIPE_FILE).is_file():
         return
     if not run.is_dir() or any(not entry.name.startswith(_UNFINISHED) for entry in run.iterdir()):
-        raise NotPossible(
-            f"{run} is there, but no demo made it; name another folder with --folder, or move it away."
-        )
+        raise NotPossible(f"{run} is there, but no demo made it; name another folder with --folder, or move it away.")
 
 
 def _begin(run: Path, recipe: Recipe) -> None:
@@ -282,9 +279,7 @@ def _pictures(path: Path) -> TrainingImages:
             raise NotPossible(f"{path} has no class names to learn.")
         training, test = _training_and_test(corpus)
         if not len(training) or not len(test):
-            raise NotPossible(
-                f"{path} has {len(training)} labelled images to train on and {len(test)} to test."
-            )
+            raise NotPossible(f"{path} has {len(training)} labelled images to train on and {len(test)} to test.")
 
         def pixels(positions: np.ndarray) -> np.ndarray:
             found = np.empty((len(positions), 32, 32, 3), np.uint8)
@@ -293,9 +288,7 @@ def _pictures(path: Path) -> TrainingImages:
             return found
 
         labels = np.asarray(corpus.labels, np.int32)
-        return TrainingImages(
-            pixels(training), labels[training], pixels(test), labels[test], tuple(corpus.class_names)
-        )
+        return TrainingImages(pixels(training), labels[training], pixels(test), labels[test], tuple(corpus.class_names))
     except AdaptorError as error:
         raise from_adaptor(error) from error
 
@@ -416,9 +409,7 @@ class Progress:
             self.say(", ".join(filter(None, (f"step {done} of {self._total}", remark, left))))
 
 
-def train(
-    run: Path, recipe: Recipe, images: TrainingImages, stream: TextIO, model: keras.Model | None = None
-) -> None:
+def train(run: Path, recipe: Recipe, images: TrainingImages, stream: TextIO, model: keras.Model | None = None) -> None:
     """Train and save into the folder ``run``; marks it complete at the end. Imports TensorFlow.
 
     Gradient descent with momentum, ``v = momentum v - rate (gradient + decay w)``, ``w += v``, as
@@ -467,9 +458,7 @@ def train(
         sums = np.zeros(2)
         for start in range(0, len(labels), 500):
             part = slice(start, start + 500)
-            sums += len(labels[part]) * np.array(
-                [float(value) for value in judge(prepare(pixels[part]), labels[part])]
-            )
+            sums += len(labels[part]) * np.array([float(value) for value in judge(prepare(pixels[part]), labels[part])])
         return float(sums[0] / len(labels)), float(sums[1] / len(labels))
 
     log = _Log(run, recipe)
@@ -601,9 +590,7 @@ def _train_in_child(run: Path, images: Path, recipe: Recipe, stream: TextIO) -> 
         target = stream.fileno()  # a terminal stays one for the child, so that it can draw its progress
     except OSError:  # a stream in memory
         target = subprocess.PIPE
-    child = subprocess.Popen(
-        training_command(run, images, recipe), stdout=target, env=environment, encoding="utf-8"
-    )
+    child = subprocess.Popen(training_command(run, images, recipe), stdout=target, env=environment, encoding="utf-8")
     try:
         for line in child.stdout or ():
             stream.write(line)

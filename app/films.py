@@ -68,14 +68,10 @@ def tiles(
     if array.dtype.kind in "biu":
         array = array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
     elif array.dtype.kind != "f":
-        raise NotPossible(
-            f"An array of type {array.dtype} cannot be drawn as tiles: its values are no real numbers."
-        )
+        raise NotPossible(f"An array of type {array.dtype} cannot be drawn as tiles: its values are no real numbers.")
     if "multiplier" in axes:
         base = "unit" if "unit" in axes else "channel"
-        array, axes = _ordered(
-            array, axes, (base, "multiplier", *(a for a in axes if a in ("row", "column")))
-        )
+        array, axes = _ordered(array, axes, (base, "multiplier", *(a for a in axes if a in ("row", "column"))))
         array = array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
         axes = ("unit", *axes[2:])
     elif "unit" not in axes:
@@ -84,12 +80,7 @@ def tiles(
     if "row" in axes or "column" in axes or "channel" not in axes:
         return array
     units, inputs = array.shape[:2]
-    if (
-        layout == "tiles"
-        and preceding_shape is not None
-        and None not in preceding_shape
-        and len(preceding_shape) == 3
-    ):
+    if layout == "tiles" and preceding_shape is not None and None not in preceding_shape and len(preceding_shape) == 3:
         rows, columns, channels = (int(size) for size in preceding_shape if size is not None)
         if rows * columns * channels == inputs and rows * columns > 1:
             sizes = {"row": rows, "column": columns, "channel": channels}
@@ -98,9 +89,7 @@ def tiles(
     return array.reshape(units, 1, 1, inputs)
 
 
-def _ordered(
-    array: np.ndarray, axes: tuple[str, ...], wanted: tuple[str, ...]
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def _ordered(array: np.ndarray, axes: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
     """The array with its axes as wanted; an axis that it has not is there with size 1."""
     present = [axes.index(axis) for axis in wanted if axis in axes]
     array = array.transpose(present + [i for i, axis in enumerate(axes) if axis not in wanted])
@@ -112,9 +101,7 @@ def map_tiles(feature_map: np.ndarray) -> np.ndarray:
     """A layer's output for one image, (row, column, unit) or (row, unit) or (unit,), as (unit, 1, row,
     column)."""
     if feature_map.ndim > 3 or feature_map.ndim == 0:
-        raise NotPossible(
-            f"An output of shape {feature_map.shape} cannot be drawn as maps of rows and columns."
-        )
+        raise NotPossible(f"An output of shape {feature_map.shape} cannot be drawn as maps of rows and columns.")
     while feature_map.ndim < 3:
         feature_map = feature_map[..., np.newaxis, :]
     return feature_map.transpose(2, 0, 1)[:, np.newaxis]
@@ -195,12 +182,8 @@ class Film:
                 MAGIC,
                 struct.pack("<I", len(text)),
                 text,
-                np.ascontiguousarray(self.unit_ranges, "<f4").data.cast("B")
-                if self.unit_ranges.size
-                else b"",
-                np.ascontiguousarray(self.layer_ranges, "<f4").data.cast("B")
-                if self.layer_ranges.size
-                else b"",
+                np.ascontiguousarray(self.unit_ranges, "<f4").data.cast("B") if self.unit_ranges.size else b"",
+                np.ascontiguousarray(self.layer_ranges, "<f4").data.cast("B") if self.layer_ranges.size else b"",
                 np.ascontiguousarray(self.codes).data.cast("B") if self.codes.size else b"",
             )
         )
@@ -224,9 +207,7 @@ class Film:
         count, units = len(steps), shape[0]
         sizes = (count * units * 8, count * 8, count * int(np.prod(shape, dtype=object)))
         if len(data) != 8 + length + sum(sizes):
-            raise BadRequest(
-                f"The film has {len(data)} bytes; by its header it should have {8 + length + sum(sizes)}."
-            )
+            raise BadRequest(f"The film has {len(data)} bytes; by its header it should have {8 + length + sum(sizes)}.")
         start = 8 + length
         unit_ranges = np.frombuffer(data, "<f4", count * units * 2, start).reshape(count, units, 2)
         layer_ranges = np.frombuffer(data, "<f4", count * 2, start + sizes[0]).reshape(count, 2)
@@ -260,17 +241,13 @@ def quantise(
     unit_ranges = np.asarray(unit_ranges, np.float32)
     layer_ranges = np.asarray(layer_ranges, np.float32)
     codes = np.empty((count, *shape), np.uint8)
-    room: dict[
-        type, np.ndarray
-    ] = {}  # one buffer of one checkpoint, small enough to stay in the processor's cache
+    room: dict[type, np.ndarray] = {}  # one buffer of one checkpoint, small enough to stay in the processor's cache
     for frame, limits, out in zip(values, unit_ranges, codes, strict=True):
         _quantise_frame(_as_float32(np.asarray(frame)), limits, out, room)
     return Film(tuple(int(step) for step in steps), unit_ranges, layer_ranges, codes)
 
 
-def _quantise_frame(
-    frame: np.ndarray, limits: np.ndarray, out: np.ndarray, room: dict[type, np.ndarray]
-) -> None:
+def _quantise_frame(frame: np.ndarray, limits: np.ndarray, out: np.ndarray, room: dict[type, np.ndarray]) -> None:
     """Codes of one checkpoint (unit, channel, row, column, component) into ``out``."""
     if frame.size == 0:
         return

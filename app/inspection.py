@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -167,8 +168,7 @@ def _run_text(path: str, run: dict[str, Any]) -> list[str]:
                 layer["kind"],
                 _shape(layer["output_shape"]) if layer["output_shape"] is not None else "not known",
                 f"{layer['parameter_count']:,}" if layer["parameter_count"] else "",
-                layer["problem"]
-                or ", ".join(f"{p['name']} {_shape(p['shape'])}" for p in layer["parameters"]),
+                layer["problem"] or ", ".join(f"{p['name']} {_shape(p['shape'])}" for p in layer["parameters"]),
             )
             for layer in layers
         ],
@@ -210,9 +210,7 @@ def _shortened(checkpoints: Sequence[dict[str, Any]]) -> list[dict[str, Any] | i
 def _corpus_text(path: str, corpus: dict[str, Any]) -> list[str]:
     shape = _shape(corpus["image_shape"]) if corpus["image_shape"] else "of different sizes"
     lines = [f"Corpus {printable(path)}, format {corpus['format']}"]
-    lines += _pairs(
-        ("images", f"{corpus['images']:,}, {shape}"), ("classes", _classes(corpus["class_names"]))
-    )
+    lines += _pairs(("images", f"{corpus['images']:,}, {shape}"), ("classes", _classes(corpus["class_names"])))
     names, splits = corpus["class_names"], corpus["splits"]
     rows = [
         (name, *(f"{split['of_class'][number]:,}" for split in splits.values()))
@@ -250,9 +248,7 @@ def _pixels(how: dict[str, Any] | None) -> str:
     mean = ", ".join(f"{value:g}" for value in how["mean"]) if isinstance(how["mean"], list) else how["mean"]
     scale = f"times {how['scale']:g}"
     return ", ".join(
-        filter(
-            None, (scale, f"minus the mean ({printable(mean)})" if mean else "", how["channel_order"].upper())
-        )
+        filter(None, (scale, f"minus the mean ({printable(mean)})" if mean else "", how["channel_order"].upper()))
     )
 
 
@@ -283,8 +279,6 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Iterable[i
 def printable(text: str) -> str:
     """The text with what a terminal would obey or cannot show (a file name may hold anything) escaped."""
     return "".join(
-        character
-        if character.isprintable()
-        else character.encode("unicode_escape", "replace").decode("ascii")
+        character if character.isprintable() else character.encode("unicode_escape", "replace").decode("ascii")
         for character in text
     )

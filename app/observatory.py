@@ -274,11 +274,7 @@ class Observatory:
         for checkpoint in checkpoints:
             if checkpoint.step == step:
                 return checkpoint
-        span = (
-            f"its steps go from {checkpoints[0].step} to {checkpoints[-1].step}"
-            if checkpoints
-            else "it has none"
-        )
+        span = f"its steps go from {checkpoints[0].step} to {checkpoints[-1].step}" if checkpoints else "it has none"
         raise NotFound(f'The run "{run}" has no checkpoint of step {step}; {span}.')
 
     def evaluation(self, run: str) -> Evaluation:
@@ -297,9 +293,7 @@ class Observatory:
         if state == "not installed" or self._service is None:
             return Evaluation(False, "not installed", problem or INSTALL_EVALUATION)
         passing = state in ("starting", "restarting")
-        words = {"starting": "is starting", "restarting": "stopped and is being restarted"}.get(
-            state, f"is {state}"
-        )
+        words = {"starting": "is starting", "restarting": "stopped and is being restarted"}.get(state, f"is {state}")
         return Evaluation(False, state, problem or f"The model service {words}.", passing)
 
     def subject(self, run: str | None = None, corpus: str | None = None) -> dict[str, Any]:
@@ -681,8 +675,7 @@ class Observatory:
         if not probable:
             finite = [row for row in rows.values() if np.isfinite(row).all()]
             probable = bool(finite) and all(
-                row.min() >= 0 and (abs(row.sum() - 1) < 1e-3 or (len(row) == 1 and row[0] <= 1))
-                for row in finite
+                row.min() >= 0 and (abs(row.sum() - 1) < 1e-3 or (len(row) == 1 and row[0] <= 1)) for row in finite
             )
         kind = "output"
         if not probable and any(len(row) > 1 for row in rows.values()):
@@ -695,9 +688,7 @@ class Observatory:
     def _corpus(self, run: str, corpus: str | None) -> str:
         corpus = corpus or self.workspace.corpus_of(run)
         if corpus is None:
-            raise NotPossible(
-                "No corpus of images is connected: mloscope serve RUN --images PATH connects one."
-            )
+            raise NotPossible("No corpus of images is connected: mloscope serve RUN --images PATH connects one.")
         return corpus
 
     def _input(self, run: str, corpus: str | None, image: str | None) -> _Input:
@@ -733,9 +724,7 @@ class Observatory:
             except AdaptorError as error:
                 reasons[checkpoint.step] = str(error)
             except OSError as error:
-                reasons[checkpoint.step] = (
-                    f"The checkpoint {checkpoint.name} cannot be read: {error.strerror}."
-                )
+                reasons[checkpoint.step] = f"The checkpoint {checkpoint.name} cannot be read: {error.strerror}."
         return prints, reasons
 
     def _maps(
@@ -833,9 +822,7 @@ class Observatory:
         more."""
 
         def gone() -> bytes:
-            raise NotFound(
-                f'There is no film "{digest}" any more: ask for its manifest again, which makes it anew.'
-            )
+            raise NotFound(f'There is no film "{digest}" any more: ask for its manifest again, which makes it anew.')
 
         return self._cache.get_or_compute(f"film:{digest}", gone)
 
@@ -902,9 +889,7 @@ class Observatory:
             }
         }
         reading = film.question.show == "parameters"
-        groups: Iterable[list[range]] = (
-            ([block] for block in film.blocks) if reading else self._paced(film.blocks)
-        )
+        groups: Iterable[list[range]] = ([block] for block in film.blocks) if reading else self._paced(film.blocks)
         done = 0
         for group in groups:
             priority = 1 if done else 0  # the picture at the current step comes before all others
@@ -1104,9 +1089,7 @@ def layer_json(layer: Layer) -> dict[str, Any]:
         "kind": layer.kind,
         "inputs": list(layer.inputs),
         "output_shape": None if layer.output_shape is None else list(layer.output_shape),
-        "parameters": [
-            {"name": p.name, "shape": list(p.shape), "axes": list(p.axes)} for p in layer.parameters
-        ],
+        "parameters": [{"name": p.name, "shape": list(p.shape), "axes": list(p.axes)} for p in layer.parameters],
         "parameter_count": layer.parameter_count,
         "hyperparameters": plain(layer.hyperparameters),
         "source_class": layer.source_class,
@@ -1221,15 +1204,11 @@ def _selection(question: FilmQuestion, shape: tuple[int, ...]) -> tuple[tuple[in
     ):
         wrong = next((number for number in numbers or () if not 0 <= number < total), None)
         if wrong is not None:
-            raise NotFound(
-                f'The layer "{question.layer}" has the {what} 0 to {total - 1}; {wrong} is none of them.'
-            )
+            raise NotFound(f'The layer "{question.layer}" has the {what} 0 to {total - 1}; {wrong} is none of them.')
     units, channels = question.units, question.channels
     if units is None:
         shown = len(channels) if channels is not None else channel_total
-        units = tuple(
-            range(unit_total if unit_total * shown <= TILES_SHOWN else min(unit_total, FIRST_UNITS))
-        )
+        units = tuple(range(unit_total if unit_total * shown <= TILES_SHOWN else min(unit_total, FIRST_UNITS)))
         if channels is None and len(units) == unit_total and unit_total * channel_total <= TILES_SHOWN:
             channels = tuple(range(channel_total))
     if channels is None:

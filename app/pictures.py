@@ -6,8 +6,9 @@ import functools
 import io
 
 import numpy as np
-from mloscope.app.errors import BadRequest
 from PIL import Image
+
+from mloscope.app.errors import BadRequest
 
 GAP = 1
 _GAP_COLOUR = (236, 236, 236)
@@ -33,11 +34,7 @@ def colour_table(name: str) -> np.ndarray:
     anchors = np.array([_rgb(text) for text in scales[name]], np.float64)
     places = np.linspace(0, 1, len(anchors))
     wanted = np.linspace(0, 1, 256)
-    return (
-        np.stack([np.interp(wanted, places, anchors[:, i]) for i in range(3)], axis=1)
-        .round()
-        .astype(np.uint8)
-    )
+    return np.stack([np.interp(wanted, places, anchors[:, i]) for i in range(3)], axis=1).round().astype(np.uint8)
 
 
 def _rgb(text: str) -> tuple[int, ...]:
@@ -62,9 +59,7 @@ def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1
     down = -(-len(flat) // across)
     height, width = down * (rows * zoom + GAP) - GAP, across * (columns * zoom + GAP) - GAP
     if height * width > 64_000_000:
-        raise BadRequest(
-            f"The picture would have {width} by {height} pixels; ask for fewer units or a smaller zoom."
-        )
+        raise BadRequest(f"The picture would have {width} by {height} pixels; ask for fewer units or a smaller zoom.")
     finite = np.isfinite(flat)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         share = (flat - low) / (high - low) if high > low else np.full(flat.shape, 0.5)

@@ -68,9 +68,7 @@ class MemoryStore:
 
     def __init__(self, budget_bytes: int) -> None:
         if budget_bytes < 0:
-            raise ValueError(
-                f"The budget of a memory store is {budget_bytes} bytes; it must not be negative."
-            )
+            raise ValueError(f"The budget of a memory store is {budget_bytes} bytes; it must not be negative.")
         self.budget_bytes = budget_bytes
         self._values: OrderedDict[str, bytes] = OrderedDict()
         self._used_bytes = 0
@@ -121,9 +119,7 @@ class MemoryStore:
 
 # ------------------------------------------------------------------------------------------------------ Redis
 
-_RELEASE_OWN_CLAIM = (
-    "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
-)
+_RELEASE_OWN_CLAIM = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
 _KEYS_A_READ = 16
 _BYTES_A_WRITE = 8 * 2**20
 _Answer = TypeVar("_Answer")
@@ -179,9 +175,7 @@ class RedisStore:
             for start in range(0, len(keys), _KEYS_A_READ):
                 some = keys[start : start + _KEYS_A_READ]
                 values: list[Any] = self._redis.mget([self._prefix + key for key in some])
-                found.update(
-                    (key, value) for key, value in zip(some, values, strict=True) if value is not None
-                )
+                found.update((key, value) for key, value in zip(some, values, strict=True) if value is not None)
             return found
 
         return self._ask(read, {}) if keys else {}
@@ -197,9 +191,7 @@ class RedisStore:
                 except redis.ResponseError as error:  # full, or a read-only replica: reading still works
                     if not self._write_refusal_told:
                         self._write_refusal_told = True
-                        logger.warning(
-                            "Redis keeps no new results: %s. What is computed is not shared.", error
-                        )
+                        logger.warning("Redis keeps no new results: %s. What is computed is not shared.", error)
                     return
 
         if values:
@@ -249,17 +241,13 @@ class RedisStore:
             if self._backoff_s:
                 if self._clock() < self._retry_at:
                     return when_away
-                self._retry_at = (
-                    self._clock() + self._longest_backoff_s
-                )  # the others do not wait for this attempt
+                self._retry_at = self._clock() + self._longest_backoff_s  # the others do not wait for this attempt
         try:
             answer = operation()
         except (redis.RedisError, OSError) as error:
             with self._lock:
                 if not self._backoff_s:
-                    logger.warning(
-                        "Redis does not answer (%s); results are computed anew until it does.", error
-                    )
+                    logger.warning("Redis does not answer (%s); results are computed anew until it does.", error)
                 self._backoff_s = min(self._longest_backoff_s, self._backoff_s * 2 or self._first_backoff_s)
                 self._retry_at = self._clock() + self._backoff_s
                 self._problem = f"Redis does not answer: {error}"
@@ -282,9 +270,7 @@ class ResultCache:
     computes by itself. ``compute`` must not ask the cache for the very keys it is computing.
     """
 
-    def __init__(
-        self, store: Store, *, poll_s: float = 0.01, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def __init__(self, store: Store, *, poll_s: float = 0.01, sleep: Callable[[float], None] = time.sleep) -> None:
         """``poll_s``: how often to look for a value that another process is computing (slower while it takes
         long)."""
         self.store = store

@@ -129,9 +129,7 @@ class Settings:
         "bytes",
         "How much memory the model service may spend on checkpoints' weights that it keeps at hand.",
     )
-    log_level: str = _setting(
-        "info", _log_level, "word", "How much is logged: debug, info, warning or error."
-    )
+    log_level: str = _setting("info", _log_level, "word", "How much is logged: debug, info, warning or error.")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:

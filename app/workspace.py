@@ -165,9 +165,7 @@ class _TomlReader:
             if key not in kinds:
                 raise self.wrong(where, f'there is no key "{key}"; the keys are {", ".join(kinds)}')
             if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-                raise self.wrong(
-                    where, f"{key} = {value!r} has the wrong type; it must be {_in_words(kinds[key])}"
-                )
+                raise self.wrong(where, f"{key} = {value!r} has the wrong type; it must be {_in_words(kinds[key])}")
         for key in needed:
             if key not in table:
                 raise self.wrong(where, f'the key "{key}" is missing')
@@ -196,9 +194,7 @@ def _in_words(kinds: type | tuple[type, ...]) -> str:
         list: "a list",
         dict: "a table",
     }
-    return " or ".join(
-        dict.fromkeys(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,)))
-    )
+    return " or ".join(dict.fromkeys(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,))))
 
 
 def check_step_pattern(pattern: str, wrong: Callable[[str], MloscopeError] = BadRequest) -> None:
@@ -208,9 +204,7 @@ def check_step_pattern(pattern: str, wrong: Callable[[str], MloscopeError] = Bad
     except re.error as error:
         raise wrong(f'step_pattern = "{pattern}" is no regular expression: {error}') from None
     if groups < 1:
-        raise wrong(
-            f'step_pattern = "{pattern}" has no group; put the step in brackets, as in "epoch-([0-9]+)"'
-        )
+        raise wrong(f'step_pattern = "{pattern}" has no group; put the step in brackets, as in "epoch-([0-9]+)"')
 
 
 def make_preprocessing(
@@ -223,9 +217,7 @@ def make_preprocessing(
     Where a mean but no scale is said, pixels stay 0..255, as they do in networks that subtract a mean image.
     """
     if scale is not None and not (np.isfinite(scale) and scale != 0):
-        raise BadRequest(
-            f"scale = {scale} cannot be; it must be a number other than 0, such as 0.00392156862745098."
-        )
+        raise BadRequest(f"scale = {scale} cannot be; it must be a number other than 0, such as 0.00392156862745098.")
     if channel_order not in (None, "rgb", "bgr"):
         raise BadRequest(f'channel_order = "{channel_order}" does not exist; it is "rgb" or "bgr".')
     numbers: tuple[float, ...] | str | None
@@ -293,9 +285,7 @@ class ConnectedRun:
     @property
     def preprocessing(self) -> Preprocessing:
         """What the user said, else what the files say, else :data:`ASSUMED_PREPROCESSING`."""
-        said = self.options.preprocessing or (
-            self.adaptor.preprocessing if self.adaptor is not None else None
-        )
+        said = self.options.preprocessing or (self.adaptor.preprocessing if self.adaptor is not None else None)
         return said or ASSUMED_PREPROCESSING
 
 
@@ -370,9 +360,7 @@ class Workspace:
             except AdaptorError as error:
                 problem = str(error)
             connected_runs.append(
-                ConnectedRun(
-                    name, Path(entry.path), adaptor, entry.options, problem, entry.corpus, entry.format
-                )
+                ConnectedRun(name, Path(entry.path), adaptor, entry.options, problem, entry.corpus, entry.format)
             )
         taken = {entry.name for entry in corpora if entry.name}
         connected_corpora = []
@@ -444,8 +432,7 @@ class Workspace:
         _, adaptor = self.opened_corpus(corpus_name)
         if not 0 <= position < len(adaptor):
             raise NotFound(
-                f'The corpus "{corpus_name}" has no image at position {position}; '
-                f"it has 0 to {len(adaptor) - 1}."
+                f'The corpus "{corpus_name}" has no image at position {position}; it has 0 to {len(adaptor) - 1}.'
             )
         try:
             return adaptor.pixels(position)
@@ -577,9 +564,7 @@ class Workspace:
                     mean = _mean_file(str(how.mean), shape, run.name, how.scale)
                 self._means[key] = mean
         if how.mean == "corpus":
-            mean = (mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean) * np.float32(
-                how.scale
-            )
+            mean = (mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean) * np.float32(how.scale)
         return mean
 
     def _training_mean(self, run_name: str, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -613,18 +598,14 @@ def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
         raise NotFound(f'There is no {what} "{name}"; connected: {names}.') from None
 
 
-def _fitted(
-    pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None, run_name: str
-) -> np.ndarray:
+def _fitted(pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None, run_name: str) -> np.ndarray:
     """The image, uint8 (row, column, channel), at the size and with the channels of the network's input."""
     if shape is None:
         return pixels
     rows, columns = shape[0] or pixels.shape[0], shape[1] or pixels.shape[1]
     channels = shape[2]
     if channels not in (1, 3):
-        raise NotPossible(
-            f'The run "{run_name}" takes images of {channels} channels; images of a corpus have 1 or 3.'
-        )
+        raise NotPossible(f'The run "{run_name}" takes images of {channels} channels; images of a corpus have 1 or 3.')
     if pixels.shape == (rows, columns, channels):
         return pixels
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
@@ -645,9 +626,7 @@ def _mean_file(path: str, shape: tuple[int, ...], run_name: str, scale: float) -
     except FileNotFoundError:
         raise NotFound(f'The mean of the run "{run_name}" is {path}, which does not exist.') from None
     except (OSError, ValueError, EOFError) as error:
-        raise NotPossible(
-            f'The mean of the run "{run_name}", {path}, is no .npy file of numbers: {error}.'
-        ) from error
+        raise NotPossible(f'The mean of the run "{run_name}", {path}, is no .npy file of numbers: {error}.') from error
     try:
         if mean.dtype.kind not in "fiu":
             raise ValueError

@@ -36,7 +36,11 @@ def report(benchmark: str, figures: Sequence[Figure]) -> None:
     width = max(len(figure.name) for figure in figures)
     print(benchmark, file=sys.stderr)
     for figure in figures:
-        bound = "" if figure.asked is None else f"  asked {figure.sense} {figure.asked:g}  {'kept' if figure.kept else 'NOT KEPT'}"
+        bound = (
+            ""
+            if figure.asked is None
+            else f"  asked {figure.sense} {figure.asked:g}  {'kept' if figure.kept else 'NOT KEPT'}"
+        )
         print(f"  {figure.name:<{width}}  {figure.measured:10.4g} {figure.unit}{bound}", file=sys.stderr)
     text = json.dumps({"benchmark": benchmark, "figures": [{**asdict(f), "kept": f.kept} for f in figures]}, indent=1)
     if file:

@@ -49,9 +49,7 @@ print(time.perf_counter() - started)
 
 
 def in_a_process(code: str, *arguments: str) -> float:
-    answer = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
-    )
+    answer = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return float(answer.stdout.split()[-1])
 
 
@@ -86,9 +84,7 @@ def measure(prefix: Path) -> list[Figure]:
     for _ in range(10):
         fresh_bundle = tensor_bundle.Bundle(prefix, bundle.path.read_bytes())
         checked.append(quickest(lambda: fresh_bundle.read(key), 1))  # noqa: B023 (called at once)
-    everything = quickest(
-        lambda: [bundle.read(key) for key, each in bundle.entries.items() if each.is_number], 5
-    )
+    everything = quickest(lambda: [bundle.read(key) for key, each in bundle.entries.items() if each.is_number], 5)
     size = sum(each.size for each in bundle.entries.values())
     return [
         Figure("fresh process, quicker than load_checkpoint by", theirs / fresh, "times", ">=", 20),
@@ -106,9 +102,7 @@ def measure(prefix: Path) -> list[Figure]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prefix = Path(folder) / "resnet50"
-        subprocess.run(
-            [sys.executable, "-c", _MAKE, str(prefix)], check=True, capture_output=True, env=os.environ
-        )
+        subprocess.run([sys.executable, "-c", _MAKE, str(prefix)], check=True, capture_output=True, env=os.environ)
         figures = measure(prefix)
     report("One kernel from a ResNet-50-sized TensorFlow checkpoint", figures)
 

@@ -59,7 +59,10 @@ def layer_facts(layer: Layer) -> html.Div:
     if shown:
         children.append(
             html.Details(
-                [html.Summary("hyper-parameters"), _rows([(k.replace("_", " "), _hyperparameter_text(v)) for k, v in shown.items()])],
+                [
+                    html.Summary("hyper-parameters"),
+                    _rows([(k.replace("_", " "), _hyperparameter_text(v)) for k, v in shown.items()]),
+                ],
                 open=False,
             )
         )
@@ -74,7 +77,12 @@ def _hyperparameter_text(value: Any) -> str:
 
 def parameter_statistics(step_label: str, statistics: Sequence[Mapping[str, Any]], unit: int | None) -> html.Div:
     """One table: a row for each parameter, at one step. Keys of each mapping as in ``Observatory.layer_details``."""
-    columns = (("min", "minimum"), ("max", "maximum"), ("norm", "L2 norm"), ("zeros", "share of values that are exactly 0"))
+    columns = (
+        ("min", "minimum"),
+        ("max", "maximum"),
+        ("norm", "L2 norm"),
+        ("zeros", "share of values that are exactly 0"),
+    )
     head = html.Tr([html.Th("", scope="col"), *(html.Th(name, scope="col", title=tip) for name, tip in columns)])
     body, remarks = [], []
     for row in statistics:
@@ -102,7 +110,11 @@ def parameter_statistics(step_label: str, statistics: Sequence[Mapping[str, Any]
                         _number(row.get("unit_min")),
                         _number(row.get("unit_max")),
                         _number(row["unit_norm"]),
-                        html.Td("–" if row.get("unit_share_of_zeros") is None else f"{100 * row['unit_share_of_zeros']:.3g} %"),
+                        html.Td(
+                            "–"
+                            if row.get("unit_share_of_zeros") is None
+                            else f"{100 * row['unit_share_of_zeros']:.3g} %"
+                        ),
                     ]
                 )
             )

@@ -207,14 +207,10 @@ def _graph(layers: Sequence[Layer]) -> _Graph:
         for end in ends:
             followers[end].extend(roots if end == ends[-1] else roots[:1])
         start = i
-    return _Graph(
-        tuple(layers[old] for old in order), tuple(inputs), tuple(after), tuple(map(tuple, followers))
-    )
+    return _Graph(tuple(layers[old] for old in order), tuple(inputs), tuple(after), tuple(map(tuple, followers)))
 
 
-_DIMENSIONED = re.compile(
-    r"(conv|pool|pooling|padding|cropping|sampling|dropout|transpose|convolution)[123]d$", re.I
-)
+_DIMENSIONED = re.compile(r"(conv|pool|pooling|padding|cropping|sampling|dropout|transpose|convolution)[123]d$", re.I)
 
 
 def _stems(name: str) -> list[str]:
@@ -322,9 +318,7 @@ def _named(graph: _Graph, pieces: list[_Piece]) -> list[_Piece]:
         stem = stem_of(piece)
         previous = joined[-1] if joined else None
         if stem and previous and previous.stem == stem:
-            joined[-1] = _Piece(
-                previous.positions + piece.positions, previous.branching or piece.branching, stem
-            )
+            joined[-1] = _Piece(previous.positions + piece.positions, previous.branching or piece.branching, stem)
         else:
             joined.append(_Piece(piece.positions, piece.branching, stem, piece.folded))
 
@@ -759,9 +753,7 @@ def _by(value: object) -> str:
 
 
 def _kernel(layer: Layer) -> str:
-    told = _by(
-        _setting(layer, "kernel_size", "pool_size", "kernel_shape", "kernel", "ksize", "filterSize", "size")
-    )
+    told = _by(_setting(layer, "kernel_size", "pool_size", "kernel_shape", "kernel", "ksize", "filterSize", "size"))
     if told:
         return told
     for parameter in layer.parameters:
@@ -810,9 +802,7 @@ def _text(node: Node) -> tuple[str, str, str]:
     return name, _detail(content), ""
 
 
-def _ranks(
-    nodes: Sequence[Node], before: Sequence[tuple[int, ...]], following: Sequence[list[int]]
-) -> list[int]:
+def _ranks(nodes: Sequence[Node], before: Sequence[tuple[int, ...]], following: Sequence[list[int]]) -> list[int]:
     """The column of every node: as far left as its inputs allow; what takes nothing stands next to its
     consumer."""
     ranks = [0] * len(nodes)
@@ -847,9 +837,7 @@ def _strands(
         main = [max(range(len(nodes)), key=lambda i: (ranks[i], i))]
         while before[main[-1]]:
             at = main[-1]
-            main.append(
-                max(before[at], key=lambda s: (ranks[s], sum(x.parameter_count for x in nodes[s].layers), -s))
-            )
+            main.append(max(before[at], key=lambda s: (ranks[s], sum(x.parameter_count for x in nodes[s].layers), -s)))
     main.reverse()
     placed = set(main)
     onward: dict[int, int] = dict(pairwise(main))
@@ -964,9 +952,7 @@ def layout(nodes: Sequence[Node]) -> Layout:
     bottoms = [y[i] + heights[i] / 2 for i in range(len(nodes))]
     lanes = list(lane_of.values())
     top = min([*tops, *(row[2] for row in frame_rows.values()), *(lane - 4 for lane in lanes)], default=0.0)
-    bottom = max(
-        [*bottoms, *(row[3] for row in frame_rows.values()), *(lane + 4 for lane in lanes)], default=0.0
-    )
+    bottom = max([*bottoms, *(row[3] for row in frame_rows.values()), *(lane + 4 for lane in lanes)], default=0.0)
     shift = MARGIN - top
 
     boxes = []
@@ -977,13 +963,7 @@ def layout(nodes: Sequence[Node]) -> Layout:
 
     def bend(c: int) -> float:
         """Where edges in the gap after column ``c`` begin to change height."""
-        return (
-            left[c]
-            + column_width[c]
-            + gaps[c]
-            - CURVE
-            - (FRAME_PAD * opening[c + 1] if c + 1 < columns else 0)
-        )
+        return left[c] + column_width[c] + gaps[c] - CURVE - (FRAME_PAD * opening[c + 1] if c + 1 < columns else 0)
 
     edges = []
     for i, node in enumerate(nodes):
@@ -1007,9 +987,7 @@ def layout(nodes: Sequence[Node]) -> Layout:
     frames = []
     nests = dict(zip(frame_rows, _nesting(frame_rows), strict=True))
     blocks = {block.id: block for node in nodes for block in node.inside}
-    for name, (first, last, frame_top, frame_bottom) in sorted(
-        frame_rows.items(), key=lambda row: -nests[row[0]]
-    ):
+    for name, (first, last, frame_top, frame_bottom) in sorted(frame_rows.items(), key=lambda row: -nests[row[0]]):
         x = left[first] - FRAME_PAD * nests[name]
         width = left[last] + column_width[last] + FRAME_PAD * nests[name] - x
         block = blocks[name]
@@ -1017,9 +995,7 @@ def layout(nodes: Sequence[Node]) -> Layout:
         if text_width(heading, DETAIL_SIZE) > width - 28:
             heading = cut_middle(block.label, width - 28, DETAIL_SIZE)
         frames.append(Frame(block, x, frame_top + shift, width, frame_bottom - frame_top, heading))
-    return Layout(
-        tuple(boxes), tuple(edges), tuple(labels), tuple(frames), total_width, bottom + shift + MARGIN
-    )
+    return Layout(tuple(boxes), tuple(edges), tuple(labels), tuple(frames), total_width, bottom + shift + MARGIN)
 
 
 def _curve(x: float, start: float, end: float) -> str:
@@ -1048,16 +1024,12 @@ def _heights(
     for i, node in enumerate(nodes):
         for block in node.inside:
             members.setdefault(block.id, []).append(i)
-    spans = {
-        name: (min(ranks[i] for i in inner), max(ranks[i] for i in inner)) for name, inner in members.items()
-    }
+    spans = {name: (min(ranks[i] for i in inner), max(ranks[i] for i in inner)) for name, inner in members.items()}
     # Shortest first, so that the long ones arch over them; a frame comes after what is as long as itself.
     jobs: list[tuple[int, int, int, int | str]] = [
         (strand.last - strand.first, 0, k, k) for k, strand in enumerate(strands)
     ]
-    jobs += [
-        (last - first, 1, len(members) - k, name) for k, (name, (first, last)) in enumerate(spans.items())
-    ]
+    jobs += [(last - first, 1, len(members) - k, name) for k, (name, (first, last)) in enumerate(spans.items())]
     middle = [0.0] * len(strands)
     frames: dict[str, tuple[int, int, float, float]] = {}
     for _, _, _, job in sorted(jobs, key=lambda entry: entry[:3]):
@@ -1092,9 +1064,7 @@ def _nesting(frames: dict[str, tuple[int, int, float, float]]) -> list[int]:
     depth = []
     for i, (first, last, top, bottom) in enumerate(rows):
         inner = [
-            r
-            for k, r in enumerate(rows)
-            if k != i and first <= r[0] and r[1] <= last and top < r[2] and r[3] < bottom
+            r for k, r in enumerate(rows) if k != i and first <= r[0] and r[1] <= last and top < r[2] and r[3] < bottom
         ]
         depth.append(1 + (1 if inner else 0))
     return depth
@@ -1116,9 +1086,7 @@ def _shape_labels(nodes: Sequence[Node], following: Sequence[list[int]]) -> dict
             at = after
         if texts[i] and (changed or not following[i]):
             shape = node.output_shape or ()
-            wanted[at] = (
-                (shape_text(shape[:-1]), "×" + shape_text(shape[-1:])) if len(shape) > 1 else (texts[i],)
-            )
+            wanted[at] = (shape_text(shape[:-1]), "×" + shape_text(shape[-1:])) if len(shape) > 1 else (texts[i],)
     return wanted
 
 
@@ -1191,11 +1159,7 @@ def family(kind: str) -> str:
 
 def _brief(value: object) -> str:
     if isinstance(value, (list, tuple)):
-        return (
-            "×".join(map(str, value))
-            if value and all(isinstance(v, int) for v in value)
-            else json.dumps(value)
-        )
+        return "×".join(map(str, value)) if value and all(isinstance(v, int) for v in value) else json.dumps(value)
     if isinstance(value, float):
         return f"{value:g}"
     return value if isinstance(value, str) else json.dumps(value, default=str)
@@ -1245,9 +1209,7 @@ def describe_block(block: Block) -> str:
     return "\n".join(lines)
 
 
-def svg(
-    layers: Sequence[Layer], *, selected: str | None = None, expanded: Collection[str] = frozenset()
-) -> str:
+def svg(layers: Sequence[Layer], *, selected: str | None = None, expanded: Collection[str] = frozenset()) -> str:
     """The network as an SVG document of its own, which also serves as a part of a page.
 
     ``selected`` is a layer's name, ``expanded`` the ids of the blocks that are open; names that do not
@@ -1336,9 +1298,7 @@ def _node(node: Node, box: Box, selected: str | None) -> str:
             f"{_block_body(content, box)}{ring}{warning}</g>"
         )
     chosen = content.name == selected
-    label = ", ".join(
-        filter(None, (content.name, content.kind, shape_text(content.output_shape), content.problem))
-    )
+    label = ", ".join(filter(None, (content.name, content.kind, shape_text(content.output_shape), content.problem)))
     return (
         f'<g class="graph-node graph-{box.style} graph-family-{family(content.kind)}'
         f'{" graph-selected" if chosen else ""}" role="button" tabindex="-1"'
@@ -1361,8 +1321,7 @@ def _layer_body(layer: Layer, box: Box) -> str:
         }
         return body + signs[layer.kind]
     body = "".join(
-        f'<rect class="graph-{c}" width="{box.width:.1f}" height="{box.height:.1f}" rx="5"/>'
-        for c in ("paper", "body")
+        f'<rect class="graph-{c}" width="{box.width:.1f}" height="{box.height:.1f}" rx="5"/>' for c in ("paper", "body")
     )
     if box.style == "slim":
         x = box.width / 2 + 3.7
@@ -1377,8 +1336,7 @@ def _layer_body(layer: Layer, box: Box) -> str:
 def _block_body(block: Block, box: Box) -> str:
     """A card, or a stack of them, with a strip that shows which kinds of layer are in it, in their order."""
     stack = "".join(
-        f'<rect class="graph-stack" x="{k * 3}" y="{-k * 3}" width="{box.width:.1f}" height="{box.height}"'
-        ' rx="5"/>'
+        f'<rect class="graph-stack" x="{k * 3}" y="{-k * 3}" width="{box.width:.1f}" height="{box.height}" rx="5"/>'
         for k in ((2, 1) if block.repeats > 2 else (1,) if block.repeats > 1 else ())
     )
     one = block.children[0] if block.repeats > 1 else block

@@ -26,7 +26,18 @@ TOKENS = {
     },
 }
 
-CATEGORIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6d31", "#7a5195", "#6b7280", "#b8a100")
+CATEGORIES = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#8c6d31",
+    "#7a5195",
+    "#6b7280",
+    "#b8a100",
+)
 """Ten colours told apart with every common colour blindness, on both surfaces; the first eight after Okabe and Ito (2008)."""
 
 # Five-point versions of the tables of assets/colour_tables.js, for Plotly's exact heat map. The browser replaces them by the
@@ -70,6 +81,12 @@ def empty_figure(theme: str, sentence: str) -> go.Figure:
     """A figure that says in words why there is nothing to see."""
     figure = go.Figure(layout={"template": template(theme), "xaxis": {"visible": False}, "yaxis": {"visible": False}})
     figure.add_annotation(
-        text=sentence, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper", font={"color": TOKENS[theme]["text-quiet"]}
+        text=sentence,
+        showarrow=False,
+        x=0.5,
+        y=0.5,
+        xref="paper",
+        yref="paper",
+        font={"color": TOKENS[theme]["text-quiet"]},
     )
     return figure

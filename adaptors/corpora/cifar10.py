@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.allow_list_unpickler import read_pickle
 from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Chain, Split
 from mloscope.adaptors.interface import Unreadable
@@ -57,9 +58,7 @@ def _file(folder: Path, batch: str) -> Path | None:
 def _read_binary(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     size = path.stat().st_size
     if size == 0 or size % _RECORD.itemsize:
-        raise Unreadable(
-            f"{path} has {size:,} bytes, which is no multiple of {_RECORD.itemsize:,}: it is cut off."
-        )
+        raise Unreadable(f"{path} has {size:,} bytes, which is no multiple of {_RECORD.itemsize:,}: it is cut off.")
     records = np.memmap(path, _RECORD, mode="r")
     return records["pixels"], records["label"].astype(np.int32), []
 

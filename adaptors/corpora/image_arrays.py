@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+
 from mloscope.adaptors.interface import ImageRecord, Unknown, Unreadable
 
 
@@ -69,8 +70,7 @@ class ArrayCorpus:
         highest = int(labels.max(initial=-1))
         if class_names and highest >= len(class_names):
             self._problems.append(
-                f"{path} has labels up to {highest} but only {len(class_names)} class names; the others "
-                "are numbered."
+                f"{path} has labels up to {highest} but only {len(class_names)} class names; the others are numbered."
             )
         extra = range(len(class_names), highest + 1)
         self._class_names = (*map(str, class_names), *map(str, extra))
@@ -122,11 +122,7 @@ class ArrayCorpus:
     def position(self, image_id: str) -> int:
         split, _, number = image_id.rpartition("-")
         places = self._splits.get(split, range(0))
-        if (
-            not (number.isascii() and number.isdigit())
-            or str(int(number)) != number
-            or int(number) >= len(places)
-        ):
+        if not (number.isascii() and number.isdigit()) or str(int(number)) != number or int(number) >= len(places):
             raise Unknown(f"{self._path} has no image {image_id!r}; ids run from {self._first_and_last()}.")
         return places[int(number)]
 

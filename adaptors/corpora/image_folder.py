@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
+
 from mloscope.adaptors.corpora.picture import read_picture
 from mloscope.adaptors.corpora.picture_listing import Listing, Names, holds_pictures, list_pictures
 from mloscope.adaptors.interface import AdaptorError, ImageRecord, Unknown, Unreadable

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Unreadable
@@ -25,9 +26,7 @@ _IMAGES, _LABELS = "-images-idx3-ubyte", "-labels-idx1-ubyte"
 
 class MnistIdxCorpus(ArrayCorpus):
     format: ClassVar[str] = "mnist-idx"
-    description: ClassVar[str] = (
-        "folders of train-images-idx3-ubyte, t10k-labels-idx1-ubyte and so on, plain or .gz"
-    )
+    description: ClassVar[str] = "folders of train-images-idx3-ubyte, t10k-labels-idx1-ubyte and so on, plain or .gz"
 
     @classmethod
     def can_open(cls, path: Path) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Refused, Unreadable
@@ -44,9 +45,7 @@ class NpzCorpus(ArrayCorpus):
                 return cls._of(path, arrays)
         except ValueError as error:
             if "allow_pickle" in str(error):
-                raise Refused(
-                    f"{path} holds pickled objects, which could run code; save plain arrays."
-                ) from error
+                raise Refused(f"{path} holds pickled objects, which could run code; save plain arrays.") from error
             raise Unreadable(f"{path} cannot be read: {error}.") from error
         except _BROKEN as error:
             raise Unreadable(f"{path} cannot be read, perhaps it is cut off: {error}.") from error

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from mloscope.adaptors.interface import Refused, Unreadable
 from PIL import Image, UnidentifiedImageError
+
+from mloscope.adaptors.interface import Refused, Unreadable
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -27,22 +28,17 @@ def read_picture(path: Path) -> np.ndarray:
         with Image.open(path, formats=FORMATS) as image:
             if image.width * image.height > LARGEST_PIXELS:
                 raise Refused(
-                    f"{path} has {image.width} × {image.height} pixels; more than {LARGEST_PIXELS:,} are "
-                    "not unpacked."
+                    f"{path} has {image.width} × {image.height} pixels; more than {LARGEST_PIXELS:,} are not unpacked."
                 )
             if image.mode.startswith("I"):
-                return (np.asarray(image, np.uint32) >> 8).astype(np.uint8)[
-                    ..., np.newaxis
-                ]  # 16 bits of grey
+                return (np.asarray(image, np.uint32) >> 8).astype(np.uint8)[..., np.newaxis]  # 16 bits of grey
             if image.mode in ("1", "L", "LA"):
                 return np.asarray(image.convert("L"))[..., np.newaxis]
             return np.asarray(image.convert("RGB"))
     except Image.DecompressionBombError as error:
         raise Refused(f"{path} has too many pixels to unpack: {error}.") from error
     except UnidentifiedImageError as error:
-        raise Unreadable(
-            f"{path} is not a JPEG, PNG, WebP or BMP picture, whatever its name says."
-        ) from error
+        raise Unreadable(f"{path} is not a JPEG, PNG, WebP or BMP picture, whatever its name says.") from error
     except (
         OSError,
         SyntaxError,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import overload
 
 import numpy as np
+
 from mloscope.adaptors.corpora.picture import is_picture_name
 from mloscope.adaptors.interface import Unknown, Unreadable
 
@@ -132,9 +133,7 @@ def list_pictures(path: Path) -> Listing:
     found: list[_Folder] = []
     problems: list[str] = []
     try:
-        inside = sorted(
-            entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith(".")
-        )
+        inside = sorted(entry.name for entry in os.scandir(path) if entry.is_dir() and not entry.name.startswith("."))
     except OSError as error:
         raise Unreadable(f"{path} cannot be listed: {error.strerror or error}.") from error
     splits = [name for name in inside if name.lower() in _SPLITS]
@@ -145,9 +144,7 @@ def list_pictures(path: Path) -> Listing:
     if splits:
         others = [name for name in inside if name not in splits]
         if others:
-            problems.append(
-                f"{path} has {', '.join(splits)}, so {', '.join(others[:5])} beside them is left out."
-            )
+            problems.append(f"{path} has {', '.join(splits)}, so {', '.join(others[:5])} beside them is left out.")
     else:
         found += _walk(str(path), "", _UNDIVIDED, None, 0, seen, problems)
     return Listing([folder for folder in found if folder.files], problems)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, Refused, RunOptions, Unknown
 from mloscope.adaptors.models import keras_building, keras_files
@@ -48,9 +49,7 @@ class KerasRun:
     @property
     def input_shape(self) -> tuple[int | None, int | None, int] | None:
         shapes = (layer.output_shape for layer in self._layers if layer.kind == "input")
-        return next(
-            ((*shape[:2], shape[2]) for shape in shapes if shape and len(shape) == 3 and shape[2]), None
-        )
+        return next(((*shape[:2], shape[2]) for shape in shapes if shape and len(shape) == 3 and shape[2]), None)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -69,17 +68,13 @@ class KerasRun:
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         by_layer = self._read(checkpoint, self._layers)
-        return {
-            f"{layer}/{name}": array for layer, arrays in by_layer.items() for name, array in arrays.items()
-        }
+        return {f"{layer}/{name}": array for layer, arrays in by_layer.items() for name, array in arrays.items()}
 
     def _read(self, checkpoint: Checkpoint, layers: Iterable[Layer]) -> dict[str, dict[str, np.ndarray]]:
         path = self._found.path(checkpoint)
         with keras_files.opened(path) as file:
             return {
-                layer.name: keras_files.read_parameters(
-                    file, self._nodes[layer.name].datasets(file), layer, path
-                )
+                layer.name: keras_files.read_parameters(file, self._nodes[layer.name].datasets(file), layer, path)
                 for layer in layers
             }
 

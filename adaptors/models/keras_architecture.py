@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
+
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names
 from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, parameter_shapes
@@ -115,9 +116,7 @@ def architecture_digest(nodes: Sequence[Node]) -> str:
     """Equal for the same network, whichever kind of file it comes from and whatever of it is frozen."""
 
     def matters(key: str) -> bool:
-        return key not in _NOT_ARCHITECTURE and not key.endswith(
-            ("_initializer", "_regularizer", "_constraint")
-        )
+        return key not in _NOT_ARCHITECTURE and not key.endswith(("_initializer", "_regularizer", "_constraint"))
 
     essence = []
     for node in nodes:
@@ -142,9 +141,7 @@ def nodes_from_weights(file: h5py.File) -> list[Node]:
         for node in nodes:
             found = node.datasets(file)
             rank = len(found["kernel"].shape) if "kernel" in found else 0
-            node.source_class = {4: "Conv2D", 2: "Dense"}.get(
-                rank, "BatchNormalization" if "gamma" in found else ""
-            )
+            node.source_class = {4: "Conv2D", 2: "Dense"}.get(rank, "BatchNormalization" if "gamma" in found else "")
         return nodes
     return list(_stored_layers(file, (), ""))
 
@@ -189,9 +186,7 @@ class _Graph:
         self.nodes: dict[str, Node] = {}
         self._order: dict[str, int] = {}
 
-    def add_model(
-        self, config: Mapping[str, Any], path: tuple[str, ...], store: str, feeds: Outputs | None
-    ) -> Outputs:
+    def add_model(self, config: Mapping[str, Any], path: tuple[str, ...], store: str, feeds: Outputs | None) -> Outputs:
         """Adds the model's layers (``feeds`` None: it is the outermost); returns the nodes whose output is
         the model's."""
         settings = _settings(config)
@@ -225,9 +220,7 @@ class _Graph:
         self, config: Mapping[str, Any], path: tuple[str, ...], stores: list[str], feeds: Outputs | None
     ) -> Outputs:
         settings = _settings(config)
-        entries = {
-            _name(entry): (entry, store) for entry, store in zip(_entries(config), stores, strict=True)
-        }
+        entries = {_name(entry): (entry, store) for entry, store in zip(_entries(config), stores, strict=True)}
         calls: list[tuple[str, int, list[Reference]]] = []
         hints: dict[Reference, Shape] = {}
         for name, (entry, _) in entries.items():
@@ -249,9 +242,7 @@ class _Graph:
                     outputs[name, number] = self._add_call(
                         entry, (*path, name), store, given, hints.get((name, number, 0))
                     )
-        ends = [
-            reference for reference in _boundary(settings.get("output_layers")) if reference[:2] in outputs
-        ]
+        ends = [reference for reference in _boundary(settings.get("output_layers")) if reference[:2] in outputs]
         return [_output(outputs, reference) for reference in ends]
 
     def _add_call(
@@ -271,9 +262,7 @@ class _Graph:
         known = self.nodes.get(node.name)
         if known is not None and known.store == node.store:  # called again
             earlier = self._order[node.name]
-            known.inputs += [
-                name for name in inputs if name not in known.inputs and self._order[name] < earlier
-            ]
+            known.inputs += [name for name in inputs if name not in known.inputs and self._order[name] < earlier]
             return node.name
         while node.name in self.nodes:  # "a/b" may be both a layer's own name and a nested one's
             node.path = (*node.path[:-1], node.path[-1] + "_")
@@ -291,9 +280,7 @@ class _Graph:
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    return str(
-        entry.get("name") or _settings(entry).get("name") or group_name(str(entry.get("class_name", "")))
-    )
+    return str(entry.get("name") or _settings(entry).get("name") or group_name(str(entry.get("class_name", ""))))
 
 
 def _without_batch(shape: Any) -> Shape | None:
@@ -330,12 +317,7 @@ def _references(value: Any, hints: dict[Reference, Shape]) -> list[Reference]:
         return [reference for item in value.values() for reference in _references(item, hints)]
     if not isinstance(value, list):
         return []
-    if (
-        len(value) in (3, 4)
-        and isinstance(value[0], str)
-        and isinstance(value[1], int)
-        and isinstance(value[2], int)
-    ):
+    if len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int) and isinstance(value[2], int):
         rest = value[3] if len(value) == 4 else {}
         return [] if value[1] < 0 else [(value[0], value[1], value[2]), *_references(rest, hints)]
     return [reference for item in value for reference in _references(item, hints)]

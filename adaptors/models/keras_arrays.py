@@ -137,9 +137,7 @@ def _stated_name(group: h5py.Group) -> str | None:
     return None if variables is None else variables.attrs.get("name")
 
 
-def _variables(
-    group: h5py.Group, around: tuple[str, ...] = ()
-) -> Iterator[tuple[tuple[str, ...], h5py.Dataset]]:
+def _variables(group: h5py.Group, around: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], h5py.Dataset]]:
     """The numbered variables of a layer and of the layers within it (attention, wrappers), in number
     order."""
     for key in sorted(group, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key)):

@@ -42,9 +42,7 @@ def build_model(config: Mapping[str, Any], source: str, function: str | None, tr
         raise
     except Exception as error:  # whatever a foreign configuration makes Keras raise
         reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise Unreadable(
-            f"{source}: Keras {keras.__version__} cannot build this network: {reason}"
-        ) from error
+        raise Unreadable(f"{source}: Keras {keras.__version__} cannot build this network: {reason}") from error
 
 
 def _called(named: str) -> keras.Model:
@@ -143,9 +141,7 @@ def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:
         if not functional and shape and first.get("class_name") != "InputLayer":
             settings["layers"].insert(
                 0,
-                _object(
-                    "InputLayer", {"batch_shape": shape, "name": f"{settings.get('name', 'model')}_input"}
-                ),
+                _object("InputLayer", {"batch_shape": shape, "name": f"{settings.get('name', 'model')}_input"}),
             )
         settings.pop("build_input_shape", None)
         _renumber_sequentials(settings)

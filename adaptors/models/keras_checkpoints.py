@@ -81,9 +81,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
     else:
         with os.scandir(path) as entries:
             found = sorted(
-                entry.name
-                for entry in entries
-                if keras_files.is_checkpoint_name(entry.name) and entry.is_file()
+                entry.name for entry in entries if keras_files.is_checkpoint_name(entry.name) and entry.is_file()
             )
     found.sort(key=lambda name: max(_RANK[suffix] for suffix in _RANK if name.lower().endswith(suffix)))
     notes = read_notes(folder)
@@ -101,9 +99,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
 
 
 class _Grouping:
-    def __init__(
-        self, folder: Path, checkpoints: list[Checkpoint], options: RunOptions, beside: Path | None
-    ) -> None:
+    def __init__(self, folder: Path, checkpoints: list[Checkpoint], options: RunOptions, beside: Path | None) -> None:
         self.folder = folder
         self.checkpoints = checkpoints
         self.problem: dict[str, str] = {}
@@ -199,9 +195,7 @@ class _Grouping:
             except AdaptorError as error:
                 self.problem[name] = str(error)
 
-    def _misfit(
-        self, name: str, nodes: Sequence[Node], shapes: dict[tuple[str, str], tuple[int, ...]]
-    ) -> str | None:
+    def _misfit(self, name: str, nodes: Sequence[Node], shapes: dict[tuple[str, str], tuple[int, ...]]) -> str | None:
         found: dict[tuple[str, str], tuple[int, ...]] = {}
         with keras_files.opened(self.folder / name) as file:
             for node in nodes:
@@ -213,9 +207,7 @@ class _Grouping:
                 if node.parameter_shapes and not datasets:
                     return f"it has no arrays for {node.name}"
                 found.update(((node.name, key), dataset.shape) for key, dataset in datasets.items())
-        differing = [
-            key for key in found.keys() | shapes.keys() if shapes and found.get(key) != shapes.get(key)
-        ]
+        differing = [key for key in found.keys() | shapes.keys() if shapes and found.get(key) != shapes.get(key)]
         if differing:
             return f"{'/'.join(min(differing))} is not the same as in the other checkpoints"
         shapes.update(found)
@@ -230,9 +222,7 @@ def _architecture_beside(folder: Path, names: Sequence[str], options: RunOptions
     for name in ("model.json", "architecture.json", "config.json"):
         if (folder / name).is_file():
             return folder / name
-    unnumbered = [
-        name for name in names if name.lower().endswith(".keras") and not any(c.isdigit() for c in name)
-    ]
+    unnumbered = [name for name in names if name.lower().endswith(".keras") and not any(c.isdigit() for c in name)]
     return folder / unnumbered[0] if unnumbered else None
 
 
@@ -241,9 +231,7 @@ def _named_file(folder: Path, options: RunOptions) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
-def given_architecture(
-    folder: Path, options: RunOptions, beside: Path | None
-) -> tuple[Mapping[str, Any], str]:
+def given_architecture(folder: Path, options: RunOptions, beside: Path | None) -> tuple[Mapping[str, Any], str]:
     """The configuration and where it was read: what the options name, else the file ``beside``. Raises NothingThere
     and Unreadable."""
     named = options.architecture
@@ -254,9 +242,7 @@ def given_architecture(
     if path is not None:
         return _configuration_in(path), str(path)
     if ":" not in named:
-        raise NothingThere(
-            f"The architecture {named} is neither a file here or in {folder}, nor module:function."
-        )
+        raise NothingThere(f"The architecture {named} is neither a file here or in {folder}, nor module:function.")
     asked = subprocess.run(
         [sys.executable, "-c", _ASK_FUNCTION, named],
         capture_output=True,

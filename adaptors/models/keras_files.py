@@ -22,6 +22,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Layer, Refused, Unreadable
 
@@ -135,9 +136,7 @@ def _weights_member(path: Path) -> Iterator[io.RawIOBase | io.BytesIO]:
         yield window
 
 
-def _unpacked(
-    archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, limit: int | None = None
-) -> bytes:
+def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, limit: int | None = None) -> bytes:
     # zipfile stops at the declared size, so a member that lies about it cannot unpack to more.
     check_expansion(member.file_size, member.compress_size, f"{path}: {member.filename}", limit)
     return archive.read(member)
@@ -168,8 +167,7 @@ def read_parameters(
         if shape != parameter.shape:
             held = "nothing" if shape is None else f"the shape {shape}"
             raise Unreadable(
-                f"{path} has {held} for {layer.name}/{parameter.name} where the run's network has "
-                f"{parameter.shape}."
+                f"{path} has {held} for {layer.name}/{parameter.name} where the run's network has {parameter.shape}."
             )
     return {parameter.name: read(file, datasets[parameter.name], path) for parameter in layer.parameters}
 

@@ -159,9 +159,7 @@ def _transposed(config: Config, inputs: list[Shape]) -> Shape:
     extras: tuple[int | None, int | None] = (None, None) if extra is None else _pair(extra)
     same = config.get("padding") == "same"
     sizes = []
-    for size, width, stride, dilation, more in zip(
-        inputs[0][:2], widths, strides, dilations, extras, strict=True
-    ):
+    for size, width, stride, dilation, more in zip(inputs[0][:2], widths, strides, dilations, extras, strict=True):
         reach = (width - 1) * dilation + 1
         if size is None:
             sizes.append(None)
@@ -224,9 +222,7 @@ def _broadcast(config: Config, inputs: list[Shape]) -> Shape:
 
 def _concatenate(config: Config, inputs: list[Shape]) -> Shape:
     axis = config.get("axis", -1)
-    axis = (
-        axis - 1 if axis > 0 else axis % len(inputs[0])
-    )  # positive numbers count the batch axis, which shapes lack
+    axis = axis - 1 if axis > 0 else axis % len(inputs[0])  # positive numbers count the batch axis, which shapes lack
     sizes = [shape[axis] for shape in inputs]
     total = None if None in sizes else sum(size for size in sizes if size is not None)
     return (*inputs[0][:axis], total, *inputs[0][axis + 1 :])

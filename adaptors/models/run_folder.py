@@ -73,9 +73,7 @@ def checkpoints_of(
         if step is None and len(names) == 1 and pattern is None:
             step = 0
         if step is None:
-            rule = (
-                f"does not match the step pattern {pattern}" if pattern else "has no whole number in its name"
-            )
+            rule = f"does not match the step pattern {pattern}" if pattern else "has no whole number in its name"
             problems.append(f"{name} {rule}, so it has no place on the time axis and is left out.")
         elif step in taken:
             problems.append(
@@ -116,9 +114,7 @@ def read_notes(folder: Path) -> Notes:
             epochs[name] = float(entry["epoch"])
     about = _json(folder / "mloscope_run.json", problems)
     if about is not None and not isinstance(about, dict):
-        problems.append(
-            "mloscope_run.json is ignored: it should be an object with class_names and preprocessing."
-        )
+        problems.append("mloscope_run.json is ignored: it should be an object with class_names and preprocessing.")
         about = None
     about = about or {}
     names = about.get("class_names", [])
@@ -150,9 +146,7 @@ def _preprocessing(value: Any, folder: Path, problems: list[str]) -> Preprocessi
             raise ValueError(f"channel_order is {order!r}, not rgb or bgr")
         return Preprocessing(scale=float(value.get("scale", 1.0)), mean=mean, channel_order=order)
     except (AttributeError, TypeError, ValueError) as error:
-        problems.append(
-            f"mloscope_run.json: preprocessing is ignored, for it cannot be understood ({error})."
-        )
+        problems.append(f"mloscope_run.json: preprocessing is ignored, for it cannot be understood ({error}).")
         return None
 
 
@@ -172,6 +166,4 @@ def shortened(sentences: Iterable[str], most: int = 20) -> tuple[str, ...]:
     """At most ``most`` of the sentences, and one that counts the others."""
     listed = list(sentences)
     rest = len(listed) - most
-    return tuple(
-        listed if rest <= 0 else [*listed[:most], f"And {rest} more files with the same kind of problem."]
-    )
+    return tuple(listed if rest <= 0 else [*listed[:most], f"And {rest} more files with the same kind of problem."])

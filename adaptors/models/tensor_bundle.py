@@ -227,8 +227,7 @@ class Bundle:
             )
             held, wanted = self._entry(stored), tuple(each.stop - each.start for each in place)
             outside = any(
-                not 0 <= each.start <= each.stop <= size
-                for each, size in zip(place, entry.shape, strict=True)
+                not 0 <= each.start <= each.stop <= size for each, size in zip(place, entry.shape, strict=True)
             )
             if outside or held.shape != wanted or held.dtype_number != entry.dtype_number or held.slices:
                 raise Unreadable(f"{self.path}: a part of {key} does not fit into its shape {entry.shape}.")
@@ -318,9 +317,7 @@ def _table(data: bytes, path: Path) -> dict[bytes, bytes]:
         for key, value in _block(data, offset, size, path):
             budget_bytes -= len(key)
             if budget_bytes < 0:
-                raise Refused(
-                    f"{path} has keys that would unpack to far more than the file, so it is not read."
-                )
+                raise Refused(f"{path} has keys that would unpack to far more than the file, so it is not read.")
             if len(key) > LONGEST_KEY_BYTES:
                 raise Refused(f"{path} has a key of {len(key):,} bytes, so it is not read.")
             found[key] = value

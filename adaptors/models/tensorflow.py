@@ -54,9 +54,7 @@ class TensorFlowRun:
     @property
     def input_shape(self) -> tuple[int | None, int | None, int] | None:
         shapes = (layer.output_shape for layer in self._found.layers if layer.kind == "input")
-        return next(
-            ((*shape[:2], shape[2]) for shape in shapes if shape and len(shape) == 3 and shape[2]), None
-        )
+        return next(((*shape[:2], shape[2]) for shape in shapes if shape and len(shape) == 3 and shape[2]), None)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -105,9 +105,7 @@ def _listed(folder: Path) -> list[str]:
     found = [name for name in names if name.endswith(INDEX) and _has_data(name, names)]
     if SAVED_MODEL in names and (folder / _VARIABLES).is_file():
         found.append(_VARIABLES)
-    inner = [
-        entry.name for entry in entries if not found and not entry.name.startswith(".") and entry.is_dir()
-    ]
+    inner = [entry.name for entry in entries if not found and not entry.name.startswith(".") and entry.is_dir()]
     for name in inner:
         if (folder / name / _VARIABLES).is_file():
             found.append(f"{name}/{_VARIABLES}")
@@ -128,9 +126,7 @@ def _indices(folder: Path) -> list[str]:
 
 def _has_data(name: str, names: set[str]) -> bool:
     stem = name.removesuffix(INDEX)
-    return f"{stem}.data-00000-of-00001" in names or any(
-        other.startswith(f"{stem}.data-00000-of-") for other in names
-    )
+    return f"{stem}.data-00000-of-00001" in names or any(other.startswith(f"{stem}.data-00000-of-") for other in names)
 
 
 def _stem(name: str) -> str:
@@ -151,9 +147,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
     if not names:
         raise Unreadable(f"{path} holds no TensorFlow checkpoint: an .index file with its .data files.")
     notes = read_notes(folder)
-    checkpoints, left_out = checkpoints_of(
-        names, [_stem(name) for name in names], notes, options.step_pattern
-    )
+    checkpoints, left_out = checkpoints_of(names, [_stem(name) for name in names], notes, options.step_pattern)
     if not checkpoints:
         raise Unreadable(
             f"{path}: none of its {len(names)} TensorFlow checkpoints has a place on the time axis. "
@@ -185,9 +179,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
         places=places,
         config=config,
         source=source,
-        function=source
-        if config and source == options.architecture and _needs_its_code(config, source)
-        else None,
+        function=source if config and source == options.architecture and _needs_its_code(config, source) else None,
         notes=notes,
         problems=tuple(problems),
     )
@@ -208,9 +200,7 @@ class _Groups:
             try:
                 size = (folder / name).stat().st_size
                 if not tensor_bundle.is_index(folder / name):
-                    raise Unreadable(
-                        f"{folder / name} is not the index of a TensorFlow checkpoint, or it is cut off."
-                    )
+                    raise Unreadable(f"{folder / name} is not the index of a TensorFlow checkpoint, or it is cut off.")
                 ends = by_size[size][1] if size in by_size else _ends(open_bundle(prefix))
                 damage = _too_short(prefix, ends)
                 if damage:
@@ -239,14 +229,12 @@ class _Groups:
                     f"{len(chosen)}, or others), so it is not shown with it."
                 )
         self.checkpoints = tuple(
-            dataclasses.replace(checkpoint, problem=problem.get(checkpoint.name))
-            for checkpoint in checkpoints
+            dataclasses.replace(checkpoint, problem=problem.get(checkpoint.name)) for checkpoint in checkpoints
         )
         self.reference = folder / next(name for name, signature in group.items() if signature == chosen)
         self.layers = layers_from(self.variables)
         self.places: Places = {
-            (each.layer, f"{each.name} {each.slot}" if each.slot else each.name): each.key
-            for each in self.variables
+            (each.layer, f"{each.name} {each.slot}" if each.slot else each.name): each.key for each in self.variables
         }
 
     def _variables(self, prefix: Path) -> list[Variable]:
@@ -355,10 +343,6 @@ def declared_variables(path: Path) -> list[str]:
     """The variables of a ``.meta`` graph in the order they were made; empty where it cannot be read."""
     try:
         graph = Message(_description(path), str(path)).message(2)
-        return [
-            node.text(1)
-            for node in graph.messages(1)
-            if node.text(2) in ("VariableV2", "VarHandleOp", "Variable")
-        ]
+        return [node.text(1) for node in graph.messages(1) if node.text(2) in ("VariableV2", "VarHandleOp", "Variable")]
     except (AdaptorError, OSError):
         return []

@@ -85,9 +85,7 @@ def _parameters(node: Node, group: Mapping[str, Variable]) -> dict[str, Variable
     elif len(expected) == len(group):
         renamed = dict(zip(expected, group.values(), strict=True))
     else:
-        raise Unreadable(
-            f"its layer {node.name} has {', '.join(expected)} where they have {', '.join(group)}"
-        )
+        raise Unreadable(f"its layer {node.name} has {', '.join(expected)} where they have {', '.join(group)}")
     for name, variable in renamed.items():
         shape = node.parameter_shapes.get(name)
         if shape is not None and None not in shape and shape != variable.entry.shape:

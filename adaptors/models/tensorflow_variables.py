@@ -199,9 +199,7 @@ def _is_aside(path: str, name: str, entry: Entry) -> bool:
     return bool(is_optimizers or is_counter or _NOT_PARAMETERS.search(path) or _NOT_PARAMETERS.search(name))
 
 
-def _named(
-    owned: Mapping[int, tuple[str, str, str]], entries: Mapping[str, Entry]
-) -> dict[int, tuple[str, str]]:
+def _named(owned: Mapping[int, tuple[str, str, str]], entries: Mapping[str, Entry]) -> dict[int, tuple[str, str]]:
     """Layer and name of each variable: from its own name where that tells every two apart, else from its
     path."""
     by_name: dict[tuple[str, str], tuple[int, Entry]] = {}

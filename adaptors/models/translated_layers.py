@@ -311,12 +311,10 @@ def _combination(operation: network.Combination, inputs: list[Any], weights: Wei
     if operation.coefficients:
         pairs = zip(parts, operation.coefficients, strict=True)
         parts = [_scaled(part, coefficient) for part, coefficient in pairs]
+    join = {"sum": ops.add, "product": ops.multiply, "largest": ops.maximum}[operation.rule]
     result = parts[0]
     for part in parts[1:]:
-        if operation.rule == "sum":
-            result = result + part
-        else:
-            result = result * part if operation.rule == "product" else ops.maximum(result, part)
+        result = join(result, part)
     return result
 
 

@@ -86,9 +86,7 @@ class ModelServiceClient:
         BadRequest (the image does not fit), NotFound (no such layer), NotPossible (this network cannot be
         evaluated), Unavailable."""
         if image.ndim != 3:
-            raise errors.BadRequest(
-                f"An image is (row, column, channel); this one has the shape {tuple(image.shape)}."
-            )
+            raise errors.BadRequest(f"An image is (row, column, channel); this one has the shape {tuple(image.shape)}.")
         head = {
             "run": spec.to_json(),
             "steps": [int(step) for step in steps],
@@ -118,9 +116,7 @@ class ModelServiceClient:
                     url + path,
                     body=body,
                     headers={**headers, TOKEN_HEADER: token},
-                    timeout=urllib3.Timeout(
-                        connect=_CONNECT_TIMEOUT_S, read=max(0.01, deadline - self._clock())
-                    ),
+                    timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=max(0.01, deadline - self._clock())),
                 )
             except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
                 # Nothing was asked yet. A supervised service has died a moment ago and gets a new address.

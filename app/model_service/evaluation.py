@@ -132,18 +132,14 @@ def _node_names(graph: Any, around: str) -> dict[int, str]:
     return names
 
 
-def _layer_outputs(
-    model: keras.Model, values: Sequence[Any], around: str, found: dict[str, Any]
-) -> list[Any]:
+def _layer_outputs(model: keras.Model, values: Sequence[Any], around: str, found: dict[str, Any]) -> list[Any]:
     """Runs the model, node by node, on its inputs' ``values``; puts every node's output into ``found`` by
     name."""
     graph = _graph_of(model)
     names = _node_names(graph, around)
     known = {id(tensor): value for tensor, value in zip(graph.inputs, values, strict=True)}
     if isinstance(model, keras.Sequential):
-        found[f"{around}input"] = values[
-            0
-        ]  # what runs call the input of a Sequential saved without an input layer
+        found[f"{around}input"] = values[0]  # what runs call the input of a Sequential saved without an input layer
     for depth in sorted(graph._nodes_by_depth, reverse=True):
         for node in graph._nodes_by_depth[depth]:
             operation, name = node.operation, names[id(node)]
@@ -222,9 +218,7 @@ class Network:
         history = graph.outputs[0]._keras_history
         self.output_layer = names[id(history.operation._inbound_nodes[history.node_index])]
         lengths = [int(np.prod([length or 1 for length in shape])) for shape in self.layers.values()]
-        self._checkpoint_bytes = 4 * (
-            2 * sum(lengths) + sum(int(np.prod(spec.shape)) for spec in self._weight_specs)
-        )
+        self._checkpoint_bytes = 4 * (2 * sum(lengths) + sum(int(np.prod(spec.shape)) for spec in self._weight_specs))
 
     def _name_variables(self, model: keras.Model) -> None:
         self._variables: list[Any] = []
@@ -240,9 +234,7 @@ class Network:
                     seen.add(id(variable))
                     self._variables.append(variable)
                     self._names.append(full_name if id(variable) in saved else None)
-        for (
-            variable
-        ) in model.variables:  # seeds, counters: no file of weights has them, and inference uses none
+        for variable in model.variables:  # seeds, counters: no file of weights has them, and inference uses none
             if id(variable) not in seen:
                 seen.add(id(variable))
                 self._variables.append(variable)
@@ -294,8 +286,7 @@ class Network:
             shape = wanted  # type: ignore[assignment]  # a network that takes the pixels as one vector
         if len(shape) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
             raise errors.BadRequest(
-                f"The image has the shape {tuple(image.shape)}; "
-                f"this network takes {wanted} (row, column, channel)."
+                f"The image has the shape {tuple(image.shape)}; this network takes {wanted} (row, column, channel)."
             )
         return tf.constant(np.asarray(image, np.float32).reshape(1, *shape))
 
@@ -346,9 +337,7 @@ class Network:
         outputs = self._function(layers, stacked=False)(image, *weights)
         return {name: np.asarray(output)[0] for name, output in outputs.items()}
 
-    def several(
-        self, image: tf.Tensor, stacks: list[tf.Tensor], layers: Sequence[str]
-    ) -> dict[str, np.ndarray] | None:
+    def several(self, image: tf.Tensor, stacks: list[tf.Tensor], layers: Sequence[str]) -> dict[str, np.ndarray] | None:
         """Layer -> float32 (checkpoint, ...output shape); None where TensorFlow cannot vectorise this
         network."""
         try:
@@ -430,9 +419,7 @@ class Evaluator:
                     f"{_some(network.layers)}."
                 )
         try:
-            return self._evaluate(
-                spec, run, network, steps, list(dict.fromkeys(layers)), network.fit(image), stop
-            )
+            return self._evaluate(spec, run, network, steps, list(dict.fromkeys(layers)), network.fit(image), stop)
         except tf.errors.ResourceExhaustedError as error:
             raise errors.Unavailable(
                 f"There is not enough memory on {self._device} to evaluate {spec.path}."
@@ -468,9 +455,7 @@ class Evaluator:
             if run is None:
                 run = self._runs[spec.key] = _OpenRun(adaptor, checkpoints)
             else:
-                if (
-                    adaptor.layers() != run.adaptor.layers()
-                ):  # somebody trains another network into the same folder
+                if adaptor.layers() != run.adaptor.layers():  # somebody trains another network into the same folder
                     run.network = run.refusal = None
                 run.adaptor, run.checkpoints = adaptor, checkpoints
         self._runs.move_to_end(spec.key)
@@ -571,9 +556,7 @@ class Evaluator:
                 )
         return Evaluation({layer: arrays[layer] for layer in layers}, steps, failed)
 
-    def _weights(
-        self, spec: RunSpec, run: _OpenRun, network: Network, step: int
-    ) -> tuple[_Key, list[tf.Tensor]]:
+    def _weights(self, spec: RunSpec, run: _OpenRun, network: Network, step: int) -> tuple[_Key, list[tf.Tensor]]:
         checkpoint = run.checkpoints.get(step)
         if checkpoint is None:
             raise errors.NotFound(f"The run {spec.path} has no checkpoint at step {step}.")
@@ -601,9 +584,7 @@ class Evaluator:
         key = tuple(key for key, _tensors in checkpoints)
         stacks = self.weights.get(key)
         if stacks is None:
-            stacks = [
-                tf.stack(tensors) for tensors in zip(*(each for _key, each in checkpoints), strict=True)
-            ]
+            stacks = [tf.stack(tensors) for tensors in zip(*(each for _key, each in checkpoints), strict=True)]
             self.weights.put(key, stacks)
         return stacks
 

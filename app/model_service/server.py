@@ -115,16 +115,12 @@ def application(worker: Worker, token: str) -> Starlette:
         try:
             spec = RunSpec.from_json(json.loads(await request.body())["run"])
         except (ValueError, KeyError, TypeError) as error:
-            raise errors.BadRequest(
-                'A question for a description is the JSON object {"run": {...}}.'
-            ) from error
+            raise errors.BadRequest('A question for a description is the JSON object {"run": {...}}.') from error
 
         def work(_stop: Callable[[], bool]) -> bytes:
             return json.dumps(worker.ready_evaluator().describe(spec)).encode()
 
-        return Response(
-            await _answer(request, ("describe", spec.key), 0, work), media_type="application/json"
-        )
+        return Response(await _answer(request, ("describe", spec.key), 0, work), media_type="application/json")
 
     async def _answer(
         request: Request, key: tuple[Any, ...], priority: int, work: Callable[[Callable[[], bool]], bytes]
@@ -256,21 +252,13 @@ def main(arguments: list[str] | None = None) -> None:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8060, help="0 takes any free port (default: %(default)s)")
-    parser.add_argument(
-        "--weights-budget-bytes", type=int, default=1 << 30, help="memory for checkpoints' weights"
-    )
-    parser.add_argument(
-        "--gpu-memory-bytes", type=int, default=None, help="at most this much of each GPU's memory"
-    )
-    parser.add_argument(
-        "--supervised", action="store_true", help="print the port; end when standard input ends"
-    )
+    parser.add_argument("--weights-budget-bytes", type=int, default=1 << 30, help="memory for checkpoints' weights")
+    parser.add_argument("--gpu-memory-bytes", type=int, default=None, help="at most this much of each GPU's memory")
+    parser.add_argument("--supervised", action="store_true", help="print the port; end when standard input ends")
     options = parser.parse_args(arguments)
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not token or not token.isascii():
-        parser.error(
-            f"the environment variable {TOKEN_VARIABLE} must be set to a secret of your choice, in ASCII"
-        )
+        parser.error(f"the environment variable {TOKEN_VARIABLE} must be set to a secret of your choice, in ASCII")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     if options.supervised:

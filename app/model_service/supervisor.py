@@ -28,8 +28,7 @@ import urllib3
 from mloscope.app.model_service.wire import TOKEN_VARIABLE
 
 NOT_INSTALLED = (
-    "Feature maps and predictions need TensorFlow, which is not installed here: "
-    'pip install "mloscope[evaluate]"'
+    'Feature maps and predictions need TensorFlow, which is not installed here: pip install "mloscope[evaluate]"'
 )
 _LOADING = "TensorFlow is loading (about 5 s)."
 _RESTARTING = "The model service stopped and is being restarted; ask again."

@@ -47,9 +47,7 @@ class RunSpec:
                 preprocessing = Preprocessing(
                     **{**preprocessing, "mean": tuple(mean) if isinstance(mean, list) else mean}
                 )
-            return cls(
-                str(value["path"]), str(value["format"]), RunOptions(preprocessing=preprocessing, **options)
-            )
+            return cls(str(value["path"]), str(value["format"]), RunOptions(preprocessing=preprocessing, **options))
         except (KeyError, TypeError) as error:
             raise BadRequest(
                 "The run of a question is described by path, format and options (as RunOptions); "
@@ -68,9 +66,7 @@ class Evaluation(dict[str, np.ndarray]):
     The first axis follows :attr:`steps`. The rows of a step in :attr:`failed` are NaN.
     """
 
-    def __init__(
-        self, arrays: Mapping[str, np.ndarray], steps: Sequence[int], failed: Mapping[int, str]
-    ) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray], steps: Sequence[int], failed: Mapping[int, str]) -> None:
         super().__init__(arrays)
         self.steps = tuple(steps)
         self.failed = dict(failed)
@@ -82,9 +78,7 @@ def pack(head: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> bytes:
     floats = [np.asarray(array, dtype="<f4", order="C") for array in arrays]
     text = json.dumps({**head, "arrays": [array.shape for array in floats]}).encode()
     text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
-    return b"".join(
-        [MAGIC, len(text).to_bytes(4, "little"), text, *(array.data for array in floats if array.size)]
-    )
+    return b"".join([MAGIC, len(text).to_bytes(4, "little"), text, *(array.data for array in floats if array.size)])
 
 
 def unpack(message: bytes | memoryview) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -93,17 +87,13 @@ def unpack(message: bytes | memoryview) -> tuple[dict[str, Any], list[np.ndarray
     view = memoryview(message)
     start = len(MAGIC) + 4
     if len(view) < start or view[: len(MAGIC)] != MAGIC:
-        raise BadRequest(
-            f"A message begins with {MAGIC.decode()} and the length of its head; this one does not."
-        )
+        raise BadRequest(f"A message begins with {MAGIC.decode()} and the length of its head; this one does not.")
     end = start + int.from_bytes(view[len(MAGIC) : start], "little")
     try:
         head = json.loads(bytes(view[start:end]))
         shapes = [tuple(int(length) for length in shape) for shape in head.pop("arrays")]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRequest(
-            "The head of a message is a JSON object that gives the shapes of its arrays."
-        ) from error
+        raise BadRequest("The head of a message is a JSON object that gives the shapes of its arrays.") from error
     sizes = [math.prod(shape) for shape in shapes]
     if any(length < 0 for shape in shapes for length in shape) or len(view) != end + 4 * sum(sizes):
         raise BadRequest(

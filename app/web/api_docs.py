@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
+
 from mloscope.app import errors
 
 PREFIX = "/api/v1/"
@@ -127,8 +128,7 @@ def page(document: Mapping[str, Any], base_url: str) -> str:
         version=escape(info["version"]),
         description=_prose(info["description"]),
         refusals="".join(
-            f'<tr><th scope="row">{error.status} <code>{error.kind}</code></th>'
-            f"<td>{escape(meaning)}</td></tr>"
+            f'<tr><th scope="row">{error.status} <code>{error.kind}</code></th><td>{escape(meaning)}</td></tr>'
             for error, meaning in REFUSALS.items()
         ),
         navigation="".join(navigation),
@@ -151,9 +151,7 @@ def _prose(text: str) -> str:
     return re.sub(r"``(.+?)``|`(.+?)`", lambda m: f"<code>{m[1] or m[2]}</code>", escape(text, quote=False))
 
 
-def _operation(
-    method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], base_url: str
-) -> str:
+def _operation(method: str, path: str, operation: Mapping[str, Any], schemas: Mapping[str, Any], base_url: str) -> str:
     parameters = operation.get("parameters", [])
     rows = "".join(_parameter(parameter) for parameter in parameters)
     table = (
@@ -184,11 +182,7 @@ def _operation(
 def _parameter(parameter: Mapping[str, Any]) -> str:
     schema = parameter.get("schema", {})
     default = schema.get("default")
-    shown = (
-        ""
-        if default in (None, "")
-        else f' <span class="quiet">default <code>{escape(str(default))}</code></span>'
-    )
+    shown = "" if default in (None, "") else f' <span class="quiet">default <code>{escape(str(default))}</code></span>'
     needed = ' <span class="needed">needed</span>' if parameter.get("required") else ""
     return (
         f'<tr><th scope="row"><code>{escape(parameter["name"])}</code>{needed}</th><td>{parameter["in"]}</td>'
@@ -249,9 +243,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 def _curl(path: str, parameters: Any, answer: Mapping[str, Any], base_url: str) -> str:
     """A line for the shell; words in capitals are to be filled in."""
     address = base_url + re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), path)
-    asked = [
-        f"{p['name']}={p['name'].upper()}" for p in parameters if p["in"] == "query" and p.get("required")
-    ]
+    asked = [f"{p['name']}={p['name'].upper()}" for p in parameters if p["in"] == "query" and p.get("required")]
     if asked:
         address += "?" + "&".join(asked)
     media = answer.get("content", {})

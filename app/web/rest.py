@@ -22,6 +22,9 @@ import numpy as np
 from fastapi import APIRouter, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import films, pictures
 from mloscope.app.errors import (
@@ -44,8 +47,6 @@ from mloscope.app.observatory import (
 )
 from mloscope.app.view_state import parse_units
 from mloscope.app.web.api_docs import REFUSALS
-from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
 logger = logging.getLogger(__name__)
 
@@ -121,9 +122,7 @@ class CheckpointsAnswer(BaseModel):
 class ParameterBody(BaseModel):
     name: str
     shape: list[int]
-    axes: list[str] = Field(
-        description="row, column, channel (what comes in), unit (what goes out), multiplier"
-    )
+    axes: list[str] = Field(description="row, column, channel (what comes in), unit (what goes out), multiplier")
 
 
 class LayerBody(BaseModel):
@@ -146,9 +145,7 @@ class PredictionAnswer(BaseModel):
     step: int
     image: str
     class_names: list[str]
-    probabilities: list[float | None] = Field(
-        description="One a class, 0..1; null where the network gives NaN."
-    )
+    probabilities: list[float | None] = Field(description="One a class, 0..1; null where the network gives NaN.")
     kind: str = Field(description="output, or softmax of the output where the network ends in logits")
 
 
@@ -218,12 +215,8 @@ CorpusChoice = Annotated[str | None, Query(description="Name of the image's corp
 ParameterChoice = Annotated[str | None, Query(description="Name of a parameter; default: the layer's first.")]
 Units = Annotated[str, Query(description='Units, such as "0-15,40"; default: all.')]
 Channels = Annotated[str, Query(description='Incoming channels, such as "0-2"; default: all.')]
-Low = Annotated[
-    float | None, Query(description="Value of the colour table's lower end; default: by the layer.")
-]
-High = Annotated[
-    float | None, Query(description="Value of the colour table's upper end; default: by the layer.")
-]
+Low = Annotated[float | None, Query(description="Value of the colour table's lower end; default: by the layer.")]
+High = Annotated[float | None, Query(description="Value of the colour table's upper end; default: by the layer.")]
 Colour = Annotated[str | None, Query(description=f"Colour table: {', '.join(pictures.COLOUR_TABLES)}.")]
 Zoom = Annotated[int, Query(description="Pixels a value, 1 to 32.")]
 Layout = Annotated[
@@ -286,9 +279,7 @@ def _answer(
     unchanged = _unchanged(request, etag, cache_control)
     if unchanged is not None:
         return unchanged
-    return Response(
-        body, media_type=media_type, headers={"ETag": etag, "Cache-Control": cache_control, **headers}
-    )
+    return Response(body, media_type=media_type, headers={"ETag": etag, "Cache-Control": cache_control, **headers})
 
 
 def _json(request: Request, value: Any) -> Response:
@@ -342,9 +333,7 @@ def _drawn(
         found = [-reach, reach]
     ends = [found[0] if low is None else low, found[1] if high is None else high]
     if not np.isfinite(ends).all() or ends[0] > ends[1]:
-        raise BadRequest(
-            f"The range goes from low = {ends[0]:g} to high = {ends[1]:g}; low must not be above high."
-        )
+        raise BadRequest(f"The range goes from low = {ends[0]:g} to high = {ends[1]:g}; low must not be above high.")
     return pictures.draw(shown, ends[0], ends[1], colours, zoom), f"{ends[0]!r},{ends[1]!r}"
 
 
@@ -414,9 +403,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
     def draw_graph(
         request: Request,
         run: RunName,
-        expanded: Annotated[
-            str, Query(description="Ids of blocks that stand open, with commas between.")
-        ] = "",
+        expanded: Annotated[str, Query(description="Ids of blocks that stand open, with commas between.")] = "",
         selected: Annotated[str | None, Query(description="Name of the layer to mark.")] = None,
     ) -> Response:
         """The network as a picture."""
@@ -470,9 +457,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             include_in_schema=ending.endswith(".npy"),
         )
 
-    @api.get(
-        layer_at_step + "/parameters.png", response_class=Response, responses={200: _PNG}, tags=["parameters"]
-    )
+    @api.get(layer_at_step + "/parameters.png", response_class=Response, responses={200: _PNG}, tags=["parameters"])
     def parameters_png(
         request: Request,
         run: RunName,
@@ -498,9 +483,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             return unchanged
         tiles = observatory.parameter_tiles(run, step, layer, wanted.name, layout)
         shown = tiles[
-            np.ix_(
-                _selection(units, tiles.shape[0], "units"), _selection(channels, tiles.shape[1], "channels")
-            )
+            np.ix_(_selection(units, tiles.shape[0], "units"), _selection(channels, tiles.shape[1], "channels"))
         ]
         picture, ends = _drawn(tiles, shown, low, high, colour or "blue-red", True, zoom)
         return _answer(request, picture, "image/png", etag, **{"X-Mloscope-Range": ends})
@@ -583,9 +566,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         response_model=PredictionAnswer,
         tags=["features"],
     )
-    def predict(
-        request: Request, run: RunName, step: Step, image: ImageId, corpus: CorpusChoice = None
-    ) -> Response:
+    def predict(request: Request, run: RunName, step: Step, image: ImageId, corpus: CorpusChoice = None) -> Response:
         """What the network holds an image for at one checkpoint."""
         found = observatory.predictions(run, (step,), image, corpus)
         if step in found.missing:
@@ -612,12 +593,8 @@ def rest_router(observatory: Observatory) -> APIRouter:
         run: RunName,
         image: ImageId,
         corpus: CorpusChoice = None,
-        stream: Annotated[
-            bool, Query(description="Lines of NDJSON as they come, instead of one answer.")
-        ] = False,
-        near: Annotated[
-            int | None, Query(description="With stream: the step whose neighbours come first.")
-        ] = None,
+        stream: Annotated[bool, Query(description="Lines of NDJSON as they come, instead of one answer.")] = False,
+        near: Annotated[int | None, Query(description="With stream: the step whose neighbours come first.")] = None,
     ) -> Response:
         """What the network holds an image for at every checkpoint. As a stream: ``{"steps",
         "probabilities"}``, ``{"missing": {"step", "reason"}}``, at the end ``{"done": true}`` or
@@ -677,9 +654,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         request: Request,
         run: RunName,
         layer: LayerName,
-        show: Annotated[
-            Literal["parameters", "features"], Query(description="What is filmed.")
-        ] = "parameters",
+        show: Annotated[Literal["parameters", "features"], Query(description="What is filmed.")] = "parameters",
         parameter: ParameterChoice = None,
         units: Annotated[
             str, Query(description="Default: all up to 256 tiles, else the first 32 units and 16 channels.")
@@ -710,9 +685,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         return _lines(request, observatory.film(question))
 
     @api.get("/films/{digest}", response_class=Response, responses={200: _NPY}, tags=["films"])
-    def film_chunk(
-        request: Request, digest: Annotated[str, Path(description="From a manifest's chunk.")]
-    ) -> Response:
+    def film_chunk(request: Request, digest: Annotated[str, Path(description="From a manifest's chunk.")]) -> Response:
         """A chunk of a film, for ever the same under this address. Little-endian: ``MLF1``, uint32 H, H bytes
         of JSON ``{"steps": [...], "shape": [units, channels, rows, columns, components]}``; float32
         ``unit_ranges[step, unit, 2]``; float32 ``layer_ranges[step, 2]``; uint8 ``codes[step, *shape]``. Code
@@ -823,9 +796,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
 
 
 def _refusal(error: MloscopeError, status: int | None = None) -> JSONResponse:
-    return JSONResponse(
-        as_json(error), status_code=status or error.status, headers={"Cache-Control": "no-store"}
-    )
+    return JSONResponse(as_json(error), status_code=status or error.status, headers={"Cache-Control": "no-store"})
 
 
 def install_error_handlers(app: FastAPI) -> None:
@@ -859,9 +830,7 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.api_route("/api", methods=methods, include_in_schema=False)
     @app.api_route("/api/{rest:path}", methods=methods, include_in_schema=False)
     async def unknown(request: Request, rest: str = "") -> Response:
-        return _refusal(
-            NotFound(f"There is no {request.method} {request.url.path}; /api/docs lists what there is.")
-        )
+        return _refusal(NotFound(f"There is no {request.method} {request.url.path}; /api/docs lists what there is."))
 
 
 def _field_sentence(problem: dict[str, Any]) -> str:

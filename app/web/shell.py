@@ -78,7 +78,12 @@ def layout() -> html.Div:
 def _top_bar() -> html.Header:
     return html.Header(
         [
-            html.A([html.Span(className="brand-mark"), "ML-o-scope"], href="/", className="brand", title="ML-o-scope: a time-lapse microscope for neural networks"),
+            html.A(
+                [html.Span(className="brand-mark"), "ML-o-scope"],
+                href="/",
+                className="brand",
+                title="ML-o-scope: a time-lapse microscope for neural networks",
+            ),
             _bar_choice(ids.RUN_CHOICE, "Run", "The training run that is shown"),
             _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
             html.Nav(
@@ -91,7 +96,9 @@ def _top_bar() -> html.Header:
             html.Div(className="bar-space"),
             html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
             html.Button("Theme", id=ids.THEME_SWITCH, className="bar-button", title="Light or dark"),
-            html.Button("?", id=ids.HELP, className="bar-button", title="Keyboard map (?)", **{"aria-label": "Keyboard map"}),
+            html.Button(
+                "?", id=ids.HELP, className="bar-button", title="Keyboard map (?)", **{"aria-label": "Keyboard map"}
+            ),
         ],
         className="top-bar",
     )

@@ -26,7 +26,12 @@ def classes_worth_showing(probabilities: np.ndarray, true_class: int | None, mos
 
 
 def prediction_course(
-    probabilities: np.ndarray, class_names: Sequence[str], true_class: int | None, step_labels: Sequence[str], *, theme: str
+    probabilities: np.ndarray,
+    class_names: Sequence[str],
+    true_class: int | None,
+    step_labels: Sequence[str],
+    *,
+    theme: str,
 ) -> go.Figure:
     """Probability of each class worth showing at every checkpoint; the true class is drawn heavy.
 
@@ -35,11 +40,12 @@ def prediction_course(
     positions = np.arange(len(step_labels))
     figure = go.Figure()
     for rank, index in enumerate(classes_worth_showing(probabilities, true_class)):
+        colour = themes.CATEGORIES[(index if len(class_names) <= 10 else rank) % len(themes.CATEGORIES)]
         name = class_names[index] if index < len(class_names) else f"class {index}"
         true = index == true_class
         figure.add_scatter(
             x=positions, y=probabilities[:, index], mode="lines", name=f"<b>{name}</b>" if true else name, text=list(step_labels),
-            line={"width": 2.5 if true else 1.25, "color": themes.CATEGORIES[(index if len(class_names) <= 10 else rank) % len(themes.CATEGORIES)]},
+            line={"width": 2.5 if true else 1.25, "color": colour},
             hovertemplate=f"{name}{' (true class)' if true else ''}<br>step %{{text}}: <b>%{{y:.4f}}</b><extra></extra>",
         )  # fmt: skip
     figure.update_layout(

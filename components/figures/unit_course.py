@@ -43,6 +43,9 @@ def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[
                 hovertemplate=f"{name} of {values.shape[1]} values<br>step %{{text}}: <b>%{{y:.6g}}</b><extra></extra>",
             )  # fmt: skip
     figure.update_layout(
-        template=themes.template(theme), showlegend=False, xaxis=time_axis(step_labels), yaxis={"title": {"text": "value"}, "nticks": 5, "tickformat": ".3~g"}
+        template=themes.template(theme),
+        showlegend=False,
+        xaxis=time_axis(step_labels),
+        yaxis={"title": {"text": "value"}, "nticks": 5, "tickformat": ".3~g"},
     )
     return figure

@@ -53,10 +53,19 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
             xgap=1 if field.shape[1] <= 16 else 0,
             ygap=1 if field.shape[0] <= 16 else 0,
             # A list: Plotly's typed arrays do not come back in hover and click events.
-            customdata=[[[exact[y, x], *map(int, origin[y, x])] for x in range(field.shape[1])] for y in range(field.shape[0])],
+            customdata=[
+                [[exact[y, x], *map(int, origin[y, x])] for x in range(field.shape[1])] for y in range(field.shape[0])
+            ],
             hovertemplate=f"{named}row %{{customdata[2]}}, column %{{customdata[3]}}<br><b>%{{customdata[0]}}</b><extra></extra>",
             hoverongaps=False,
-            colorbar={"thickness": 10, "len": 1.0, "outlinewidth": 0, "tickformat": ".3~g", "nticks": 5, "tickfont": {"size": 11}},
+            colorbar={
+                "thickness": 10,
+                "len": 1.0,
+                "outlinewidth": 0,
+                "tickformat": ".3~g",
+                "nticks": 5,
+                "tickfont": {"size": 11},
+            },
         )
     )
     if field.size <= NUMBERS_IN_UP_TO:
@@ -68,7 +77,12 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
         template=themes.template(theme),
         margin={"l": 22 if one else 4, "r": 8, "t": 6, "b": 20 if one else 4},
         xaxis={**axis, "dtick": max(1, -(-field.shape[1] // 8)), "range": [-0.5, field.shape[1] - 0.5]},
-        yaxis={**axis, "scaleanchor": "x", "dtick": max(1, -(-field.shape[0] // 8)), "range": [field.shape[0] - 0.5, -0.5]},
+        yaxis={
+            **axis,
+            "scaleanchor": "x",
+            "dtick": max(1, -(-field.shape[0] // 8)),
+            "range": [field.shape[0] - 0.5, -0.5],
+        },
     )
     return figure
 

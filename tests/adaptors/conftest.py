@@ -74,9 +74,7 @@ def branching_network(keras: Any) -> Any:
     convolved = layers.Conv2D(6, 3, padding="same", name="conv")(inner_input)
     depthwise = layers.DepthwiseConv2D(3, padding="same", depth_multiplier=1, name="depthwise")(convolved)
     inner = keras.Model(inner_input, layers.Add(name="sum")([convolved, depthwise]), name="inner")
-    head = keras.Sequential(
-        [layers.Dense(7, name="conv"), layers.LayerNormalization(name="norm")], name="head"
-    )
+    head = keras.Sequential([layers.Dense(7, name="conv"), layers.LayerNormalization(name="norm")], name="head")
     image = keras.Input((16, 16, 3), name="image")
     now = layers.Rescaling(1 / 255)(image)
     now = layers.Normalization(name="standard")(now)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from mloscope.adaptors.fingerprint import END_BYTES, file_fingerprint
 from mloscope.adaptors.interface import Unreadable
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -122,9 +123,7 @@ def point(name: str, value: str) -> EntryPoint:
     return EntryPoint(name, value, registry.RUN_GROUP)
 
 
-def test_strangers_that_cannot_be_imported_are_recorded(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_strangers_that_cannot_be_imported_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "stranger_needs.py").write_text("import package_that_is_nowhere\n")
     (tmp_path / "stranger_raises.py").write_text("raise SyntaxWarning('half written')\n")
     (tmp_path / "stranger_empty.py").write_text("Adaptor = 3\n")

@@ -13,6 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+
 from mloscope.adaptors.interface import (
     Checkpoint,
     ImageRecord,
@@ -41,9 +42,7 @@ LAYERS = (
         {"filters": 4, "activation": "relu"},
         "Conv2D",
     ),
-    Layer(
-        "conv2", "convolution", ("block/conv1",), (2, 2, 40), (Parameter("kernel", (3, 3, 4, 40), KERNEL),)
-    ),
+    Layer("conv2", "convolution", ("block/conv1",), (2, 2, 40), (Parameter("kernel", (3, 3, 4, 40), KERNEL),)),
     Layer(
         "depthwise",
         "depthwise convolution",
@@ -53,9 +52,7 @@ LAYERS = (
     ),
     Layer("flatten", "flatten", ("depthwise",), (320,)),
     Layer("dense", "dense", ("flatten",), (8,), (Parameter("kernel", (320, 8), ("channel", "unit")),)),
-    Layer(
-        "lambda", "lambda", ("dense",), (8,), problem="The layer lambda runs code from its file: use --trust."
-    ),
+    Layer("lambda", "lambda", ("dense",), (8,), problem="The layer lambda runs code from its file: use --trust."),
     Layer(
         "classes",
         "dense",
@@ -210,9 +207,7 @@ class CountingService:
     @staticmethod
     def expected(shape: tuple[int, ...], step: int, layer: str, image: np.ndarray) -> np.ndarray:
         """float32 of the layer's shape, different for every step, layer and image; classes sum to 1."""
-        values = np.sin(np.arange(np.prod(shape)) * (len(layer) + 1) + step + float(image.sum())).astype(
-            np.float32
-        )
+        values = np.sin(np.arange(np.prod(shape)) * (len(layer) + 1) + step + float(image.sum())).astype(np.float32)
         if layer == "classes":
             values = np.exp(values) / np.exp(values).sum()
         return values.reshape(shape)
@@ -221,9 +216,7 @@ class CountingService:
         self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
     ) -> Evaluation:
         if self.down:
-            raise errors.Unavailable(
-                "The model service stopped in the middle of this and is being restarted."
-            )
+            raise errors.Unavailable("The model service stopped in the middle of this and is being restarted.")
         self.calls.append((tuple(steps), tuple(layers), priority))
         failed = {step: f"Step {step} does not fit the network." for step in steps if step in self.failing}
         arrays = {
@@ -285,9 +278,7 @@ def make_bench() -> Callable[..., Bench]:
         workspace = Workspace(
             [
                 ConnectedRun("lenet", Path("arrays"), run, options),
-                ConnectedRun(
-                    "lost", Path("gone"), None, problem="There is nothing at gone.", asked_format="keras"
-                ),
+                ConnectedRun("lost", Path("gone"), None, problem="There is nothing at gone.", asked_format="keras"),
             ],
             [
                 ConnectedCorpus("noise", Path("noise"), corpus),

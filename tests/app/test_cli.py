@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import urllib3
+
 from mloscope.adaptors import registry
 from mloscope.app import cli
 
@@ -99,9 +100,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["demo", "--epochs", "3"], "--epochs goes with --images"),
     ],
 )
-def test_wrong_usage_is_one_sentence(
-    arguments: list[str], sentence: str, refused: Callable[..., str]
-) -> None:
+def test_wrong_usage_is_one_sentence(arguments: list[str], sentence: str, refused: Callable[..., str]) -> None:
     assert sentence in refused(*arguments)
 
 
@@ -124,9 +123,7 @@ def test_a_folder_without_checkpoints_says_what_it_holds_and_who_looked(
     assert "keras (folders of" in said
 
 
-def test_names_and_workspaces_that_do_not_fit(
-    refused: Callable[..., str], run_folder: Path, tmp_path: Path
-) -> None:
+def test_names_and_workspaces_that_do_not_fit(refused: Callable[..., str], run_folder: Path, tmp_path: Path) -> None:
     assert "2 --name for 1 RUN" in refused("serve", run_folder, "--name", "a", "--name", "b")
     assert '"a-b" could be' in refused("serve", run_folder, "--name", "a b")
     assert "same --name" in refused("serve", run_folder, run_folder, "--name", "a", "--name", "a")
@@ -182,9 +179,7 @@ def test_faults_of_ours_are_one_sentence_unless_debugging(
 # ------------------------------------------------------------------------------------- inspect and adaptors
 
 
-def test_inspect_prints_text_or_json(
-    run_folder: Path, images: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_inspect_prints_text_or_json(run_folder: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["inspect", str(run_folder)]) == 0
     assert "Checkpoints: 3, steps 0 to 20" in capsys.readouterr().out
 
@@ -225,7 +220,21 @@ def test_adaptors_lists_every_registered_one(capsys: pytest.CaptureFixture[str])
 
 def test_flags_become_what_a_workspace_file_would_say(tmp_path: Path) -> None:
     parsed = cli._parser().parse_args(
-        ["serve", "run", "--scale", "1/255", "--mean", "0.5,0.4,0.3", "--channel-order", "bgr", "--trust", "--architecture", "nets:small", "--step-pattern", "e([0-9]+)"]
+        [
+            "serve",
+            "run",
+            "--scale",
+            "1/255",
+            "--mean",
+            "0.5,0.4,0.3",
+            "--channel-order",
+            "bgr",
+            "--trust",
+            "--architecture",
+            "nets:small",
+            "--step-pattern",
+            "e([0-9]+)",
+        ]
     )
     options = cli._run_options(parsed)
 
@@ -308,9 +317,7 @@ ELSEWHERE = {"MLOSCOPE_MODEL_SERVICE_URL": "http://127.0.0.1:9"}
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_serve_answers_once_it_says_so_and_stops_cleanly(
-    stop: signal.Signals, run_folder: Path, images: Path
-) -> None:
+def test_serve_answers_once_it_says_so_and_stops_cleanly(stop: signal.Signals, run_folder: Path, images: Path) -> None:
     with serving(run_folder, "--images", images, "--name", "mine", **ELSEWHERE) as (process, address, said):
         runs = urllib3.request("GET", f"{address}/api/v1/runs").json()["runs"]
         corpora = urllib3.request("GET", f"{address}/api/v1/corpora").json()["corpora"]

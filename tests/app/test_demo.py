@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from mloscope.adaptors import registry
 from mloscope.app import demo
 from mloscope.app.errors import NotFound, NotPossible, Unavailable

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors.interface import NothingFits, NothingThere, RunOptions, Unreadable
 from mloscope.app.inspection import as_text, inspect, printable
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions
 from mloscope.app import films
 from mloscope.app import observatory as module
@@ -298,9 +299,7 @@ def test_another_preprocessing_is_another_question(make_bench: Any) -> None:
     assert calls == [1, 1, 0]
 
 
-def test_a_step_that_fails_does_not_fail_the_others_and_is_tried_again(
-    make_bench: Any, array_run: Any
-) -> None:
+def test_a_step_that_fails_does_not_fail_the_others_and_is_tried_again(make_bench: Any, array_run: Any) -> None:
     bench = make_bench(run=array_run(steps=range(4), broken=[0]))
     bench.service.failing = {2}
     found = bench.observatory.feature_maps("lenet", range(4), CONV, "test-0")
@@ -414,9 +413,7 @@ def test_the_second_asking_reads_no_file_and_evaluates_nothing(make_bench: Any, 
         if "chunk" in line
     }
     before = {
-        line["chunk"]["address"]
-        for line in bench.observatory.film(FilmQuestion("lenet", CONV))
-        if "chunk" in line
+        line["chunk"]["address"] for line in bench.observatory.film(FilmQuestion("lenet", CONV)) if "chunk" in line
     }
     assert elsewhere & before
 

@@ -6,9 +6,10 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from mloscope.app import pictures
 from mloscope.app.errors import BadRequest
-from PIL import Image
 
 
 def drawn(tiles: np.ndarray, low: float, high: float, colours: str = "grey", zoom: int = 1) -> np.ndarray:

@@ -19,9 +19,7 @@ import redis
 from mloscope.app.result_cache import MemoryStore, RedisStore, ResultCache, Store
 
 REDIS_SERVER = shutil.which("redis-server")
-needs_redis = pytest.mark.skipif(
-    REDIS_SERVER is None, reason="no redis-server on the PATH (apt: redis-server)"
-)
+needs_redis = pytest.mark.skipif(REDIS_SERVER is None, reason="no redis-server on the PATH (apt: redis-server)")
 
 
 class RedisServer:
@@ -367,9 +365,7 @@ def test_a_redis_that_never_was_is_an_empty_store_with_growing_backoff(
 
 
 @needs_redis
-def test_a_full_redis_is_read_and_not_written(
-    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_full_redis_is_read_and_not_written(own_redis: RedisServer, caplog: pytest.LogCaptureFixture) -> None:
     store = RedisStore(own_redis.url)
     store.set_many({"a": b"1"})
     redis.Redis(port=own_redis.port).config_set("maxmemory", "1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
+
 from mloscope.app.errors import BadRequest
 from mloscope.app.settings import TABLE, Settings, as_markdown, parse_bytes
 
@@ -29,9 +30,7 @@ def test_every_setting_can_be_set() -> None:
         "log_level": ("WARNING", "warning"),
     }
     assert [setting.name for setting in TABLE] == [field.name for field in fields(Settings)] == list(examples)
-    found = Settings.from_environment(
-        {f"MLOSCOPE_{name.upper()}": text for name, (text, _) in examples.items()}
-    )
+    found = Settings.from_environment({f"MLOSCOPE_{name.upper()}": text for name, (text, _) in examples.items()})
     assert vars(found) == {name: value for name, (_, value) in examples.items()}
 
 

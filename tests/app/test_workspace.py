@@ -127,9 +127,7 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------------------- connecting
 
 
-def test_names_come_from_folders_and_are_unique_and_safe(
-    array_run: Any, array_corpus: Any, tmp_path: Path
-) -> None:
+def test_names_come_from_folders_and_are_unique_and_safe(array_run: Any, array_corpus: Any, tmp_path: Path) -> None:
     archive = tmp_path / "digits.npz"
     archive.touch()
     workspace = Workspace.connect(
@@ -211,11 +209,7 @@ def test_every_word_must_match_name_id_or_class(images: Workspace) -> None:
 def test_label_split_and_pages(images: Workspace) -> None:
     found = images.search("noise", split="test", label="cat", offset=2, limit=3)
     assert (found.positions, found.total) == ((45, 47, 49), 10)
-    assert (
-        images.search("noise", label=1)
-        == images.search("noise", label="1")
-        == images.search("noise", label="cat")
-    )
+    assert images.search("noise", label=1) == images.search("noise", label="1") == images.search("noise", label="cat")
     with pytest.raises(NotFound, match='no split "validation"; it has: training, test'):
         images.search("noise", split="validation")
     with pytest.raises(NotFound, match='no class "dog"; it has: Bird, cat'):
@@ -302,9 +296,7 @@ def test_a_broken_picture_and_one_that_is_not_there_are_said(array_corpus: Any) 
 # -------------------------------------------------------------------------------------- the network's input
 
 
-def network(
-    array_run: Any, corpus: Any, shape: Any = (6, 6, 3), how: Preprocessing | None = None
-) -> Workspace:
+def network(array_run: Any, corpus: Any, shape: Any = (6, 6, 3), how: Preprocessing | None = None) -> Workspace:
     run = ConnectedRun("net", Path("net"), array_run(input_shape=shape), RunOptions(preprocessing=how))
     return Workspace([run], [ConnectedCorpus("noise", Path("noise"), corpus)])
 

@@ -56,13 +56,9 @@ class Picture:
         channel = np.arange(self.channels)[None, :, None, None, None]
         component = np.arange(self.components)
         angle = unit * 0.7 + channel * 1.9
-        carrier = np.sin(
-            (rows[:, :, None] * np.cos(angle) + columns[:, :, None] * np.sin(angle)) * 5 + component
-        )
+        carrier = np.sin((rows[:, :, None] * np.cos(angle) + columns[:, :, None] * np.sin(angle)) * 5 + component)
         learnt = step / (step + 200)
-        values = (
-            noise * (1.1 - learnt) * 0.3 + carrier * bell * learnt * (1 + 0.2 * (unit % 3)) + 0 * np.sum(wave)
-        )
+        values = noise * (1.1 - learnt) * 0.3 + carrier * bell * learnt * (1 + 0.2 * (unit % 3)) + 0 * np.sum(wave)
         values = values.astype(np.float32) * 0.2
         if self.poison:
             values[0, 0, 0, 0] = np.nan
@@ -175,9 +171,7 @@ class FakeServer:
     refusals: list[dict] = field(default_factory=list)
     """Manifests that end with this error, one each, before one succeeds."""
     slow_manifest_s: float = 0
-    missing: dict[int, str] = field(
-        default_factory=lambda: {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."}
-    )
+    missing: dict[int, str] = field(default_factory=lambda: {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."})
     log: list[str] = field(default_factory=list)
     base: str = ""
 
@@ -265,9 +259,7 @@ class FakeServer:
             steps = set(json.loads(data[8 : 8 + length])["steps"])
             while steps & self.held:
                 await asyncio.sleep(0.01)
-            return Response(
-                data, media_type="application/octet-stream", headers={"Cache-Control": "immutable"}
-            )
+            return Response(data, media_type="application/octet-stream", headers={"Cache-Control": "immutable"})
 
         async def predictions(request):
             async def lines():
@@ -503,9 +495,7 @@ class Stage:
 
     def table(self, name: str) -> np.ndarray:
         """uint8 (256, 3)"""
-        return np.array(
-            self.page.evaluate("name => [...mloscope.colours.table(name)]", name), np.uint8
-        ).reshape(256, 3)
+        return np.array(self.page.evaluate("name => [...mloscope.colours.table(name)]", name), np.uint8).reshape(256, 3)
 
 
 @pytest.fixture

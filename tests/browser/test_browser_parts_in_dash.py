@@ -37,9 +37,7 @@ def application():
         ]
     )
 
-    @app.callback(
-        dash.Output("echo", "children"), dash.Input("settled-time", "data"), dash.Input("view", "data")
-    )
+    @app.callback(dash.Output("echo", "children"), dash.Input("settled-time", "data"), dash.Input("view", "data"))
     def echo(time, view):
         return f"step {time['step']}, unit {view['unit']}" if time and view else "nothing yet"
 

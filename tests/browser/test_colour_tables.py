@@ -72,18 +72,12 @@ def test_ends_are_the_published_colours(tables, name, place, colour):
 
 
 def test_pixels_are_the_table_opaque(tables):
-    words = (
-        np.array(tables.js("() => [...mloscope.colours.pixels('magma')]"), np.uint32)
-        .view(np.uint8)
-        .reshape(256, 4)
-    )
+    words = np.array(tables.js("() => [...mloscope.colours.pixels('magma')]"), np.uint32).view(np.uint8).reshape(256, 4)
     np.testing.assert_array_equal(words[:, :3], tables.table("magma"))
     assert (words[:, 3] == 255).all()
 
 
 def test_a_table_that_does_not_exist_is_refused_in_words(tables):
-    said = tables.js(
-        "() => { try { mloscope.colours.table('jet'); } catch (error) { return error.message; } }"
-    )
+    said = tables.js("() => { try { mloscope.colours.table('jet'); } catch (error) { return error.message; } }")
     assert "jet" in said
     assert "viridis" in said

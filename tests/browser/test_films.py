@@ -45,9 +45,7 @@ def test_the_range_is_that_of_all_steps_that_came(films):
     start(films)
     films.wait("() => whole()")
     frames = [
-        films.server.frame("parameters", "conv1", "kernel", "", step)
-        for step in films.server.steps
-        if step != 450
+        films.server.frame("parameters", "conv1", "kernel", "", step) for step in films.server.steps if step != 450
     ]
     wanted = [min(f.layer_range[0] for f in frames), max(f.layer_range[1] for f in frames)]
     assert films.js("() => film.range()") == pytest.approx([float(end) for end in wanted])

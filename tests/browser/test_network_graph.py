@@ -24,9 +24,7 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = "/usr/bin/chromium"
 ASSETS = Path(assets.__file__).parent
-REACT = sorted(
-    (Path(dash.__file__).parent / "deps").glob("react*@18*.min.js"), key=lambda path: len(path.name)
-)
+REACT = sorted((Path(dash.__file__).parent / "deps").glob("react*@18*.min.js"), key=lambda path: len(path.name))
 SCRIPTS = ("subject.js", "time_bus.js", "url_state.js", "network_graph.js")
 RUNS = {
     "lenet": examples.lenet(),
@@ -40,10 +38,7 @@ RUNS = {
 
 
 def page_of(run: str) -> str:
-    layers = [
-        {"name": layer.name, "parameters": [], "parameter_count": layer.parameter_count}
-        for layer in RUNS[run]
-    ]
+    layers = [{"name": layer.name, "parameters": [], "parameter_count": layer.parameter_count} for layer in RUNS[run]]
     subject = {"run": run, "corpus": None, "checkpoints": [{"step": 0}], "layers": layers, "evaluation": {}}
     told = json.dumps(subject).replace("<", "\\u003c")
     scripts = "".join(f'<script src="/{path.name}"></script>' for path in REACT)
@@ -194,9 +189,7 @@ def test_the_whole_of_a_small_network_is_shown_and_its_texts_are_where_they_were
 @pytest.mark.parametrize("run", ["resnet50", "mobilenet"])
 def test_no_texts_overlap_as_drawn(visit, run):
     page = visit(run)
-    page.evaluate(
-        "mloscope.view.set({fold: mloscope.view.get().fold + 'conv2_block1,conv3_block2-4,block_1,block_2'})"
-    )
+    page.evaluate("mloscope.view.set({fold: mloscope.view.get().fold + 'conv2_block1,conv3_block2-4,block_1,block_2'})")
     page.wait_for_selector(".graph-handle", state="attached")
     ready(page)
     assert (
@@ -252,9 +245,7 @@ def test_blocks_open_by_a_click_stay_in_place_and_close_by_their_header(visit, s
     node(page, "conv2_block1_2_conv").wait_for(state="attached")
     ready(page)
     assert view(page)["fold"] == "conv2_block1"
-    assert page.locator(".graph-frame").bounding_box()["x"] == pytest.approx(
-        left, abs=6
-    )  # a frame has no ring
+    assert page.locator(".graph-frame").bounding_box()["x"] == pytest.approx(left, abs=6)  # a frame has no ring
     page.wait_for_timeout(400)
     handle(page, "conv2_block1").click()
     block(page, "conv2_block1").wait_for(state="attached")
@@ -327,9 +318,7 @@ def test_the_wheel_with_control_and_the_buttons_zoom(visit):
     page.mouse.wheel(0, -60)
     page.keyboard.up("Control")
     assert transform(page)[2] > scale * 1.2
-    assert target.bounding_box()["x"] == pytest.approx(
-        before["x"], abs=6
-    )  # the point under the pointer stays
+    assert target.bounding_box()["x"] == pytest.approx(before["x"], abs=6)  # the point under the pointer stays
     page.get_by_role("button", name="Zoom out").click()
     page.get_by_role("button", name="Show the whole network").click()
     transform(page)

@@ -94,9 +94,7 @@ def test_of_many_classes_the_likeliest_and_the_true_one(stage):
         "**/predictions/**",
         lambda route: route.fulfill(
             content_type="application/x-ndjson",
-            body='{"steps": [1200], "probabilities": [['
-            + ",".join(str(n / 4950) for n in range(100))
-            + "]]}\n"
+            body='{"steps": [1200], "probabilities": [[' + ",".join(str(n / 4950) for n in range(100)) + "]]}\n"
             '{"done": true}\n',
         ),
     )
@@ -128,9 +126,7 @@ def test_a_stream_that_breaks_off_is_said_and_asked_for_again(stage):
 
 
 def test_where_evaluation_is_impossible_nothing_is_asked(stage):
-    stage.show(
-        BARS, hash="#image=test-7", subject={"evaluation": {"possible": False, "message": "No TensorFlow."}}
-    )
+    stage.show(BARS, hash="#image=test-7", subject={"evaluation": {"possible": False, "message": "No TensorFlow."}})
     stage.page.wait_for_selector("text=No TensorFlow.")
     assert stage.server.count("predictions") == 0
     assert stage.page.get_attribute("#bars", "data-state") == "missing"

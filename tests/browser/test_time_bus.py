@@ -69,9 +69,7 @@ def test_requests_are_clamped_and_rounded(bus, wanted, index):
 
 
 def test_a_request_that_is_no_number_changes_nothing(bus):
-    assert (
-        bus.js("() => { bus.request(2); bus.request(NaN); bus.request(undefined); return bus.index; }") == 2
-    )
+    assert bus.js("() => { bus.request(2); bus.request(NaN); bus.request(undefined); return bus.index; }") == 2
 
 
 def test_a_step_that_does_not_exist_leads_to_the_nearest(bus):

@@ -50,9 +50,7 @@ VIEWS = [
 @pytest.mark.parametrize("values", VIEWS)
 def test_what_is_written_is_read_back_here_and_in_python(stage, values):
     stage.show()
-    text = stage.js(
-        "values => mloscope.view.format({...mloscope.view.get(), layer: '', ...values}, 300)", values
-    )
+    text = stage.js("values => mloscope.view.format({...mloscope.view.get(), layer: '', ...values}, 300)", values)
     back = stage.js("text => mloscope.view.parse(text)", text)
     assert back["problems"] == []
     assert back["step"] == 300

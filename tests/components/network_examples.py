@@ -17,9 +17,7 @@ class Builder:
         if inputs is None:
             inputs = (self.layers[-1].name,) if self.layers else ()
         inputs = (inputs,) if isinstance(inputs, str) else tuple(inputs)
-        before = next(
-            (layer.output_shape for layer in self.layers if inputs and layer.name == inputs[0]), None
-        )
+        before = next((layer.output_shape for layer in self.layers if inputs and layer.name == inputs[0]), None)
         shape = shape or before
         parameters = ()
         if kernel and before and shape:
@@ -140,9 +138,7 @@ def inception(blocks: int = 6) -> tuple[Layer, ...]:
     x = cell("input_1", 32, 35)
     for i in range(blocks):
         ends = [cell(x, 64, 35), cell(cell(x, 48, 35), 64, 35), cell(cell(cell(x, 64, 35), 96, 35), 96, 35)]
-        pooled = b.add(
-            f"average_pooling2d_{i}", "average pooling", x, (35, 35, b.layers[-1].output_shape[-1])
-        )
+        pooled = b.add(f"average_pooling2d_{i}", "average pooling", x, (35, 35, b.layers[-1].output_shape[-1]))
         ends.append(cell(pooled, 32, 35))
         x = b.add(f"mixed{i}", "concatenate", ends, (35, 35, 256), source="Concatenate")
     b.add("predictions", "dense", shape=(10,))

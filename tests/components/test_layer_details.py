@@ -8,7 +8,10 @@ LAYER = Layer(
     kind="convolution",
     inputs=("input",),
     output_shape=(24, 24, 6),
-    parameters=(Parameter("kernel", (5, 5, 1, 6), ("row", "column", "channel", "unit")), Parameter("bias", (6,), ("unit",))),
+    parameters=(
+        Parameter("kernel", (5, 5, 1, 6), ("row", "column", "channel", "unit")),
+        Parameter("bias", (6,), ("unit",)),
+    ),
     hyperparameters={"filters": 6, "kernel_size": [5, 5], "use_bias": True, "kernel_regularizer": None},
     source_class="Conv2D",
 )
@@ -35,5 +38,14 @@ def test_facts_name_kind_shapes_counts_and_hyperparameters():
 
 
 def test_nan_weights_are_counted_in_words():
-    row = {"parameter": "kernel", "count": 150, "min": None, "max": None, "norm": float("nan"), "share_of_zeros": 0.0, "nan": 150, "infinite": 0}
+    row = {
+        "parameter": "kernel",
+        "count": 150,
+        "min": None,
+        "max": None,
+        "norm": float("nan"),
+        "share_of_zeros": 0.0,
+        "nan": 150,
+        "infinite": 0,
+    }
     assert "150 NaN and 0 infinite of 150 values" in text(parameter_statistics("161", [row], None))

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+
 from mloscope.adaptors.interface import LAYER_KINDS, Layer
 from mloscope.components import network_graph as graph
 
@@ -96,9 +97,7 @@ def test_mobilenet_v2_folds_blocks_with_and_without_skip():
 
 
 def test_inception_and_dense_blocks_are_told_apart():
-    assert {block.kind for block in blocks(NETWORKS["Inception"]) if block.repeats == 1} == {
-        "inception block"
-    }
+    assert {block.kind for block in blocks(NETWORKS["Inception"]) if block.repeats == 1} == {"inception block"}
     assert labels(NETWORKS["Inception"])[-3:] == ["(activation_1)", "mixed0–5", "(predictions)"]
     assert labels(NETWORKS["DenseNet"]) == [
         "(input_1)",
@@ -112,13 +111,9 @@ def test_inception_and_dense_blocks_are_told_apart():
 
 
 def test_names_that_a_framework_gave_do_not_matter():
-    renamed = {
-        layer.name: f"{layer.kind.replace(' ', '_')}_{i}" for i, layer in enumerate(NETWORKS["ResNet-50"])
-    }
+    renamed = {layer.name: f"{layer.kind.replace(' ', '_')}_{i}" for i, layer in enumerate(NETWORKS["ResNet-50"])}
     layers = [
-        dataclasses.replace(
-            layer, name=renamed[layer.name], inputs=tuple(renamed[name] for name in layer.inputs)
-        )
+        dataclasses.replace(layer, name=renamed[layer.name], inputs=tuple(renamed[name] for name in layer.inputs))
         for layer in NETWORKS["ResNet-50"]
     ]
     assert labels(layers)[7:11] == ["residual 1", "residual 2–3", "residual 4", "residual 5–7"]
@@ -184,9 +179,7 @@ def test_inputs_come_before_and_belong_to_the_network(layers):
 def test_block_ids_are_unique_and_fit_an_address(layers):
     ids = [block.id for block in blocks(layers)]
     assert len(set(ids)) == len(ids)
-    assert all(
-        set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") for name in ids
-    )
+    assert all(set(name) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-") for name in ids)
 
 
 def test_edges_that_lead_nowhere_or_in_a_circle_are_left_out():
@@ -206,10 +199,7 @@ def test_edges_that_lead_nowhere_or_in_a_circle_are_left_out():
 
 def overlap(a, b, gap: float = 0.0) -> bool:
     return (
-        a[0] < b[0] + b[2] + gap
-        and b[0] < a[0] + a[2] + gap
-        and a[1] < b[1] + b[3] + gap
-        and b[1] < a[1] + a[3] + gap
+        a[0] < b[0] + b[2] + gap and b[0] < a[0] + a[2] + gap and a[1] < b[1] + b[3] + gap and b[1] < a[1] + a[3] + gap
     )
 
 
@@ -225,9 +215,7 @@ def test_nothing_overlaps(layers):
             things.append((frame.x, frame.y + 2, 20 + graph.text_width(frame.label, graph.DETAIL_SIZE), 16))
         things.sort()
         for i, thing in enumerate(things):
-            for other in itertools.takewhile(
-                lambda o, right=thing[0] + thing[2]: o[0] < right, things[i + 1 :]
-            ):
+            for other in itertools.takewhile(lambda o, right=thing[0] + thing[2]: o[0] < right, things[i + 1 :]):
                 assert not overlap(thing, other), (thing, other)
         for x, y, width, height in things:
             assert x >= 0
@@ -328,9 +316,7 @@ def test_a_node_tells_what_it_is():
 
 def test_shapes_stand_on_the_edges_where_they_change():
     root = drawn(NETWORKS["LeNet"])
-    found = [
-        "".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("class") == "graph-shape"
-    ]
+    found = ["".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("class") == "graph-shape"]
     assert found == ["28×28×1", "24×24×6", "12×12×6", "8×8×16", "4×4×16", "256", "120", "84", "10"]
     assert graph.shape_text((None, None, 3)) == "?×?×3"
 
@@ -350,9 +336,7 @@ def test_the_selected_layer_is_marked_or_the_block_that_holds_it():
 
 def test_problems_are_said_on_the_layer_and_on_the_block_that_holds_it():
     layers = [
-        dataclasses.replace(layer, problem="A Lambda layer is not run.")
-        if layer.name == "conv2_block1_1_bn"
-        else layer
+        dataclasses.replace(layer, problem="A Lambda layer is not run.") if layer.name == "conv2_block1_1_bn" else layer
         for layer in NETWORKS["ResNet-50"]
     ]
     for expanded, name in ((frozenset(), "data-block"), ({"conv2_block1"}, "data-layer")):
@@ -395,9 +379,7 @@ def test_hostile_names_within_blocks_come_back_whole():
     layers = [dataclasses.replace(x, name=f'{x.name}"<&', inputs=tuple(f'{n}"<&' for n in x.inputs))
               for x in NETWORKS["ResNet-50"]]  # fmt: skip
     root = drawn(layers)
-    members = [
-        name for g in nodes_of(root) if g.get("data-block") for name in json.loads(g.get("data-members"))
-    ]
+    members = [name for g in nodes_of(root) if g.get("data-block") for name in json.loads(g.get("data-members"))]
     assert 'conv2_block1_1_conv"<&' in members
 
 

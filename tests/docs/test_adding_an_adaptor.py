@@ -56,9 +56,7 @@ def project(tmp_path: Path) -> Path:
     about = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
     info = tmp_path / f"{about['name']}-{about['version']}.dist-info"
     info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n"
-    )
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
     lines = []
     for group, points in about["entry-points"].items():
         lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
@@ -73,9 +71,7 @@ def project(tmp_path: Path) -> Path:
 
 def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True
-    )
+    return subprocess.run([sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True)
 
 
 def mloscope(project: Path, *arguments: str) -> str:

@@ -21,12 +21,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 def commands(text: str) -> list[list[str]]:
     """The words of each line of the text's blocks of commands, fenced without a language or as sh."""
     blocks = re.findall(r"^```(?:sh)?\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [
-        words
-        for block in blocks
-        for line in block.splitlines()
-        if (words := shlex.split(line, comments=True))
-    ]
+    return [words for block in blocks for line in block.splitlines() if (words := shlex.split(line, comments=True))]
 
 
 def anchors(text: str) -> set[str]:
@@ -37,9 +32,7 @@ def anchors(text: str) -> set[str]:
 
 def test_the_table_of_view_keys_is_the_code_s() -> None:
     table = CONCEPTS.split("<!-- view fields")[1].split("| key | meaning | values |\n|---|---|---|\n")[1]
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n\n")[0].splitlines()
-    ]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n\n")[0].splitlines()]
     assert rows == [
         [f"`{field.key}`", field.help, ", ".join(field.choices) or field.kind] for field in view_state.FIELDS
     ]
@@ -60,9 +53,7 @@ def test_every_link_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_that_is_named_exists(document: Path) -> None:
-    for name in re.findall(
-        r"`((?:adaptors|app|components|assets|tests|docs)/[\w./]+)`", document.read_text()
-    ):
+    for name in re.findall(r"`((?:adaptors|app|components|assets|tests|docs)/[\w./]+)`", document.read_text()):
         assert (ROOT / name).exists(), f"{document.name} names {name}"
 
 
@@ -96,9 +87,7 @@ def test_the_readme_s_workspace_file_is_read(tmp_path: Path) -> None:
 
 
 def test_the_extras_that_are_named_exist() -> None:
-    extras = re.findall(
-        r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text().split("optional-dependencies]")[1], re.M
-    )
+    extras = re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text().split("optional-dependencies]")[1], re.M)
     for document in DOCUMENTS:
         for extra in re.findall(r"`\[(\w+)\]`", document.read_text()):
             assert extra in extras, f"{document.name} names [{extra}]"

@@ -51,9 +51,7 @@ def test_the_example_is_read_as_its_comments_say(tmp_path: Path) -> None:
                 preprocessing=Preprocessing(1 / 255, (0.5, 0.5, 0.5), "rgb"),
             ),
         ),
-        RunEntry(
-            tmp_path / "runs/wider", "wider", options=RunOptions(preprocessing=Preprocessing(1.0, "corpus"))
-        ),
+        RunEntry(tmp_path / "runs/wider", "wider", options=RunOptions(preprocessing=Preprocessing(1.0, "corpus"))),
     )
     assert corpora == (
         CorpusEntry(tmp_path / "data/cifar-10-batches-bin", "cifar", "cifar10"),

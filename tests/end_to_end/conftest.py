@@ -115,7 +115,7 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
     yield Dashboard(address, process, folder, steps, cut_step, nan_step)
     process.send_signal(signal.SIGTERM)
     process.wait(20)
-    assert "Traceback" not in "".join(said)
+    assert "Traceback" not in "".join(said), "".join(said)
 
 
 class Page:
@@ -156,7 +156,8 @@ class Page:
         """Until the film is complete, so that the scale is final."""
         self.wait_drawn(show)
         self.wait(
-            "show => !document.querySelector(`[data-show=\"${show}\"] .film-status`).textContent.includes('loaded')", show
+            "show => !document.querySelector(`[data-show=\"${show}\"] .film-status`).textContent.includes('loaded')",
+            show,
         )
 
     def pixels(self, show: str = "parameters") -> str:

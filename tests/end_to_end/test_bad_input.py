@@ -20,7 +20,9 @@ def answer(dashboard, path: str) -> tuple[int, dict]:
 
 
 def test_a_hash_with_nonsense_gives_the_default_and_a_sentence(display, dashboard):
-    display.open("#step=abc&layer=no-such-layer&mode=upside-down&flavour=vanilla").wait_drawn("parameters", dashboard.steps[-1])
+    display.open("#step=abc&layer=no-such-layer&mode=upside-down&flavour=vanilla").wait_drawn(
+        "parameters", dashboard.steps[-1]
+    )
     said = display.page.locator("#notices").inner_text()
     assert 'step="abc" is not a whole number' in said
     assert 'no layer "no-such-layer"' in said
@@ -30,7 +32,7 @@ def test_a_hash_with_nonsense_gives_the_default_and_a_sentence(display, dashboar
 
 def test_an_unknown_run_in_the_address_is_said_and_another_shown(display):
     display.open(search="?run=nowhere").wait_drawn()
-    assert 'nowhere' in display.page.locator("#notices").inner_text()
+    assert "nowhere" in display.page.locator("#notices").inner_text()
 
 
 def test_an_unknown_image_is_said_where_its_maps_would_be(display):
@@ -41,17 +43,25 @@ def test_an_unknown_image_is_said_where_its_maps_would_be(display):
 
 
 def test_a_broken_checkpoint_keeps_its_place_and_says_why(display, dashboard):
-    display.open(f"#step={dashboard.cut_step}&layer=conv1", "?run=damaged").wait_drawn("parameters", dashboard.cut_step, "missing")
+    display.open(f"#step={dashboard.cut_step}&layer=conv1", "?run=damaged").wait_drawn(
+        "parameters", dashboard.cut_step, "missing"
+    )
     said = display.page.locator("[data-show=parameters]").inner_text()
     assert f"{dashboard.cut_step}" in said
     assert ".keras" in said
     display.page.keyboard.press("ArrowRight")
     display.wait_drawn("parameters")
-    assert display.page.locator(".timeline").inner_html().count("✕") + display.page.locator(".timeline [class*=broken]").count() >= 1
+    assert (
+        display.page.locator(".timeline").inner_html().count("✕")
+        + display.page.locator(".timeline [class*=broken]").count()
+        >= 1
+    )
 
 
 def test_nan_and_infinite_weights_are_hatched_never_coloured(display, dashboard):
-    display.open(f"#step={dashboard.nan_step}&layer=conv1&mode=parameters&colour=viridis&symmetric=no", "?run=damaged").wait_loaded()
+    display.open(
+        f"#step={dashboard.nan_step}&layer=conv1&mode=parameters&colour=viridis&symmetric=no", "?run=damaged"
+    ).wait_loaded()
     painted = display.canvas().evaluate(
         """canvas => {
           const g = JSON.parse(canvas.dataset.geometry);
@@ -60,7 +70,7 @@ def test_nan_and_infinite_weights_are_hatched_never_coloured(display, dashboard)
             return Array.from({ length: image.length / 4 }, (_, i) => image[i * 4 + 3]);
           };
           const next = g.columns * g.magnifyX + g.gap;
-          return { nan: alphas(0), infinite: alphas(next), ground: getComputedStyle(canvas).backgroundImage };
+          return { nan: alphas(0), infinite: alphas(next), ground: getComputedStyle(canvas.parentElement).backgroundImage };
         }"""
     )
     assert set(painted["nan"]) == {0}  # unit 0 is NaN all over: no colour at all

@@ -12,7 +12,15 @@ def test_it_opens_on_the_last_checkpoint_with_everything_in_its_place(display, d
     page = display.page
     assert page.title() == "ML-o-scope"
     assert page.locator("#time-slider").get_attribute("max") == str(len(dashboard.steps) - 1)
-    for place in ("#network", "#images", "#predictions", "#layer-details", "#unit-heat-map", "#unit-course", "#prediction-course"):
+    for place in (
+        "#network",
+        "#images",
+        "#predictions",
+        "#layer-details",
+        "#unit-heat-map",
+        "#unit-course",
+        "#prediction-course",
+    ):
         assert page.locator(place).is_visible(), place
 
 
@@ -24,7 +32,16 @@ def test_details_tell_kind_hyperparameters_shapes_and_this_steps_numbers(display
     details = display.page.locator("#layer-details")
     details.locator("table").wait_for()
     said = details.inner_text()
-    for part in ("conv1", "convolution (Conv2D)", "parameters", "5×5×1×12", f"at step {dashboard.steps[-1]}", "unit 3", "norm", "zeros"):
+    for part in (
+        "conv1",
+        "convolution (Conv2D)",
+        "parameters",
+        "5×5×1×12",
+        f"at step {dashboard.steps[-1]}",
+        "unit 3",
+        "norm",
+        "zeros",
+    ):
         assert part in said
     details.locator("summary").click()
     assert "kernel size" in details.inner_text()
@@ -239,7 +256,9 @@ def test_predicted_classes_follow_time_and_equal_the_networks_own(display, dashb
     import urllib.request
 
     display.open("#image=test-11").wait_drawn("features")
-    display.wait("document.querySelector('#predictions').dataset.state === 'ready' || document.querySelector('#predictions [data-state=ready]')")
+    display.wait(
+        "document.querySelector('#predictions').dataset.state === 'ready' || document.querySelector('#predictions [data-state=ready]')"
+    )
     for key, step in (("Home", dashboard.steps[0]), ("End", dashboard.steps[-1])):
         display.page.keyboard.press(key)
         display.wait_drawn("parameters", step)
@@ -273,10 +292,14 @@ def test_the_enlarged_unit_shows_exact_values_and_their_course(display, dashboar
             }""",
             float(kernel[0, 0]),
         )
-        told = display.js("document.querySelector('#unit-heat-map .js-plotly-plot').data[0].customdata.map(row => row.map(cell => cell[0]))")
+        told = display.js(
+            "document.querySelector('#unit-heat-map .js-plotly-plot').data[0].customdata.map(row => row.map(cell => cell[0]))"
+        )
         np.testing.assert_array_equal(np.array(told, np.float32), kernel)
     assert display.page.locator("#unit-course .scatterlayer .trace").count() == 25
-    display.wait("document.querySelector('.display-unit .time-cursor-line') && !document.querySelector('.display-unit .time-cursor-line').hidden")
+    display.wait(
+        "document.querySelector('.display-unit .time-cursor-line') && !document.querySelector('.display-unit .time-cursor-line').hidden"
+    )
 
 
 # links and history --------------------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import dash
 import dash_bootstrap_components as dbc
-import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from mloscope.app import errors, view_state
@@ -78,7 +77,14 @@ def _graph(graph_id: str, label: str, height_px: int, *, cursor: bool = False) -
     return html.Div(
         dcc.Graph(
             id=graph_id,
-            figure={"layout": {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "xaxis": {"visible": False}, "yaxis": {"visible": False}}},
+            figure={
+                "layout": {
+                    "paper_bgcolor": "rgba(0,0,0,0)",
+                    "plot_bgcolor": "rgba(0,0,0,0)",
+                    "xaxis": {"visible": False},
+                    "yaxis": {"visible": False},
+                }
+            },
             responsive=True,
             config={"displayModeBar": False},
             style={"height": f"{height_px}px"},
@@ -109,8 +115,14 @@ def _centre() -> html.Section:
             _toolbar(),
             html.Div(
                 [
-                    html.Div(FilmCanvas(id=ids.PARAMETER_CANVAS, show="parameters"), className="display-film", id="parameters-pane"),
-                    html.Div(FilmCanvas(id=ids.FEATURE_CANVAS, show="features"), className="display-film", id="features-pane"),
+                    html.Div(
+                        FilmCanvas(id=ids.PARAMETER_CANVAS, show="parameters"),
+                        className="display-film",
+                        id="parameters-pane",
+                    ),
+                    html.Div(
+                        FilmCanvas(id=ids.FEATURE_CANVAS, show="features"), className="display-film", id="features-pane"
+                    ),
                 ],
                 className="display-films",
                 id="films",
@@ -143,7 +155,9 @@ def _unit_side() -> html.Aside:
     )
 
 
-def _choice(control_id: str, label: str, options: tuple[tuple[str, str], ...], tip: str, placeholder: str | None = None) -> html.Label:
+def _choice(
+    control_id: str, label: str, options: tuple[tuple[str, str], ...], tip: str, placeholder: str | None = None
+) -> html.Label:
     return html.Label(
         [
             html.Span(label),
@@ -165,11 +179,22 @@ def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip:
     return html.Div(
         [
             html.Label(
-                [html.Span(label), dbc.Input(id=control_id, value="", placeholder="all", debounce=True, class_name="tool-input", type="text", autocomplete="off")],
+                [
+                    html.Span(label),
+                    dbc.Input(
+                        id=control_id, value="", placeholder="all", debounce=True, class_name="tool-input",
+                        type="text", autocomplete="off",
+                    ),
+                ],
                 title=tip,
             ),
-            html.Button("‹", id=previous_id, className="tool-button", title=f"Previous page of {label}", **{"aria-label": f"Previous page of {label}"}),
-            html.Button("›", id=next_id, className="tool-button", title=f"Next page of {label}", **{"aria-label": f"Next page of {label}"}),
+            *(
+                html.Button(sign, id=button, className="tool-button", title=tip, **{"aria-label": tip})
+                for sign, button, tip in (
+                    ("‹", previous_id, f"Previous page of {label}"),
+                    ("›", next_id, f"Next page of {label}"),
+                )
+            ),
         ],
         className="tool",
         id=f"{control_id}-tool",
@@ -188,7 +213,7 @@ def _toolbar() -> html.Div:
             _choice(ids.COLOUR, "colour", COLOURS, "Colour table; automatic is blue–red for parameters, viridis for feature maps"),
             _choice(ids.RANGE, "range", RANGES, "What the ends of the colour scale follow"),
             _choice(ids.SYMMETRIC, "scale", SYMMETRIES, "Whether zero lies in the middle of the scale; automatic: for parameters"),
-            _selection(ids.UNITS, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, "units", "Units shown: numbers and ranges such as 0-15,40; empty for all or the first page"),
+            _selection(ids.UNITS, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, "units", "Units shown, such as 0-15,40; empty for all or the first page"),
             _selection(ids.CHANNELS, ids.PREVIOUS_CHANNELS, ids.NEXT_CHANNELS, "channels", "Incoming channels shown, such as 0-7"),
             _choice(ids.UNIT_RULE, "choose", RULES, f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", "by rule …"),
         ],
@@ -229,7 +254,9 @@ def bind(app: Dash, observatory: Observatory) -> None:
         *(Input(b, "n_clicks") for b in (ids.PREVIOUS_UNITS, ids.NEXT_UNITS, ids.PREVIOUS_CHANNELS, ids.NEXT_CHANNELS)),
         prevent_initial_call=True,
     )
-    browser("useChosenUnits", Output(ids.UNIT_RULE, "value"), Input(ids.CHOSEN_UNITS, "data"), prevent_initial_call=True)
+    browser(
+        "useChosenUnits", Output(ids.UNIT_RULE, "value"), Input(ids.CHOSEN_UNITS, "data"), prevent_initial_call=True
+    )
 
 
 class Main:
@@ -289,7 +316,11 @@ class Main:
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
         return prediction_course(
-            course.probabilities, course.class_names, course.true_class, [c["label"] for c in subject["checkpoints"]], theme=theme
+            course.probabilities,
+            course.class_names,
+            course.true_class,
+            [c["label"] for c in subject["checkpoints"]],
+            theme=theme,
         )
 
     def choose_units(self, rule: str | None, subject: dict | None, view: dict | None, time: dict | None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.cifar10 import Cifar10Corpus

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.image_folder import ImageFolderCorpus
 from mloscope.adaptors.interface import Refused, Unknown, Unreadable
-from PIL import Image
 
 
 def picture(path: Path, seed: int = 0, mode: str = "RGB", size: tuple[int, int] = (6, 5)) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.mnist_idx import MnistIdxCorpus

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.npz import NpzCorpus

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import RunConformance
 from mloscope.adaptors.interface import NothingFits, Preprocessing, Refused, RunOptions, Unreadable
@@ -209,9 +210,7 @@ def test_shapes_are_those_of_keras(saved: Any, keras: Any, network: str, tmp_pat
     expected = keras_shapes(model)
     shapes = {layer.name: layer.output_shape for layer in run.layers() if layer.name in expected}
     assert shapes == expected
-    assert sum(layer.parameter_count for layer in run.layers()) == sum(
-        a.size for a in keras_arrays(model).values()
-    )
+    assert sum(layer.parameter_count for layer in run.layers()) == sum(a.size for a in keras_arrays(model).values())
 
 
 @pytest.mark.parametrize("kind", ["keras", "h5", "weights"])
@@ -330,9 +329,7 @@ def conv_arrays(filters: int = 4, seed: int = 0) -> list[np.ndarray]:
     return [rng.standard_normal((3, 3, 1, filters)).astype(np.float32), np.zeros(filters, np.float32)]
 
 
-def archive(
-    path: Path, config: dict[str, Any], weights: bytes, compression: int = zipfile.ZIP_STORED
-) -> Path:
+def archive(path: Path, config: dict[str, Any], weights: bytes, compression: int = zipfile.ZIP_STORED) -> Path:
     with zipfile.ZipFile(path, "w", compression) as file:
         file.writestr("metadata.json", "{}")
         file.writestr("config.json", json.dumps(config))
@@ -343,9 +340,7 @@ def archive(
 def small_run(folder: Path, steps: tuple[int, ...] = (1, 2), name: str = "at_{}.keras") -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for step in steps:
-        archive(
-            folder / name.format(step), sequential(conv()), weights_file({"conv2d": conv_arrays(seed=step)})
-        )
+        archive(folder / name.format(step), sequential(conv()), weights_file({"conv2d": conv_arrays(seed=step)}))
     return folder
 
 
@@ -479,9 +474,7 @@ def cut(path: Path, keep: float) -> None:
 
 @pytest.mark.parametrize("kind", ["keras", "h5", "weights"])
 @pytest.mark.parametrize("keep", [0, 0.0005, 0.5, 0.999])
-def test_a_cut_off_checkpoint_is_marked_and_the_rest_works(
-    saved: Any, kind: str, keep: float, tmp_path: Path
-) -> None:
+def test_a_cut_off_checkpoint_is_marked_and_the_rest_works(saved: Any, kind: str, keep: float, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     shutil.copytree(saved.folders[kind], folder)
     broken = next(folder.glob("epoch_10.*"))

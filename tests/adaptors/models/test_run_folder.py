@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mloscope.adaptors.interface import Unreadable
 from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, shortened, step_of
 

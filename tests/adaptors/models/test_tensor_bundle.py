@@ -136,9 +136,7 @@ def _compare(tensorflow: Any, prefix: Path) -> int:
 @pytest.mark.parametrize(
     ("name", "count"), [("dtypes", 12), ("partitioned", 2), ("three shards", 3000), ("SavedModel", 2)]
 )
-def test_every_tensor_is_bit_identical(
-    tensorflow: Any, generated: Mapping[str, Path], name: str, count: int
-) -> None:
+def test_every_tensor_is_bit_identical(tensorflow: Any, generated: Mapping[str, Path], name: str, count: int) -> None:
     assert _compare(tensorflow, generated[name]) == count
 
 
@@ -159,9 +157,7 @@ def test_shards_are_found_and_their_lengths_known(generated: Mapping[str, Path])
     }
 
 
-def test_an_index_is_parsed_once_and_again_where_it_changed(
-    generated: Mapping[str, Path], tmp_path: Path
-) -> None:
+def test_an_index_is_parsed_once_and_again_where_it_changed(generated: Mapping[str, Path], tmp_path: Path) -> None:
     for path in generated["dtypes"].parent.glob("dtypes.*"):
         shutil.copy(path, tmp_path)
     first = open_bundle(tmp_path / "dtypes")
@@ -270,8 +266,7 @@ def _field(number: int, value: int | bytes) -> bytes:
 def _block(items: list[tuple[int, bytes, bytes]], kind: int = 0) -> bytes:
     """Entries (shared, rest of the key, value), a restart array and the trailer."""
     data = b"".join(
-        _number(shared) + _number(len(rest)) + _number(len(value)) + rest + value
-        for shared, rest, value in items
+        _number(shared) + _number(len(rest)) + _number(len(value)) + rest + value for shared, rest, value in items
     )
     data += bytes(4) + (1).to_bytes(4, "little") + bytes([kind])
     return data + masked(crc32c(data)).to_bytes(4, "little")
@@ -313,9 +308,7 @@ def _written(folder: Path, index: bytes, data: bytes = bytes(16)) -> Path:
         (_entry((4,), 16), "checksum"),
     ],
 )
-def test_an_index_that_lies_is_caught_before_memory_is_taken(
-    tmp_path: Path, entry: bytes, sentence: str
-) -> None:
+def test_an_index_that_lies_is_caught_before_memory_is_taken(tmp_path: Path, entry: bytes, sentence: str) -> None:
     bundle = open_bundle(_written(tmp_path, _index([(0, b"k", entry)])))
     with pytest.raises(Unreadable, match=sentence):
         bundle.read("k")

@@ -373,9 +373,7 @@ def test_another_network_is_refused_with_the_layer_that_does_not_fit(
     real_data: Path, keras: Any, architecture: str
 ) -> None:
     other = architecture.replace(":build", ":another")
-    with pytest.raises(
-        Unreadable, match=r"dense/kernel has the shape \(784, 10\) there and \(576, 10\) here"
-    ):
+    with pytest.raises(Unreadable, match=r"dense/kernel has the shape \(784, 10\) there and \(576, 10\) here"):
         TensorFlowRun.open(real_data / "tensorflow/mnist_cnn_tf2", RunOptions(architecture=other))
 
 
@@ -388,9 +386,7 @@ def test_an_architecture_beside_that_does_not_fit_costs_the_graph_only(
     (folder / "model.json").write_text(text)
     run = TensorFlowRun.open(folder, RunOptions())
     assert not isinstance(run, EvaluableRun)
-    assert "transposed/kernel has the shape (3, 3, 6, 12) there and (3, 3, 5, 12) here" in " ".join(
-        run.problems()
-    )
+    assert "transposed/kernel has the shape (3, 3, 6, 12) there and (3, 3, 5, 12) here" in " ".join(run.problems())
     assert len(run.parameters(run.checkpoints()[0], run.layers()[0])) > 0
 
 
@@ -418,9 +414,7 @@ def test_an_index_cut_off_is_said_at_opening(copied: Path) -> None:
     path = copied / f"ckpt-10{INDEX}"
     path.write_bytes(path.read_bytes()[:-100])
     run = TensorFlowRun.open(copied, RunOptions())
-    assert "is not the index of a TensorFlow checkpoint, or it is cut off" in str(
-        run.checkpoints()[1].problem
-    )
+    assert "is not the index of a TensorFlow checkpoint, or it is cut off" in str(run.checkpoints()[1].problem)
 
 
 def test_where_nothing_can_be_read_opening_fails(copied: Path) -> None:
@@ -430,9 +424,7 @@ def test_where_nothing_can_be_read_opening_fails(copied: Path) -> None:
         TensorFlowRun.open(copied, RunOptions())
 
 
-def test_another_network_in_the_folder_is_marked(
-    copied: Path, checkpoints: Mapping[str, Path], tmp_path: Path
-) -> None:
+def test_another_network_in_the_folder_is_marked(copied: Path, checkpoints: Mapping[str, Path], tmp_path: Path) -> None:
     for path in checkpoints["names"].glob("model.ckpt-10.*"):
         shutil.copy(path, copied / path.name.replace("ckpt-10", "ckpt-11"))
     run = TensorFlowRun.open(copied, RunOptions())

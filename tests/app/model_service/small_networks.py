@@ -36,9 +36,7 @@ def nested() -> keras.Model:
     """A functional model in a functional model in a Sequential."""
     layers = keras.layers
     inner_input = keras.Input((8, 8, 4), name="inner_input")
-    inner = keras.Model(
-        inner_input, layers.Conv2D(4, 3, padding="same", name="conv")(inner_input), name="inner"
-    )
+    inner = keras.Model(inner_input, layers.Conv2D(4, 3, padding="same", name="conv")(inner_input), name="inner")
     block = keras.Sequential([keras.Input((8, 8, 4)), inner, layers.ReLU(name="relu")], name="block")
     image = keras.Input((16, 16, 3), name="image")
     hidden = layers.Conv2D(4, 3, strides=2, padding="same", name="conv")(image)
@@ -174,9 +172,7 @@ class MemoryRun:
         )
 
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
-        return {
-            parameter.name: self.arrays[checkpoint.step][parameter.name] for parameter in layer.parameters
-        }
+        return {parameter.name: self.arrays[checkpoint.step][parameter.name] for parameter in layer.parameters}
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:
         return f"{id(self):x}-{checkpoint.step}"

@@ -92,9 +92,7 @@ def test_layers_of_nested_and_shared_models_have_the_names_of_runs() -> None:
     assert described["output_layer"] == "output"
     assert described["input_shape"] == [16, 16, 3]
     described = evaluator(MemoryRun("shared")).describe(SPEC)
-    assert {"shared", "shared:1", "shared:2", "twin", "twin:1", "twin/mix", "twin:1/mix"} <= set(
-        described["layers"]
-    )
+    assert {"shared", "shared:1", "shared:2", "twin", "twin:1", "twin/mix", "twin:1/mix"} <= set(described["layers"])
     assert evaluator(MemoryRun("resnet")).describe(SPEC)["input_shape"] == [None, None, 3]
 
 
@@ -164,21 +162,16 @@ def test_a_checkpoint_that_cannot_be_read_fails_alone(vectorise_below_s: float) 
     del run.arrays[20]["conv2/bias"]
     run.arrays[30]["dense1/kernel"] = np.zeros((3, 4), np.float32)
     image = image_for(run)
-    maps = evaluator(run, vectorise_below_s=vectorise_below_s).evaluate(
-        SPEC, [0, 10, 20, 30, 40, 99], ["conv1"], image
-    )
+    maps = evaluator(run, vectorise_below_s=vectorise_below_s).evaluate(SPEC, [0, 10, 20, 30, 40, 99], ["conv1"], image)
     assert maps.failed == {
         10: "step-10.keras is cut short: 12 of 40 bytes.",
         20: "step-20.keras holds no bias of the layer conv2, which the network needs.",
-        30: "The kernel of the layer dense1 has the shape (3, 4) in step-30.keras; "
-        "the network needs (400, 120).",
+        30: "The kernel of the layer dense1 has the shape (3, 4) in step-30.keras; the network needs (400, 120).",
         99: "The run memory has no checkpoint at step 99.",
     }
     assert np.isnan(maps["conv1"][[1, 2, 3, 5]]).all()
     for row, step in ((0, 0), (4, 40)):
-        np.testing.assert_allclose(
-            maps["conv1"][row], keras_maps(run, step, image)["conv1"], rtol=1e-5, atol=1e-5
-        )
+        np.testing.assert_allclose(maps["conv1"][row], keras_maps(run, step, image)["conv1"], rtol=1e-5, atol=1e-5)
 
 
 def test_a_checkpoint_known_to_be_broken_is_not_read() -> None:
@@ -311,9 +304,7 @@ def test_work_nobody_wants_stops_between_checkpoints() -> None:
     run = MemoryRun("lenet")
     asked = iter([False, False, True])
     with pytest.raises(Stopped):
-        evaluator(run).evaluate(
-            SPEC, [0, 10, 20, 30, 40], ["conv1"], image_for(run), stop=lambda: next(asked)
-        )
+        evaluator(run).evaluate(SPEC, [0, 10, 20, 30, 40], ["conv1"], image_for(run), stop=lambda: next(asked))
     assert run.reads == [0, 10]
 
 

@@ -166,12 +166,8 @@ def test_malformed_questions_are_bad_requests(service: Running, path: str, body:
 
 
 @pytest.mark.parametrize("token", [None, "", "a secre", "A secret"])
-@pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/evaluate"), ("POST", "/describe"), ("GET", "/status")]
-)
-def test_without_the_token_nothing_is_answered(
-    service: Running, method: str, path: str, token: str | None
-) -> None:
+@pytest.mark.parametrize(("method", "path"), [("POST", "/evaluate"), ("POST", "/describe"), ("GET", "/status")])
+def test_without_the_token_nothing_is_answered(service: Running, method: str, path: str, token: str | None) -> None:
     headers = {} if token is None else {TOKEN_HEADER: token.encode()}
     assert urllib3.request(method, service.url + path, headers=headers).status == 403
 
@@ -182,9 +178,7 @@ def test_eight_threads_get_their_own_answers(service: Running) -> None:
     expected = [client.evaluate(spec, [0, 10, 50], ["conv1"], image)["conv1"] for image in images]
 
     def ask(n: int) -> None:
-        for image, maps in zip(
-            images[n % 4 :] + images[: n % 4], expected[n % 4 :] + expected[: n % 4], strict=True
-        ):
+        for image, maps in zip(images[n % 4 :] + images[: n % 4], expected[n % 4 :] + expected[: n % 4], strict=True):
             steps = [0, 10, 50] if n % 2 else [50, 0]
             got = client.evaluate(spec, steps, ["conv1"], image, priority=n % 3)["conv1"]
             rows = [0, 1, 2] if n % 2 else [2, 0]
@@ -217,9 +211,7 @@ def test_identical_questions_in_flight_are_computed_once(service: Running) -> No
 
 def question(service: Running, run: str, steps: list[int]) -> socket.socket:
     """Ask and keep the connection, so that the test can hang up."""
-    body = pack(
-        {"run": RunSpec(run, "memory").to_json(), "steps": steps, "layers": ["conv1"], "priority": 0}, [IMAGE]
-    )
+    body = pack({"run": RunSpec(run, "memory").to_json(), "steps": steps, "layers": ["conv1"], "priority": 0}, [IMAGE])
     head = (
         f"POST /evaluate HTTP/1.1\r\nhost: x\r\ncontent-type: {CONTENT_TYPE}\r\n"
         f"content-length: {len(body)}\r\n{TOKEN_HEADER}: {TOKEN}\r\n\r\n"
@@ -260,9 +252,7 @@ def test_who_hangs_up_does_not_take_the_answer_from_another(service: Running) ->
     leaving = question(service, "lenet-both", [0, 10, 20])
     until(lambda: service.worker.queue._running is not None)
     with ThreadPoolExecutor(1) as pool:
-        staying = pool.submit(
-            service.client().evaluate, RunSpec("lenet-both", "memory"), [0, 10, 20], ["conv1"], IMAGE
-        )
+        staying = pool.submit(service.client().evaluate, RunSpec("lenet-both", "memory"), [0, 10, 20], ["conv1"], IMAGE)
         until(lambda: service.worker.queue.counts["coalesced"] == coalesced + 1)
         leaving.close()
         time.sleep(0.1)

@@ -76,9 +76,7 @@ server.serve_forever()
 """
 
 
-def fake(
-    tmp_path: Path, health: str = "{'state': 'ready', 'problem': None}", before: str = ""
-) -> dict[str, Any]:
+def fake(tmp_path: Path, health: str = "{'state': 'ready', 'problem': None}", before: str = "") -> dict[str, Any]:
     """Settings for a supervisor of a program that only looks like a model service, and starts at once."""
     script = tmp_path / "fake_service.py"
     script.write_text(FAKE.format(health=health, before=textwrap.dedent(before)))
@@ -162,17 +160,13 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def supervised(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelServiceProcess]:
     pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
-    process = ModelServiceProcess(
-        first_backoff_s=0.05, log_path=tmp_path_factory.mktemp("log") / "service.log"
-    )
+    process = ModelServiceProcess(first_backoff_s=0.05, log_path=tmp_path_factory.mktemp("log") / "service.log")
     process.start()
     yield process
     process.stop()
 
 
-def test_a_question_asked_while_it_starts_is_answered(
-    supervised: ModelServiceProcess, run_folder: Path
-) -> None:
+def test_a_question_asked_while_it_starts_is_answered(supervised: ModelServiceProcess, run_folder: Path) -> None:
     import keras
 
     assert supervised.state == "starting"
@@ -248,9 +242,7 @@ def test_it_ends_with_its_parent_however_that_ends() -> None:
 
 
 def test_it_refuses_to_start_without_a_token() -> None:
-    environment = {
-        name: value for name, value in os.environ.items() if name != "MLOSCOPE_MODEL_SERVICE_TOKEN"
-    }
+    environment = {name: value for name, value in os.environ.items() if name != "MLOSCOPE_MODEL_SERVICE_TOKEN"}
     ended = subprocess.run(
         [sys.executable, "-m", "mloscope.app.model_service.server", "--port", "0"],
         env=environment,

@@ -39,9 +39,7 @@ def test_runs_opened_differently_have_different_keys() -> None:
     assert SPECS[0].key != RunSpec("/runs/lenet ü", "keras", RunOptions(trust=True)).key
 
 
-@pytest.mark.parametrize(
-    "value", [None, [], {}, {"path": "a", "format": "b"}, {"path": "a", "options": {"x": 1}}]
-)
+@pytest.mark.parametrize("value", [None, [], {}, {"path": "a", "format": "b"}, {"path": "a", "options": {"x": 1}}])
 def test_what_is_no_run_is_a_bad_request(value: object) -> None:
     with pytest.raises(BadRequest, match="path, format and options"):
         RunSpec.from_json(value)

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from starlette.testclient import TestClient
+
 from mloscope.app.web.api_docs import REFUSALS, api_docs_router
 from mloscope.app.web.rest import install_error_handlers, rest_router
-from starlette.testclient import TestClient
 
 
 @pytest.fixture
@@ -80,9 +81,7 @@ def test_everything_in_the_document_is_described(client: TestClient) -> None:
             names.add(operation["operationId"])
             assert operation["description"].strip(), path
             assert operation["responses"]["200"]["content"], path
-            assert {str(error.status) for error in REFUSALS if error.status != 409} < set(
-                operation["responses"]
-            )
+            assert {str(error.status) for error in REFUSALS if error.status != 409} < set(operation["responses"])
             for parameter in operation.get("parameters", ()):
                 assert parameter.get("description"), f"{path}: {parameter['name']}"
     assert len(names) == len(document["paths"])

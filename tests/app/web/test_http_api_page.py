@@ -22,9 +22,7 @@ from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
 PAGE = (Path(__file__).parents[3] / "docs" / "http_api.md").read_text()
 HOST = "http://127.0.0.1:8050"
 COMMANDS = [
-    line
-    for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
+    line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
 
 
@@ -65,9 +63,7 @@ def test_the_parameters_that_the_page_names_exist(client: TestClient) -> None:
         address += ".npy" * address.endswith("/parameters")  # the ending may be left out
         names = {pair.split("=")[0] for pair in query.split("&") if pair}
         matching = [
-            known[path]
-            for path in known
-            if re.fullmatch(re.sub(r"\\{\w+\\}", r".+", re.escape(path)), address)
+            known[path] for path in known if re.fullmatch(re.sub(r"\\{\w+\\}", r".+", re.escape(path)), address)
         ]
         assert not names or any(names <= found for found in matching), command
 
@@ -86,13 +82,9 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
 
 
 def test_every_route_but_the_chunks_has_an_example() -> None:
-    addresses = [
-        shlex.split(command)[-1].removeprefix(f"{HOST}/api/v1/").split("?")[0] for command in COMMANDS
-    ]
+    addresses = [shlex.split(command)[-1].removeprefix(f"{HOST}/api/v1/").split("?")[0] for command in COMMANDS]
     for route in routes_of_the_page():
-        pattern = re.sub(
-            r"\\{(\w+)\\}", lambda word: ".+" if word[1] == "layer" else "[^/]+", re.escape(route)
-        )
+        pattern = re.sub(r"\\{(\w+)\\}", lambda word: ".+" if word[1] == "layer" else "[^/]+", re.escape(route))
         if route != "films/{digest}":
             assert any(re.fullmatch(pattern, address) for address in addresses), route
 
@@ -127,9 +119,7 @@ def test_the_page_s_reader_reads_what_the_code_writes() -> None:
 
 def test_a_chunk_of_a_manifest_is_read_and_is_immutable(client: TestClient) -> None:
     lines = client.get("/api/v1/runs/lenet/layers/conv2/film?units=0-7&near=200").text.splitlines()
-    address = (
-        next(line for line in lines if line.startswith('{"chunk"')).split('"address":"')[1].split('"')[0]
-    )
+    address = next(line for line in lines if line.startswith('{"chunk"')).split('"address":"')[1].split('"')[0]
     answer = client.get(address)
     assert answer.headers["cache-control"] == IMMUTABLE
     assert "immutable" in PAGE

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from PIL import Image
+from starlette.testclient import TestClient
+
 from mloscope.app import films
 from mloscope.app.web import rest
 from mloscope.app.web.api_docs import api_docs_router
 from mloscope.app.web.rest import IMMUTABLE, install_error_handlers, rest_router
-from PIL import Image
-from starlette.testclient import TestClient
 
 RUN = "/api/v1/runs/lenet"
 CONV = f"{RUN}/checkpoints/20/layers/block/conv1"
@@ -163,9 +164,7 @@ def test_a_picture_of_parameters_has_a_tile_for_each_and_hatches_what_is_no_numb
     kernel = np.zeros((3, 3, 4, 40), np.float32)
     kernel[0, 0, 0, 0], kernel[0, 1, 0, 0], kernel[2, 2, 3, 1] = -2, np.nan, 1
     bench.run.replaced[(20, "conv2", "kernel")] = kernel
-    answer = client.get(
-        f"{RUN}/checkpoints/20/layers/conv2/parameters.png", params={"units": "0-1", "zoom": 1}
-    )
+    answer = client.get(f"{RUN}/checkpoints/20/layers/conv2/parameters.png", params={"units": "0-1", "zoom": 1})
     picture = picture_of(answer)
     assert picture.shape == (2 * 4 - 1, 4 * 4 - 1, 3)
     # Blue below zero, white at it, red above, to 2 on both sides although 1 is the largest.
@@ -205,18 +204,14 @@ def test_features_are_the_maps_and_are_evaluated_once(client: TestClient, bench:
 def test_predictions_at_one_step_at_all_and_as_they_come(client: TestClient, bench: Any) -> None:
     image = bench.observatory.workspace.network_input("lenet", "noise", 40)
     one = client.get(f"{RUN}/checkpoints/20/predictions/test-0").json()
-    np.testing.assert_allclose(
-        one["probabilities"], bench.service.expected((10,), 20, "classes", image), rtol=1e-6
-    )
+    np.testing.assert_allclose(one["probabilities"], bench.service.expected((10,), 20, "classes", image), rtol=1e-6)
     whole = client.get(f"{RUN}/predictions/test-0").json()
     assert whole["steps"] == list(range(0, 400, 10))
     assert whole["probabilities"][2] == one["probabilities"]
     lines = lines_of(client.get(f"{RUN}/predictions/test-0", params={"stream": True, "near": 20}))
     assert lines[-1] == {"done": True}
     assert lines[0]["steps"][0] in (20, 30)
-    together = {
-        s: p for line in lines[:-1] for s, p in zip(line["steps"], line["probabilities"], strict=True)
-    }
+    together = {s: p for line in lines[:-1] for s, p in zip(line["steps"], line["probabilities"], strict=True)}
     assert [together[step] for step in whole["steps"]] == whole["probabilities"]
 
 
@@ -340,9 +335,7 @@ def test_an_image_is_its_pixels_and_carries_its_contents_etag(client: TestClient
     answer = client.get("/api/v1/corpora/noise/images/test-2.png")
     np.testing.assert_array_equal(picture_of(answer), bench.corpus.pixels(42))
     assert answer.headers["cache-control"] == "no-cache"
-    again = client.get(
-        "/api/v1/corpora/noise/images/test-2.png", headers={"If-None-Match": answer.headers["etag"]}
-    )
+    again = client.get("/api/v1/corpora/noise/images/test-2.png", headers={"If-None-Match": answer.headers["etag"]})
     assert again.status_code == 304
     assert picture_of(client.get("/api/v1/corpora/noise/images/test-2.png?edge=3")).shape == (3, 3, 3)
     assert client.get("/api/v1/corpora/noise/images/test-3.png").headers["etag"] != answer.headers["etag"]

@@ -37,7 +37,9 @@ def test_row_zero_is_at_the_top():
 
 def test_the_same_arrays_give_the_same_figure():
     values = np.linspace(-1, 1, 25).reshape(1, 5, 5)
-    once, again = (unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").to_json() for _ in range(2))
+    once, again = (
+        unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").to_json() for _ in range(2)
+    )
     assert once == again
 
 
@@ -53,7 +55,13 @@ def test_the_course_breaks_where_a_checkpoint_is_missing():
 def test_many_values_become_quantiles_that_say_so():
     values = np.random.default_rng(0).normal(size=(6, LINES_UP_TO + 1))
     figure = unit_course(values, [""] * values.shape[1], LABELS, theme="light")
-    assert [trace.name for trace in figure.data] == ["smallest", "first quartile", "median", "third quartile", "largest"]
+    assert [trace.name for trace in figure.data] == [
+        "smallest",
+        "first quartile",
+        "median",
+        "third quartile",
+        "largest",
+    ]
     np.testing.assert_allclose(figure.data[2].y, np.median(values, axis=1))
     assert f"of {values.shape[1]} values" in figure.data[0].hovertemplate
 
