@@ -213,7 +213,7 @@ def _toolbar() -> html.Div:
             _choice(ids.COLOUR, "colour", COLOURS, "Colour table; automatic is blue–red for parameters, viridis for feature maps"),
             _choice(ids.RANGE, "range", RANGES, "What the ends of the colour scale follow"),
             _choice(ids.SYMMETRIC, "scale", SYMMETRIES, "Whether zero lies in the middle of the scale; automatic: for parameters"),
-            _selection(ids.UNITS, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, "units", "Units shown, such as 0-15,40; empty for all or the first page"),
+            _selection(ids.UNITS, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, "units", "Units shown, such as 0-15,40"),
             _selection(ids.CHANNELS, ids.PREVIOUS_CHANNELS, ids.NEXT_CHANNELS, "channels", "Incoming channels shown, such as 0-7"),
             _choice(ids.UNIT_RULE, "choose", RULES, f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", "by rule …"),
         ],
