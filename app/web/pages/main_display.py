@@ -283,6 +283,8 @@ class Main:
         if not _ready(subject, view) or not time or theme is None:
             return no_update
         parameters = view["mode"] != "features"
+        if not parameters and not view["image"]:
+            return themes.empty_figure(theme, "Choose an image.")
         try:
             values, value_range = self.observatory.unit_values(
                 subject["run"], time["step"], view["layer"], view["unit"],
