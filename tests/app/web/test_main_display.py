@@ -139,9 +139,7 @@ def test_the_scale_is_as_the_view_wants_it(here: Main, subject: dict[str, Any], 
     assert (trace.zmin, trace.zmax) == pytest.approx((stored.min(), stored.max()))
 
 
-def test_in_feature_mode_the_enlarged_unit_is_its_map(
-    here: Main, subject: dict[str, Any], bench: Any
-) -> None:
+def test_in_feature_mode_the_enlarged_unit_is_its_map(here: Main, subject: dict[str, Any], bench: Any) -> None:
     figure = here.enlarge_unit(subject, view_of(unit=1, mode="features"), NOW, "light")
     maps = bench.observatory.feature_maps("lenet", [20], "block/conv1", "test-0", "noise").maps[20]
     assert finite(figure.data[0].z) == sorted(maps[..., 1].ravel().tolist())
@@ -235,9 +233,7 @@ def test_without_an_image_the_classes_ask_for_one(here: Main, subject: dict[str,
     )
 
 
-def test_in_feature_mode_without_an_image_no_weights_are_shown_instead(
-    here: Main, subject: dict[str, Any]
-) -> None:
+def test_in_feature_mode_without_an_image_no_weights_are_shown_instead(here: Main, subject: dict[str, Any]) -> None:
     figure = here.enlarge_unit(subject, view_of(image="", mode="features"), NOW, "light")
     assert said(figure) == "Choose an image."
 
@@ -252,9 +248,7 @@ def test_a_service_that_is_away_is_a_sentence(here: Main, subject: dict[str, Any
     bench.service.down = True
     assert "is being restarted" in said(here.draw_classes(subject, view_of(), "light"))
     assert "is being restarted" in said(here.enlarge_unit(subject, view_of(mode="features"), NOW, "light"))
-    assert isinstance(
-        here.enlarge_unit(subject, view_of(mode="parameters"), NOW, "light").data[0], go.Heatmap
-    )
+    assert isinstance(here.enlarge_unit(subject, view_of(mode="parameters"), NOW, "light").data[0], go.Heatmap)
 
 
 def test_sentences_cannot_smuggle_in_markup(here: Main, subject: dict[str, Any]) -> None:

@@ -54,9 +54,7 @@ def test_without_names_the_first_of_each_is_shown(bench: Any, search: str | None
 
 
 def test_of_a_name_given_twice_the_last_counts(bench: Any) -> None:
-    assert shell.subject_of(bench.observatory, "?run=nothing&run=lenet")["problems"] == [
-        "notes.txt is no checkpoint."
-    ]
+    assert shell.subject_of(bench.observatory, "?run=nothing&run=lenet")["problems"] == ["notes.txt is no checkpoint."]
 
 
 def test_an_unknown_run_is_said_and_the_first_takes_its_place(bench: Any) -> None:
@@ -106,9 +104,7 @@ def test_the_layout_holds_every_id_of_the_shell_once(client: TestClient) -> None
 
 
 def test_notices_are_announced(client: TestClient) -> None:
-    (notices,) = [
-        c for c in components(client.get("/_dash-layout").json()) if c["props"].get("id") == ids.NOTICES
-    ]
+    (notices,) = [c for c in components(client.get("/_dash-layout").json()) if c["props"].get("id") == ids.NOTICES]
     assert notices["props"]["role"] == "status"
 
 
@@ -131,9 +127,7 @@ def test_nothing_but_the_browser_writes_time_and_view(client: TestClient) -> Non
 
 
 def test_the_subject_comes_through_the_callback_too(client: TestClient) -> None:
-    (callback,) = [
-        c for c in client.get("/_dash-dependencies").json() if c["output"] == f"{ids.SUBJECT}.data"
-    ]
+    (callback,) = [c for c in client.get("/_dash-dependencies").json() if c["output"] == f"{ids.SUBJECT}.data"]
     answer = client.post(
         "/_dash-update-component",
         json={
