@@ -328,8 +328,7 @@ class Film:
         self.requests.clear()
         direction = 1
         for _ in range(moves):
-            if not 3 < index < len(STEPS) - 4:
-                direction = -direction
+            direction = 1 if index < 4 else -1 if index > len(STEPS) - 5 else direction
             index += direction * pause.randint(1, 3)
             self.page.mouse.move(at(index), middle)
             self.page.evaluate("index => arrived(index)", index)
