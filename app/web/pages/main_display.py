@@ -101,6 +101,7 @@ def _image_side() -> html.Aside:
             ImageGrid(id=ids.IMAGES),
             html.H2("Predicted class", className="panel-title"),
             PredictionBars(id=ids.PREDICTIONS),
+            html.P(id=ids.PREPROCESSING, className="quiet-text"),
             html.H3("over all steps", className="panel-subtitle"),
             _graph(ids.PREDICTION_COURSE, "Class probabilities of the selected image over all steps", 210, cursor=True),
         ],
@@ -246,6 +247,7 @@ def bind(app: Dash, observatory: Observatory) -> None:
     def browser(function: str, *args: Any, **kwargs: Any) -> None:
         app.clientside_callback(ClientsideFunction("mloscope", function), *args, **kwargs)
 
+    browser("tellPreprocessing", Output(ids.PREPROCESSING, "children"), Input(ids.SUBJECT, "data"))
     controls = (ids.MODE, ids.PARAMETER, ids.LAYOUT, ids.COLOUR, ids.RANGE, ids.SYMMETRIC, ids.UNITS, ids.CHANNELS)
     browser("showView", *(Output(c, "value") for c in controls), Output(ids.PARAMETER, "options"), subject, view)
     browser("useControl", *(Input(c, "value") for c in controls), prevent_initial_call=True)
@@ -347,7 +349,7 @@ def _label(subject: dict, time: dict) -> str:
     return next((c["label"] for c in subject["checkpoints"] if c["step"] == time["step"]), str(time["step"]))
 
 
-def _wrapped(sentence: str, width: int = 42) -> str:
+def _wrapped(sentence: str, width: int = 30) -> str:
     """Plotly annotations do not wrap."""
     lines = [""]
     for word in sentence.replace("<", "&lt;").split():
