@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 PICTURE = Path(__file__).parent / "images" / "main_display.png"
-VIEW = "#step=152&layer=conv1&unit=9&image=test-3"
+VIEW = "#step=297&layer=conv1&unit=9&image=test-3"
 
 
 def main() -> None:
