@@ -1,4 +1,4 @@
-"""Mean images as Caffe (``.binaryproto``) and cuda-convnet (``batches.meta``) keep them."""
+"""Mean images as Caffe (``.binaryproto``), cuda-convnet and decaf (``.meta``) keep them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mloscope.adaptors.models.cuda_convnet_files import read_meta
 
 def is_mean_image(path: Path) -> bool:
     """Whether the file is named as one of these."""
-    return path.suffix == ".binaryproto" or path.name.endswith("batches.meta")
+    return path.suffix in (".binaryproto", ".meta")
 
 
 def read_mean_image(path: Path, shape: tuple[int, int, int], scale: float = 1.0) -> np.ndarray:

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,9 +57,21 @@ class Inert:
         self.arguments = arguments
 
 
+Stubs = Callable[[str, str], type | None]
+"""What stands for a class, by its module and name; None where nothing does."""
+
+
+def _stub_of_options(module: str, name: str) -> type | None:
+    return Inert if module.split(".")[0] == "options" else None
+
+
 class _Unpickler(AllowListUnpickler):
+    def __init__(self, file: io.BytesIO, what: str, stubs: Stubs) -> None:
+        super().__init__(file, what, _ALSO)
+        self._stubs = stubs
+
     def find_class(self, module: str, name: str) -> Any:
-        return Inert if module.split(".")[0] == "options" else super().find_class(module, name)
+        return self._stubs(module, name) or super().find_class(module, name)
 
 
 _ALSO: dict[tuple[str, str], Any] = {("collections", "OrderedDict"): OrderedDict}
@@ -98,12 +110,13 @@ def read_state(path: Path) -> State:
     )
 
 
-def read_pickle_of_python_2(path: Path) -> Any:
-    """What a pickle of arrays holds; see :func:`read_state`."""
+def read_pickle_of_python_2(path: Path, stubs: Stubs = _stub_of_options) -> Any:
+    """What a pickle of arrays holds, with instances of ``stubs`` for those of other classes; see
+    :func:`read_state`."""
     try:
         data = _unpacked(path)
         _check_parts(data, path)
-        return _Unpickler(io.BytesIO(data), str(path), _ALSO).load()
+        return _Unpickler(io.BytesIO(data), str(path), stubs).load()
     except AdaptorError:
         raise
     except _BROKEN as error:

@@ -123,10 +123,10 @@ def _as_map(x: Any, shape: Shape) -> Any:
     return ops.transpose(ops.reshape(_flat(x), (-1, channels, rows, columns)), (0, 2, 3, 1))
 
 
-def _flat(x: Any) -> Any:
-    """(batch, value), a map's values in the order channel, row, column."""
+def _flat(x: Any, order: Sequence[str] = network.FLATTENED) -> Any:
+    """(batch, value), a map's values in this order, by default channel, row, column."""
     if len(x.shape) == 4:
-        x = ops.transpose(x, (0, 3, 1, 2))
+        x = ops.transpose(x, (0, *(("row", "column", "channel").index(axis) + 1 for axis in order)))
     return ops.reshape(x, (-1, math.prod(x.shape[1:])))
 
 
@@ -231,7 +231,9 @@ def _local(operation: network.Local, inputs: list[Any], weights: Weights, layer:
 
 def _dense(operation: network.Dense, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
     kernels = _kernels(weights, layer, ("channel", "unit"))
-    sums = [ops.matmul(_flat(x), kernel) for x, kernel in zip(inputs, kernels, strict=True)]
+    orders = [parameter.flattened for parameter in layer.parameters if len(parameter.axes) == 2]
+    vectors = [_flat(x, order) for x, order in zip(inputs, orders, strict=True)]
+    sums = [ops.matmul(x, kernel) for x, kernel in zip(vectors, kernels, strict=True)]
     return _scaled(_biased(sum(sums[1:], sums[0]), weights, layer), operation.factor)
 
 
