@@ -72,7 +72,7 @@ def template(theme: str) -> go.layout.Template:
                 "font": {"family": FONT, "size": SIZE_SMALL_PX, "color": tokens["text"]},
             },
             "colorscale": {"sequential": SEQUENTIAL, "diverging": DIVERGING},
-            "margin": {"l": 44, "r": 8, "t": 8, "b": 34},
+            "margin": {"l": 44, "r": 18, "t": 8, "b": 34},
         }
     )
 

@@ -1,7 +1,6 @@
-"""Folders of pictures: one folder a class, optionally under ``train``, ``test`` or ``val``, or just pictures.
+"""Folders of JPEG, PNG, WebP or BMP: one folder a class, optionally under ``train``, ``test`` or ``val``, or none at all.
 
-JPEG, PNG, WebP, BMP. Opening lists the folders and opens no picture; broken ones are found when asked for.
-"""
+Opening lists the folders and opens no picture; broken ones are found when asked for."""
 
 from __future__ import annotations
 

@@ -53,6 +53,6 @@ def prediction_course(
         xaxis=time_axis(step_labels),
         yaxis={"title": {"text": "probability"}, "range": [-0.02, 1.02], "tickvals": [0, 0.5, 1], "fixedrange": True},
         legend={"orientation": "h", "y": -0.32, "x": 0, "yanchor": "top", "font": {"size": 11}, "itemwidth": 30},
-        margin={"l": 40, "r": 8, "t": 8, "b": 74},
+        margin={"l": 40, "r": 18, "t": 8, "b": 74},
     )
     return figure

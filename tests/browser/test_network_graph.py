@@ -22,7 +22,6 @@ import network_examples as examples
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
 ASSETS = Path(assets.__file__).parent
 REACT = sorted((Path(dash.__file__).parent / "deps").glob("react*@18*.min.js"), key=lambda path: len(path.name))
 SCRIPTS = ("subject.js", "time_bus.js", "url_state.js", "network_graph.js")
@@ -109,20 +108,10 @@ def server():
         running.shutdown()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    executable = CHROMIUM if Path(CHROMIUM).exists() else None
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=executable, args=arguments)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def visit(server, browser):
+def visit(server, chromium):
     """Open the page of a run and wait for its network."""
-    context = browser.new_context(viewport={"width": 1440, "height": 500}, reduced_motion="reduce")
+    context = chromium.new_context(viewport={"width": 1440, "height": 500}, reduced_motion="reduce")
     errors: list[str] = []
 
     def go(run: str, fragment: str = "") -> sync_api.Page:

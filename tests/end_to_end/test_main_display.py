@@ -146,7 +146,7 @@ def test_the_controls_change_what_is_drawn_and_the_address_follows(display):
     display.wait("location.hash.includes('range=unit')")
     page.get_by_text("Feature maps", exact=True).click()
     display.wait("location.hash.includes('mode=features')")
-    assert page.locator("#parameters-pane").is_hidden()
+    page.locator("#parameters-pane").wait_for(state="hidden")
     page.get_by_text("Both", exact=True).click()
     display.wait("!document.querySelector('#parameters-pane').hidden && !location.hash.includes('mode=features')")
     legend = page.locator("[data-show=parameters] .film-legend").inner_text()
