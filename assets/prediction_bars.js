@@ -164,9 +164,12 @@
       else for (const parts of this.rows) this.fillRow(parts, parts.name.textContent, null, false, false);
     }
 
-    fill(probabilities) {
+    /** Numbers that are none come as null in JSON; a network that gives one predicts nothing. */
+    fill(answer) {
+      const probabilities = answer.map((probability) => probability ?? NaN);
+      const decides = probabilities.every(Number.isFinite);
       const names = mloscope.subject.classNames || [];
-      const value = (index) => probabilities[index] ?? -1;
+      const value = (index) => (Number.isFinite(probabilities[index]) ? probabilities[index] : -1);
       const all = probabilities.map((_, index) => index);
       const best = all.reduce((most, index) => (value(index) > value(most) ? index : most), 0);
       let shown = all;
@@ -179,9 +182,9 @@
       while (this.rows.length > shown.length) this.rows.pop().row.remove();
       shown.forEach((index, place) => {
         const name = names[index] || `class ${index}`;
-        this.fillRow(this.rows[place], name, probabilities[index], index === best && value(best) >= 0, index === this.trueClass);
+        this.fillRow(this.rows[place], name, probabilities[index], decides && index === best, index === this.trueClass);
       });
-      const summary = `${names[best] || `class ${best}`} ${percent(probabilities[best])}`;
+      const summary = decides ? `${names[best] || `class ${best}`} ${percent(probabilities[best])}` : "nothing, some values are NaN";
       this.list.setAttribute("aria-label", `Predicted: ${summary}`);
     }
 
@@ -202,10 +205,10 @@
     }
 
     fillRow({ row, name, bar, text }, label, probability, isPredicted, isTrue) {
-      const isNumber = typeof probability === "number";
+      const isNumber = Number.isFinite(probability);
       if (name.textContent !== label) name.textContent = label;
       bar.style.transform = `scaleX(${isNumber ? Math.min(1, Math.max(0, probability)) : 0})`;
-      const said = isNumber ? percent(probability) : probability === null ? "" : "NaN";
+      const said = probability === null ? "" : percent(probability);
       text.textContent = said;
       row.classList.toggle("predictions-predicted", isPredicted);
       row.classList.toggle("predictions-true", isTrue);
@@ -214,7 +217,7 @@
     }
   }
 
-  const percent = (probability) => (typeof probability === "number" ? `${(probability * 100).toFixed(1)} %` : "NaN");
+  const percent = (probability) => (Number.isFinite(probability) ? `${(probability * 100).toFixed(1)} %` : "NaN");
 
   /**
    * The React component behind components/browser_parts.py.

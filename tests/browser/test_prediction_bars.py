@@ -107,6 +107,22 @@ def test_of_many_classes_the_likeliest_and_the_true_one(stage):
     assert len(shown) == 11
 
 
+def test_a_network_that_gives_nan_predicts_nothing(stage):
+    stage.page.route(
+        "**/predictions/**",
+        lambda route: route.fulfill(
+            content_type="application/x-ndjson",
+            body='{"steps": [1200], "probabilities": [[null, 0.0, 1.0, null, null, null, null, null, null, null]]}\n'
+            '{"done": true}\n',
+        ),
+    )
+    stage.show(BARS, hash="#image=test-7")
+    ready(stage, 1200)
+    said = stage.page.locator(".predictions-text").all_inner_texts()
+    assert said == ["NaN", "0.0 %", "100.0 %", *["NaN"] * 7]
+    assert stage.page.locator(".predictions-predicted").count() == 0
+
+
 def test_a_stream_that_breaks_off_is_said_and_asked_for_again(stage):
     asked = []
 
