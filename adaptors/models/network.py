@@ -131,7 +131,7 @@ class SlopedActivation:
 @dataclass(frozen=True)
 class BatchNormalisation:
     """Parameters: mean and variance, both still to be divided by the third, scale_factor (nought: by
-    nothing, they are nought too)."""
+    nothing, they are nought too), where there is a third."""
 
     epsilon: float
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from mloscope.adaptors.interface import Unreadable
 
 Buffer = bytes | memoryview
@@ -75,6 +77,15 @@ class Message:
                 number, position = varint(value, position, self._what)
                 values.append(number)
         return [value - (1 << 64) if value >= 1 << 63 else value for value in values]
+
+    def reals(self, field: int, size: int) -> np.ndarray:
+        """float64: a repeated ``float`` (``size`` 4) or ``double`` (8), packed or not."""
+        values = (
+            value.to_bytes(size, "little") if isinstance(value, int) else bytes(value)
+            for value in self._fields.get(field, ())
+        )
+        data = b"".join(values)
+        return np.frombuffer(data[: len(data) // size * size], f"<f{size}").astype(np.float64)
 
     def data(self, field: int, default: bytes = b"") -> bytes:
         found = self._fields.get(field)

@@ -9,8 +9,8 @@ shown beside the parameter that it is about, as ``kernel momentum``, and is no p
 (``Parameter.slot``).
 
 With a Keras configuration (``model.json`` or a ``.keras`` file beside the checkpoints, inside a SavedModel,
-or named in the options as a file or module:function) there is a graph of layers and the network can be
-evaluated; without, ``problems()`` says what it needs."""
+or named in the options as a file or module:function), or with a ``.meta`` graph, there is a graph of layers and
+the network can be evaluated; without, ``problems()`` says what it needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
-from mloscope.adaptors.models import keras_building, tensorflow_checkpoints
+from mloscope.adaptors.models import tensorflow_checkpoints
 from mloscope.adaptors.models.tensorflow_checkpoints import Survey, survey
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class TensorFlowRun:
     @classmethod
     def open(cls, path: Path, options: RunOptions) -> Self:
         found = survey(path, options)
-        return (cls if found.config is None else EvaluableTensorFlowRun)(found, options)  # type: ignore[return-value]
+        return (EvaluableTensorFlowRun if found.config or found.graph else cls)(found, options)  # type: ignore[return-value]
 
     def __init__(self, found: Survey, options: RunOptions) -> None:
         self._found, self._options = found, options
@@ -79,15 +79,11 @@ class TensorFlowRun:
 
 
 class EvaluableTensorFlowRun(TensorFlowRun):
-    """One whose network's configuration is known."""
+    """One whose network's configuration or graph is known."""
 
     def keras_model(self) -> keras.Model:
-        found, trust = self._found, self._options.trust
-        assert found.config is not None
-        model = keras_building.build_model(found.config, found.source, found.function, trust)
-        first = next(checkpoint for checkpoint in found.checkpoints if not checkpoint.problem)
-        keras_building.set_constants(model, self.weights(first))
-        return model
+        first = next(checkpoint for checkpoint in self._found.checkpoints if not checkpoint.problem)
+        return self._found.model(self.weights(first), self._options.trust)
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         arrays = {}

@@ -12,13 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
+    DependencyMissing,
     Layer,
     Refused,
     RunOptions,
@@ -26,13 +27,18 @@ from mloscope.adaptors.interface import (
     Unreadable,
 )
 from mloscope.adaptors.models import tensor_bundle
-from mloscope.adaptors.models.keras_building import refuse_code
+from mloscope.adaptors.models.keras_building import build_model, refuse_code, set_constants
 from mloscope.adaptors.models.keras_checkpoints import given_architecture, parsed_nodes
+from mloscope.adaptors.models.network import Node as TranslatedNode
 from mloscope.adaptors.models.protobuf_wire import Message
 from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
 from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
+from mloscope.adaptors.models.tensorflow_graph import translate
 from mloscope.adaptors.models.tensorflow_matching import matched
 from mloscope.adaptors.models.tensorflow_variables import Variable, layers_from, variables_of
+
+if TYPE_CHECKING:
+    import keras
 
 SAVED_MODEL = "saved_model.pb"
 LARGEST_DESCRIPTION_BYTES = 512 * 1024 * 1024
@@ -57,6 +63,8 @@ class Survey:
     """Where the configuration was read, for messages."""
     function: str | None
     """The user's ``module:function``, where only it can build the network: one with classes of its own."""
+    graph: tuple[TranslatedNode, ...]
+    """The network of a ``.meta`` graph; empty where there is none, or a configuration."""
     notes: Notes
     problems: tuple[str, ...]
 
@@ -76,14 +84,37 @@ class Survey:
                 continue
             key = self.places[layer.name, wanted.name]
             entry = bundle.entries.get(key)
-            if entry is None or entry.shape != wanted.shape:
+            if entry is None or not _fits(entry.shape, wanted.shape):
                 held = "nothing" if entry is None else f"the shape {entry.shape}"
                 raise Unreadable(
                     f"{bundle.path} has {held} for {layer.name}/{wanted.name} (its key is {key}) where the "
                     f"run's network has {wanted.shape}."
                 )
-            arrays[wanted.name] = bundle.read(key)
+            arrays[wanted.name] = bundle.read(key).reshape(wanted.shape)
         return arrays
+
+    def model(self, weights: Mapping[str, np.ndarray], trust: bool) -> keras.Model:
+        """The network; ``weights`` of any checkpoint, for what Keras holds as constants. Raises Refused,
+        Unreadable and DependencyMissing."""
+        if self.config is not None:
+            model = build_model(self.config, self.source, self.function, trust)
+            set_constants(model, weights)
+            return model
+        try:
+            from mloscope.adaptors.models.translated_layers import build_model as build_translated
+        except ImportError as error:
+            raise DependencyMissing(
+                'Evaluating a network needs TensorFlow: pip install "mloscope[evaluate]"'
+            ) from error
+        return build_translated(self.graph, self.source)
+
+
+def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether they are the same; a graph's depthwise kernels have their two last axes in one."""
+    if stored == wanted:
+        return True
+    depthwise = len(stored) == len(wanted) == 4 and wanted[2] == 1 and stored[:2] == wanted[:2]
+    return depthwise and stored[2] * stored[3] == wanted[3]
 
 
 def holds_checkpoints(path: Path) -> bool:
@@ -163,9 +194,12 @@ def survey(path: Path, options: RunOptions) -> Survey:
         except Unreadable as error:
             if options.architecture:
                 raise
-            problems.append(f"{error} It is left out, so feature maps cannot be computed.")
+            problems.append(f"{error} It is left out.")
             config = None
-    else:
+    graph: tuple[TranslatedNode, ...] = ()
+    if config is None:
+        layers, places, graph, source = _translated(groups, problems)
+    if config is None and not graph:
         problems.append(
             f"{folder} holds variables alone: layers are in an order that their names suggest, without the "
             "network's graph. To evaluate the network, name a function that builds it in Keras "
@@ -180,6 +214,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
         config=config,
         source=source,
         function=source if config and source == options.architecture and _needs_its_code(config, source) else None,
+        graph=graph,
         notes=notes,
         problems=tuple(problems),
     )
@@ -296,6 +331,45 @@ def _architecture(
         except (AdaptorError, OSError, ValueError, RecursionError) as error:
             problems.append(f"{metadata} is ignored: {error}")
     return None, ""
+
+
+def _translated(
+    groups: _Groups, problems: list[str]
+) -> tuple[tuple[Layer, ...], Places, tuple[TranslatedNode, ...], str]:
+    """The layers of the ``.meta`` graph beside the checkpoints, with their slots, and then those that are not in
+    its network; where there is no such graph, the layers as their names tell."""
+    meta = Path(f"{str(groups.reference).removesuffix(INDEX)}.meta")
+    if not meta.is_file():
+        return groups.layers, groups.places, (), ""
+    try:
+        found = translate(meta, groups.variables)
+    except Unreadable as error:
+        problems.append(f"{error} It is left out, so feature maps cannot be computed.")
+        return groups.layers, groups.places, (), ""
+    problems += shortened(node.layer.problem for node in found.nodes if node.layer.problem)
+    places, layers, used = dict(found.places), [], set(found.places.values())
+    keys = {(each.layer, each.name): each.key for each in groups.variables if not each.slot}
+    for node in found.nodes:
+        own = {places[node.layer.name, each.name]: each for each in node.layer.parameters}
+        slots = []
+        for each in groups.variables:
+            about = own.get(keys.get((each.layer, each.name), "")) if each.slot else None
+            if about is not None:
+                slot = dataclasses.replace(about, name=f"{about.name} {each.slot}", slot=each.slot)
+                slots.append(slot)
+                places[node.layer.name, slot.name] = each.key
+        parameters = (*node.layer.parameters, *slots)
+        layers.append(dataclasses.replace(node.layer, parameters=parameters))
+    known = {layer.name for layer in layers}
+    for layer in groups.layers:
+        parameters = tuple(p for p in layer.parameters if p.slot or groups.places[layer.name, p.name] not in used)
+        if any(not each.slot for each in parameters):
+            name = layer.name if layer.name not in known else f"{layer.name}/beside"
+            problem = f"{name} cannot be evaluated: it is not in the part of {meta.name} that is understood."
+            layers.append(dataclasses.replace(layer, name=name, parameters=parameters, problem=problem))
+            places.update({(name, p.name): groups.places[layer.name, p.name] for p in parameters})
+    evaluable = [node for node in found.nodes if node.operation is not None and node.layer.kind != "input"]
+    return tuple(layers), places, found.nodes if evaluable else (), str(meta)
 
 
 def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:

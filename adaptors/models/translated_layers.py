@@ -288,7 +288,7 @@ def _sloped(operation: network.SlopedActivation, inputs: list[Any], weights: Wei
 
 
 def _batch(operation: network.BatchNormalisation, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
-    factor = weights["scale_factor"][0]
+    factor = weights["scale_factor"][0] if "scale_factor" in weights else ops.ones(())
     share = ops.where(factor == 0, 0.0, 1.0 / ops.where(factor == 0, 1.0, factor))
     x = inputs[0]
     mean = _by_channel(weights["mean"] * share, len(x.shape))

@@ -217,25 +217,26 @@ def test_with_an_architecture_the_graph_is_that_of_keras(checkpoints: Mapping[st
 
 
 @pytest.mark.real_data
-def test_a_tensorflow_1_run_loads_in_the_order_of_its_graph_with_slots_apart(real_data: Path) -> None:
+def test_a_tensorflow_1_run_loads_with_its_graph_and_slots_apart(real_data: Path) -> None:
     run = TensorFlowRun.open(real_data / "tensorflow/pnet_tf1", RunOptions())
     assert [checkpoint.step for checkpoint in run.checkpoints()] == list(range(2, 31, 2))
-    assert [layer.name for layer in run.layers()] == [
-        "conv1",
-        "conv2",
-        "conv3",
-        "conv4_1",
-        "conv4_2",
-        "conv4_3",
-    ]
-    assert _names(run, "conv1") == [
-        "weights",
-        "biases",
-        "alphas",
-        "weights momentum",
-        "biases momentum",
-        "alphas momentum",
-    ]
+    layers = [layer.name for layer in run.layers() if layer.parameters]
+    assert [name for name in layers if "prelu" not in name] == [
+        "conv1", "conv2", "conv3", "conv4_1", "conv4_2", "conv4_3"
+    ]  # fmt: skip
+    assert _names(run, "conv1") == ["weights", "biases", "weights momentum", "biases momentum"]
+    assert _names(run, "conv1/prelu") == ["slope", "slope momentum"]
+    assert run.layers()[1].parameter_count == 3 * 3 * 3 * 10 + 10
+
+
+@pytest.mark.real_data
+def test_without_the_graph_variables_stay_where_their_names_put_them(real_data: Path, tmp_path: Path) -> None:
+    for path in (real_data / "tensorflow/pnet_tf1").glob("PNet-1*.[id]*"):
+        shutil.copy(path, tmp_path)
+    run = TensorFlowRun.open(tmp_path, RunOptions())
+    assert [layer.name for layer in run.layers()] == ["conv1", "conv2", "conv3", "conv4_1", "conv4_2", "conv4_3"]
+    slots = ["weights momentum", "biases momentum", "alphas momentum"]
+    assert _names(run, "conv1") == ["weights", "biases", "alphas", *slots]
     assert run.layers()[0].parameter_count == 3 * 3 * 3 * 10 + 10 + 10
 
 
