@@ -512,10 +512,7 @@ class Observatory:
         With an image its feature map (one channel), else its weights.
         """
         if image:
-            found = self.feature_maps(run, (step,), layer, image, corpus)
-            if step in found.missing:
-                raise NotPossible(found.missing[step])
-            pictures = films.map_tiles(found.maps[step])[..., np.newaxis]
+            pictures = films.map_tiles(self.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
         else:
             pictures = self.parameter_tiles(run, step, layer, parameter, layout)
         if not 0 <= unit < len(pictures):
@@ -546,10 +543,7 @@ class Observatory:
         if rule == "most-active":
             if not image:
                 raise BadRequest("The rule most-active needs an image.")
-            found = self.feature_maps(run, (step,), layer, image, corpus)
-            if step in found.missing:
-                raise NotPossible(found.missing[step])
-            maps = found.maps[step].astype(np.float64)
+            maps = self.feature_map(run, step, layer, image, corpus).astype(np.float64)
             values = np.abs(maps).reshape(-1, maps.shape[-1]).mean(axis=0)
         else:
             wanted = self.parameter_of(run, layer, parameter)
@@ -583,6 +577,14 @@ class Observatory:
         raise NotPossible(f'No checkpoint of the run "{run}" holds {layer}/{parameter.name}.')
 
     # ------------------------------------------------------------------------- feature maps, predictions
+
+    def feature_map(self, run: str, step: int, layer: str, image: str, corpus: str | None = None) -> np.ndarray:
+        """A layer's output for one image at one step, float32 in the layer's output shape. Raises
+        :class:`NotPossible` where this step has none."""
+        found = self.feature_maps(run, (step,), layer, image, corpus)
+        if step in found.missing:
+            raise NotPossible(found.missing[step])
+        return found.maps[step]
 
     def feature_maps(
         self,

@@ -499,12 +499,6 @@ def rest_router(observatory: Observatory) -> APIRouter:
 
     # ---- feature maps and predictions
 
-    def feature_map(run: str, step: int, layer: str, image: str, corpus: str | None) -> np.ndarray:
-        found = observatory.feature_maps(run, (step,), layer, image, corpus)
-        if step in found.missing:
-            raise NotPossible(found.missing[step])
-        return found.maps[step]
-
     @api.get(
         layer_at_step + "/features/{image}.npy",
         response_class=Response,
@@ -521,7 +515,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
     ) -> Response:
         """What a layer makes of an image: float32 (row, column, unit), or (unit,) where the layer's output is
         a vector."""
-        array = feature_map(run, step, layer, image, corpus)
+        array = observatory.feature_map(run, step, layer, image, corpus)
         return _answer(request, _npy(array), "application/octet-stream")
 
     @api.get(
@@ -546,7 +540,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         """A layer's feature maps of an image as a picture, a tile a unit. The colours span the values of all
         of them; the header X-Mloscope-Range has the two ends.
         """
-        tiles = films.map_tiles(feature_map(run, step, layer, image, corpus))[..., np.newaxis]
+        tiles = films.map_tiles(observatory.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
         shown = tiles[_selection(units, tiles.shape[0], "units")]
         picture, ends = _drawn(tiles, shown, low, high, colour or "viridis", False, zoom)
         return _answer(request, picture, "image/png", **{"X-Mloscope-Range": ends})
