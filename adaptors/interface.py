@@ -5,8 +5,8 @@ implements :class:`RunAdaptor` (and, where the network can be evaluated, :class:
 :class:`CorpusAdaptor`, registers the class under the entry points ``mloscope.run_adaptors`` or
 ``mloscope.corpus_adaptors`` and passes ``mloscope.adaptors.conformance`` is a full citizen.
 
-Importing an adaptor must be cheap: NumPy, h5py, Pillow and the standard library only, never a deep-learning
-framework. Only :meth:`EvaluableRun.keras_model` may import Keras, inside the call.
+Importing an adaptor must be cheap: NumPy, h5py, Pillow, the standard library and what imports as quickly, never a
+deep-learning framework. Only :meth:`EvaluableRun.keras_model` may import Keras, inside the call.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""TensorFlow's checkpoint files, ``<prefix>.index`` and ``<prefix>.data-00000-of-00001`` ..., read with NumPy
-alone.
+"""TensorFlow's checkpoint files, ``<prefix>.index`` and ``<prefix>.data-00000-of-00001`` ..., read without
+TensorFlow.
 
 The index is a sorted table in LevelDB's format: blocks of prefix-compressed keys, each with a CRC, that lead
 to one ``BundleEntryProto`` a tensor. The data files hold the tensors' raw bytes. Every block and every
 tensor is checked against its CRC. Sources: ``tensorflow/core/util/tensor_bundle/tensor_bundle.cc``,
 ``tensorflow/core/protobuf/tensor_bundle.proto``, ``tensorflow/core/lib/strings/ordered_code.cc``.
 
-An index is parsed once and remembered by its fingerprint (a ResNet-50's takes 2 ms); after that a tensor
-costs one read at its place.
+An index is parsed once and remembered by its fingerprint, and what it says of a tensor is decoded when it is asked
+for, so that one tensor of a checkpoint costs little more than its bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import os
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,13 +25,12 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import AdaptorError, Refused, Unknown, Unreadable
-from mloscope.adaptors.models.crc32c import crc32c, masked
+from mloscope.adaptors.models.crc32c import masked_crc32c
 from mloscope.adaptors.models.protobuf_wire import Message, varint
 
 INDEX = ".index"
 LARGEST_INDEX_BYTES = 256 * 1024 * 1024
 LONGEST_KEY_BYTES = 64 * 1024
-CHECKED_ALWAYS_BYTES = 1024 * 1024
 _MAGIC = 0xDB4775248B80FB57
 _FOOTER_BYTES = 48
 _TRAILER_BYTES = 5
@@ -66,8 +65,49 @@ class Entry:
         return self.dtype_number in _DTYPES
 
 
+class _Entries(Mapping[str, Entry]):
+    """Decodes each entry when it is first asked for. A value that cannot be decoded raises Unreadable then."""
+
+    def __init__(self, encoded: dict[str, bytes], what: str) -> None:
+        self._encoded, self._what = encoded, what
+        self._decoded: dict[str, Entry] = {}
+
+    def __getitem__(self, key: str) -> Entry:
+        entry = self._decoded.get(key)
+        if entry is None:
+            entry = self._decoded[key] = _entry(self._encoded[key], self._what)
+        return entry
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._encoded
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._encoded)
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+
+def _entry(value: bytes, what: str) -> Entry:
+    """A ``BundleEntryProto``. Raises Unreadable."""
+    message = Message(value, what)
+    shape = message.message(2)
+    return Entry(
+        dtype_number=message.number(1),
+        shape=tuple(size.signed(1) for size in shape.messages(2)),
+        shard=message.number(3),
+        offset=message.number(4),
+        size=message.number(5),
+        crc=message.number(6),
+        slices=tuple(
+            tuple((extent.signed(1), extent.signed(2, -1)) for extent in part.messages(1))
+            for part in message.messages(7)
+        ),
+    )
+
+
 class Bundle:
-    """One checkpoint. Nothing in it changes after opening, so threads may share it."""
+    """One checkpoint. What it says never changes after opening, so threads may share it."""
 
     def __init__(self, prefix: Path, index: bytes) -> None:
         """Raises Unreadable and Refused."""
@@ -82,14 +122,11 @@ class Bundle:
             raise Unreadable(f"{self.path} says that it has {self.shards} data files.")
         # Parts of partitioned variables stand under keys that begin with a zero byte.
         self._parts = {key: value for key, value in found.items() if key.startswith(b"\0")}
-        self.entries: dict[str, Entry] = {
-            key.decode("utf-8", "replace"): self._entry(value)
-            for key, value in found.items()
-            if not key.startswith(b"\0")
-        }
+        self.entries: Mapping[str, Entry] = _Entries(
+            {key.decode("utf-8", "replace"): value for key, value in found.items() if not key.startswith(b"\0")},
+            str(self.path),
+        )
         """Every tensor by key, in the file's order, which is that of the keys' bytes."""
-        self._checked: dict[str, tuple[int, ...]] = {}
-        """The state of the data file in which a large tensor had its checksum."""
 
     def data_files(self) -> list[Path]:
         return [self._data_file(shard) for shard in range(self.shards)]
@@ -100,7 +137,7 @@ class Bundle:
     def data_ends(self) -> dict[Path, int]:
         """How long each data file must at least be."""
         ends: dict[Path, int] = {self._data_file(0): 0}
-        parts = (self._entry(value) for value in self._parts.values())
+        parts = (_entry(value, str(self.path)) for value in self._parts.values())
         for entry in (*self.entries.values(), *parts):
             if not entry.slices:
                 path = self._data_file(entry.shard)
@@ -140,8 +177,8 @@ class Bundle:
         # TensorFlow sums 4 bytes a length here, not the varints that it writes.
         as_numbers = b"".join(length.to_bytes(4 if length < 2**32 else 8, "little") for length in lengths)
         stored = bytes(data[position:start])
-        if stored != masked(crc32c(as_numbers)).to_bytes(4, "little") or entry.crc != masked(
-            crc32c(as_numbers + stored + bytes(data[start:]))
+        if stored != masked_crc32c(as_numbers).to_bytes(4, "little") or entry.crc != masked_crc32c(
+            as_numbers + stored + bytes(data[start:])
         ):
             raise Unreadable(f"{self._data_file(entry.shard)} is damaged: {key} does not have its checksum.")
         strings = []
@@ -149,22 +186,6 @@ class Bundle:
             strings.append(bytes(data[start : start + length]))
             start += length
         return strings
-
-    def _entry(self, value: bytes) -> Entry:
-        message = Message(value, str(self.path))
-        shape = message.message(2)
-        return Entry(
-            dtype_number=message.number(1),
-            shape=tuple(size.signed(1) for size in shape.messages(2)),
-            shard=message.number(3),
-            offset=message.number(4),
-            size=message.number(5),
-            crc=message.number(6),
-            slices=tuple(
-                tuple((extent.signed(1), extent.signed(2, -1)) for extent in part.messages(1))
-                for part in message.messages(7)
-            ),
-        )
 
     def _dense(self, key: str, entry: Entry, dtype: np.dtype) -> np.ndarray:
         self._check_shape(key, entry)
@@ -187,9 +208,7 @@ class Bundle:
             raise Unreadable(f"{self.path}: the place of {key} is impossible.")
         try:
             with open(path, "rb", buffering=0) as file:
-                status = os.fstat(file.fileno())
-                length = status.st_size
-                state = (length, status.st_mtime_ns, status.st_ino)
+                length = os.fstat(file.fileno()).st_size
                 if entry.offset + entry.size > length:
                     raise Unreadable(
                         f"{path} is cut off: {key} should end at {entry.offset + entry.size:,} "
@@ -205,13 +224,8 @@ class Bundle:
                     position += count
         except OSError as error:
             raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
-        # A large tensor's sum takes longer than its reading, so it is made once for each state of the file.
-        large = entry.size > CHECKED_ALWAYS_BYTES
-        if check and not (large and self._checked.get(key) == state):
-            if masked(crc32c(data)) != entry.crc:
-                raise Unreadable(f"{path} is damaged: {key} does not have the checksum that the index gives.")
-            if large:
-                self._checked[key] = state
+        if check and masked_crc32c(data) != entry.crc:
+            raise Unreadable(f"{path} is damaged: {key} does not have the checksum that the index gives.")
         return data
 
     def _joined(self, key: str, entry: Entry, dtype: np.dtype) -> np.ndarray:
@@ -225,7 +239,7 @@ class Bundle:
                 slice(0, size) if length < 0 else slice(start, start + length)
                 for (start, length), size in zip(part, entry.shape, strict=True)
             )
-            held, wanted = self._entry(stored), tuple(each.stop - each.start for each in place)
+            held, wanted = _entry(stored, str(self.path)), tuple(each.stop - each.start for each in place)
             outside = any(
                 not 0 <= each.start <= each.stop <= size for each, size in zip(place, entry.shape, strict=True)
             )
@@ -334,7 +348,7 @@ def _block(data: bytes, offset: int, size: int, path: Path) -> Iterator[tuple[by
             f"{path} is compressed {how}, which TensorFlow does not do by itself and which is not supported; "
             "restore and save the checkpoint again."
         )
-    if masked(crc32c(data[offset : end + 1])) != int.from_bytes(data[end + 1 : end + 5], "little"):
+    if masked_crc32c(data[offset : end + 1]) != int.from_bytes(data[end + 1 : end + 5], "little"):
         raise Unreadable(f"{path} is damaged: a block of its table does not have its checksum.")
     restarts = int.from_bytes(data[end - 4 : end], "little")
     last = end - 4 - 4 * restarts
