@@ -2,9 +2,13 @@
 
     MloscopeError
     ├── BadRequest 400          a value in the question is wrong: which, and what would be right
+    ├── NotSignedIn 401         whoever asks has not said who they are, or not truly
+    ├── Forbidden 403           they have, and may not do this; or another site asked in their name
     ├── NotFound 404            no such run, checkpoint, layer, unit, image, film
     ├── Conflict 409            what is asked for contradicts what is there (a checkpoint changed while it was read)
+    ├── TooLarge 413            what was sent is larger than is taken
     ├── NotPossible 422         the question is understood, but this run or corpus cannot answer it
+    ├── TooManyRequests 429     more than the asker's share; says when to ask again
     └── Unavailable 503         it will work later, or after something is installed or restarted
 
 Errors of adaptors (``mloscope.adaptors.interface.AdaptorError``) are translated by :func:`from_adaptor`.
@@ -27,6 +31,14 @@ class BadRequest(MloscopeError):
     kind, status = "bad-request", 400
 
 
+class NotSignedIn(MloscopeError):
+    kind, status = "not-signed-in", 401
+
+
+class Forbidden(MloscopeError):
+    kind, status = "forbidden", 403
+
+
 class NotFound(MloscopeError):
     kind, status = "not-found", 404
 
@@ -35,8 +47,22 @@ class Conflict(MloscopeError):
     kind, status = "conflict", 409
 
 
+class TooLarge(MloscopeError):
+    kind, status = "too-large", 413
+
+
 class NotPossible(MloscopeError):
     kind, status = "not-possible", 422
+
+
+class TooManyRequests(MloscopeError):
+    """Meant for one asker alone: whoever waits for the same result asks for themselves."""
+
+    kind, status = "too-many-requests", 429
+
+    def __init__(self, sentence: str, retry_after_s: float) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
 
 
 class Unavailable(MloscopeError):

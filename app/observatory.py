@@ -86,6 +86,8 @@ class ModelService(Protocol):
 class Cache(Protocol):
     """What is needed of :class:`mloscope.app.result_cache.ResultCache`."""
 
+    def status(self) -> dict[str, Any]: ...
+
     def get_or_compute(self, key: str, compute: Callable[[], bytes]) -> bytes: ...
 
     def get_or_compute_many(
@@ -195,7 +197,8 @@ class Observatory:
     """See the module's docstring.
 
     ``model_service`` is None where there is none. ``service_state()`` gives its state and a sentence or None,
-    as ``ModelServiceProcess.state`` and ``.problem`` do; default: ready where there is a service.
+    as ``ModelServiceProcess.state`` and ``.problem`` do; default: ready where there is a service. ``charge(count)``
+    is called before so many checkpoints are evaluated for whoever asks just now; it may raise TooManyRequests.
     """
 
     def __init__(
@@ -207,6 +210,7 @@ class Observatory:
         service_state: Callable[[], tuple[str, str | None]] | None = None,
         film_chunk_bytes: int = 2 << 20,
         clock: Callable[[], float] = time.perf_counter,
+        charge: Callable[[int], None] = lambda _count: None,
     ) -> None:
         self.workspace = workspace
         self._cache = cache
@@ -214,12 +218,27 @@ class Observatory:
         self._service_state = service_state or self._presumed_state
         self._film_chunk_bytes = film_chunk_bytes
         self._clock = clock
+        self._charge = charge
         self._lock = threading.Lock()
         self._layers: dict[str, tuple[tuple[Layer, ...], dict[str, Layer], str]] = {}
         self._unreadable: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def _presumed_state(self) -> tuple[str, str | None]:
         return ("not installed", INSTALL_EVALUATION) if self._service is None else ("ready", None)
+
+    def vitals(self, timeout_s: float = 1.0) -> dict[str, dict[str, Any]]:
+        """How the cache and the model service are, JSON-able: ``{"cache": {"kind", "available", "hits" ...},
+        "model_service": {"state", "problem", and what it says of itself}}``. Takes about ``timeout_s`` at most."""
+        state, problem = self._service_state()
+        service: dict[str, Any] = {}
+        ask = getattr(self._service, "status", None)
+        if ask is not None and state == "ready":
+            try:
+                service = ask(timeout_s)
+                state, problem = service["state"], service["problem"]
+            except MloscopeError as error:
+                state, problem = "unreachable", str(error)
+        return {"cache": self._cache.status(), "model_service": {**service, "state": state, "problem": problem}}
 
     # ------------------------------------------------------------------------------------- what there is
 
@@ -780,6 +799,7 @@ class Observatory:
         steps = sorted({step for step, _ in questions.values()})
         names = list(dict.fromkeys(name for _, name in questions.values()))
         spec = RunSpec(str(connected.path.absolute()), adaptor.format, connected.options)
+        self._charge(len(steps))
         answer = self._service.evaluate(spec, steps, names, image.values, priority)
         reasons |= answer.failed
         rows = {step: row for row, step in enumerate(steps)}

@@ -25,6 +25,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from mloscope.app.errors import TooManyRequests
+
 logger = logging.getLogger(__name__)
 
 
@@ -278,11 +280,18 @@ class ResultCache:
         self._sleep = sleep
         self._lock = threading.Lock()
         self._in_flight: dict[str, Future[bytes]] = {}
+        self.counts = {"hits": 0, "joined": 0, "misses": 0}
+        """Keys that were there; that another thread was computing; that had to be computed here."""
 
     @classmethod
     def from_settings(cls, redis_url: str | None, budget_bytes: int) -> Self:
         """Redis where an URL is given, else this process's memory up to ``budget_bytes``."""
         return cls(RedisStore(redis_url) if redis_url else MemoryStore(budget_bytes))
+
+    def status(self) -> dict[str, Any]:
+        """What the store says of itself, and :attr:`counts`; JSON-able."""
+        with self._lock:
+            return {**self.store.status(), **self.counts}
 
     def get_or_compute(self, key: str, compute: Callable[[], bytes]) -> bytes:
         """The bytes kept under the key, else what ``compute`` returns."""
@@ -308,6 +317,7 @@ class ResultCache:
                         others[key] = self._in_flight[key]
                     else:
                         own[key] = self._in_flight[key] = Future()
+                self.counts["joined"] += len(others)
             if own:
                 try:
                     answer.update(self._fetch_or_compute(list(own), own, compute))
@@ -343,6 +353,8 @@ class ResultCache:
                     futures[key].set_result(value)
 
         found(self.store.get_many(keys))
+        with self._lock:
+            self.counts["hits"] += len(answer)
         waiting = [key for key in keys if key not in answer]
         pause_s = self._poll_s
         while waiting:
@@ -372,8 +384,12 @@ class ResultCache:
         futures: Mapping[str, Future[bytes]],
         compute: Callable[[Sequence[str]], Mapping[str, bytes]],
     ) -> Mapping[str, bytes]:
+        with self._lock:
+            self.counts["misses"] += len(missing)
         try:
             computed = compute(missing)
+        except TooManyRequests:  # the asker's own affair: those who wait ask for themselves
+            raise
         except Exception as error:
             for key in missing:
                 futures[key].set_exception(error)

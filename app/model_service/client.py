@@ -21,6 +21,7 @@ from mloscope.app.model_service.wire import (
     pack,
     unpack_evaluation,
 )
+from mloscope.app.request_context import REQUEST_ID, REQUEST_ID_HEADER
 
 __all__ = ["Evaluation", "ModelServiceClient", "RunSpec", "Service"]
 
@@ -101,13 +102,18 @@ class ModelServiceClient:
         body = json.dumps({"run": spec.to_json()}).encode()
         return json.loads(self._ask("POST", "/describe", body, "application/json"))
 
-    def status(self) -> dict[str, Any]:
-        """What the service says of itself: ``state``, ``device``, ``queue`` ..."""
-        return json.loads(self._ask("GET", "/status", None, None))
+    def status(self, timeout_s: float | None = None) -> dict[str, Any]:
+        """What the service says of itself: ``state``, ``problem``, ``device``, ``waiting`` ..."""
+        return json.loads(self._ask("GET", "/status", None, None, timeout_s))
 
-    def _ask(self, method: str, path: str, body: bytes | None, content_type: str | None) -> bytes:
-        deadline = self._clock() + self.timeout_s
+    def _ask(
+        self, method: str, path: str, body: bytes | None, content_type: str | None, timeout_s: float | None = None
+    ) -> bytes:
+        timeout_s = self.timeout_s if timeout_s is None else timeout_s
+        deadline = self._clock() + timeout_s
         headers = {"content-type": content_type} if content_type else {}
+        if REQUEST_ID.get():
+            headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
         while True:
             url, token = self._address(deadline)
             try:
@@ -128,7 +134,7 @@ class ModelServiceClient:
                 continue
             except urllib3.exceptions.ReadTimeoutError as error:
                 raise errors.Unavailable(
-                    f"The model service did not answer within {self.timeout_s:g} seconds; ask again."
+                    f"The model service did not answer within {timeout_s:g} seconds; ask again."
                 ) from error
             except urllib3.exceptions.HTTPError as error:
                 restarted = "" if isinstance(self._service, str) else " and is being restarted"

@@ -26,9 +26,13 @@ DESCRIPTION = (
 )
 REFUSALS: dict[type[errors.MloscopeError], str] = {
     errors.BadRequest: "A value in the question is wrong.",
+    errors.NotSignedIn: "Sign in, or send `Authorization: Bearer` with a token that is in force.",
+    errors.Forbidden: "Your role does not allow it, or another site asked in your name.",
     errors.NotFound: "There is no such run, checkpoint, layer, unit, image or film.",
     errors.Conflict: "What is asked for contradicts what is there, such as a file that changed meanwhile.",
+    errors.TooLarge: "What was sent is larger than is taken.",
     errors.NotPossible: "The question is understood, but this run or corpus cannot answer it.",
+    errors.TooManyRequests: "More than your share of evaluations; Retry-After says in how many seconds to ask again.",
     errors.Unavailable: "It will work later, or after something is installed or restarted.",
 }
 _GROUPS = {
@@ -350,8 +354,8 @@ document.addEventListener("click", async (event) => {
     await navigator.clipboard.writeText(code.textContent);
     button.textContent = "Copied";
   } catch {
-    getSelection().selectAllChildren(code); // without a secure context there is no clipboard: one key press
-    is left button.textContent = "Selected";
+    getSelection().selectAllChildren(code); // no clipboard without a secure context: one key press is left
+    button.textContent = "Selected";
   }
   setTimeout(() => { button.textContent = "Copy"; }, 1500);
 });

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import logging
+import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any, Literal
@@ -33,6 +34,7 @@ from mloscope.app.errors import (
     MloscopeError,
     NotFound,
     NotPossible,
+    TooManyRequests,
     as_json,
     from_adaptor,
 )
@@ -58,7 +60,7 @@ MOST_IMAGES = 1000
 
 
 class ErrorBody(BaseModel):
-    kind: str = Field(description="bad-request, not-found, conflict, not-possible, unavailable or error")
+    kind: str = Field(description="bad-request, not-signed-in, forbidden, not-found, conflict, not-possible ...")
     message: str = Field(description="A sentence: what was wrong, with which value, and what would be right.")
 
 
@@ -790,7 +792,10 @@ def rest_router(observatory: Observatory) -> APIRouter:
 
 
 def _refusal(error: MloscopeError, status: int | None = None) -> JSONResponse:
-    return JSONResponse(as_json(error), status_code=status or error.status, headers={"Cache-Control": "no-store"})
+    headers = {"Cache-Control": "no-store"}
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    return JSONResponse(as_json(error), status_code=status or error.status, headers=headers)
 
 
 def install_error_handlers(app: FastAPI) -> None:
