@@ -49,6 +49,13 @@ FIELDS = (
     Field("layout", "choice", "tiles", "how dense weights are drawn", ("tiles", "matrix")),
     Field("zoom", "choice", "fit", "screen pixels for each value", ("fit", "1", "2", "4", "8", "16", "32")),
     Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas"),
+    Field("split", "text", "", "the split that statistics are shown of; test where there is one, else the last"),
+    Field("actual", "number", None, "row of the selected cell of the confusion matrix: a class number"),
+    Field("predicted", "number", None, "its column: a class number; the number of classes for not predicted"),
+    Field("shade", "choice", "count", "what the matrix's shading follows", ("count", "row", "column")),
+    Field("diagonal", "choice", "all", "whether the diagonal is shaded too", ("all", "off")),
+    Field("order", "choice", "given", "order of the matrix's classes", ("given", "name", "similarity", "group")),
+    Field("since", "number", None, "the earlier step of what changed; the checkpoint before where absent"),
 )
 
 _BY_KEY = {field.key: field for field in FIELDS}

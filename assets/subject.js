@@ -42,12 +42,13 @@
    * Fetch, with refusals and a server that cannot be reached turned into sentences.
    * @param {string} url
    * @param {AbortSignal} [signal]
+   * @param {Object} [options] of fetch: method, headers, body
    * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`
    */
-  mloscope.fetchAnswer = async (url, signal) => {
+  mloscope.fetchAnswer = async (url, signal, options = {}) => {
     let answer;
     try {
-      answer = await fetch(url, { signal });
+      answer = await fetch(url, { ...options, signal });
     } catch (cause) {
       if (cause.name === "AbortError") throw cause;
       throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
