@@ -1,0 +1,138 @@
+"""Under which key statistics are kept: their content, so that a retrained checkpoint, a changed corpus or other
+preprocessing is never answered from old numbers.
+
+    plane   one checkpoint over one split of one corpus
+    series  one run over one split of one corpus, all steps: what an import or a projection belongs to
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mloscope.adaptors.fingerprint import file_fingerprint
+from mloscope.adaptors.interface import AdaptorError, Checkpoint
+from mloscope.app.errors import NotFound, from_adaptor
+from mloscope.app.workspace import ConnectedRun, Workspace
+
+CODE_VERSION = "statistics 1"
+"""Part of every key; raise it whenever other numbers come of the same input."""
+
+
+class Identity:
+    """Keys of what a workspace holds. Thread-safe. A corpus is looked through once a process, as its adaptor is
+    opened once; a run's files at every question."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        self._corpora: dict[int, tuple[Any, str]] = {}
+        self._architectures: dict[str, tuple[Any, str]] = {}
+
+    def plane(self, run: str, checkpoint: Checkpoint, corpus: str, split: str) -> str:
+        """The key of a checkpoint's statistics: 64 hexadecimal digits.
+
+        Made of the checkpoint's fingerprint, the architecture (the run's layers and the file or function that the
+        user named), the preprocessing with the content of a mean file, the corpus and the split. Raises
+        :class:`MloscopeError` where the checkpoint or the mean cannot be read.
+        """
+        connected, adaptor = self._workspace.opened_run(run)
+        try:
+            fingerprint = adaptor.fingerprint(checkpoint)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+        return _digest(
+            CODE_VERSION,
+            "plane",
+            adaptor.format,
+            fingerprint,
+            self._architecture(connected),
+            _preprocessing(connected),
+            self.corpus(corpus),
+            self._split(corpus, split),
+        )
+
+    def series(self, run: str, corpus: str, split: str) -> str:
+        """The key of all that belongs to a run as such, whatever its checkpoints hold: its path, corpus and split."""
+        path = str(self._workspace.run(run).path.expanduser().absolute())
+        return _digest(CODE_VERSION, "series", path, self.corpus(corpus), self._split(corpus, split))
+
+    def corpus(self, corpus: str) -> str:
+        """Of the corpus's names, labels and splits, and of the size and time of change of every file below its path
+        that is not hidden. 64 hexadecimal digits."""
+        connected, adaptor = self._workspace.opened_corpus(corpus)
+        with self._lock:
+            known = self._corpora.get(id(adaptor))
+            if known is None:
+                digest = hashlib.sha256()
+                digest.update(json.dumps([list(adaptor.names()), list(adaptor.class_names)]).encode())
+                digest.update(np.asarray(adaptor.labels, "<i4").tobytes())
+                digest.update(json.dumps([[name, s.start, s.stop] for name, s in adaptor.splits.items()]).encode())
+                for line in _files(connected.path):
+                    digest.update(line.encode("utf-8", "surrogateescape"))
+                known = self._corpora[id(adaptor)] = (adaptor, digest.hexdigest())
+        return known[1]
+
+    def _split(self, corpus: str, split: str) -> list[Any]:
+        splits = self._workspace.opened_corpus(corpus)[1].splits
+        if split not in splits:
+            raise NotFound(f'The corpus "{corpus}" has no split "{split}"; it has: {", ".join(splits) or "none"}.')
+        return [splits[split].start, splits[split].stop]
+
+    def _architecture(self, run: ConnectedRun) -> str:
+        assert run.adaptor is not None
+        try:
+            layers = run.adaptor.layers()
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+        named = _content_of(run.options.architecture)
+        known = self._architectures.get(run.name)
+        if known is None or known[0] is not layers:
+            described = [[x.name, x.kind, x.inputs, x.output_shape, dict(x.hyperparameters)] for x in layers]
+            known = self._architectures[run.name] = (layers, _digest(described))
+        return _digest(known[1], named)
+
+
+def _preprocessing(run: ConnectedRun) -> list[Any]:
+    how = run.preprocessing
+    mean = how.mean
+    if isinstance(mean, str) and mean != "corpus":
+        mean = _content_of(mean)
+    return [how.scale, mean, how.channel_order]
+
+
+def _content_of(named: str | None) -> str | None:
+    """Something that changes with the content of the file of this name; the name itself where there is no such file."""
+    if named is None or not os.path.isfile(named):
+        return named
+    try:
+        return file_fingerprint(Path(named))
+    except AdaptorError as error:
+        raise from_adaptor(error) from error
+
+
+def _files(path: Path) -> Iterator[str]:
+    """A line for every file below the path: name, size, time of change; sorted."""
+    path = path.expanduser()
+    if path.is_file():
+        state = path.stat()
+        yield f"{path.name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(name for name in names if not name.startswith(".")):
+            try:
+                state = os.stat(os.path.join(folder, name))
+            except OSError:  # a dangling link, or removed just now
+                continue
+            yield f"{os.path.relpath(os.path.join(folder, name), path)}\0{state.st_size}\0{state.st_mtime_ns}\n"
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, default=repr, sort_keys=True).encode()).hexdigest()
