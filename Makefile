@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench lint screenshot clean system-packages
+.PHONY: help demo test test-all bench fuzz lint screenshot clean system-packages
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ bench: $(VENV)/installed-dev system-packages ## measure speed and memory; JSON i
 	for script in $$(grep -l '__main__' benchmarks/*.py); do \
 		$(BIN)/python "$$script" --json "benchmarks/results/$$(basename "$$script" .py).json" $(ARGS) || failed=1; \
 	done; exit $$failed
+
+fuzz: $(VENV)/installed-dev ## damage real files, 10,000 for every reader, and see that each is read or refused cleanly
+	@$(BIN)/python -m fuzz $(ARGS)
 
 lint: $(VENV)/installed-dev ## check style, and that no part imports what it must not
 	@$(BIN)/ruff check .

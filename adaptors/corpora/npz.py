@@ -18,7 +18,7 @@ from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Refused, Unreadable
 
-_BROKEN = (OSError, EOFError, LookupError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (OSError, EOFError, LookupError, MemoryError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 _SPLITS = (
     ("training", (("x_train", "y_train"), ("train_images", "train_labels"))),
     ("validation", (("x_val", "y_val"), ("val_images", "val_labels"))),
@@ -41,13 +41,13 @@ class NpzCorpus(ArrayCorpus):
             with zipfile.ZipFile(path) as archive:
                 for member in archive.infolist():
                     check_expansion(member.file_size, member.compress_size, f"{path}: {member.filename}")
+                    if archive.open(member).read(6) != np.lib.format.MAGIC_PREFIX:
+                        raise Unreadable(f"{path}: {member.filename} does not begin as a NumPy array does.")
             with np.load(path, allow_pickle=False) as arrays:
                 return cls._of(path, arrays)
-        except ValueError as error:
+        except _BROKEN as error:
             if "allow_pickle" in str(error):
                 raise Refused(f"{path} holds pickled objects, which could run code; save plain arrays.") from error
-            raise Unreadable(f"{path} cannot be read: {error}.") from error
-        except _BROKEN as error:
             raise Unreadable(f"{path} cannot be read, perhaps it is cut off: {error}.") from error
 
     @classmethod

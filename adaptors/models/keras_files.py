@@ -14,6 +14,7 @@ import json
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -35,7 +36,11 @@ _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _ZIP_END = b"PK\x05\x06"
 _stamps: dict[tuple[str, int, int], str | None] = {}
-_BROKEN = (OSError, KeyError, ValueError, RuntimeError, EOFError, struct.error, zipfile.BadZipFile)
+# What h5py and zipfile raise on broken files, and what comes of finding a dataset where a group should be, or nothing.
+_BROKEN = (
+    *(OSError, LookupError, ValueError, RuntimeError, EOFError, MemoryError, AttributeError, TypeError, AssertionError),
+    *(struct.error, zlib.error, zipfile.BadZipFile),
+)
 
 
 def is_checkpoint_name(name: str) -> bool:
@@ -255,7 +260,7 @@ def damage(path: Path) -> str | None:
 def _hdf5_end(head: bytes) -> int | None:
     """The end of file address in an HDF5 superblock (format specification, II.A); None where it is of no
     known version."""
-    version = head[8]
+    version = head[8] if len(head) == 64 else None
     if version in (0, 1) and head[13] == 8:
         return int.from_bytes(head[40 + 4 * version : 48 + 4 * version], "little")
     if version in (2, 3) and head[9] == 8:
