@@ -6,6 +6,7 @@ Every setting is an environment variable; the command line's flags, where a sett
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -59,6 +60,47 @@ def _url_of(*schemes: str) -> Callable[[str], str]:
 def _log_level(value: str) -> str:
     if value.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError("debug, info, warning or error")
+    return value.lower()
+
+
+def _yes_or_no(value: str) -> bool:
+    try:
+        return {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}[value.lower()]
+    except KeyError:
+        raise ValueError("yes or no") from None
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError("a whole number from 0")
+    return int(value)
+
+
+def _words(value: str) -> tuple[str, ...]:
+    """What commas or spaces separate, in lower case."""
+    return tuple(re.split(r"[,\s]+", value.strip().lower()))
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
+        raise ValueError('the name of a header, such as "X-Forwarded-User"')
+    return value.lower()
+
+
+def _networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    right = 'addresses or networks with commas between them, such as "172.18.0.2" or "10.0.5.0/24"'
+    try:
+        networks = tuple(ipaddress.ip_network(word, strict=False) for word in _words(value))
+    except ValueError:
+        raise ValueError(right) from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError(f"{right}; a network of everybody is no trusted one")
+    return networks
+
+
+def _log_format(value: str) -> str:
+    if value.lower() not in ("text", "json"):
+        raise ValueError("text or json")
     return value.lower()
 
 
@@ -129,6 +171,50 @@ class Settings:
         "bytes",
         "How much memory the model service may spend on checkpoints' weights that it keeps at hand.",
     )
+    unprotected: bool = _setting(
+        False,
+        _yes_or_no,
+        "yes or no",
+        "Let everybody in who reaches the address, without asking who they are; also where there are users.",
+    )
+    users_file: str | None = _setting(
+        None,
+        _text,
+        "file",
+        "Where `mloscope user` and `mloscope token` keep who may come in. "
+        "Without it `mloscope/users.json` in the user's configuration folder.",
+    )
+    session_s: float = _setting(43200.0, _seconds, "seconds", "How long a sign-in lasts.")
+    allowed_hosts: tuple[str, ...] | None = _setting(
+        None,
+        _words,
+        "names",
+        "Names under which browsers may ask for this server, with commas between them; `.lab.org` means all below it. "
+        "The name in `MLOSCOPE_HOST`, `localhost` and plain addresses are always allowed.",
+    )
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | None = _setting(
+        None,
+        _networks,
+        "addresses",
+        "Addresses or networks of reverse proxies whose word is taken for a visitor's address, scheme and name.",
+    )
+    proxy_user_header: str | None = _setting(
+        None,
+        _header,
+        "header",
+        "Header in which a trusted proxy names who has signed in with it. From any other address it means nothing.",
+    )
+    evaluations_a_minute: int = _setting(
+        6000,
+        _count,
+        "number",
+        "How many evaluations (one checkpoint, one image) each user, or address, may cause a minute; "
+        "0 for any number. What the cache holds costs nothing.",
+    )
+    body_limit_bytes: int = _setting(
+        16 * _MIB, parse_bytes, "bytes", "The largest request that is taken; what pages send is far smaller."
+    )
+    log_format: str = _setting("text", _log_format, "word", "text, or json: one object a line, requests included.")
     log_level: str = _setting("info", _log_level, "word", "How much is logged: debug, info, warning or error.")
 
     @classmethod
@@ -145,7 +231,8 @@ class Settings:
             try:
                 found[setting.name] = setting.parse(text)
             except ValueError as error:
-                raise BadRequest(f'{setting.variable} is "{text}"; it must be {error}.') from None
+                shown = re.sub(r":[^:@/]*@", ":***@", text)  # the password of an address
+                raise BadRequest(f'{setting.variable} is "{shown}"; it must be {error}.') from None
         return cls(**found)
 
 

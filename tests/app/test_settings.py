@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from ipaddress import ip_network
 
 import pytest
 
@@ -27,6 +28,15 @@ def test_every_setting_can_be_set() -> None:
         "model_service_token": ("secret", "secret"),
         "model_service_timeout_s": ("2.5", 2.5),
         "weights_budget_bytes": ("64M", 64 << 20),
+        "unprotected": ("yes", True),
+        "users_file": ("/etc/mloscope/users.json", "/etc/mloscope/users.json"),
+        "session_s": ("3600", 3600.0),
+        "allowed_hosts": ("Scope.lab.org, .example.org", ("scope.lab.org", ".example.org")),
+        "trusted_proxies": ("172.18.0.2,fd00::/64", (ip_network("172.18.0.2/32"), ip_network("fd00::/64"))),
+        "proxy_user_header": ("X-Forwarded-User", "x-forwarded-user"),
+        "evaluations_a_minute": ("0", 0),
+        "body_limit_bytes": ("1M", 1 << 20),
+        "log_format": ("JSON", "json"),
         "log_level": ("WARNING", "warning"),
     }
     assert [setting.name for setting in TABLE] == [field.name for field in fields(Settings)] == list(examples)
@@ -47,6 +57,12 @@ def test_every_setting_can_be_set() -> None:
         ("MLOSCOPE_MODEL_SERVICE_TIMEOUT_S", "0", "above 0"),
         ("MLOSCOPE_MODEL_SERVICE_TIMEOUT_S", "inf", "above 0"),
         ("MLOSCOPE_MODEL_SERVICE_TIMEOUT_S", "nan", "above 0"),
+        ("MLOSCOPE_UNPROTECTED", "perhaps", "yes or no"),
+        ("MLOSCOPE_TRUSTED_PROXIES", "nginx", '"172.18.0.2"'),
+        ("MLOSCOPE_TRUSTED_PROXIES", "0.0.0.0/0", "a network of everybody is no trusted one"),
+        ("MLOSCOPE_PROXY_USER_HEADER", "X User", '"X-Forwarded-User"'),
+        ("MLOSCOPE_EVALUATIONS_A_MINUTE", "-1", "a whole number from 0"),
+        ("MLOSCOPE_LOG_FORMAT", "xml", "text or json"),
         ("MLOSCOPE_LOG_LEVEL", "chatty", "debug, info, warning or error"),
     ],
 )
@@ -55,6 +71,13 @@ def test_a_wrong_value_is_named_with_what_would_be_right(variable: str, text: st
         Settings.from_environment({variable: text})
     assert str(refusal.value).startswith(f'{variable} is "{text}"; it must be ')
     assert right in str(refusal.value)
+
+
+def test_a_password_in_a_wrong_address_is_not_repeated() -> None:
+    with pytest.raises(BadRequest) as refusal:
+        Settings.from_environment({"MLOSCOPE_REDIS_URL": "rds://:swordfish@cache:6379"})
+    assert "swordfish" not in str(refusal.value)
+    assert "rds://:***@cache:6379" in str(refusal.value)
 
 
 def test_sizes_have_units() -> None:
