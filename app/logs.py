@@ -1,0 +1,106 @@
+"""Logging of the web process and the model service: lines for a terminal, or one JSON object a line for a log collector.
+
+    {"time": "2026-11-23T23:10:00.123Z", "level": "info", "logger": "mloscope.requests", "message": "GET /api/v1/runs 200",
+     "request_id": "4f1c...", "user": "anna", "method": "GET", "path": "/api/v1/runs", "status": 200, "seconds": 0.004}
+
+Secrets are blotted out of whatever is logged, tracebacks included. The last warnings and errors are kept for the status page.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import logging
+import threading
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+from mloscope.app.request_context import ASKER, REQUEST_ID
+
+EXTRA = "mloscope"
+"""``logger.info(..., extra={EXTRA: {...}})`` gives a JSON line these members too."""
+_CHATTY = ("httpx", "urllib3", "werkzeug")
+
+
+class _Blotting(logging.Formatter):
+    """A formatter that leaves no secret in what it returns."""
+
+    def __init__(self, form: str, secrets: Iterable[str] = ()) -> None:
+        super().__init__(form)
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)  # else every word is blotted
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._blotted(super().format(record))
+
+    def _blotted(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return text
+
+
+class _Json(_Blotting):
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        line: dict[str, Any] = {
+            "time": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if REQUEST_ID.get():
+            line["request_id"] = REQUEST_ID.get()
+        if ASKER.get().name:
+            line["user"] = ASKER.get().name
+        line |= getattr(record, EXTRA, {})
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return self._blotted(json.dumps(line, ensure_ascii=False, default=str))
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A warning or an error that was logged; no traceback."""
+
+    time: datetime.datetime
+    level: str
+    message: str
+    request_id: str
+
+
+class Troubles(logging.Handler):
+    """Keeps the last of them, the newest first."""
+
+    def __init__(self, count: int = 50, secrets: Iterable[str] = ()) -> None:
+        super().__init__(logging.WARNING)
+        self._kept: deque[Trouble] = deque(maxlen=count)
+        self._keeping = threading.Lock()
+        self.setFormatter(_Blotting("%(message)s", secrets))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        # The first line: the formatter puts a traceback below it.
+        message, *_ = self.format(record).splitlines() or [""]
+        if record.exc_info and record.exc_info[1] is not None:
+            message += f": {type(record.exc_info[1]).__name__}"
+        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        with self._keeping:
+            self._kept.appendleft(Trouble(moment, record.levelname.lower(), message[:500], REQUEST_ID.get()))
+
+    def __call__(self) -> tuple[Trouble, ...]:
+        with self._keeping:
+            return tuple(self._kept)
+
+
+def configure(level: str, form: str = "text", secrets: Iterable[str] = (), stream: TextIO | None = None) -> Troubles:
+    """Log to ``stream`` (standard error) from ``level`` on, as ``form``: ``text`` or ``json``. Replaces what was set before."""
+    secrets = tuple(secrets)
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        _Json("", secrets) if form == "json" else _Blotting("%(levelname)s %(name)s: %(message)s", secrets)
+    )
+    troubles = Troubles(secrets=secrets)
+    logging.basicConfig(level=level.upper(), handlers=[handler, troubles], force=True)
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    return troubles
