@@ -205,5 +205,35 @@
       }
       return sharedByKey.get(key);
     },
+
+    /**
+     * Follow the statistics of what the page is about: the subject, and the view's split.
+     * @param {function(Statistics): void} listener called at once where a subject is open, when another run, corpus or split is
+     *   chosen, and when anything came
+     * @returns {function(): void} stops following
+     */
+    follow(listener) {
+      let shared = null;
+      let leave = () => {};
+      const choose = (isNew) => {
+        if (!mloscope.subject) return;
+        const next = mloscope.statistics.open(mloscope.subject, mloscope.view.get().split);
+        if (next !== shared) {
+          const old = leave;
+          shared = next;
+          leave = next.subscribe(() => listener(next));
+          old();
+        } else if (isNew) {
+          next.reread();
+        }
+        listener(next);
+      };
+      const undo = [
+        mloscope.onOpen((subject, isNew) => choose(isNew)),
+        mloscope.view.subscribe((view, changed) => changed.includes("split") && choose(false)),
+        () => leave(),
+      ];
+      return () => undo.forEach((undoOne) => undoOne());
+    },
   };
 })();

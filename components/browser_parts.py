@@ -74,3 +74,13 @@ class NetworkGraph(_BrowserPart):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
+
+
+class StatisticsState(_BrowserPart):
+    """What has no statistics yet and how to get them; the job that computes them. What comes after it in the same parent is
+    hidden while there is nothing at all to show (``assets/statistics.css``)."""
+
+    _type = "StatisticsState"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)

@@ -9,7 +9,7 @@ import pytest
 from mloscope.components import browser_parts
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-PARTS = ("TimeSlider", "FilmCanvas", "ImageGrid", "PredictionBars", "NetworkGraph")
+PARTS = ("TimeSlider", "FilmCanvas", "ImageGrid", "PredictionBars", "NetworkGraph", "StatisticsState")
 
 
 @pytest.mark.parametrize("name", PARTS)
