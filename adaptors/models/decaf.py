@@ -20,7 +20,7 @@ import numpy as np
 from mloscope.adaptors.interface import Layer, Preprocessing, RunOptions, Unreadable
 from mloscope.adaptors.models import cuda_convnet_layers
 from mloscope.adaptors.models.cuda_convnet_files import State
-from mloscope.adaptors.models.decaf_files import SavedNet, is_net, meta_beside, places, read_content
+from mloscope.adaptors.models.decaf_files import SavedNet, is_net, meta_beside, places, read_content, some_of_each_kind
 from mloscope.adaptors.models.decaf_layers import arrays_of_layer, nodes_of_net
 from mloscope.adaptors.models.network import NetworkBuilder, Node
 from mloscope.adaptors.models.run_folder import checkpoints_of, read_notes, shortened
@@ -35,7 +35,7 @@ class DecafRun(TranslatedRun):
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
-        return any(is_net(place) for place in places(path))
+        return any(is_net(place) for place in some_of_each_kind(places(path)))
 
     @classmethod
     def open(cls, path: Path, options: RunOptions) -> Self:

@@ -6,6 +6,8 @@ Sources: ``decaf/base.py`` (``Net.save``), ``decaf/_blob.py``.
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ from mloscope.adaptors.models.network import Unsupported
 
 _HEAD_BYTES = 64 * 1024
 _MOST_LOOKED_AT = 1000
+_LOOKED_AT_OF_A_KIND = 8
 
 
 class Stub:
@@ -122,6 +125,19 @@ def places(path: Path) -> list[Path]:
     with os.scandir(path) as entries:
         names = [entry.name for _, entry in zip(range(_MOST_LOOKED_AT), entries, strict=False) if entry.is_file()]
     return [path / name for name in names if not name.endswith(".meta")]
+
+
+def some_of_each_kind(paths: list[Path]) -> list[Path]:
+    """At most eight of the files whose names end alike but for digits; of files without an extension, whose names are
+    alike. A folder of somebody else's thousand checkpoints is not opened file by file."""
+    taken: Counter[str] = Counter()
+    chosen = []
+    for path in paths:
+        kind = re.sub(r"\d+", "", path.suffix) or re.sub(r"\d+", "", path.name)
+        taken[kind] += 1
+        if taken[kind] <= _LOOKED_AT_OF_A_KIND:
+            chosen.append(path)
+    return chosen
 
 
 def is_net(path: Path) -> bool:

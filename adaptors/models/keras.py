@@ -72,6 +72,7 @@ class KerasRun:
 
     def _read(self, checkpoint: Checkpoint, layers: Iterable[Layer]) -> dict[str, dict[str, np.ndarray]]:
         path = self._found.path(checkpoint)
+        self._found.check(checkpoint)
         with keras_files.opened(path) as file:
             return {
                 layer.name: keras_files.read_parameters(file, self._nodes[layer.name].datasets(file), layer, path)

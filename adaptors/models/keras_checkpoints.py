@@ -28,7 +28,7 @@ from mloscope.adaptors.models.keras_architecture import (
     nodes_from_weights,
     nodes_of,
 )
-from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, read_notes, shortened
 
 FUNCTION_TIMEOUT_S = 300
 _RANK = {suffix: rank for rank, suffix in enumerate((".keras", ".h5", ".hdf5", ".weights.h5"))}
@@ -58,6 +58,27 @@ class Survey:
     """The first readable checkpoint of the network."""
     notes: Notes
     problems: tuple[str, ...]
+    unseen: frozenset[str]
+    """Names of the checkpoints that were not opened; see :meth:`check`."""
+    network: str | None
+    """Digest of the run's network, None where only weights are known."""
+    stamps: set[str]
+    """Stamps of configurations that are known to be of the run's network."""
+
+    def check(self, checkpoint: Checkpoint) -> None:
+        """Raises Unreadable where a checkpoint that was taken unseen holds another network after all."""
+        if checkpoint.name not in self.unseen or self.network is None:
+            return
+        path = self.path(checkpoint)
+        stamp = keras_files.config_stamp(path)
+        if stamp is None or stamp in self.stamps:
+            return
+        data = keras_files.config_bytes(path)
+        nodes = parsed_nodes(keras_files.parse_config(data or b"", path), str(path))
+        if architecture_digest(nodes) != self.network:
+            raise Unreadable(f"{path} holds another network than the run ({len(nodes)} layers against "
+                             f"{len(self.nodes)}, or layers that differ).")  # fmt: skip
+        self.stamps.add(stamp)
 
     @property
     def reference(self) -> Path:
@@ -73,8 +94,9 @@ class Survey:
 def survey(path: Path, options: RunOptions) -> Survey:
     """Lists the folder, or takes the one file. Every file costs one look at whether it is whole and one at
     the stamp of its configuration, so that checkpoints of another network are told apart exactly; of files
-    with weights alone, one of every size is compared with the network. Raises Unreadable where no checkpoint
-    is usable."""
+    with weights alone, one of every size is compared with the network. Of long runs
+    (:data:`run_folder.EXAMINED_UP_TO`) only some files are looked at, and the others when they are read
+    (:meth:`Survey.check`). Raises Unreadable where no checkpoint is usable."""
     folder = path if path.is_dir() else path.parent
     if not path.is_dir():
         found = [path.name]
@@ -108,21 +130,9 @@ class _Grouping:
         self.known: dict[str, tuple[Mapping[str, Any], list[Node], str]] = {}
         self.chosen: str | None = None
         self.function = options.architecture if _named_file(folder, options) is None else None
-        by_stamp: dict[str, str] = {}
-        for checkpoint in checkpoints:
-            name = checkpoint.name
-            damage = keras_files.damage(folder / name)
-            try:
-                if damage:
-                    raise Unreadable(damage)
-                stamp = keras_files.config_stamp(folder / name)
-                if stamp is not None and stamp not in by_stamp:
-                    data = keras_files.config_bytes(folder / name)
-                    assert data is not None
-                    by_stamp[stamp] = self._learn(keras_files.parse_config(data, folder / name), name)
-                self.network[name] = "" if stamp is None else by_stamp[stamp]
-            except (AdaptorError, OSError) as error:
-                self.problem[name] = str(error)
+        self.by_stamp: dict[str, str] = {}
+        self.unseen: frozenset[str] = frozenset()
+        self._examine_all_or_some([checkpoint.name for checkpoint in checkpoints])
         if not self.network:
             raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
                              f"{next(iter(self.problem.values()))}")  # fmt: skip
@@ -131,6 +141,54 @@ class _Grouping:
         else:
             counts = Counter(digest for digest in self.network.values() if digest)
             self.chosen = counts.most_common(1)[0][0] if counts else None
+
+    def _examine_all_or_some(self, names: list[str]) -> None:
+        if len(names) <= EXAMINED_UP_TO:
+            for name in names:
+                self._examine(name)
+            return
+        alike: dict[tuple[str, int], list[str]] = {}
+        for name in names:
+            try:
+                kind = (Path(name).suffix.lower(), (self.folder / name).stat().st_size)
+            except OSError as error:
+                self.problem[name] = f"{self.folder / name} cannot be read: {error.strerror or error}."
+            else:
+                alike.setdefault(kind, []).append(name)
+        # One of each size and extension, as far as that goes, and the rest evenly over the run.
+        chosen = {group[0] for group in list(alike.values())[: EXAMINED_UP_TO // 2]}
+        chosen.update(names[:: -(-len(names) // (EXAMINED_UP_TO // 2))])
+        for name in names:
+            if name in chosen and name not in self.problem:
+                self._examine(name)
+        commonest = Counter(self.network.values()).most_common(1)
+        unseen = []
+        for group in alike.values():
+            seen = [name for name in group if name in chosen]
+            networks = {self.network.get(name) for name in seen}
+            rest = [name for name in group if name not in chosen]
+            if len(networks) > 1 or None in networks:  # the size tells nothing here
+                for name in rest:
+                    self._examine(name)
+            elif commonest:
+                self.network.update(dict.fromkeys(rest, networks.pop() if networks else commonest[0][0]))
+                unseen += rest
+        self.unseen = frozenset(unseen)
+
+    def _examine(self, name: str) -> None:
+        path = self.folder / name
+        damage = keras_files.damage(path)
+        try:
+            if damage:
+                raise Unreadable(damage)
+            stamp = keras_files.config_stamp(path)
+            if stamp is not None and stamp not in self.by_stamp:
+                data = keras_files.config_bytes(path)
+                assert data is not None
+                self.by_stamp[stamp] = self._learn(keras_files.parse_config(data, path), name)
+            self.network[name] = "" if stamp is None else self.by_stamp[stamp]
+        except (AdaptorError, OSError) as error:
+            self.problem[name] = str(error)
 
     def _learn(self, config: Mapping[str, Any], source: str) -> str:
         nodes = parsed_nodes(config, source)
@@ -147,7 +205,7 @@ class _Grouping:
                     f"{name} holds another network than the run ({len(self.known[digest][1])} layers against "
                     f"{len(nodes)}, or layers that differ), so it is not shown with it."
                 )
-        weights_only = [name for name, digest in self.network.items() if not digest]
+        weights_only = [name for name, digest in self.network.items() if not digest]  # those examined first
         if nodes is None:
             with keras_files.opened(self.folder / weights_only[0]) as file:
                 nodes = nodes_from_weights(file)
@@ -161,7 +219,7 @@ class _Grouping:
                 "maps."
             )
         self._compare_weights(weights_only, nodes)
-        readable = [name for name in self.network if name not in self.problem]
+        readable = [name for name in self.network if name not in self.problem and name not in self.unseen]
         if not readable:
             raise Unreadable(f"No checkpoint in {self.folder} fits the architecture of {source}. "
                              f"{next(iter(self.problem.values()))}")  # fmt: skip
@@ -178,6 +236,9 @@ class _Grouping:
             reference_checkpoint=next(c for c in self.checkpoints if c.name == readable[0]),
             notes=notes,
             problems=tuple(problems),
+            unseen=self.unseen,
+            network=self.chosen,
+            stamps={stamp for stamp, digest in self.by_stamp.items() if digest == self.chosen},
         )
 
     def _compare_weights(self, names: Sequence[str], nodes: Sequence[Node]) -> None:
@@ -189,6 +250,8 @@ class _Grouping:
             size = (self.folder / name).stat().st_size
             try:
                 if size not in verdicts:
+                    if name in self.unseen:
+                        continue
                     verdicts[size] = self._misfit(name, nodes, shapes)
                 if verdicts[size]:
                     self.problem[name] = f"{name} does not hold the run's network: {verdicts[size]}."

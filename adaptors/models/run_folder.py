@@ -24,6 +24,8 @@ from typing import Any
 
 from mloscope.adaptors.interface import Checkpoint, Preprocessing, Unreadable
 
+EXAMINED_UP_TO = 64
+"""Of runs with more checkpoints not every file is opened with the run; the rest are looked at when they are read."""
 LONGEST_NOTE_BYTES = 16 * 1024 * 1024
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 

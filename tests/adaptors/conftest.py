@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,28 @@ def keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     pytest.importorskip("tensorflow", reason='needs TensorFlow: pip install "mloscope[evaluate]"')
     return pytest.importorskip("keras")
+
+
+_opened: set[Path] = set()
+_listening: list[bool] = []
+_hooks: list[Any] = []
+
+
+def _hear(event: str, arguments: tuple[Any, ...]) -> None:
+    if _listening and event == "open" and isinstance(arguments[0], str | os.PathLike):
+        _opened.add(Path(arguments[0]))
+
+
+@pytest.fixture
+def opened() -> Iterator[set[Path]]:
+    """The files that Python opened since the test began; HDF5's own openings are not among them."""
+    if _hear not in _hooks:
+        _hooks.append(_hear)
+        sys.addaudithook(_hear)  # for good: there is no way to take one off
+    _opened.clear()
+    _listening.append(True)
+    yield _opened
+    _listening.clear()
 
 
 @dataclass

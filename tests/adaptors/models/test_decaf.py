@@ -328,3 +328,11 @@ def test_broken_files_are_said_to_be_broken(folder: Path) -> None:
 def test_what_is_no_network_is_refused_in_a_sentence(tmp_path: Path, content: Any) -> None:
     with pytest.raises(AdaptorError, match=r"net\.decaf"):
         DecafRun.open(write(tmp_path / "net.decaf", content), RunOptions())
+
+
+def test_a_folder_of_somebody_elses_files_is_not_opened_file_by_file(tmp_path: Path, opened: set[Path]) -> None:
+    for step in range(300):
+        (tmp_path / f"cp-{step:04}.ckpt.index").write_bytes(b"\x80\x02]no")
+    opened.clear()
+    assert not DecafRun.can_open(tmp_path)
+    assert len({path for path in opened if path.parent == tmp_path}) < 20
