@@ -34,6 +34,7 @@ from mloscope.adaptors.interface import (
     Checkpoint,
     CorpusAdaptor,
     EvaluableRun,
+    HasPixelBlocks,
     Layer,
     NothingFits,
     Preprocessing,
@@ -313,6 +314,19 @@ class CorpusConformance(_Shared):
             assert pixels.shape[2] in (1, 3)
             assert corpus.image_shape in (None, pixels.shape)
             assert np.array_equal(pixels, corpus.pixels(position))
+
+    def test_blocks_are_the_single_pictures(self, corpus: Any) -> None:
+        if not isinstance(corpus, HasPixelBlocks):
+            pytest.skip("this corpus gives no blocks of pixels")
+        for position in _some(corpus):
+            positions = range(max(0, position - 2), min(len(corpus), position + 3))
+            block = corpus.pixel_block(positions)
+            single = [corpus.pixels(each) for each in positions]
+            if block is None:
+                assert len({pixels.shape for pixels in single}) > 1
+            else:
+                assert block.dtype == np.uint8
+                assert np.array_equal(block, np.stack(single))
 
     def test_threads_do_not_disturb_each_other(self, corpus: Any) -> None:
         positions = _some(corpus)

@@ -335,3 +335,13 @@ class CorpusAdaptor(Protocol):
     def problems(self) -> tuple[str, ...]:
         """Sentences about pictures that could not be read and anything else the user should know."""
         ...
+
+
+@runtime_checkable
+class HasPixelBlocks(Protocol):
+    """What a :class:`CorpusAdaptor` adds where many images can be had quicker than one after the other."""
+
+    def pixel_block(self, positions: range) -> np.ndarray | None:
+        """What :meth:`CorpusAdaptor.pixels` gives for these positions (consecutive, at least one), stacked: uint8 (image,
+        row, column, channel), read-only perhaps; None where these images have not all one shape."""
+        ...

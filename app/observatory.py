@@ -36,6 +36,7 @@ from mloscope.adaptors.interface import (
     RunAdaptor,
 )
 from mloscope.app import films
+from mloscope.app.class_probabilities import AS_GIVEN, as_probabilities, output_layer
 from mloscope.app.errors import (
     BadRequest,
     MloscopeError,
@@ -680,31 +681,15 @@ class Observatory:
         return _ended(lines())
 
     def _output_layer(self, run: str) -> Layer:
-        layers = self.layers(run)
-        taken = {name for layer in layers for name in layer.inputs}
-        ends = [layer for layer in layers if layer.name not in taken]
-        vectors = [end for end in ends if end.output_shape is not None and len(end.output_shape) == 1]
-        if not ends:
-            raise NotPossible(f'The network of the run "{run}" has no output layer.')
-        return (vectors or ends)[-1]
+        return output_layer(self.layers(run), run)
 
     @staticmethod
     def _as_predictions(output: Layer, found: FeatureMaps) -> Predictions:
-        rows = {step: row.astype(np.float64).ravel() for step, row in found.maps.items()}
-        activation = str(output.hyperparameters.get("activation") or output.source_class).lower()
-        probable = any(word in activation for word in ("softmax", "sigmoid"))
-        if not probable:
-            finite = [row for row in rows.values() if np.isfinite(row).all()]
-            probable = bool(finite) and all(
-                row.min() >= 0 and (abs(row.sum() - 1) < 1e-3 or (len(row) == 1 and row[0] <= 1)) for row in finite
-            )
-        kind = "output"
-        if not probable and any(len(row) > 1 for row in rows.values()):
-            kind = "softmax of the output"
-            with np.errstate(invalid="ignore", over="ignore"):
-                shifted = {step: np.exp(row - row.max()) for step, row in rows.items()}
-                rows = {step: row / row.sum() for step, row in shifted.items()}
-        return Predictions(rows, found.missing, kind)
+        if not found.maps:
+            return Predictions({}, found.missing, AS_GIVEN)
+        stacked = np.stack([row.astype(np.float64).ravel() for row in found.maps.values()])
+        rows, kind = as_probabilities(output, stacked)
+        return Predictions(dict(zip(found.maps, rows, strict=True)), found.missing, kind)
 
     def _corpus(self, run: str, corpus: str | None) -> str:
         corpus = corpus or self.workspace.corpus_of(run)

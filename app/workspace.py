@@ -36,7 +36,14 @@ from typing import Any, TypeVar
 import numpy as np
 from PIL import Image
 
-from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, Preprocessing, RunAdaptor, RunOptions
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    CorpusAdaptor,
+    HasPixelBlocks,
+    Preprocessing,
+    RunAdaptor,
+    RunOptions,
+)
 from mloscope.adaptors.mean_image import is_mean_image, read_mean_image
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
 
@@ -532,16 +539,67 @@ class Workspace:
         that there is not.
         """
         run, adaptor = self.opened_run(run_name)
+        return self._scaled(
+            run, corpus_name, _fitted(self.pixels(corpus_name, position), adaptor.input_shape, run_name)
+        )
+
+    def network_inputs(self, run_name: str, corpus_name: str, positions: range) -> np.ndarray:
+        """float32 (image, row, column, channel): :meth:`network_input` of consecutive positions, bit for bit.
+
+        A picture that cannot be read is NaN. Quick where the corpus gives blocks
+        (:class:`~mloscope.adaptors.interface.HasPixelBlocks`) and no picture has to be resized. Raises
+        :class:`NotPossible` where the images do not all come out in one shape, for the network takes any size.
+        """
+        run, adaptor = self.opened_run(run_name)
+        _, corpus = self.opened_corpus(corpus_name)
         shape = adaptor.input_shape
-        pixels = _fitted(self.pixels(corpus_name, position), shape, run_name)
+        if not 0 <= positions.start < positions.stop <= len(corpus):
+            raise NotFound(
+                f'The corpus "{corpus_name}" has {len(corpus)} images; {positions.start} to {positions.stop - 1} '
+                "are not all among them."
+            )
+        if isinstance(corpus, HasPixelBlocks):
+            try:
+                block = corpus.pixel_block(positions)
+            except AdaptorError as error:
+                raise from_adaptor(error) from error
+            if block is not None:
+                _, *own = block.shape
+                if shape is None or all(wanted in (None, has) for wanted, has in zip(shape, own, strict=True)):
+                    return self._scaled(run, corpus_name, block)
+        pixels: list[np.ndarray | None] = []
+        for position in positions:
+            try:
+                pixels.append(_fitted(corpus.pixels(position), shape, run_name))
+            except AdaptorError:
+                pixels.append(None)
+        readable = [picture for picture in pixels if picture is not None]
+        shapes = {picture.shape for picture in readable}
+        if len(shapes) > 1:
+            raise NotPossible(
+                f'The network of the run "{run_name}" takes images of any size, and those of the corpus "{corpus_name}" '
+                f"at {positions.start} to {positions.stop - 1} differ in theirs, so they cannot be one batch."
+            )
+        if not readable:
+            lost = tuple(length or 1 for length in shape or corpus.image_shape or (1, 1, 1))
+            return np.full((len(positions), *lost), np.nan, np.float32)
+        nothing = np.zeros(readable[0].shape, np.uint8)
+        values = self._scaled(
+            run, corpus_name, np.stack([nothing if picture is None else picture for picture in pixels])
+        )
+        values[[number for number, picture in enumerate(pixels) if picture is None]] = np.nan
+        return values
+
+    def _scaled(self, run: ConnectedRun, corpus_name: str, pixels: np.ndarray) -> np.ndarray:
+        """uint8 (..., row, column, channel) as the run's network takes it, float32, contiguous."""
         how = run.preprocessing
-        if how.channel_order == "bgr" and pixels.shape[2] == 3:
+        if how.channel_order == "bgr" and pixels.shape[-1] == 3:
             pixels = pixels[..., ::-1]
-        values = pixels.astype(np.float32) * np.float32(how.scale)
-        mean = self._mean(run, corpus_name, pixels.shape)
+        values = np.multiply(pixels, np.float32(how.scale), dtype=np.float32, order="C")
+        mean = self._mean(run, corpus_name, pixels.shape[-3:])
         if mean is not None:
             values -= mean
-        return np.ascontiguousarray(values)
+        return values
 
     def _mean(self, run: ConnectedRun, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray | None:
         """float32, to be subtracted from (row, column, channel) in the network's units and channel order."""

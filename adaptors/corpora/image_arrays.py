@@ -30,6 +30,15 @@ class Chain:
         part = int(np.searchsorted(self._ends, number, side="right"))
         return self._parts[part][number - int(self._ends[part]) + len(self._parts[part])]
 
+    def block(self, start: int, stop: int) -> np.ndarray:
+        """Images ``start`` to ``stop`` - 1; a copy only where they lie in several arrays."""
+        starts = self._ends - [len(part) for part in self._parts]
+        pieces = [
+            part[max(0, start - begin) : max(0, stop - begin)] for part, begin in zip(self._parts, starts, strict=True)
+        ]
+        pieces = [piece for piece in pieces if len(piece)]
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
 
 @dataclass(frozen=True)
 class Split:
@@ -129,6 +138,22 @@ class ArrayCorpus:
     def pixels(self, position: int) -> np.ndarray:
         split, number = self._place(position)
         return np.ascontiguousarray(split.images[number])
+
+    def pixel_block(self, positions: range) -> np.ndarray | None:
+        pieces = []
+        for split, places in zip(self._parts, self._splits.values(), strict=True):
+            start = max(positions.start, places.start) - places.start
+            stop = min(positions.stop, places.stop) - places.start
+            if start < stop:
+                images = split.images
+                pieces.append(images.block(start, stop) if isinstance(images, Chain) else images[start:stop])
+        if sum(map(len, pieces)) != len(positions):
+            raise Unknown(
+                f"{self._path} has {len(self)} images; {positions.start} to {positions.stop - 1} are not all."
+            )
+        if len({piece.shape[1:] for piece in pieces}) != 1:
+            return None
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def problems(self) -> tuple[str, ...]:
         return tuple(self._problems)

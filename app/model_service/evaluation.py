@@ -35,8 +35,9 @@ import numpy as np
 import tensorflow as tf
 
 from mloscope.adaptors import registry
-from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, RunAdaptor, RunOptions
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, Layer, RunAdaptor, RunOptions
 from mloscope.app import errors
+from mloscope.app.class_probabilities import as_probabilities, output_layer
 from mloscope.app.model_service.wire import Evaluation, RunSpec
 from mloscope.app.model_service.work_queue import Stopped
 
@@ -280,15 +281,20 @@ class Network:
     def fit(self, image: np.ndarray) -> tf.Tensor:
         """The image, (row, column, channel), as the network's batch of one. Raises BadRequest where it does
         not fit."""
+        return tf.constant(self.fitted(image[np.newaxis]))
+
+    def fitted(self, images: np.ndarray) -> np.ndarray:
+        """Images, (image, row, column, channel), as the network takes them, float32; no copy where they are
+        that. Raises BadRequest where they do not fit."""
         wanted = self.input_shape
-        shape: tuple[int, ...] = image.shape
-        if len(wanted) != 3 and None not in wanted and image.size == np.prod(wanted):
+        shape: tuple[int, ...] = images.shape[1:]
+        if len(wanted) != 3 and None not in wanted and np.prod(shape) == np.prod(wanted):
             shape = wanted  # type: ignore[assignment]  # a network that takes the pixels as one vector
         if len(shape) != len(wanted) or any(w not in (None, s) for w, s in zip(wanted, shape, strict=True)):
             raise errors.BadRequest(
-                f"The image has the shape {tuple(image.shape)}; this network takes {wanted} (row, column, channel)."
+                f"The image has the shape {images.shape[1:]}; this network takes {wanted} (row, column, channel)."
             )
-        return tf.constant(np.asarray(image, np.float32).reshape(1, *shape))
+        return np.asarray(images, np.float32).reshape(len(images), *shape)
 
     def tensors(self, arrays: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> list[tf.Tensor]:
         """A checkpoint's arrays as the network's arguments. Raises NotPossible, naming layer and
@@ -336,6 +342,10 @@ class Network:
         """Layer -> float32 (...output shape), views into TensorFlow's memory."""
         outputs = self._function(layers, stacked=False)(image, *weights)
         return {name: np.asarray(output)[0] for name, output in outputs.items()}
+
+    def batch(self, images: np.ndarray, weights: list[tf.Tensor], layer: str) -> np.ndarray:
+        """One layer's output for many images as :meth:`fitted` gives them: float32 (image, ...output shape)."""
+        return np.asarray(self._function([layer], stacked=False)(tf.constant(images), *weights)[layer])
 
     def several(self, image: tf.Tensor, stacks: list[tf.Tensor], layers: Sequence[str]) -> dict[str, np.ndarray] | None:
         """Layer -> float32 (checkpoint, ...output shape); None where TensorFlow cannot vectorise this
@@ -428,6 +438,77 @@ class Evaluator:
             raise errors.NotPossible(
                 f"TensorFlow cannot evaluate the network of {spec.path}: {_first_line(error)}"
             ) from error
+
+    def class_count(self, spec: RunSpec) -> int:
+        """How many classes :meth:`probabilities` tells. Raises as that does."""
+        network, output = self._classifier(spec, self._run(spec))
+        shape = network.layers[output.name]
+        if None in shape or sum(length > 1 for length in shape) > 1:
+            raise errors.NotPossible(
+                f"The output of {spec.path} has the shape {shape} an image; class probabilities are one vector an "
+                "image."
+            )
+        return max(2, int(np.prod(shape)))
+
+    def probabilities(self, spec: RunSpec, step: int, images: np.ndarray, batch: int = 250) -> tuple[np.ndarray, str]:
+        """Class probabilities of many images at one step, float32 (image, class), and their kind, both by the rule
+        of :func:`mloscope.app.class_probabilities.as_probabilities`.
+
+        ``images``: float32 (image, row, column, channel), preprocessed, at least one; ``batch`` of them are
+        evaluated at once, fewer where the device has no memory for so many. A network of one output between 0
+        and 1 tells two classes: the output is the probability of class 1. Raises BadRequest, NotFound,
+        NotPossible, Unavailable.
+        """
+        run = self._run(spec, (step,))
+        network, output = self._classifier(spec, run)
+        fitted = network.fitted(images)
+        try:
+            _key, weights = self._weights(spec, run, network, step)
+        except AdaptorError as error:
+            raise errors.from_adaptor(error) from error
+        pieces = list(self._in_batches(spec, network, fitted, weights, output.name, batch))
+        self._evaluated += 1
+        rows, kind = as_probabilities(output, np.concatenate([piece.reshape(len(piece), -1) for piece in pieces]))
+        if rows.shape[1] > 1:
+            return rows, kind
+        if np.nanmin(rows, initial=0) < 0 or np.nanmax(rows, initial=0) > 1:
+            raise errors.NotPossible(
+                f"The network of {spec.path} gives one number an image, and not one between 0 and 1, "
+                "so it does not tell classes."
+            )
+        return np.concatenate([1 - rows, rows], axis=1), kind
+
+    def _classifier(self, spec: RunSpec, run: _OpenRun) -> tuple[Network, Layer]:
+        """The network and its layer that classifies."""
+        network = self._network(run, spec)
+        output = output_layer(run.adaptor.layers(), spec.path)
+        if output.name not in network.layers:
+            raise errors.NotPossible(
+                f"The output layer {output.name} of {spec.path} cannot be evaluated: "
+                f"{output.problem or 'the network that was built has no such layer.'}"
+            )
+        return network, output
+
+    def _in_batches(
+        self, spec: RunSpec, network: Network, images: np.ndarray, weights: list[tf.Tensor], layer: str, batch: int
+    ) -> Iterator[np.ndarray]:
+        position = 0
+        while position < len(images):
+            try:
+                values = network.batch(images[position : position + batch], weights, layer)
+            except tf.errors.ResourceExhaustedError as error:
+                if batch == 1:
+                    raise errors.Unavailable(
+                        f"There is not enough memory on {self._device} to evaluate {spec.path}."
+                    ) from error
+                batch //= 2
+                continue
+            except tf.errors.OpError as error:
+                raise errors.NotPossible(
+                    f"TensorFlow cannot evaluate the network of {spec.path}: {_first_line(error)}"
+                ) from error
+            yield values
+            position += len(values)
 
     def status(self) -> dict[str, Any]:
         """``device``, versions, what is kept and what was done; JSON-able."""

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mloscope.adaptors.interface import ImageRecord, Preprocessing, RunOptions, Unreadable
+from mloscope.adaptors import registry
+from mloscope.adaptors.interface import HasPixelBlocks, ImageRecord, Preprocessing, RunOptions, Unreadable
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible
 from mloscope.app.workspace import (
     ConnectedCorpus,
@@ -408,3 +409,76 @@ def test_a_network_on_four_channels_is_refused(array_run: Any, array_corpus: Any
 def test_a_mean_without_a_scale_leaves_pixels_as_they_are() -> None:
     assert make_preprocessing(mean=120.5) == Preprocessing(1.0, (120.5,))
     assert make_preprocessing(channel_order="bgr") == Preprocessing(1 / 255, None, "bgr")
+
+
+# ------------------------------------------------------------------------------------------- many images at once
+
+
+class OneByOne:
+    """A corpus without blocks."""
+
+    def __init__(self, corpus) -> None:
+        self._corpus = corpus
+
+    def __getattr__(self, name: str):
+        if name == "pixel_block":
+            raise AttributeError(name)
+        return getattr(self._corpus, name)
+
+    def __len__(self) -> int:
+        return len(self._corpus)
+
+
+@pytest.mark.parametrize("blocks", [True, False], ids=["blocks", "one-by-one"])
+@pytest.mark.parametrize(
+    ("input_shape", "preprocessing"),
+    [
+        ((6, 6, 3), None),
+        (None, Preprocessing(scale=1 / 256, channel_order="bgr")),
+        ((6, 6, 3), Preprocessing(1.0, (1.5, 2.5, 3.5), "bgr")),
+        ((6, 6, 3), Preprocessing(1 / 3, "corpus", "bgr")),
+        ((9, 5, 3), Preprocessing(1 / 255, "corpus")),
+        ((4, 8, 1), Preprocessing(1 / 255, (0.25,))),
+        ((None, None, 1), Preprocessing(1.0, "corpus")),
+    ],
+)
+def test_many_inputs_are_the_single_ones_bit_for_bit(array_run, tmp_path, input_shape, preprocessing, blocks) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 6, 6, 3), np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=pixels[:20], y_train=np.zeros(20), x_test=pixels[20:], y_test=np.ones(10))
+    corpus = registry.open_corpus(tmp_path / "images.npz")
+    assert isinstance(corpus, HasPixelBlocks)
+    workspace = Workspace(
+        [ConnectedRun("run", tmp_path, array_run(preprocessing=preprocessing, input_shape=input_shape))],
+        [ConnectedCorpus("images", tmp_path, corpus if blocks else OneByOne(corpus))],
+    )
+    for positions in (range(3, 17), range(15, 30), range(29, 30)):
+        batch = workspace.network_inputs("run", "images", positions)
+        single = np.stack([workspace.network_input("run", "images", position) for position in positions])
+        assert batch.dtype == np.float32
+        assert batch.flags.c_contiguous
+        assert batch.tobytes() == single.tobytes()
+    with pytest.raises(NotFound, match="30 images; 25 to 30 are not all"):
+        workspace.network_inputs("run", "images", range(25, 31))
+
+
+def test_a_broken_picture_among_many_is_nan(array_run, array_corpus) -> None:
+    corpus = array_corpus()
+    corpus.broken.update({4, 30, 31})
+    workspace = Workspace([ConnectedRun("run", Path("r"), array_run())], [ConnectedCorpus("noise", Path("n"), corpus)])
+    batch = workspace.network_inputs("run", "noise", range(3, 6))
+    assert np.isnan(batch[1]).all()
+    assert not np.isnan(batch[[0, 2]]).any()
+    assert np.isnan(workspace.network_inputs("run", "noise", range(30, 32))).all()
+
+
+def test_images_of_several_sizes_are_no_batch_of_a_network_that_takes_any(array_run, array_corpus) -> None:
+    corpus = array_corpus()
+    whole = corpus.pixels
+    corpus.pixels = lambda position: whole(position)[: 3 + position % 2]
+    workspace = Workspace(
+        [ConnectedRun("run", Path("r"), array_run(input_shape=(None, None, 3)))],
+        [ConnectedCorpus("noise", Path("n"), corpus)],
+    )
+    assert workspace.network_inputs("run", "noise", range(2, 3)).shape == (1, 3, 6, 3)
+    with pytest.raises(NotPossible, match="differ in theirs"):
+        workspace.network_inputs("run", "noise", range(0, 4))

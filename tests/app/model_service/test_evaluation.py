@@ -350,3 +350,73 @@ def test_swapping_checkpoints_does_not_grow_the_process() -> None:
 def test_the_device_is_named() -> None:
     assert evaluator(MemoryRun("lenet"), device="a GPU").status()["device"] == "a GPU"
     assert configure_devices() != ""
+
+
+@pytest.mark.parametrize("architecture", NETWORKS)
+def test_probabilities_of_many_images_are_keras_own(architecture: str) -> None:
+    run = MemoryRun(architecture)
+    images = np.stack([image_for(run, seed) for seed in range(11)])
+    engine = evaluator(run)
+    for step in (0, 20):
+        found, kind = engine.probabilities(SPEC, step, images, batch=4)
+        assert kind == ("softmax of the output" if architecture == "nested" else "output")
+        assert found.shape == (11, engine.class_count(SPEC))
+        set_weights(run.model, run.arrays[step])
+        expected = np.asarray(run.model(images, training=False))
+        if architecture == "nested":  # ends in logits
+            expected = np.exp(expected) / np.exp(expected).sum(axis=1, keepdims=True)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(engine.probabilities(SPEC, step, images, batch=4)[0], found)
+    assert engine.status()["networks"][0]["traces"] == 1
+    assert run.reads == [0, 20]
+
+
+def test_weights_are_swapped_and_a_broken_step_says_why() -> None:
+    run = MemoryRun("lenet")
+    run.broken[10] = "step-10.keras is cut off."
+    engine, images = evaluator(run), np.stack([image_for(run, seed) for seed in range(3)])
+    (first, _), (last, _) = engine.probabilities(SPEC, 0, images), engine.probabilities(SPEC, 40, images)
+    assert np.abs(first - last).max() > 0.01
+    assert run.models_built == 1
+    with pytest.raises(errors.MloscopeError, match=r"step-10.keras is cut off"):
+        engine.probabilities(SPEC, 10, images)
+    with pytest.raises(errors.NotFound, match="no checkpoint at step 11"):
+        engine.probabilities(SPEC, 11, images)
+    with pytest.raises(errors.BadRequest, match="shape"):
+        engine.probabilities(SPEC, 0, images[:, :5])
+
+
+def test_weights_of_nan_give_probabilities_of_nan() -> None:
+    run = MemoryRun("lenet")
+    run.arrays[10] = {name: array * np.nan for name, array in run.arrays[10].items()}
+    images = np.stack([image_for(run, seed) for seed in range(3)])
+    assert np.isnan(evaluator(run).probabilities(SPEC, 10, images)[0]).all()
+
+
+def one_output(activation: str) -> MemoryRun:
+    run = MemoryRun("lenet", steps=0)
+    run.model = keras.Sequential(
+        [keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(1, activation=activation, name="output")]
+    )
+    run.arrays = {0: {"output/kernel": np.ones((16, 1), np.float32), "output/bias": np.zeros(1, np.float32)}}
+    return run
+
+
+def test_one_output_between_0_and_1_is_two_classes() -> None:
+    images = np.random.default_rng(0).normal(size=(5, 4, 4, 1)).astype(np.float32)
+    found, _ = evaluator(one_output("sigmoid")).probabilities(SPEC, 0, images)
+    assert evaluator(one_output("sigmoid")).class_count(SPEC) == 2
+    expected = 1 / (1 + np.exp(-images.reshape(5, 16).sum(axis=1)))
+    np.testing.assert_allclose(found, np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-6)
+    with pytest.raises(errors.NotPossible, match="one number an image"):
+        evaluator(one_output("linear")).probabilities(SPEC, 0, images * 100)
+
+
+def test_a_network_that_gives_pictures_tells_no_classes() -> None:
+    run = MemoryRun("lenet", steps=0)
+    run.model = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, name="output")])
+    run.arrays = {0: {"output/kernel": np.ones((3, 3, 1, 2), np.float32), "output/bias": np.zeros(2, np.float32)}}
+    with pytest.raises(errors.NotPossible, match=r"\(4, 4, 2\) an image"):
+        evaluator(run).class_count(SPEC)
