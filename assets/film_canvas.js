@@ -19,14 +19,43 @@
   /** A selection for people: "0–31" instead of "0-31". */
   const spoken = (numbers) => mloscope.view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
 
+  /** What a film shows on the main display: the subject at the time bus's step. */
+  const MAIN = {
+    name: "",
+    subject: () => mloscope.subject,
+    view: () => mloscope.view.get(),
+    step: () => mloscope.time.step,
+    stepAt: (index) => mloscope.time.checkpoints[index].step,
+    isShown: (film) => {
+      const { mode } = mloscope.view.get();
+      return mode === "both" || mode === film.show || mode === undefined;
+    },
+    wanted(film) {
+      const { url, empty } = film.wantedUrl();
+      return { key: url, empty, open: () => mloscope.films.open(`${url}&near=${mloscope.time.step}`) };
+    },
+    /** What the ends of the scale are made of: [lo, hi] or null over time, at this step, of a unit at this step. */
+    spans: (film) => ({
+      fixed: () => film.film.range(),
+      step: () => film.frame && film.frame.layerRange,
+      unit: (unit) => film.frame && film.frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
+    }),
+    legend: () => ({}),
+    selected: (header) => header.units.indexOf(mloscope.view.get().unit),
+    select: (header, place) => mloscope.view.set({ unit: header.units[place] }),
+  };
+
   class FilmView {
     /**
      * @param {HTMLElement} root
      * @param {("parameters"|"features")} show
+     * @param {Object} [side] what is looked at, see MAIN; compare_sides.js has others
      */
-    constructor(root, show) {
+    constructor(root, show, side = MAIN) {
       this.root = root;
       this.show = show;
+      this.side = side;
+      this.company = null; // films that scroll and hover together with this one: {hovered, lines, scrolled}
       this.url = null;
       this.film = null;
       this.layout = null;
@@ -95,13 +124,13 @@
       });
     }
 
-    /** The film that subject and view ask for now; null, and `empty` says why, where there is none to ask for. */
+    /** The address of the film that subject and view ask for now; null, and `empty` says why, where there is none to ask for. */
     wantedUrl() {
-      const subject = mloscope.subject;
-      const view = mloscope.view.get();
+      const subject = this.side.subject();
+      const view = this.side.view();
       const layer = subject && subject.layers.find((candidate) => candidate.name === view.layer);
-      this.empty = this.reasonForNothing(subject, view, layer);
-      if (this.empty !== null) return null;
+      const empty = this.reasonForNothing(subject, view, layer);
+      if (empty !== null) return { url: null, empty };
       const asked = { show: this.show, units: view.units };
       if (this.show === "parameters") {
         const named = layer.parameters.some((parameter) => parameter.name === view.parameter);
@@ -112,7 +141,7 @@
         asked.image = view.image;
         asked.corpus = subject.corpus;
       }
-      return mloscope.api(["runs", subject.run, "layers", layer.name, "film"], asked);
+      return { url: mloscope.api(["runs", subject.run, "layers", layer.name, "film"], asked), empty };
     }
 
     reasonForNothing(subject, view, layer) {
@@ -129,15 +158,15 @@
     }
 
     refresh() {
-      const { mode } = mloscope.view.get();
-      this.shown = mode === "both" || mode === this.show || mode === undefined;
+      this.shown = this.side.isShown(this);
       this.root.hidden = !this.shown;
-      const url = this.shown ? this.wantedUrl() : null;
-      if (url !== this.url) {
+      const wanted = this.shown ? this.side.wanted(this) : { key: null, empty: null };
+      this.empty = wanted.empty;
+      if (wanted.key !== this.url) {
         this.leave();
-        this.url = url;
-        if (url) {
-          this.film = mloscope.films.open(`${url}&near=${mloscope.time.step}`);
+        this.url = wanted.key;
+        if (wanted.key) {
+          this.film = wanted.open();
           this.film.subscribe(() => this.later());
         }
       }
@@ -198,6 +227,7 @@
       const row = header.rows === 1 && header.columns > 1;
       const size = row ? `${header.columns} values each` : header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
       return [
+        this.side.name,
         header.layer,
         this.show === "parameters" ? header.parameter : "feature maps",
         numbered("unit", header.units, header.unit_total),
@@ -224,7 +254,7 @@
 
     /** Draw the step that is wanted now, or say that it is not here. */
     draw() {
-      const step = mloscope.time.step;
+      const step = this.side.step();
       const reason = this.film && step !== null ? this.film.missing(step) : null;
       const frame = this.layout && step !== null ? this.film.frame(step) : null;
       const fits = frame && frame.codes.length === this.blank.codes.length;
@@ -232,7 +262,9 @@
       const state = fits ? "ready" : this.empty !== null || reason || (this.film && this.film.error) ? "missing" : "pending";
       if (this.layout) {
         const scale = this.scale();
-        mloscope.filmDraw.draw(this.pixels, this.layout, this.frame || this.blank, scale.pixels, scale.endsOf);
+        const shown = this.frame || this.blank;
+        const draw = shown.draw || mloscope.filmDraw.draw; // a frame made of two knows how
+        draw(this.pixels, this.layout, shown, scale.pixels, scale.endsOf);
         this.context.putImageData(this.image, 0, 0);
         this.legend.show(scale.legend);
       }
@@ -247,21 +279,22 @@
       const asked = colours.names.includes(view.colour) ? view.colour : "auto";
       const wished = view.symmetric === "yes" || view.symmetric === true;
       const refused = view.symmetric === "no" || view.symmetric === false;
-      const symmetric = wished || (!refused && (this.show === "parameters" || colours.isDiverging(asked)));
-      const coloured = this.layout.components === 3;
-      const table = coloured ? "grey" : asked === "auto" ? (symmetric ? "blue-red" : "viridis") : asked;
+      const spans = this.side.spans(this);
+      const centred = Boolean(spans.centred); // a difference: zero is in the middle, and has its own colour
+      const symmetric = centred || wished || (!refused && (this.show === "parameters" || colours.isDiverging(asked)));
+      const coloured = this.layout.components === 3 && !centred;
+      const fitting = centred && !colours.isDiverging(asked) ? "auto" : asked;
+      const table = coloured ? "grey" : fitting === "auto" ? (symmetric ? "blue-red" : "viridis") : fitting;
       const rule = view.range || "fixed";
-      const ranges = this.frame && this.frame.unitRanges;
-      const ofUnit = (unit) => ranges && filmDraw.ends([ranges[unit * 2], ranges[unit * 2 + 1]], symmetric);
-      const selected = this.film.header.units.indexOf(view.unit);
-      const joint = rule === "unit" ? null : rule === "step" ? this.frame && this.frame.layerRange : this.film.range();
-      const ends = rule === "unit" ? ofUnit(selected) : filmDraw.ends(joint, symmetric);
+      const ofUnit = (unit) => filmDraw.ends(spans.unit(unit), symmetric);
+      const selected = this.side.selected(this.film.header);
+      const ends = rule === "unit" ? (selected < 0 ? null : ofUnit(selected)) : filmDraw.ends(spans[rule](), symmetric);
       return {
         pixels: colours.pixels(table),
         endsOf: rule === "unit" ? ofUnit : () => ends,
         legend: {
-          table, coloured, rule, symmetric, unit: view.unit, soFar: this.soFar(), known: this.frame !== null,
-          ends: rule === "unit" && selected < 0 ? null : ends,
+          table, coloured, rule, symmetric, unit: view.unit, soFar: this.soFar(), known: this.frame !== null, ends,
+          ...this.side.legend(this),
         }, // prettier-ignore
       };
     }
@@ -291,7 +324,8 @@
 
     gate(index) {
       if (!this.film) return true;
-      const { step } = mloscope.time.checkpoints[index];
+      const step = this.side.stepAt(index);
+      if (step === null) return "missing";
       if (this.film.missing(step) || this.film.error) return "missing";
       return Boolean(this.film.frame(step));
     }
@@ -319,6 +353,7 @@
    * The React component behind components/browser_parts.py.
    * @param {{id: string, show: ("parameters"|"features")}} props
    */
+  mloscope.FilmView = FilmView;
   mloscope.FilmCanvas = (props) => mloscope.mounted("film", mount, props);
 
   function mount(root, { show }) {

@@ -40,26 +40,30 @@
      * @param {?number} about.unit the unit that `ends` are of, where the rule is "unit"
      * @param {boolean} about.known whether anything came yet
      * @param {string} about.soFar how much of a fixed range is known, "" where all of it is
+     * @param {function(number): string} [about.format] a number at an end, in words
+     * @param {string[]} [about.more] further sentences
+     * @param {string} [about.precision] what the values may be off by
      */
-    show({ table, coloured, rule, symmetric, ends, unit, soFar, known }) {
+    show({ table, coloured, rule, symmetric, ends, unit, soFar, known, format, more, precision }) {
       if (table !== this.table) {
         this.table = table;
         const image = new ImageData(256, 1);
         new Uint32Array(image.data.buffer).set(mloscope.colours.pixels(table));
         this.bar.getContext("2d").putImageData(image, 0, 0);
       }
-      const { number } = mloscope.filmDraw;
+      const number = format || mloscope.filmDraw.number;
       const own = rule === "unit" && !ends;
       const lo = ends ? number(ends[0]) : own ? (symmetric ? "−most" : "least") : "–";
       const hi = ends ? number(ends[1]) : own ? "most" : "–";
-      const middle = symmetric ? "0" : ends ? number(middleOf(ends)) : "";
+      const middle = symmetric ? number(0) : ends ? number(middleOf(ends)) : "";
       const words = [
         coloured ? "red, green, blue: the input channels" : "",
         RULES[rule] + (rule === "fixed" && soFar ? `, ${soFar}` : ""),
         rule === "unit" && ends ? `numbers: unit ${unit}` : "",
-        symmetric ? "symmetric about 0" : "",
+        symmetric ? `symmetric about ${number(0)}` : "",
         known && !ends && !own ? "no finite value" : "",
-        "values quantised to 1/252 of each unit's range",
+        ...(more || []),
+        precision || "values quantised to 1/252 of each unit's range",
       ].filter(Boolean);
       const said = [lo, middle, hi, ...words].join("\n");
       if (said === this.said) return;

@@ -36,7 +36,7 @@
       stage.addEventListener("keydown", (event) => this.key(event));
       stage.addEventListener("blur", () => this.showCursor(null));
       stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
-      stage.addEventListener("scroll", () => this.leave(), { passive: true });
+      stage.addEventListener("scroll", () => this.scrolled(), { passive: true });
     }
 
     // ---------------------------------------------------------------------------------------------------- pointer
@@ -57,6 +57,12 @@
       this.showTip();
     }
 
+    /** Another film that is looked at together with this one has its pointer over a unit here: `place`, or null. */
+    shadow(place) {
+      const known = place !== null && this.film.layout && place < this.film.layout.units;
+      this.outline("hover", known ? place : null);
+    }
+
     /** What the frame says at a place: numbers for people, one a component. */
     readings({ unit, channel, row, column }) {
       const { frame, layout } = this.film;
@@ -64,6 +70,7 @@
       const { filmBytes, filmDraw } = mloscope;
       const [lo, hi] = frame.unitRanges.subarray(unit * 2, unit * 2 + 2);
       const at = filmDraw.offset(layout, unit, channel) + (row * layout.columns + column) * layout.components;
+      if (frame.readings) return frame.readings(at, unit);
       return [...frame.codes.subarray(at, at + layout.components)].map((code) => {
         const { value, error } = filmBytes.value(code, lo, hi);
         return filmDraw.reading(value, error);
@@ -73,6 +80,7 @@
     showTip() {
       const { film, over, tip } = this;
       this.outline("hover", over && over.unit);
+      if (film.company) film.company.hovered(film, over);
       tip.hidden = !over;
       if (!over) return;
       const { header } = film.film;
@@ -81,7 +89,8 @@
       if (header.channel_total > 1 && header.components === 1 && film.layout.grid) where.push(`channel ${header.channels[over.channel]}`);
       if (header.rows > 1) where.push(`row ${over.row}`);
       if (header.columns > 1) where.push(`${film.layout.matrix ? "input" : "column"} ${over.column}`);
-      const values = readings.length === 3 ? readings.map((text, place) => `${CHANNEL_WORDS[place]} ${text}`) : readings;
+      const named = (texts) => (texts.length === 3 ? texts.map((text, place) => `${CHANNEL_WORDS[place]} ${text}`) : texts);
+      const values = film.company ? film.company.lines(film, over, named) : named(readings);
       tip.replaceChildren(
         ...(values.length ? values : [film.message.textContent || "no value"]).map((text) => mloscope.element("b", {}, [text])),
         mloscope.element("span", {}, [where.join(" · ")]),
@@ -128,8 +137,7 @@
 
     showSelected() {
       const { film } = this.film;
-      const { unit } = mloscope.view.get();
-      const place = film && film.header && this.film.layout ? film.header.units.indexOf(unit) : -1;
+      const place = film && film.header && this.film.layout ? this.film.side.selected(film.header) : -1;
       const key = `${place} ${this.film.layout ? this.film.layout.key : ""}`;
       if (key === this.shownUnit) return;
       this.shownUnit = key;
@@ -137,8 +145,12 @@
     }
 
     select(place) {
-      const unit = this.film.film.header.units[place];
-      mloscope.view.set({ unit });
+      this.film.side.select(this.film.film.header, place);
+    }
+
+    scrolled() {
+      this.leave();
+      if (this.film.company) this.film.company.scrolled(this.film);
     }
 
     // ------------------------------------------------------------------------------------------------------- keys
@@ -168,7 +180,7 @@
     step(across, down) {
       const { layout, film } = this.film;
       if (!this.cursor) {
-        const selected = film.header.units.indexOf(mloscope.view.get().unit);
+        const selected = this.film.side.selected(film.header);
         this.showCursor({ unit: Math.max(0, selected), channel: 0 });
         return;
       }

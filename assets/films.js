@@ -25,8 +25,9 @@
    * when somebody asks for its step); gone (the server has forgotten it: wanted again when a manifest names it); lost.
    */
   class SharedFilm {
-    constructor(key) {
+    constructor(key, clock) {
       this.key = key;
+      this.clock = clock;
       this.url = "";
       this.viewers = new Set();
       this.header = null;
@@ -221,8 +222,16 @@
 
   /** How many checkpoints a chunk is away from the current one. */
   function distance(chunk) {
-    const here = mloscope.time.index;
-    return Math.min(...chunk.steps.map((step) => Math.abs(mloscope.time.indexOf(step) - here)));
+    const { clock } = chunk.film;
+    const here = clock.index;
+    return Math.min(...chunk.steps.map((step) => Math.abs(clock.indexOf(step) - here)));
+  }
+
+  /** Whether a film waits for nothing at a step of the time bus; another run's film has steps of its own. */
+  function waitsForNothing(film, step) {
+    if (!film.clock.stepAt) return film.has(step);
+    const own = film.clock.stepAt(mloscope.time.indexOf(step));
+    return own === null || film.has(own);
   }
 
   /** Films that nobody looks at go first, the least recently drawn before others; then what is farthest from the current step. */
@@ -340,11 +349,13 @@
     /**
      * Open a film. Two who open the same address, whatever step it is `near`, share one.
      * @param {string} url of the film route
+     * @param {{index: number, indexOf: function(number): number, stepAt: ?function(number): ?number}} [clock] where time
+     *   stands in the film's run; `stepAt`, where that is another run than the time bus's: its step at an index of the bus
      * @returns {Film}
      */
-    open(url) {
+    open(url, clock = mloscope.time) {
       const key = url.replace(/([?&])near=[^&]*&?/, "$1").replace(/[?&]$/, "");
-      if (!filmsByKey.has(key)) filmsByKey.set(key, new SharedFilm(key));
+      if (!filmsByKey.has(key)) filmsByKey.set(key, new SharedFilm(key, clock));
       const shared = filmsByKey.get(key);
       const film = new Film(shared);
       shared.url = url;
@@ -372,7 +383,7 @@
       const open = [...filmsByKey.values()].filter((shared) => shared.viewers.size);
       return {
         count: open.length,
-        has: (step) => open.every((shared) => shared.has(step)),
+        has: (step) => open.every((shared) => waitsForNothing(shared, step)),
         error: open.map((shared) => shared.error).find(Boolean) || null,
       };
     },
