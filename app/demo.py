@@ -32,6 +32,7 @@ import numpy as np
 
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor
 from mloscope.app.errors import MloscopeError, NotPossible, Unavailable, from_adaptor
+from mloscope.app.settings import user_cache_folder
 
 if TYPE_CHECKING:
     import keras
@@ -135,15 +136,7 @@ def checkpoint_steps(last: int, count: int) -> tuple[int, ...]:
 
 def default_folder(environment: Mapping[str, str]) -> Path:
     """Where demo runs are kept: ``$MLOSCOPE_HOME/demo-runs``, else the user's cache."""
-    if home := environment.get("MLOSCOPE_HOME"):
-        return Path(home) / "demo-runs"
-    if sys.platform == "win32":
-        cache = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
-    else:
-        cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "mloscope" / "demo-runs"
+    return user_cache_folder(environment) / "demo-runs"
 
 
 def prepare_digits(folder: Path, stream: TextIO, recipe: Recipe | None = None) -> Demo:

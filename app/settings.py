@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -144,6 +146,12 @@ class Settings:
         "bytes",
         "How much memory results may take where there is no Redis; the least recently used go first.",
     )
+    cache_folder: str | None = _setting(
+        None,
+        _text,
+        "folder",
+        "Where statistics are kept. Without it `mloscope` in the user's cache folder, or `MLOSCOPE_HOME`.",
+    )
     film_chunk_bytes: int = _setting(
         2 * _MIB,
         parse_bytes,
@@ -234,6 +242,25 @@ class Settings:
                 shown = re.sub(r":[^:@/]*@", ":***@", text)  # the password of an address
                 raise BadRequest(f'{setting.variable} is "{shown}"; it must be {error}.') from None
         return cls(**found)
+
+
+def user_cache_folder(environment: Mapping[str, str]) -> Path:
+    """``$MLOSCOPE_HOME``, else ``mloscope`` where the system keeps what programs can make again."""
+    if home := environment.get("MLOSCOPE_HOME"):
+        return Path(home)
+    if sys.platform == "win32":
+        cache = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        cache = Path.home() / "Library" / "Caches"
+    else:
+        cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "mloscope"
+
+
+def cache_folder_of(settings: Settings, environment: Mapping[str, str]) -> Path:
+    """The folder that the setting names, else :func:`user_cache_folder`. It need not be there."""
+    named = settings.cache_folder
+    return Path(named).expanduser().absolute() if named else user_cache_folder(environment)
 
 
 TABLE: tuple[Setting, ...] = tuple(

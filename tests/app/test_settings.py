@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from ipaddress import ip_network
 
 import pytest
 
 from mloscope.app.errors import BadRequest
-from mloscope.app.settings import TABLE, Settings, as_markdown, parse_bytes
+from mloscope.app.settings import TABLE, Settings, as_markdown, cache_folder_of, parse_bytes
 
 
 def test_without_variables_the_defaults_hold() -> None:
@@ -101,3 +102,11 @@ def test_the_documentation_is_the_table() -> None:
         assert line.startswith(f"| `{setting.variable}` |")
         assert setting.help in line
         assert setting.help.endswith(".")
+
+
+def test_the_cache_folder_is_the_one_named_else_the_users(tmp_path) -> None:
+    assert cache_folder_of(Settings(cache_folder=str(tmp_path / "here")), {"MLOSCOPE_HOME": "/x"}) == tmp_path / "here"
+    assert cache_folder_of(Settings(), {"MLOSCOPE_HOME": str(tmp_path)}) == tmp_path
+    if sys.platform == "linux":
+        assert cache_folder_of(Settings(), {"XDG_CACHE_HOME": str(tmp_path)}) == tmp_path / "mloscope"
+    assert Settings.from_environment({"MLOSCOPE_CACHE_FOLDER": "/y"}).cache_folder == "/y"
