@@ -24,6 +24,7 @@ def test_every_setting_can_be_set() -> None:
         "workspace": ("lab.toml", "lab.toml"),
         "redis_url": ("redis://cache:6379/2", "redis://cache:6379/2"),
         "cache_budget_bytes": ("1 GiB", 1 << 30),
+        "cache_folder": ("/var/cache/mloscope", "/var/cache/mloscope"),
         "film_chunk_bytes": ("500000", 500_000),
         "model_service_url": ("http://gpu:8060", "http://gpu:8060"),
         "model_service_token": ("secret", "secret"),
