@@ -8,6 +8,7 @@ import io
 import json
 import shutil
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,58 @@ def test_keras_2_network_is_built_by_todays_keras(real_data: Path, keras: Any) -
     output = np.asarray(model(np.zeros((1, 32, 32, 3), np.float32)))
     assert output.shape == (1, 10)
     assert output.sum() == pytest.approx(1, abs=1e-5)
+
+
+# ORIGIN.md: accuracy by epoch on the first 2,000 test images of CIFAR-10.
+RESNET20 = {1: 0.5975, 7: 0.762, 11: 0.783, 18: 0.8285, 37: 0.851, 65: 0.869, 135: 0.922}
+
+
+def resnet20_accuracies(
+    real_data: Path, cifar10: Any, loaded: Any, epochs: Collection[int], most: int
+) -> dict[int, float]:
+    """Images are divided by 255, less the mean image of the training set."""
+    run = registry.open_run(real_data / "keras" / "resnet20_cifar10")
+    means = [cifar10(f"data_batch_{number}")[0].mean(axis=0, dtype=np.float64) for number in range(1, 6)]
+    images, labels = (each[:most] for each in cifar10("test_batch"))
+    images = (images - np.mean(means, axis=0).astype(np.float32)) / 255
+    found: dict[int, float] = {}
+    model = None
+    for checkpoint in run.checkpoints():
+        if checkpoint.step in epochs:
+            model = loaded(run, checkpoint, model)
+            answers = model.predict(images, batch_size=500, verbose=0).argmax(axis=1)
+            found[checkpoint.step] = float(np.mean(answers == labels))
+    return found
+
+
+@pytest.mark.real_data
+def test_accuracies_of_resnet20_are_about_those_of_origin(real_data: Path, cifar10: Any, loaded: Any) -> None:
+    found = resnet20_accuracies(real_data, cifar10, loaded, (1, 135), 200)
+    assert found.keys() == {1, 135}
+    for epoch, accuracy in found.items():
+        assert abs(accuracy - RESNET20[epoch]) < 4 * np.sqrt(0.25 / 200)
+
+
+@pytest.mark.slow
+@pytest.mark.real_data
+def test_accuracies_of_resnet20_are_those_of_origin(real_data: Path, cifar10: Any, loaded: Any) -> None:
+    found = resnet20_accuracies(real_data, cifar10, loaded, RESNET20, 2000)
+    assert {epoch: f"{accuracy:.4f}" for epoch, accuracy in found.items()} == {
+        epoch: f"{accuracy:.4f}" for epoch, accuracy in RESNET20.items()
+    }
+
+
+@pytest.mark.real_data
+def test_real_arrays_are_those_of_h5py_to_the_bit(real_data: Path) -> None:
+    folder = real_data / "keras" / "resnet20_cifar10"
+    run = registry.open_run(folder)
+    for checkpoint in run.checkpoints():
+        stored: list[bytes] = []
+        with h5py.File(folder / checkpoint.name) as file:
+            file["model_weights"].visititems(
+                lambda _, item, into=stored: into.append(item[()].tobytes()) if isinstance(item, h5py.Dataset) else None
+            )
+        assert sorted(stored) == sorted(array.tobytes() for array in run.weights(checkpoint).values())
 
 
 # ---------- hand-made files, without TensorFlow
@@ -752,3 +805,29 @@ def test_checkpoints_know_their_run(tmp_path: Path) -> None:
     run = registry.open_run(small_run(tmp_path / "a"))
     checkpoint = dataclasses.replace(run.checkpoints()[0], problem="said otherwise")
     assert run.weights(checkpoint)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("size", [9, 13, 40, 63])
+def test_a_file_shorter_than_its_own_head_is_unreadable(real_data: Path, size: int, tmp_path: Path) -> None:
+    whole = real_data / "keras/resnet20_cifar10/cifar10_ResNet20v1_model.001.h5"
+    (tmp_path / "epoch_1.h5").write_bytes(whole.read_bytes()[:size])
+    with pytest.raises(Unreadable, match=r"epoch_1\.h5"):
+        registry.open_run(tmp_path)
+
+
+def test_a_group_that_leads_nowhere_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "epoch_1.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("layers/dense/vars/0", data=np.ones((2, 3)))
+        file["layers/dense_1"] = h5py.SoftLink("/nowhere")
+    with pytest.raises(Unreadable, match=r"epoch_1\.weights\.h5"):
+        registry.open_run(tmp_path)
+
+
+def test_a_dataset_where_a_layers_group_should_be_is_unreadable(tmp_path: Path) -> None:
+    path = tmp_path / "epoch_1.weights.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("layers/dense/vars", data=np.ones((2, 3)))
+    with pytest.raises(Unreadable, match=r"epoch_1\.weights\.h5"):
+        registry.open_run(tmp_path)
