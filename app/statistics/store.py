@@ -133,7 +133,7 @@ class StatisticsStore:
         """Note that the plane of this key holds what was computed elsewhere for the step of a series (see
         :class:`mloscope.app.statistics.identity.Identity`); ``said`` goes with it (``label``, ``source``)."""
         path = self.folder / "imports" / series / f"{int(step)}.json"
-        _write(path, json.dumps({**(said or {}), "plane": plane}, ensure_ascii=False).encode())
+        write_file(path, json.dumps({**(said or {}), "plane": plane}, ensure_ascii=False).encode())
 
     def imports(self, series: str) -> dict[int, dict[str, Any]]:
         """By step, ascending: what :meth:`record_import` noted, the plane's key under ``plane``; only of planes that
@@ -212,6 +212,17 @@ class Plane:
             return json.loads((self.folder / "summary.json").read_text())
         except (OSError, ValueError) as error:
             raise self._gone(error) from error
+
+    @property
+    def rates(self) -> dict[str, Any]:
+        """The summary's single numbers: ``images``, ``labelled``, ``not_predicted``, ``accuracy``, ``top_5_accuracy``,
+        ``loss``, ``calibration_error``."""
+        return self.about["rates"]
+
+    @property
+    def cell_count(self) -> int:
+        """How many cells hold any image."""
+        return self._layout("cells")[2][0]
 
     @cached_property
     def _offsets(self) -> np.ndarray:
@@ -405,6 +416,8 @@ class UnfinishedPlane:
             "form": self.form,
             "created": self._about.get("created") or time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "arrays": {name: file.layout for name, file in files.items()},
+            # the numbers of a whole series are asked for at once, and summary.json is long where classes are many
+            "rates": {name: value for name, value in summary.items() if not isinstance(value, list)},
         }
 
     def _slice(self, span: tuple[int, int]) -> Any:
@@ -477,7 +490,8 @@ def _moved_aside(path: Path) -> Path:
     return aside
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole or as it was before."""
     path.parent.mkdir(parents=True, exist_ok=True)
     made = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
     try:
