@@ -59,6 +59,16 @@ def _url_of(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _urls_of(*schemes: str) -> Callable[[str], str]:
+    parse_one = _url_of(*schemes)
+
+    def parse(value: str) -> str:
+        urls = [url.strip() for url in value.split(",") if url.strip()] or [value]
+        return ",".join(parse_one(url) for url in urls)
+
+    return parse
+
+
 def _log_level(value: str) -> str:
     if value.lower() not in ("debug", "info", "warning", "error"):
         raise ValueError("debug, info, warning or error")
@@ -160,9 +170,10 @@ class Settings:
     )
     model_service_url: str | None = _setting(
         None,
-        _url_of("http", "https"),
+        _urls_of("http", "https"),
         "URL",
-        "A model service that runs elsewhere. Without it one is started as a child process.",
+        "A model service that runs elsewhere, or several with commas between them; a name with several addresses counts as "
+        "several. Without it one is started as a child process.",
     )
     model_service_token: str | None = _setting(
         None,
@@ -178,6 +189,18 @@ class Settings:
         parse_bytes,
         "bytes",
         "How much memory the model service may spend on checkpoints' weights that it keeps at hand.",
+    )
+    dask_address: str | None = _setting(
+        None,
+        _url_of("tcp", "tls"),
+        "URL",
+        "A Dask scheduler whose workers compute statistics. Without it they are computed on this machine.",
+    )
+    watch_runs: str | None = _setting(
+        None, _text, "folder", "Every folder and run file in it is connected as a run, also what is added later."
+    )
+    watch_corpora: str | None = _setting(
+        None, _text, "folder", "Every folder and image file in it is connected as a corpus, also what is added later."
     )
     unprotected: bool = _setting(
         False,

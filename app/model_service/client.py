@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -12,6 +13,7 @@ import numpy as np
 import urllib3
 
 from mloscope.app import errors
+from mloscope.app.model_service.service_addresses import ServiceAddresses
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     TOKEN_HEADER,
@@ -68,9 +70,9 @@ class ModelServiceClient:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``service``: the address of one that somebody else runs, e.g. ``http://gpu-host:8060`` (with its
-        ``token``, by default from the environment variable MLOSCOPE_MODEL_SERVICE_TOKEN), or a supervised
-        one."""
-        self._service = service
+        ``token``, by default from the environment variable MLOSCOPE_MODEL_SERVICE_TOKEN), or of several with
+        commas between them; or a supervised one."""
+        self._service = ServiceAddresses(service, clock=clock) if isinstance(service, str) else service
         self._token = token if token is not None else os.environ.get(TOKEN_VARIABLE, "")
         self.timeout_s = timeout_s
         self._clock = clock
@@ -114,47 +116,83 @@ class ModelServiceClient:
         headers = {"content-type": content_type} if content_type else {}
         if REQUEST_ID.get():
             headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
+
+        def request(url: str, token: str, **more: str) -> urllib3.BaseHTTPResponse:
+            return self._pool.request(
+                method,
+                url + path,
+                body=body,
+                headers={**headers, **more, TOKEN_HEADER: token},
+                timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=max(0.01, deadline - self._clock())),
+            )
+
+        try:
+            if isinstance(self._service, ServiceAddresses):
+                answer = self._ask_one_of_several(self._service, request, body)
+            else:
+                answer = self._ask_supervised(self._service, request, deadline)
+        except urllib3.exceptions.ReadTimeoutError as error:
+            raise errors.Unavailable(
+                f"The model service did not answer within {timeout_s:g} seconds; ask again."
+            ) from error
+        if answer.status == 200:
+            return answer.data
+        raise _error_of(answer.status, answer.data)
+
+    def _ask_one_of_several(
+        self, services: ServiceAddresses, request: Callable[..., urllib3.BaseHTTPResponse], body: bytes | None
+    ) -> urllib3.BaseHTTPResponse:
+        """The first answer: one that cannot be reached, or breaks off, is left out and another is asked, each once.
+
+        Every question may be asked twice, for answering changes nothing."""
+        key = hashlib.blake2b(body or b"", digest_size=8).hexdigest()
+        tried: set[str] = set()
+        stopped: Exception | None = None
         while True:
-            url, token = self._address(deadline)
+            with services.lent(key, tried) as address:
+                if address is None:
+                    if stopped is None:
+                        raise errors.Unavailable(f"The model service at {services} does not answer.")
+                    raise errors.Unavailable("The model service stopped in the middle of this; ask again.") from stopped
+                tried.add(address.url)
+                try:
+                    answer = request(address.url, self._token, host=address.host)
+                except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+                    services.failed(address)
+                    continue
+                except urllib3.exceptions.ReadTimeoutError:
+                    services.failed(address)
+                    raise
+                except urllib3.exceptions.HTTPError as error:
+                    services.failed(address)
+                    stopped = error
+                    continue
+                services.answered(address)
+                return answer
+
+    def _ask_supervised(
+        self, service: Service, request: Callable[..., urllib3.BaseHTTPResponse], deadline: float
+    ) -> urllib3.BaseHTTPResponse:
+        while True:
+            url = service.wait_for_url(max(0.0, deadline - self._clock()))
+            if url is None:
+                raise self._not_ready()
             try:
-                answer = self._pool.request(
-                    method,
-                    url + path,
-                    body=body,
-                    headers={**headers, TOKEN_HEADER: token},
-                    timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=max(0.01, deadline - self._clock())),
-                )
+                return request(url, service.token)
             except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
-                # Nothing was asked yet. A supervised service has died a moment ago and gets a new address.
-                if isinstance(self._service, str):
-                    raise errors.Unavailable(f"The model service at {url} does not answer.") from error
+                # Nothing was asked yet: it died a moment ago and gets a new address.
                 if self._clock() >= deadline:
                     raise self._not_ready() from error
                 time.sleep(0.02)
-                continue
-            except urllib3.exceptions.ReadTimeoutError as error:
-                raise errors.Unavailable(
-                    f"The model service did not answer within {timeout_s:g} seconds; ask again."
-                ) from error
+            except urllib3.exceptions.ReadTimeoutError:
+                raise
             except urllib3.exceptions.HTTPError as error:
-                restarted = "" if isinstance(self._service, str) else " and is being restarted"
                 raise errors.Unavailable(
-                    f"The model service stopped in the middle of this{restarted}; ask again."
+                    "The model service stopped in the middle of this and is being restarted; ask again."
                 ) from error
-            if answer.status == 200:
-                return answer.data
-            raise _error_of(answer.status, answer.data)
-
-    def _address(self, deadline: float) -> tuple[str, str]:
-        if isinstance(self._service, str):
-            return self._service.rstrip("/"), self._token
-        url = self._service.wait_for_url(max(0.0, deadline - self._clock()))
-        if url is None:
-            raise self._not_ready()
-        return url, self._service.token
 
     def _not_ready(self) -> errors.Unavailable:
-        assert not isinstance(self._service, str)
+        assert not isinstance(self._service, ServiceAddresses)
         return errors.Unavailable(self._service.problem or "The model service is being restarted; ask again.")
 
 
