@@ -7,7 +7,9 @@ function made for that; any other name ends the reading with :class:`Refused` an
 from __future__ import annotations
 
 import codecs
+import io
 import pickle
+import pickletools
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +17,8 @@ from typing import IO, Any
 import numpy as np
 
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
+
+MOST_PARTS = 2_000_000
 
 
 class _ArrayClass:
@@ -97,12 +101,24 @@ class AllowListUnpickler(pickle.Unpickler):
         return found
 
 
+def check_parts(data: bytes, path: Path) -> None:
+    """Raises Refused where a pickle has so many parts, or numbers them so, that reading it would exhaust
+    time or memory: the unpickler keeps a list as long as the largest number."""
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data), 1):
+        if count > MOST_PARTS or (opcode.name.endswith("PUT") and int(argument or 0) > count):
+            raise Refused(
+                f"{path} is a pickle of more parts ({count:,} or more) than any file that is read here has, or numbers "
+                "them as if it were; it is not read."
+            )
+
+
 def read_pickle(path: Path, also: dict[tuple[str, str], Callable[..., Any]] | None = None) -> Any:
     """What the pickle holds. Raises Refused (it asks for a name that is not allowed) and Unreadable (it is
     broken)."""
     try:
-        with open(path, "rb") as file:
-            return AllowListUnpickler(file, str(path), also).load()
+        data = path.read_bytes()
+        check_parts(data, path)
+        return AllowListUnpickler(io.BytesIO(data), str(path), also).load()
     except AdaptorError:
         raise
     except OSError as error:

@@ -47,8 +47,8 @@ class Cifar10Corpus(ArrayCorpus):
 
 
 def _folder(path: Path) -> Path | None:
-    batches = _BATCHES["training"] + _BATCHES["test"]
-    return next((path / sub for sub in _INSIDE if any(_file(path / sub, batch) for batch in batches)), None)
+    names = [*_BATCHES["training"], *_BATCHES["test"]]
+    return next((path / sub for sub in _INSIDE if any(_file(path / sub, name) for name in names)), None)
 
 
 def _file(folder: Path, batch: str) -> Path | None:
@@ -59,40 +59,41 @@ def _read_binary(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     size = path.stat().st_size
     if size == 0 or size % _RECORD.itemsize:
         raise Unreadable(f"{path} has {size:,} bytes, which is no multiple of {_RECORD.itemsize:,}: it is cut off.")
-    records = np.memmap(path, _RECORD, mode="r")
-    return records["pixels"], records["label"].astype(np.int32), []
+    return (records := np.memmap(path, _RECORD, mode="r"))["pixels"], records["label"].astype(np.int32), []
 
 
 def _read_python(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    batch = _text(read_pickle(path))
-    data, labels = (batch.get("data"), batch.get("labels")) if isinstance(batch, dict) else (None, None)
+    batch = _by_text(read_pickle(path))
+    data, labels = batch.get("data"), batch.get("labels")
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape[1:] != (_PIXELS,):
         raise Unreadable(f"{path} holds no data of uint8 (image, {_PIXELS}), as a CIFAR-10 batch does.")
-    if not isinstance(labels, list) or len(labels) != len(data):
-        raise Unreadable(f"{path} does not hold one label for each of its {len(data)} images.")
-    return _mapped(path, data).reshape(-1, 3, 32, 32), np.array(labels, np.int32), batch.get("filenames", [])
+    known = [each for each in labels if isinstance(each, int) and 0 <= each < 256] if isinstance(labels, list) else []
+    if len(known) != len(data):
+        raise Unreadable(f"{path} does not hold one label, 0 to 255, for each of its {len(data)} images.")
+    return _mapped(path, data).reshape(-1, 3, 32, 32), np.array(known, np.int32), _texts(batch.get("filenames"))
 
 
 def _mapped(path: Path, data: np.ndarray) -> np.ndarray:
     """The same values from where they lie in the file, so that 180 MB of pictures need not stay in memory."""
     content = np.memmap(path, np.uint8, mode="r")
     start = bytes(content[:4096]).find(data[:1].tobytes()[:256])
-    there = content[start : start + data.size]
-    same = start >= 0 and there.size == data.size and np.array_equal(there, data.reshape(-1))
-    return there.reshape(data.shape) if same else data
+    there = content[max(0, start) : max(0, start) + data.size]
+    return there.reshape(data.shape) if np.array_equal(there, data.reshape(-1)) else data
 
 
 def _class_names(folder: Path) -> list[str]:
     listed, pickled = folder / "batches.meta.txt", folder / "batches.meta"
     if listed.is_file():
         return listed.read_text(encoding="utf-8", errors="replace").split()
-    return _text(read_pickle(pickled)).get("label_names", []) if pickled.is_file() else []
+    return _texts(_by_text(read_pickle(pickled)).get("label_names")) if pickled.is_file() else []
 
 
-def _text(value: Any) -> Any:
-    """With every bytes a text: pickles that Python 3 made of Python 2's keep their keys as bytes."""
-    if isinstance(value, dict):
-        return {_text(key): _text(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_text(item) for item in value]
-    return value.decode("latin1") if isinstance(value, bytes) else value
+def _by_text(value: Any) -> dict[str, Any]:
+    """With texts as keys: pickles that Python 3 made of Python 2's keep them as bytes."""
+    return dict(zip(_texts(list(value)), value.values(), strict=False)) if isinstance(value, dict) else {}
+
+
+def _texts(value: Any) -> list[str]:
+    """Names, none where something else is among them."""
+    names = value if isinstance(value, list) and all(isinstance(name, str | bytes) for name in value) else []
+    return [name.decode("latin1") if isinstance(name, bytes) else name for name in names]

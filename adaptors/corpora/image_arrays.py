@@ -13,6 +13,9 @@ import numpy as np
 
 from mloscope.adaptors.interface import ImageRecord, Unknown, Unreadable
 
+MOST_CLASSES = 1_000_000
+"""Each gets a name, so a label gone wrong would otherwise fill the memory with names."""
+
 
 class Chain:
     """Several arrays one after the other, as one that can only be counted and asked for one image.
@@ -77,6 +80,10 @@ class ArrayCorpus:
             self._splits[split.name] = range(start, start := start + len(split.images))
         labels = np.concatenate([split.labels for split in splits]).astype(np.int32)
         highest = int(labels.max(initial=-1))
+        if not all(map(_is_text, map(str, class_names))):
+            raise Unreadable(f"{path} has a class name that is no text: its letters are not Unicode's.")
+        if highest >= max(MOST_CLASSES, len(class_names)):
+            raise Unreadable(f"{path} has a label {highest:,}; no corpus has more than {MOST_CLASSES:,} classes.")
         if class_names and highest >= len(class_names):
             self._problems.append(
                 f"{path} has labels up to {highest} but only {len(class_names)} class names; the others are numbered."
@@ -168,3 +175,8 @@ class ArrayCorpus:
         return " and ".join(
             f"{name}-0 to {name}-{len(places) - 1}" for name, places in self._splits.items() if len(places)
         )
+
+
+def _is_text(name: str) -> bool:
+    """NumPy makes texts of any numbers, also of those that stand for no letter and cannot be written in UTF-8."""
+    return all(ord(letter) < 0xD800 or 0xDFFF < ord(letter) < 0x110000 for letter in name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
+from tokenize import TokenError
 from typing import ClassVar, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Refused, Unreadable
 
 _BROKEN = (OSError, EOFError, LookupError, MemoryError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+_BROKEN += (TypeError, ArithmeticError, SyntaxError, SystemError, TokenError)  # a header is a piece of Python to NumPy
 _SPLITS = (
     ("training", (("x_train", "y_train"), ("train_images", "train_labels"))),
     ("validation", (("x_val", "y_val"), ("val_images", "val_labels"))),
@@ -74,8 +76,7 @@ def _pixels(array: np.ndarray, what: str) -> np.ndarray:
     if array.ndim == 4 and array.shape[-1] not in (1, 3) and array.shape[1] in (1, 3):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or array.dtype.kind not in "uif":
-        wanted = "(image, row, column) or (image, row, column, 1 or 3)"
-        raise Unreadable(f"{what} is {array.dtype} {array.shape}; pictures should be {wanted}.")
+        raise Unreadable(f"{what} is {array.dtype} {array.shape}; pictures should be (image, row, column[, 1 or 3]).")
     if array.dtype == np.uint8:
         return array
     low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import pickletools
 import re
 import zipfile
 import zlib
@@ -19,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from mloscope.adaptors.allow_list_unpickler import AllowListUnpickler
+from mloscope.adaptors.allow_list_unpickler import AllowListUnpickler, check_parts
 from mloscope.adaptors.expansion import HARMLESS_BYTES, LARGEST_RATIO, check_expansion
-from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
+from mloscope.adaptors.interface import AdaptorError, Unreadable
 
 NAME = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
-MOST_PARTS = 2_000_000
 _MAGIC = {
     b"\x80\x02": "pickle",
     b"\x80\x03": "pickle",
@@ -115,7 +113,7 @@ def read_pickle_of_python_2(path: Path, stubs: Stubs = _stub_of_options) -> Any:
     :func:`read_state`."""
     try:
         data = _unpacked(path)
-        _check_parts(data, path)
+        check_parts(data, path)
         return _Unpickler(io.BytesIO(data), str(path), stubs).load()
     except AdaptorError:
         raise
@@ -146,17 +144,6 @@ def _unpacked(path: Path) -> bytes:
                 check_expansion(member.file_size, packed_bytes, str(path))
                 return archive.read(member)
     raise Unreadable(f"{path} begins with {head!r}, and so is no pickle, gzip or ZIP.")
-
-
-def _check_parts(data: bytes, path: Path) -> None:
-    """Raises Refused where a pickle has so many parts, or numbers them so, that reading it would exhaust
-    time or memory: the unpickler keeps a list as long as the largest number."""
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(data), 1):
-        if count > MOST_PARTS or (opcode.name.endswith("PUT") and int(argument or 0) > count):
-            raise Refused(
-                f"{path} is a pickle of more parts ({count:,} or more) than any run file has, or numbers "
-                "them as if it were; it is not read."
-            )
 
 
 def _place(layer: Any) -> tuple[int, str]:

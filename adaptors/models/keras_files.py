@@ -93,8 +93,12 @@ class _Window(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         view = memoryview(buffer).cast("B")
-        self._file.seek(self._start + self._position)
-        count = self._file.readinto(view[: max(0, self._length - self._position)]) or 0
+        count = 0
+        if self._position < self._length:  # a damaged file may point to where no file reaches
+            self._file.seek(self._start + self._position)
+            count = self._file.readinto(view[: self._length - self._position]) or 0
+        # h5py does not look at the count, and HDF5 itself takes zeros for what is not there.
+        view[count:] = bytes(len(view) - count)
         self._position += count
         return count
 
@@ -157,7 +161,9 @@ def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
     is_bfloat16 = dataset.dtype.itemsize == 2 and dataset.attrs.get("dtype") == "bfloat16"
     if dataset.shape is None or not (is_bfloat16 or dataset.dtype.kind in "fiub"):
         raise Unreadable(f"{what} holds {dataset.dtype}, not numbers.")
-    check_expansion(dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size(), what)
+    # A damaged file may claim to have stored more than it has bytes.
+    stored_bytes = min(dataset.id.get_storage_size(), path.stat().st_size)
+    check_expansion(dataset.size * dataset.dtype.itemsize, stored_bytes, what)
     values = np.asarray(dataset[()])
     if is_bfloat16:  # the upper half of a float32, which NumPy has no type for
         return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)

@@ -118,3 +118,10 @@ def test_arrays_of_objects_and_of_any_size_are_no_arrays(tmp_path: Path) -> None
     path.write_bytes(b"\x80\x02cnumpy\nndarray\n\x8a\x05\x00\x00\x00\x00\x01\x85R.")
     with pytest.raises(Unreadable, match=r"wrong\.pkl"):
         read_pickle(path)
+
+
+def test_a_part_numbered_as_if_there_were_a_billion_is_refused(tmp_path: Path) -> None:
+    """The unpickler keeps a list of all parts, as long as the largest number: here, of 8 GB."""
+    (tmp_path / "batch").write_bytes(b"\x80\x02]r" + (2**29).to_bytes(4, "little") + b".")
+    with pytest.raises(Refused, match="numbers them as if it were"):
+        read_pickle(tmp_path / "batch")

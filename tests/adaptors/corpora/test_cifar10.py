@@ -172,3 +172,17 @@ def test_pictures_stay_in_the_file(tmp_path: Path) -> None:
         file.write(bytes(3072))
     assert before.any()
     assert not corpus.pixels(position).any()
+
+
+@pytest.mark.parametrize("labels", [[0] * 5 + ["cat"], [0] * 5 + [1 << 70], [0] * 5 + [-1], [[0]] * 6, None])
+def test_labels_that_are_no_labels_are_named(tmp_path: Path, labels: Any) -> None:
+    (tmp_path / "test_batch").write_bytes(pickle.dumps({"data": values(6), "labels": labels}))
+    with pytest.raises(Unreadable, match="test_batch does not hold one label, 0 to 255, for each of its 6 images"):
+        registry.open_corpus(tmp_path)
+
+
+def test_a_batch_that_holds_itself_is_read(tmp_path: Path) -> None:
+    batch: dict[str, Any] = {"data": values(6), "labels": [0] * 6, "filenames": []}
+    batch["filenames"].append(batch["filenames"])
+    (tmp_path / "test_batch").write_bytes(pickle.dumps(batch))
+    assert registry.open_corpus(tmp_path).names()[5] == "test 5"

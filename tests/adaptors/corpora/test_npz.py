@@ -144,3 +144,36 @@ def test_a_header_that_claims_too_much_is_unreadable(tmp_path: Path) -> None:
         archive.writestr("x.npy", npy_header(10**6, 10**6, 3) + bytes(100))
     with pytest.raises(Unreadable, match=r"a\.npz"):
         registry.open_corpus(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("place", [0, 1, 5])
+def test_a_member_that_does_not_begin_as_an_array_is_named(tmp_path: Path, place: int) -> None:
+    """NumPy gives such a member's bytes instead of an array."""
+    made = io.BytesIO()
+    np.save(made, PICTURES)
+    content = bytearray(made.getvalue())
+    content[place] ^= 1
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", bytes(content))
+    with pytest.raises(Unreadable, match=r"a\.npz: x\.npy does not begin as a NumPy array"):
+        registry.open_corpus(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("header", [b"{'descr': '|u1', 'shape': (", b"{'descr': '|u1', 'shape': 1 2}", b"{" * 4000])
+def test_a_header_that_is_no_python_is_unreadable(tmp_path: Path, header: bytes) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(100))
+    with pytest.raises(Unreadable, match=r"a\.npz"):
+        registry.open_corpus(tmp_path / "a.npz")
+
+
+def test_texts_that_are_no_unicode_are_unreadable(tmp_path: Path) -> None:
+    words = np.array(["ant", "bee"] * 3)
+    words.view(np.uint32)[0] = 0xFFFFFFFF
+    with pytest.raises(Unreadable, match=r"a\.npz"):
+        registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=words))
+
+
+def test_a_label_that_would_make_a_billion_classes_is_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match=r"a\.npz has a label 2,147,483,647"):
+        registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=np.array([0, 1, 2, 3, 4, 2**31 - 1])))

@@ -828,6 +828,16 @@ def test_a_group_that_leads_nowhere_is_unreadable(tmp_path: Path) -> None:
 def test_a_dataset_where_a_layers_group_should_be_is_unreadable(tmp_path: Path) -> None:
     path = tmp_path / "epoch_1.weights.h5"
     with h5py.File(path, "w") as file:
-        file.create_dataset("layers/dense/vars", data=np.ones((2, 3)))
+        file.create_dataset("layers/dense", data=np.ones((2, 3)))
     with pytest.raises(Unreadable, match=r"epoch_1\.weights\.h5"):
+        registry.open_run(tmp_path)
+
+
+@pytest.mark.real_data
+def test_an_archives_weights_that_point_beyond_every_file_are_unreadable(real_data: Path, tmp_path: Path) -> None:
+    content = bytearray((real_data / "keras/single/cifar10_cnn_a.keras").read_bytes())
+    head = content.index(b"\x89HDF\r\n\x1a\n")
+    content[head + 64 : head + 72] = (2**63 - 1).to_bytes(8, "little")  # where the root group's header lies
+    (tmp_path / "epoch_1.keras").write_bytes(content)
+    with pytest.raises(Unreadable, match=r"epoch_1\.keras"):
         registry.open_run(tmp_path)
