@@ -31,7 +31,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -252,7 +252,8 @@ def url_safe(name: str) -> str:
     return safe or "unnamed"
 
 
-def _unique(name: str, taken: set[str]) -> str:
+def unique_name(name: str, taken: set[str]) -> str:
+    """The name, or with the first number that makes it another than those taken; it is taken from now on."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name}-{number}", number + 1
@@ -305,10 +306,12 @@ class ConnectedCorpus:
     path: Path
     adaptor: CorpusAdaptor | None
     problem: str | None = None
+    asked_format: str | None = None
 
     @property
     def format(self) -> str | None:
-        return self.adaptor.format if self.adaptor is not None else None
+        """The format it was opened with, or the one asked for where it could not be opened."""
+        return self.adaptor.format if self.adaptor is not None else self.asked_format
 
 
 @dataclass(frozen=True)
@@ -323,22 +326,54 @@ class Found:
 _Connected = TypeVar("_Connected", ConnectedRun, ConnectedCorpus)
 
 
+@dataclass(frozen=True)
+class _Connections:
+    """What is connected at one moment. Replaced as a whole, so that nobody sees half of a change."""
+
+    runs: tuple[ConnectedRun, ...]
+    corpora: tuple[ConnectedCorpus, ...]
+    run_by_name: Mapping[str, ConnectedRun]
+    corpus_by_name: Mapping[str, ConnectedCorpus]
+
+    @classmethod
+    def of(cls, runs: Sequence[ConnectedRun], corpora: Sequence[ConnectedCorpus]) -> Self:
+        found = cls(
+            tuple(runs), tuple(corpora), {run.name: run for run in runs}, {corpus.name: corpus for corpus in corpora}
+        )
+        if len(found.run_by_name) != len(runs) or len(found.corpus_by_name) != len(corpora):
+            raise ValueError("names must be unique")
+        return found
+
+
 class Workspace:
-    """The connected runs and corpora. Thread-safe; nothing in it changes after it was made, but for what it
-    remembers."""
+    """The connected runs and corpora. Thread-safe."""
 
     def __init__(self, runs: Sequence[ConnectedRun], corpora: Sequence[ConnectedCorpus] = ()) -> None:
-        self.runs = tuple(runs)
-        self.corpora = tuple(corpora)
-        self._run_by_name = {run.name: run for run in self.runs}
-        self._corpus_by_name = {corpus.name: corpus for corpus in self.corpora}
-        if len(self._run_by_name) != len(self.runs) or len(self._corpus_by_name) != len(self.corpora):
-            raise ValueError("names must be unique")
+        self._connections = _Connections.of(runs, corpora)
         self._texts: dict[str, list[str]] = {}
         self._means: dict[tuple[Any, ...], np.ndarray] = {}
         self._lock = threading.Lock()
         self._mean_lock = threading.Lock()
         self._thumbnails = _BoundedBytes(_THUMBNAIL_BUDGET_BYTES)
+
+    @property
+    def runs(self) -> tuple[ConnectedRun, ...]:
+        return self._connections.runs
+
+    @property
+    def corpora(self) -> tuple[ConnectedCorpus, ...]:
+        return self._connections.corpora
+
+    def replace(self, runs: Sequence[ConnectedRun], corpora: Sequence[ConnectedCorpus]) -> None:
+        """Connect these instead, all at once; a question that is being answered goes on with what it began with. Raises
+        ValueError where two share a name."""
+        connections = _Connections.of(runs, corpora)
+        changed = any(self._connections.corpus_by_name.get(corpus.name) != corpus for corpus in corpora)
+        with self._lock, self._mean_lock:
+            self._connections = connections
+            if changed:  # what is remembered of images is remembered by the corpus's name
+                self._texts, self._means = {}, {}
+                self._thumbnails = _BoundedBytes(_THUMBNAIL_BUDGET_BYTES)
 
     @classmethod
     def connect(
@@ -360,7 +395,7 @@ class Workspace:
         taken = {entry.name for entry in runs if entry.name}
         connected_runs = []
         for entry in runs:
-            name = entry.name or _unique(_folder_name(entry.path), taken)
+            name = entry.name or unique_name(_folder_name(entry.path), taken)
             adaptor, problem = None, None
             try:
                 adaptor = open_run(Path(entry.path), entry.options, entry.format)
@@ -372,22 +407,22 @@ class Workspace:
         taken = {entry.name for entry in corpora if entry.name}
         connected_corpora = []
         for source in corpora:
-            name = source.name or _unique(_folder_name(source.path), taken)
+            name = source.name or unique_name(_folder_name(source.path), taken)
             images, problem = None, None
             try:
                 images = open_corpus(Path(source.path), source.format)
             except AdaptorError as error:
                 problem = str(error)
-            connected_corpora.append(ConnectedCorpus(name, Path(source.path), images, problem))
+            connected_corpora.append(ConnectedCorpus(name, Path(source.path), images, problem, source.format))
         return cls(connected_runs, connected_corpora)
 
     def run(self, name: str) -> ConnectedRun:
         """The run of this name, which may have a problem. Raises :class:`NotFound`."""
-        return _named(name, self._run_by_name, "run")
+        return _named(name, self._connections.run_by_name, "run")
 
     def corpus(self, name: str) -> ConnectedCorpus:
         """The corpus of this name, which may have a problem. Raises :class:`NotFound`."""
-        return _named(name, self._corpus_by_name, "corpus")
+        return _named(name, self._connections.corpus_by_name, "corpus")
 
     def opened_run(self, name: str) -> tuple[ConnectedRun, RunAdaptor]:
         """The run and its adaptor. Raises :class:`NotFound`, and :class:`NotPossible` where it could not be
@@ -409,7 +444,7 @@ class Workspace:
         """The corpus to show with a run where none is chosen: its own, else the first that could be opened,
         else None."""
         own = self.run(run_name).corpus
-        if own is not None and own in self._corpus_by_name:
+        if own is not None and own in self._connections.corpus_by_name:
             return own
         usable = [corpus for corpus in self.corpora if corpus.adaptor is not None]
         return (usable or list(self.corpora) or [None])[0].name if self.corpora else None
