@@ -264,6 +264,39 @@ class HasMetrics(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Curve:
+    """One metric of one run over training."""
+
+    name: str
+    """Such as ``training loss``, ``validation epoch_accuracy``, ``test logprob error``."""
+    axis: str
+    """What ``x`` counts: ``step`` (the checkpoints' time axis) or ``epoch`` (epochs done)."""
+    x: np.ndarray
+    """int64 or float64 (point,), ascending."""
+    y: np.ndarray
+    """float64 (point,), as recorded, so possibly NaN or infinite."""
+    source: str
+    """The file it comes from, relative to the run's folder."""
+    converted: np.ndarray | None = None
+    """float64 (point,): the same points on the other axis, where the checkpoints tell how steps and epochs go together."""
+
+    def along(self, axis: str) -> np.ndarray | None:
+        """The points' places on the axis ``step`` or ``epoch``; None where they are not known there."""
+        return self.x if axis == self.axis else self.converted
+
+    @property
+    def split(self) -> str:
+        """What it was measured on: ``training``, ``validation`` or ``test``; "" where the name does not begin with one."""
+        first = self.name.partition(" ")[0]
+        return first if first in ("training", "validation", "test") and " " in self.name else ""
+
+    @property
+    def metric(self) -> str:
+        """What was measured: the name without its split."""
+        return self.name.removeprefix(self.split).lstrip()
+
+
 # ---------------------------------------------------------------------------------------------- a corpus's data
 
 

@@ -30,6 +30,7 @@ import numpy as np
 from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
+    Curve,
     EvaluableRun,
     Layer,
     Parameter,
@@ -46,8 +47,11 @@ from mloscope.app.errors import (
     as_json,
     from_adaptor,
 )
+from mloscope.app.metrics import MetricsReader
 from mloscope.app.model_service.client import Evaluation as Evaluated
 from mloscope.app.model_service.client import RunSpec
+from mloscope.app.statistics.answers import Statistics
+from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.workspace import ConnectedRun, Workspace
 
 logger = logging.getLogger(__name__)
@@ -223,6 +227,7 @@ class Observatory:
         self._lock = threading.Lock()
         self._layers: dict[str, tuple[tuple[Layer, ...], dict[str, Layer], str]] = {}
         self._unreadable: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._metrics = MetricsReader()
 
     def _presumed_state(self) -> tuple[str, str | None]:
         return ("not installed", INSTALL_EVALUATION) if self._service is None else ("ready", None)
@@ -296,6 +301,17 @@ class Observatory:
                 return checkpoint
         span = f"its steps go from {checkpoints[0].step} to {checkpoints[-1].step}" if checkpoints else "it has none"
         raise NotFound(f'The run "{run}" has no checkpoint of step {step}; {span}.')
+
+    def metrics(self, run: str) -> tuple[Curve, ...]:
+        """How the run's training went: the curves in its checkpoints and in the logs beside them. Empty where nobody wrote
+        any."""
+        connected, adaptor = self.workspace.opened_run(run)
+        return self._metrics.metrics(adaptor, connected.path).curves
+
+    def metric_problems(self, run: str) -> tuple[str, ...]:
+        """Sentences about the logs that could not be read, and about what was assumed of them."""
+        connected, adaptor = self.workspace.opened_run(run)
+        return self._metrics.metrics(adaptor, connected.path).problems
 
     def evaluation(self, run: str) -> Evaluation:
         """Whether feature maps and predictions of the run can be had just now, and if not, why."""

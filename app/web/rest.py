@@ -38,6 +38,7 @@ from mloscope.app.errors import (
     as_json,
     from_adaptor,
 )
+from mloscope.app.metrics import curve_json
 from mloscope.app.observatory import (
     UNEXPECTED,
     FilmQuestion,
@@ -141,6 +142,24 @@ class LayerBody(BaseModel):
 
 class LayersAnswer(BaseModel):
     layers: list[LayerBody] = Field(description="In topological order.")
+
+
+class CurveBody(BaseModel):
+    name: str = Field(
+        description="Such as training loss; training, validation or test come first where they are known."
+    )
+    axis: str = Field(description="What x counts: step, or epoch (epochs done).")
+    x: list[float]
+    y: list[float | None] = Field(description="As recorded; null for what is not finite.")
+    converted: list[float] | None = Field(description="x on the other axis, where the checkpoints tell it; else null.")
+    source: str = Field(
+        description="The file, relative to the run's folder; checkpoints where they hold it themselves."
+    )
+
+
+class MetricsAnswer(BaseModel):
+    curves: list[CurveBody]
+    problems: list[str] = Field(description="Sentences about logs that could not be read, and about what was assumed.")
 
 
 class PredictionAnswer(BaseModel):
@@ -400,6 +419,12 @@ def rest_router(observatory: Observatory) -> APIRouter:
     def list_layers(request: Request, run: RunName) -> Response:
         """The network: every layer with its inputs, shapes and hyper-parameters."""
         return _json(request, {"layers": [layer_json(layer) for layer in observatory.layers(run)]})
+
+    @api.get("/runs/{run}/metrics", response_model=MetricsAnswer, tags=["runs"])
+    def list_metrics(request: Request, run: RunName) -> Response:
+        """How training went: curves in the checkpoints themselves, and in CSV and TensorBoard files beside them."""
+        curves = [curve_json(curve) for curve in observatory.metrics(run)]
+        return _json(request, {"curves": curves, "problems": observatory.metric_problems(run)})
 
     @api.get("/runs/{run}/graph.svg", response_class=Response, responses={200: _SVG}, tags=["runs"])
     def draw_graph(

@@ -6,6 +6,7 @@ have settled:
     Store "view" ─────────┬──► show_layer     ──► layer-details   ◄──┬── Store "settled-time"
                           ├──► enlarge_unit   ──► unit-heat-map   ◄──┘
                           ├──► draw_course    ──► unit-course
+                          ├──► draw_training  ──► training-course
                           ├──► draw_classes   ──► prediction-course
     select "by rule" ─────┴──► choose_units   ──► Store "chosen-units" ──► assets: view.set({units})
 """
@@ -24,6 +25,7 @@ from mloscope.app.web.threaded_callbacks import threaded
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.figures.prediction_course import prediction_course
+from mloscope.components.figures.training_chart import metrics_of, run_course
 from mloscope.components.figures.unit_course import unit_course
 from mloscope.components.figures.unit_heat_map import unit_heat_map
 from mloscope.components.layer_details import layer_facts, parameter_statistics
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
 UNITS_CHOSEN_BY_RULE = 16
+METRICS_SHOWN = 2
 
 MODES = (("parameters", "Parameters"), ("features", "Feature maps"), ("both", "Both"))
 COLOURS = (
@@ -150,6 +153,14 @@ def _unit_side() -> html.Aside:
                     _graph(ids.UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
                 ]
             ),
+            html.Div(
+                [
+                    html.H3("how training went", className="panel-subtitle"),
+                    _graph(ids.TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
+                ],
+                id=ids.TRAINING,
+                hidden=True,
+            ),
         ],
         className="display-side display-unit",
         **{"aria-label": "Layer and unit"},
@@ -236,6 +247,8 @@ def bind(app: Dash, observatory: Observatory) -> None:
     threaded(app, Output(ids.UNIT_HEAT_MAP, "figure"), subject, view, time, theme)(here.enlarge_unit)
     threaded(app, Output(ids.UNIT_COURSE, "figure"), subject, view, theme)(here.draw_course)
     threaded(app, Output(ids.PREDICTION_COURSE, "figure"), subject, view, theme)(here.draw_classes)
+    training = Output(ids.TRAINING_COURSE, "figure"), Output(ids.TRAINING, "hidden")
+    threaded(app, *training, subject, theme)(here.draw_training)
     threaded(
         app,
         Output(ids.CHOSEN_UNITS, "data"),
@@ -309,6 +322,21 @@ class Main:
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
         return unit_course(values, names, [c["label"] for c in subject["checkpoints"]], theme=theme)
+
+    def draw_training(self, subject: dict | None, theme: str | None) -> Any:
+        """The figure, and whether it is hidden, as where nothing was recorded."""
+        if not subject or not subject.get("run") or theme is None:
+            return no_update, no_update
+        try:
+            curves = self.observatory.metrics(subject["run"])
+        except errors.MloscopeError:
+            curves = ()  # the run itself cannot be opened, which is said elsewhere
+        metrics = metrics_of({"": [curve for curve in curves if curve.along("step") is not None]})[:METRICS_SHOWN]
+        checkpoints = subject["checkpoints"]
+        if not metrics or len(checkpoints) < 2:
+            return no_update, True
+        steps, labels = zip(*((c["step"], c["label"]) for c in checkpoints), strict=True)
+        return run_course(curves, metrics, steps, labels, theme=theme), False
 
     def draw_classes(self, subject: dict | None, view: dict | None, theme: str | None) -> Any:
         if not _ready(subject, view) or theme is None:

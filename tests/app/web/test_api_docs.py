@@ -55,6 +55,7 @@ def test_the_document_holds_the_routes_of_the_contract_and_no_others(client: Tes
             "runs/{run}",
             "runs/{run}/checkpoints",
             "runs/{run}/layers",
+            "runs/{run}/metrics",
             "runs/{run}/graph.svg",
             "runs/{run}/checkpoints/{step}/layers/{layer}/parameters.npy",
             "runs/{run}/checkpoints/{step}/layers/{layer}/parameters.png",
