@@ -40,6 +40,15 @@ lint: $(VENV)/installed-dev ## check style, and that no part imports what it mus
 		for script in assets/*.js; do node --check "$$script" || exit 1; done; echo "assets/*.js: node finds no fault"; \
 	else echo "assets/*.js: not checked, for there is no node"; fi
 
+compose-secrets: ## write the two secrets that docker-compose.yml wants into .env, once
+	@if [ -e .env ]; then echo ".env is there already; nothing is changed."; else umask 077 && \
+		for name in MLOSCOPE_MODEL_SERVICE_TOKEN MLOSCOPE_REDIS_PASSWORD; do \
+			echo "$$name=$$(od -An -N24 -tx1 /dev/urandom | tr -d ' \n')"; \
+		done > .env && echo "Wrote .env; keep it to yourselves."; fi
+
+test-compose: $(VENV)/installed-dev ## build the images and try docker-compose.yml for real, where there is an engine
+	@MLOSCOPE_TEST_COMPOSE=1 $(BIN)/python -m pytest tests/deployment -m compose --timeout 1800 $(ARGS)
+
 screenshot: $(VENV)/installed-dev system-packages ## take the README's picture of the demo anew
 	@$(BIN)/mloscope demo --folder demo-runs --train-only
 	@$(BIN)/python docs/take_screenshot.py $(ARGS)
