@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
+from mloscope.app import users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_address(demo)
     demo.set_defaults(command=_demo)
 
+    users_cli.add_commands(commands)
+
     adaptors = commands.add_parser("adaptors", help="list what formats can be read, and what is broken")
     adaptors.add_argument("--json", action="store_true", help="as JSON")
     adaptors.set_defaults(command=_adaptors)
@@ -186,6 +189,7 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, metavar="NUMBER", help="port to listen on; 0 takes any (default: 8050)")
+    parser.add_argument("--unprotected", action="store_true", help="let in everybody who reaches the address")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
 
 
@@ -265,7 +269,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         raise BadRequest("--epochs goes with --images PATH, the report's network on CIFAR-10.")
     settings = _settings(arguments)
     # Nobody wants to wait for the training and then read that the port is taken.
-    listener = None if arguments.train_only else _bind(settings.host, settings.port)
+    listener = None if arguments.train_only else _listener(settings)
     folder = arguments.folder or demo.default_folder(os.environ)
     if arguments.images is None:
         trained = demo.prepare_digits(folder, sys.stdout)
@@ -286,7 +290,7 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     runs, corpora = _entries(arguments, settings)
-    listener = _bind(settings.host, settings.port)
+    listener = _listener(settings)
     return _run_server(_connect(runs, corpora), settings, listener, arguments)
 
 
@@ -295,7 +299,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     from mloscope.app.settings import Settings
 
     settings = Settings.from_environment(os.environ)
-    flags = {"host": arguments.host, "port": arguments.port}
+    flags = {"host": arguments.host, "port": arguments.port, "unprotected": arguments.unprotected or None}
     return replace(settings, **{name: value for name, value in flags.items() if value is not None})
 
 
@@ -384,22 +388,20 @@ def _connect(runs: Sequence[RunEntry], corpora: Sequence[CorpusEntry]) -> Worksp
 def _run_server(
     workspace: Workspace, settings: Settings, listener: socket.socket, arguments: argparse.Namespace
 ) -> int:
-    import logging
+    from mloscope.app import logs
 
-    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    for chatty in ("httpx", "urllib3", "werkzeug"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
     service = _model_service(settings)
 
     def listening(address: str) -> None:
         # Only now, for loading TensorFlow would double the time until the first page is there.
         service.start()
-        _announce(workspace, address, settings.host)
+        _announce(workspace, address, settings)
         if not arguments.no_browser and _has_display(os.environ):
             _open_browser(address)
 
     try:
-        return _listen(_application(workspace, settings, service), settings, listener, listening)
+        return _listen(_application(workspace, settings, service, troubles), settings, listener, listening)
     except (KeyboardInterrupt, _Terminated):
         return 0
     finally:
@@ -434,19 +436,32 @@ def _model_service(settings: Settings) -> _Service:
     )
 
 
-def _application(workspace: Workspace, settings: Settings, service: _Service) -> Any:
+def _application(workspace: Workspace, settings: Settings, service: _Service, troubles: Any) -> Any:
     from mloscope.app.observatory import Observatory
     from mloscope.app.result_cache import ResultCache
-    from mloscope.app.web.server import create_app
+    from mloscope.app.web.doors.allowances import EvaluationCharge
+    from mloscope.app.web.doors.metrics import Metrics
+    from mloscope.app.web.server import create_guarded_app
 
+    metrics = Metrics(lambda: observatory.vitals())
     observatory = Observatory(
         workspace,
         ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes),
         service.client,
         service_state=service.state,
         film_chunk_bytes=settings.film_chunk_bytes,
+        charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
     )
-    return create_app(observatory, settings)
+    return create_guarded_app(observatory, settings, metrics, troubles)
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """The socket to listen on. Raises :class:`BadRequest` where strangers could come in and nobody said that they may."""
+    from mloscope.app.web.doors.authentication import Authentication, check_address
+    from mloscope.app.web.doors.users import user_file
+
+    check_address(settings, Authentication(settings, user_file(settings, os.environ)))
+    return _bind(settings.host, settings.port)
 
 
 def _bind(host: str, port: int) -> socket.socket:
@@ -519,7 +534,9 @@ def _listen(
             application,
             log_config=None,
             log_level="warning" if chosen == "info" else chosen,
-            access_log=chosen == "debug",
+            access_log=False,  # the doors log requests, with their numbers
+            proxy_headers=False,  # and know which proxies may be believed
+            server_header=False,
             # A film being streamed to a browser must not keep Ctrl-C waiting.
             timeout_graceful_shutdown=_STOP_WITHIN_S,
         )
@@ -534,7 +551,7 @@ def _as_browsers_write(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _announce(workspace: Workspace, address: str, host: str) -> None:
+def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
     from mloscope.app.inspection import printable
 
     for run in workspace.runs:
@@ -549,8 +566,8 @@ def _announce(workspace: Workspace, address: str, host: str) -> None:
             _write(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
     if not workspace.corpora:
         _write("No images are named, so there are no feature maps: add --images CORPUS.\n")
-    if host in ("0.0.0.0", "::", ""):
-        _write("Whoever reaches this machine over the network can see this.\n")
+    if settings.unprotected:
+        _write("Whoever reaches this address can see this, and nobody is asked who they are.\n")
     _write(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
 
 

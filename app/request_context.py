@@ -4,6 +4,7 @@ request see the same values. Both are unset, and then empty, outside of requests
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import secrets
 from contextvars import ContextVar
@@ -27,6 +28,11 @@ class Asker:
     """How they said who they are; ``open``: nobody asked."""
     address: str
     """Of the machine; behind a trusted proxy the one that the proxy names. Empty where it is not known."""
+
+    @property
+    def is_owner(self) -> bool:
+        """Somebody at this very machine whom nobody needs to tell from others, or the machine itself: no request."""
+        return self.via == "open" and (not self.address or ipaddress.ip_address(self.address).is_loopback)
 
     @property
     def key(self) -> str:

@@ -248,6 +248,12 @@ class Settings:
     log_format: str = _setting("text", _log_format, "word", "text, or json: one object a line, requests included.")
     log_level: str = _setting("info", _log_level, "word", "How much is logged: debug, info, warning or error.")
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be logged or shown."""
+        password = urlsplit(self.redis_url).password if self.redis_url else None
+        return tuple(filter(None, (self.model_service_token, password)))
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
         """Read the settings from variables, e.g. ``os.environ``. An empty variable counts as not set.

@@ -6,7 +6,6 @@ import argparse
 import getpass
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mloscope.app.errors import BadRequest
@@ -70,17 +69,16 @@ def _add_role(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def user_file() -> UserFile:
+def _users() -> UserFile:
     """The one that the settings name."""
     from mloscope.app.settings import Settings
-    from mloscope.app.web.doors.users import UserFile, default_path
+    from mloscope.app.web.doors.users import user_file
 
-    named = Settings.from_environment(os.environ).users_file
-    return UserFile(Path(named).expanduser() if named else default_path(os.environ))
+    return user_file(Settings.from_environment(os.environ), os.environ)
 
 
 def _add_user(arguments: argparse.Namespace) -> int:
-    users = user_file()
+    users = _users()
     password = None if arguments.no_password else _asked_password(arguments.password_stdin)
     new = users.put_user(arguments.name, password, arguments.role)
     how = "comes in through a proxy" if password is None else "can sign in"
@@ -100,31 +98,31 @@ def _asked_password(from_stdin: bool) -> str:
 
 
 def _remove_user(arguments: argparse.Namespace) -> int:
-    user_file().remove_user(arguments.name)
+    _users().remove_user(arguments.name)
     print(f"{arguments.name} cannot sign in any more.")
     return 0
 
 
 def _list_users(arguments: argparse.Namespace) -> int:
-    for name, user in sorted(user_file().users().items()):
+    for name, user in sorted(_users().users().items()):
         print(f"{name}  {user.role}  since {user.created}{'' if user.password else '  through a proxy'}")
     return 0
 
 
 def _add_token(arguments: argparse.Namespace) -> int:
-    text = user_file().add_token(arguments.name, arguments.role)
+    text = _users().add_token(arguments.name, arguments.role)
     print(text)
     print("It is shown this once. Send it as: Authorization: Bearer TOKEN", file=sys.stderr)
     return 0
 
 
 def _remove_token(arguments: argparse.Namespace) -> int:
-    user_file().remove_token(arguments.name)
+    _users().remove_token(arguments.name)
     print(f"The token {arguments.name} is out of force.")
     return 0
 
 
 def _list_tokens(arguments: argparse.Namespace) -> int:
-    for name, token in sorted(user_file().tokens().items()):
+    for name, token in sorted(_users().tokens().items()):
         print(f"{name}  {token.role}  since {token.created}")
     return 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -10,10 +12,16 @@ from fastapi import FastAPI
 
 from mloscope.app.web import shell
 from mloscope.app.web.api_docs import api_docs_router
+from mloscope.app.web.doors.authentication import Authentication
+from mloscope.app.web.doors.guards import Doors, content_security_policy, script_hash
+from mloscope.app.web.doors.metrics import Metrics
+from mloscope.app.web.doors.pages import Pages
+from mloscope.app.web.doors.users import user_file
 from mloscope.app.web.pages import main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
 
 if TYPE_CHECKING:
+    from mloscope.app.logs import Trouble
     from mloscope.app.observatory import Observatory
     from mloscope.app.settings import Settings
 
@@ -49,4 +57,17 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     shell.bind(app, observatory)
     for page in PAGES:
         page.bind(app, observatory)
+    # After all callbacks are bound, for those that are written as JavaScript become inline scripts.
+    server.state.inline_script_hashes = tuple(app.csp_hashes())
     return server
+
+
+def create_guarded_app(
+    observatory: Observatory, settings: Settings, metrics: Metrics, troubles: Callable[[], Iterable[Trouble]] = tuple
+) -> Doors:
+    """:func:`create_app` behind its doors, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
+    application = create_app(observatory, settings)
+    authentication = Authentication(settings, user_file(settings, os.environ))
+    pages = Pages(authentication, observatory, metrics, settings.session_s, troubles)
+    policy = content_security_policy((script_hash(shell.THEME_SCRIPT), *application.state.inline_script_hashes))
+    return Doors(application, settings, authentication, pages, metrics, policy)

@@ -18,6 +18,7 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from mloscope.app import view_state
+from mloscope.app.request_context import ASKER
 from mloscope.app.web import ids
 from mloscope.app.web.threaded_callbacks import threaded
 from mloscope.components.browser_parts import TimeSlider
@@ -25,16 +26,19 @@ from mloscope.components.browser_parts import TimeSlider
 if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
+THEME_SCRIPT = """
+document.documentElement.dataset.theme = localStorage.getItem("mloscope-theme") ||
+  (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+"""
+"""Chooses the colours before anything is drawn. The content security policy lets it run by its hash."""
+
 INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head>
 {%metas%}
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{%title%}</title>
-<script>
-document.documentElement.dataset.theme = localStorage.getItem("mloscope-theme") ||
-  (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-</script>
+<script>THEME_SCRIPT</script>
 <script id="view-schema" type="application/json">VIEW_SCHEMA</script>
 {%favicon%}
 {%css%}
@@ -44,7 +48,7 @@ document.documentElement.dataset.theme = localStorage.getItem("mloscope-theme") 
 <footer>{%config%}{%scripts%}{%renderer%}</footer>
 </body>
 </html>
-""".replace("VIEW_SCHEMA", json.dumps(view_state.schema()))
+""".replace("THEME_SCRIPT", THEME_SCRIPT).replace("VIEW_SCHEMA", json.dumps(view_state.schema()))
 
 KEYS = (
     ("Space", "play or pause"),
@@ -95,6 +99,12 @@ def _top_bar() -> html.Header:
             ),
             html.Div(className="bar-space"),
             html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
+            html.A(
+                ASKER.get().name or "Status",
+                href="/status",
+                className="bar-button bar-link",
+                title="What is cached, what runs, what failed, and who is signed in",
+            ),
             html.Button("Theme", id=ids.THEME_SWITCH, className="bar-button", title="Light or dark"),
             html.Button(
                 "?", id=ids.HELP, className="bar-button", title="Keyboard map (?)", **{"aria-label": "Keyboard map"}

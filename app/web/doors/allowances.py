@@ -6,10 +6,14 @@ holds and then waits until it has filled again: so a large question is answered,
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+
+from mloscope.app.errors import TooManyRequests
+from mloscope.app.request_context import ASKER
 
 MOST_BUCKETS = 10_000
 
@@ -37,3 +41,31 @@ class Allowance:
             if len(self._buckets) > MOST_BUCKETS:  # the one that was used longest ago is full by now, or nearly
                 self._buckets.popitem(last=False)
             return 0.0
+
+
+class EvaluationCharge:
+    """Called before checkpoints are evaluated, on behalf of whoever asks (:data:`ASKER`); see :class:`Observatory`."""
+
+    def __init__(
+        self,
+        a_minute: int,
+        count: Callable[[int], None] = lambda _count: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``a_minute``: checkpoints for each user or address, as many at once; 0: any number. ``count`` hears of all."""
+        self._allowance = Allowance(a_minute / 60, a_minute, clock) if a_minute else None
+        self._a_minute = a_minute
+        self._count = count
+
+    def __call__(self, count: int) -> None:
+        """Raises :class:`TooManyRequests`."""
+        asker = ASKER.get()
+        if self._allowance is not None and not asker.is_owner:
+            wait_s = self._allowance.take(asker.key, count)
+            if wait_s:
+                raise TooManyRequests(
+                    f"That is more than {self._a_minute:,} evaluations a minute, your share of the model service; "
+                    f"ask again in {math.ceil(wait_s)} seconds. What was computed before is there all the time.",
+                    wait_s,
+                )
+        self._count(count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from functools import partial
 
 import anyio
 import anyio.to_thread
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeSerializer
 
 from mloscope.app.errors import BadRequest, NotSignedIn, TooManyRequests
 from mloscope.app.request_context import Asker
@@ -111,6 +112,8 @@ class Authentication:
             return Asker(found[0], found[1].role, "token", origin.address)
         if origin.proxied and self._settings.proxy_user_header:
             name = headers.get(self._settings.proxy_user_header, "")
+            if re.search(r"[^\w.@+ -]", name):  # a comma: the header came twice, once from a stranger
+                raise NotSignedIn(f"The proxy's header {self._settings.proxy_user_header} names nobody.")
             if name:
                 user = self._users.users().get(name)
                 return Asker(name, user.role if user is not None else "viewer", "proxy", origin.address)
@@ -131,8 +134,8 @@ class Authentication:
             raise over
         return Asker(name, user.role, "session", origin.address)
 
-    def _signer(self) -> URLSafeTimedSerializer:
-        return URLSafeTimedSerializer(self._users.signing_key, salt="mloscope session", signer_kwargs=_SHA256)
+    def _signer(self) -> URLSafeSerializer:
+        return URLSafeSerializer(self._users.signing_key, salt="mloscope session", signer_kwargs=_SHA256)
 
     # ---- signing in
 
@@ -172,3 +175,24 @@ def _neighbourhood(text: str) -> str:
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address or text)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address to listen on."""
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False  # a name that may be anything; "" is every address
+
+
+def check_address(settings: Settings, authentication: Authentication) -> None:
+    """Raises :class:`BadRequest` where strangers could come in and nobody said that they may."""
+    if is_loopback(settings.host) or settings.unprotected or authentication.demanded:
+        return
+    where = settings.host or "every address"
+    raise BadRequest(
+        f"Whoever reaches {where} over the network could come in, for there are no users: add one with "
+        "mloscope user add NAME, or say --unprotected."
+    )

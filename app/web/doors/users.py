@@ -26,10 +26,13 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from mloscope.app.errors import BadRequest, NotFound, Unavailable
 from mloscope.app.request_context import ROLES, Role
+
+if TYPE_CHECKING:
+    from mloscope.app.settings import Settings
 
 TOKEN_START = "mloscope_"
 SHORTEST_PASSWORD = 8
@@ -80,6 +83,12 @@ def default_path(environment: Mapping[str, str]) -> Path:
     else:
         folder = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return folder / "mloscope" / "users.json"
+
+
+def user_file(settings: Settings, environment: Mapping[str, str]) -> UserFile:
+    """The one that the settings name, else the one at the default path."""
+    named = settings.users_file
+    return UserFile(Path(named).expanduser() if named else default_path(environment))
 
 
 # ------------------------------------------------------------------------------------------------- passwords

@@ -1,0 +1,378 @@
+"""What every request passes on its way in, and every answer on its way out. Pure ASGI: a stream goes through line by line.
+
+    number the request ► is the name in Host ours? ► who asks? ► may they? ► did a page of ours send it? ► is it small enough?
+        ► the application ► headers that tell the browser what it must not do ► count and log
+
+A refusal is a sentence as JSON, or for somebody who is not signed in and wants a page, the way to /login.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import ipaddress
+import logging
+import math
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request, cookie_parser
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mloscope.app.errors import (
+    BadRequest,
+    Forbidden,
+    MloscopeError,
+    NotSignedIn,
+    TooLarge,
+    TooManyRequests,
+    as_json,
+)
+from mloscope.app.logs import EXTRA
+from mloscope.app.observatory import UNEXPECTED
+from mloscope.app.request_context import ASKER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
+from mloscope.app.settings import Settings
+from mloscope.app.web.doors.authentication import Authentication, Origin, is_loopback
+from mloscope.app.web.doors.metrics import Metrics
+from mloscope.app.web.doors.pages import CSRF_COOKIE, CSRF_SCOPE_KEY, Pages
+
+logger = logging.getLogger(__name__)
+requests_logger = logging.getLogger("mloscope.requests")
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
+DASH_CALLBACKS = "/_dash-update-component"
+CSRF_HEADER = "x-csrftoken"
+"""Dash sends the cookie back in it."""
+OWN_HEADER = "x-mloscope"
+"""Our scripts send it with ``1``. Another site cannot send either without asking first, and it is never told yes."""
+OPEN_TO_ALL = frozenset({"/login", "/healthz", "/readyz", "/assets/theme.css", "/assets/doors.css"})
+_FORM_LIMIT_BYTES = 16 << 10
+_BODY_WITHIN_S = 60.0
+_IMAGES_AND_DATA = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",  # not no-referrer: forms would then say that their origin is "null"
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+def script_hash(script: str) -> str:
+    """What a content security policy calls an inline script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def content_security_policy(script_hashes: Iterable[str]) -> str:
+    """What pages may do: run our files and the inline scripts of these hashes, show our pictures and those they draw
+    themselves, ask us. Plotly and Dash's components write style sheets of their own, so styles may stand inline."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src 'self' {' '.join(dict.fromkeys(script_hashes))}".strip(),
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            "connect-src 'self'",
+            "worker-src 'self' blob:",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+class Doors:
+    """An ASGI application around another one."""
+
+    def __init__(
+        self,
+        application: ASGIApp,
+        settings: Settings,
+        authentication: Authentication,
+        pages: Pages,
+        metrics: Metrics,
+        policy: str,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """``policy``: the content security policy of answers that bring none."""
+        self.application = application
+        self.settings = settings
+        self.authentication = authentication
+        self.pages = pages
+        self.metrics = metrics
+        self.policy = policy
+        self.clock = clock
+        self._names = {settings.host.lower(), "localhost", *(settings.allowed_hosts or ())}
+        if not is_loopback(settings.host):
+            self._names.add(socket.gethostname().lower())
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.application(scope, receive, send)
+        elif scope["type"] == "http":
+            await _Visit(self, scope, receive, send).answer()
+        else:  # nothing of ours talks over web sockets
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+
+    def answers_to(self, host: str) -> bool:
+        """Whether the host of a Host header is a name of ours. Addresses are: a stranger who makes a name of theirs lead
+        here (DNS rebinding) has the browser send that name."""
+        name = _without_port(host).lower().rstrip(".")
+        if _is_address(name.strip("[]")) or name.endswith(".localhost"):
+            return True
+        return any(name == ours or (ours.startswith(".") and name.endswith(ours)) for ours in self._names)
+
+
+class _Visit:
+    """One request."""
+
+    def __init__(self, doors: Doors, scope: Scope, receive: Receive, send: Send) -> None:
+        self.doors = doors
+        self.scope = scope
+        self.receive = receive
+        self._send = send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            key, text = name.decode("latin-1"), value.decode("latin-1")
+            joined_by = "; " if key == "cookie" else ", "
+            self.headers[key] = f"{self.headers[key]}{joined_by}{text}" if key in self.headers else text
+        self.cookies = cookie_parser(self.headers.get("cookie", ""))
+        known = self.cookies.get(CSRF_COOKIE, "")
+        self.has_csrf_token = re.fullmatch(r"[\w-]{16,64}", known) is not None
+        scope[CSRF_SCOPE_KEY] = self.csrf_token = known if self.has_csrf_token else secrets.token_urlsafe(24)
+        self.asker = NOBODY
+        self.origin = Origin("", scope.get("scheme", "http"), False)
+        self.status = 0
+        self.refusal: MloscopeError | None = None
+
+    async def answer(self) -> None:
+        metrics, began = self.doors.metrics, self.doors.clock()
+        number = REQUEST_ID.set(request_id_from(self.headers.get(REQUEST_ID_HEADER, "")))
+        asking = ASKER.set(NOBODY)
+        metrics.began()
+        try:
+            await self._admitted()
+        except MloscopeError as refusal:
+            await self._refuse(refusal)
+        except Exception as error:
+            # FastAPI's handler answers with 500 and logs, and then the error comes here as well.
+            if self.status != 500:
+                logger.error("%s %s", self.method, self.path, exc_info=error)
+            if not self.status:
+                await self._refuse(MloscopeError(UNEXPECTED))
+        finally:
+            seconds = self.doors.clock() - began
+            method = self.method if self.method in _METHODS else "other"
+            metrics.ended(method, self._route(), self.status or 499, seconds)
+            self._log(seconds)
+            ASKER.reset(asking)
+            REQUEST_ID.reset(number)
+
+    async def _admitted(self) -> None:
+        """Raises :class:`MloscopeError` where the request is not to go further."""
+        doors = self.doors
+        client = self.scope.get("client")
+        peer = client[0] if client else ""
+        self.origin = doors.authentication.origin(peer, self.scope.get("scheme", "http"), self.headers)
+        host = self.headers.get("host", "")
+        if not doors.answers_to(host):
+            shown = host[:100] or "(none)"
+            raise BadRequest(
+                f'This server does not answer to the name "{shown}"; MLOSCOPE_ALLOWED_HOSTS says to which.'
+            )
+        own_page = doors.pages.routes.get(self.path)
+        if self.path not in OPEN_TO_ALL or "authorization" in self.headers:
+            self.asker = doors.authentication.asker(self.origin, self.headers, self.cookies)
+            ASKER.set(self.asker)
+        if self.method not in SAFE_METHODS:
+            self._check_sender(form=own_page is not None)
+            if own_page is None and self.path != DASH_CALLBACKS and self.asker.role != "editor":
+                raise Forbidden(f"{self.asker.name} is a viewer, and only an editor may do this.")
+        limit = _FORM_LIMIT_BYTES if own_page is not None else doors.settings.body_limit_bytes
+        receive = await self._body_within(limit)
+        if own_page is not None:
+            response = await own_page(Request(self.scope, receive), self.origin)
+            await response(self.scope, receive, self.send)
+        else:
+            await doors.application(self.scope, receive, self.send)
+
+    # ---- who sent it
+
+    def _check_sender(self, form: bool) -> None:
+        """That a page of ours sent it, and not one of another site in the name of whoever looks at that
+        (cross-site request forgery). A token in the header is nothing that a browser sends by itself."""
+        if self.asker.via == "token":
+            return
+        site, origin = self.headers.get("sec-fetch-site"), self.headers.get("origin")
+        elsewhere = Forbidden("Another site asked in your name; only pages of this server may.")
+        if site not in (None, "same-origin", "none") or (origin is not None and not self._is_ours(origin)):
+            raise elsewhere
+        if form:  # its hidden field is compared where it is read
+            if site is None and origin is None:
+                raise elsewhere
+            return
+        by_itself = self.asker.via in ("session", "proxy") or site is not None or origin is not None
+        header = self.headers.get(CSRF_HEADER, "")
+        returned = self.has_csrf_token and hmac.compare_digest(self.csrf_token.encode(), header.encode())
+        if by_itself and not returned and self.headers.get(OWN_HEADER) != "1":
+            raise Forbidden(
+                f"What changes something needs the header {OWN_HEADER}: 1, so that no other site can ask it."
+            )
+
+    def _is_ours(self, origin: str) -> bool:
+        """Whether an Origin header names the host that was asked. A proxy that is not known as one may have taken TLS
+        off, so https may be what looks like http here; never the other way round."""
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or (self.origin.scheme == "https" and parts.scheme == "http"):
+            return False
+        standard = {"http": 80, "https": 443}
+        asked = urlsplit(f"//{self.headers.get('host', '')}")
+        try:
+            theirs = parts.hostname, parts.port or standard[parts.scheme]
+            return theirs == (asked.hostname, asked.port or standard[parts.scheme])
+        except ValueError:  # a port that is none
+            return False
+
+    async def _body_within(self, limit: int) -> Receive:
+        """``receive`` with the whole body in hand. Raises :class:`TooLarge` before more than the limit is."""
+        length = self.headers.get("content-length", "0")
+        if length == "0" and "transfer-encoding" not in self.headers:
+            return self.receive
+        too_large = TooLarge(f"What was sent is larger than {limit:,} bytes, the most that is taken.")
+        if length.isdecimal() and int(length) > limit:
+            raise too_large
+        body = bytearray()
+        try:
+            async with asyncio.timeout(_BODY_WITHIN_S):
+                more = True
+                while more:
+                    message = await self.receive()
+                    if message["type"] == "http.disconnect":
+                        raise BadRequest("The connection ended in the middle of the request.")
+                    body += message.get("body", b"")
+                    more = message.get("more_body", False)
+                    if len(body) > limit:
+                        raise too_large
+        except TimeoutError:
+            raise BadRequest(f"The request did not arrive within {_BODY_WITHIN_S:g} seconds.") from None
+        whole: list[Message] = [{"type": "http.request", "body": bytes(body), "more_body": False}]
+
+        async def receive() -> Message:
+            return whole.pop() if whole else await self.receive()
+
+        return receive
+
+    # ---- the answer
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._guard_headers(MutableHeaders(raw=message.setdefault("headers", [])))
+        await self._send(message)
+
+    def _guard_headers(self, headers: MutableHeaders) -> None:
+        for name, value in HEADERS.items():
+            headers[name] = value
+        headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
+        brought = headers.get("content-security-policy")
+        if brought is not None:
+            headers["content-security-policy"] = f"{brought}; frame-ancestors 'none'"
+        elif self.path.startswith("/api/"):
+            headers["content-security-policy"] = f"{_IMAGES_AND_DATA}; frame-ancestors 'none'"
+        else:
+            headers["content-security-policy"] = self.doors.policy
+        if self.asker.via != "open":  # nobody on the way may keep it for others
+            headers["cache-control"] = headers.get("cache-control", "no-cache").replace("public", "private")
+            headers.add_vary_header("Cookie, Authorization")
+        if headers.get("content-type", "").startswith("text/html") and not self.has_csrf_token:
+            # Dash's script reads it as well, so not HttpOnly: it proves where a request comes from, and not whose it is.
+            secure = "; Secure" if self.origin.scheme == "https" else ""
+            headers.append("set-cookie", f"{CSRF_COOKIE}={self.csrf_token}; Path=/; SameSite=Strict{secure}")
+
+    async def _refuse(self, refusal: MloscopeError) -> None:
+        self.refusal = refusal
+        self.doors.metrics.refused(refusal.kind)
+        if self.status:  # the answer has begun: all that is left is to end it
+            return
+        await self._refusal(refusal)(self.scope, self.receive, self.send)
+
+    def _refusal(self, refusal: MloscopeError) -> Response:
+        if isinstance(refusal, NotSignedIn) and self._wants_page() and "authorization" not in self.headers:
+            query = self.scope["query_string"].decode("latin-1")
+            wanted = quote(self.path) + (f"?{query}" if query else "")
+            where = "/login" if wanted == "/" else f"/login?next={quote(wanted, safe='')}"
+            return RedirectResponse(where, 303, {"Cache-Control": "no-store"})
+        headers = {"Cache-Control": "no-store"}
+        if isinstance(refusal, NotSignedIn):
+            headers["WWW-Authenticate"] = 'Bearer realm="ML-o-scope"'
+        if isinstance(refusal, TooManyRequests):
+            headers["Retry-After"] = str(math.ceil(refusal.retry_after_s))
+        return JSONResponse(as_json(refusal), refusal.status, headers)
+
+    def _wants_page(self) -> bool:
+        accepts = "text/html" in self.headers.get("accept", "")
+        return self.method == "GET" and accepts and not self.path.startswith(("/api/", "/_dash", "/assets/"))
+
+    # ---- what is known of it afterwards
+
+    def _route(self) -> str:
+        if self.path in self.doors.pages.routes:
+            return self.path
+        if self.refusal is not None:
+            return "refused"
+        pattern = getattr(self.scope.get("route"), "path", None)
+        if pattern is None:
+            return "/assets" if self.path.startswith("/assets/") else "other"
+        return str(pattern)
+
+    def _log(self, seconds: float) -> None:
+        quiet = self.doors.settings.log_format == "text"
+        facts: dict[str, Any] = {
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "seconds": round(seconds, 4),
+            "address": self.origin.address,
+        }
+        if self.refusal is not None:
+            facts["refused"] = str(self.refusal)
+        requests_logger.log(
+            logging.DEBUG if quiet else logging.INFO,
+            "%s %s %d %.3f s%s",
+            self.method,
+            self.path,
+            self.status,
+            seconds,
+            f" {self.refusal}" if self.refusal is not None else "",
+            extra={EXTRA: facts},
+        )
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

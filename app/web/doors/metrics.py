@@ -1,0 +1,126 @@
+"""What Prometheus reads at /metrics.
+
+    mloscope_requests_total{method, route, status}      mloscope_request_seconds{route}       mloscope_requests_in_flight
+    mloscope_evaluations_total                          mloscope_refusals_total{kind}         mloscope_sign_ins_total{outcome}
+    mloscope_cache_{hits,joined,misses}_total           mloscope_cache_available              mloscope_cache_bytes
+    mloscope_model_service_{ready, queue, evaluations_total, memory_bytes, weights_bytes}     process_resident_memory_bytes ...
+
+Where several web processes share an address, set ``PROMETHEUS_MULTIPROC_DIR`` to an empty folder that all of them can write:
+counters and times are then those of all; what the cache and the model service say is asked by whichever process answers.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+_SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+
+
+class Metrics:
+    """Counts of one application. Thread-safe."""
+
+    def __init__(self, vitals: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+        """``vitals``: see :meth:`Observatory.vitals`."""
+        self.evaluations = 0
+        """How many :meth:`evaluated` has counted in this process."""
+        own = CollectorRegistry()
+        self._requests = Counter("mloscope_requests", "Requests answered.", ("method", "route", "status"), registry=own)
+        self._seconds = Histogram(
+            "mloscope_request_seconds", "From the request to the end of its answer.", ("route",),
+            buckets=_SECONDS, registry=own,
+        )  # fmt: skip
+        self._in_flight = Gauge(
+            "mloscope_requests_in_flight", "Requests being answered.", registry=own, multiprocess_mode="livesum"
+        )
+        self._evaluations = Counter(
+            "mloscope_evaluations", "Checkpoints that the model service was asked to evaluate.", registry=own
+        )
+        self._refusals = Counter("mloscope_refusals", "Requests refused at the door.", ("kind",), registry=own)
+        self._sign_ins = Counter("mloscope_sign_ins", "Passwords tried.", ("outcome",), registry=own)
+        self._registry = own
+        if os.environ.get(_SHARED):
+            self._registry = CollectorRegistry()
+            MultiProcessCollector(self._registry)
+        ProcessCollector(registry=self._registry)
+        self._registry.register(_Vitals(vitals))
+
+    def began(self) -> None:
+        self._in_flight.inc()
+
+    def ended(self, method: str, route: str, status: int, seconds: float) -> None:
+        """``route``: the pattern of the address, of which there are few; never the address."""
+        self._in_flight.dec()
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def evaluated(self, count: int) -> None:
+        self.evaluations += count
+        self._evaluations.inc(count)
+
+    def refused(self, kind: str) -> None:
+        self._refusals.labels(kind).inc()
+
+    def signed_in(self, outcome: str) -> None:
+        self._sign_ins.labels(outcome).inc()
+
+    def exposition(self) -> bytes:
+        """In Prometheus' text format. Asks the model service, so it may take a second."""
+        return generate_latest(self._registry)
+
+
+class _Vitals(Collector):
+    """What the cache and the model service say when asked."""
+
+    def __init__(self, vitals: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
+        self._vitals = vitals
+
+    def describe(self) -> tuple[()]:
+        return ()  # or the registry would ask them when this is registered
+
+    def collect(self) -> Iterator[Metric]:
+        vitals = self._vitals()
+        cache, service = vitals["cache"], vitals["model_service"]
+        for what, meaning in (
+            ("hits", "Results that were in the cache."),
+            ("joined", "Results that another request was computing already."),
+            ("misses", "Results that had to be computed."),
+        ):
+            if what in cache:
+                yield CounterMetricFamily(f"mloscope_cache_{what}", meaning, cache[what])
+        yield _gauge("mloscope_cache_available", "1 while the cache answers.", float(bool(cache.get("available"))))
+        for key, name, meaning in (
+            ("used_bytes", "mloscope_cache_bytes", "Memory that results take in this process."),
+            ("entries", "mloscope_cache_entries", "Results kept in this process."),
+        ):
+            if cache.get(key) is not None:
+                yield _gauge(name, meaning, cache[key])
+        ready = float(service["state"] == "ready")
+        yield _gauge("mloscope_model_service_ready", "1 while networks can be evaluated.", ready)
+        for key, name, meaning in (
+            ("waiting", "mloscope_model_service_queue", "Questions that wait for the model service."),
+            ("memory_bytes", "mloscope_model_service_memory_bytes", "Resident memory of the model service."),
+            ("weights_bytes", "mloscope_model_service_weights_bytes", "Weights that the model service keeps."),
+        ):
+            if service.get(key) is not None:
+                yield _gauge(name, meaning, service[key])
+        if service.get("checkpoints_evaluated") is not None:
+            yield CounterMetricFamily(
+                "mloscope_model_service_evaluations",
+                "Checkpoints that the model service has evaluated.",
+                service["checkpoints_evaluated"],
+            )
+
+
+def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(name, meaning, value)
