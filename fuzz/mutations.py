@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 BLOCK_BYTES = 32
 MOST_COPIES = 100_000
-_NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
+_WORD = re.compile(rb'-?\d+(?:\.\d+)?|"[^"\n]{0,80}"|\b(?:null|true|false)\b')
 # Lengths, counts and offsets that readers are known to trip over: none, one, the ends of every width, and what is
 # too much for any file but not for an integer.
 NUMBERS = (
@@ -137,13 +137,13 @@ class Number:
 
 @dataclass(frozen=True)
 class Word:
-    """Another word for one of the numbers written in a text."""
+    """Another word for one of the numbers, texts and truths written in a text."""
 
     index: int
     by: bytes
 
     def apply(self, data: bytearray, donors: Sequence[bytes]) -> None:
-        written = [found.span() for found in _NUMBER.finditer(data[:1_000_000])]
+        written = [found.span() for found in _WORD.finditer(data[:1_000_000])]
         if written:
             start, end = written[self.index % len(written)]
             data[start:end] = self.by

@@ -62,8 +62,13 @@ def _read_run(run: RunAdaptor, refusals: _Refusals) -> None:
         _promised(layer.name not in known, f"two layers are called {layer.name!r}")
         known.add(layer.name)
         json.dumps(dict(layer.hyperparameters))
+        shape = layer.output_shape
+        whole = shape is None or all(size is None or _is_whole(size) for size in shape)
+        _promised(isinstance(shape, tuple | None) and whole, f"the output shape of {layer.name} is {shape}")
         for parameter in layer.parameters:
             _promised(len(parameter.shape) == len(parameter.axes), f"{layer.name}/{parameter.name} lacks axes")
+            whole = all(_is_whole(size) and size >= 0 for size in parameter.shape)
+            _promised(whole, f"{layer.name}/{parameter.name} has the shape {parameter.shape}")
     _promised(all(set(layer.inputs) <= known for layer in layers), "a layer's input is no layer")
     _promised(all(isinstance(name, str) for name in run.class_names), "a class name is no text")
     for sentence in (*run.problems(), *(each.problem for each in (*checkpoints, *layers) if each.problem)):
@@ -109,6 +114,10 @@ def _read_corpus(corpus: CorpusAdaptor, refusals: _Refusals) -> None:
             _promised(shape in (None, pixels.shape), f"a picture is {pixels.shape} where {shape} is promised")
     for sentence in corpus.problems():
         refusals.note(sentence)
+
+
+def _is_whole(size: object) -> bool:
+    return isinstance(size, int) and not isinstance(size, bool)
 
 
 def _promised(kept: bool, otherwise: str) -> None:

@@ -286,7 +286,10 @@ def _name(entry: Mapping[str, Any]) -> str:
 def _without_batch(shape: Any) -> Shape | None:
     if isinstance(shape, list) and shape and all(isinstance(part, list) for part in shape):
         shape = shape[0]
-    return tuple(shape[1:]) if isinstance(shape, list | tuple) and shape else None
+    if not isinstance(shape, list | tuple) or not shape:
+        return None
+    whole = all(size is None or (isinstance(size, int) and not isinstance(size, bool)) for size in shape[1:])
+    return tuple(shape[1:]) if whole else None
 
 
 def _output(outputs: Mapping[tuple[str, int], Outputs], reference: Reference) -> str:

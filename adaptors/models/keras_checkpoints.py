@@ -335,7 +335,7 @@ def parsed_nodes(config: Mapping[str, Any], source: str) -> list[Node]:
     try:
         nodes = nodes_of(config)
         json.dumps([dict(node.config) for node in nodes])
-    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
         raise Unreadable(f"{source}: the model's configuration cannot be understood ({error!r}).") from error
     if not nodes:
         raise Unreadable(

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import h5py
 import numpy as np
@@ -33,6 +33,7 @@ NOT_OURS = (".caffemodel.h5", ".solverstate.h5")
 LARGEST_CONFIG_BYTES = 64 * 1024 * 1024
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_SUPERBLOCK_BYTES = 160  # and some that follow, for the widest addresses
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _ZIP_END = b"PK\x05\x06"
 _stamps: dict[tuple[str, int, int], str | None] = {}
@@ -113,13 +114,32 @@ def opened(path: Path) -> Iterator[h5py.File]:
     inside."""
     try:
         if not is_archive(path):
-            with h5py.File(path, "r") as file:
+            with _hdf5_file(path) as file:
                 yield file
         else:
-            with _weights_member(path) as stream, h5py.File(stream, "r") as file:
-                yield file
+            with _weights_member(path) as stream:
+                _check_superblock(stream, path)
+                with h5py.File(stream, "r") as file:
+                    yield file
     except _BROKEN as error:
         raise Unreadable(damage(path) or f"{path} cannot be read: {_plain(error)}.") from error
+
+
+def _hdf5_file(path: Path) -> h5py.File:
+    with open(path, "rb", buffering=0) as file:
+        _check_superblock(file, path)
+    return h5py.File(path, "r")
+
+
+def _check_superblock(file: IO[bytes], path: Path) -> None:
+    """Raises Refused where it leads to a driver's block, which files of one piece have not: HDF5 believes the
+    length that stands there and makes room for as much."""
+    head = _superblock(file)
+    file.seek(0)
+    if head and head[8] in (0, 1):
+        place, size = 24 + 4 * head[8] + 3 * head[13], head[13]
+        if head[place : place + size].strip(b"\xff"):
+            raise Refused(f"{path} says that it is a piece of several HDF5 files, or is damaged; it is not read.")
 
 
 @contextmanager
@@ -191,7 +211,7 @@ def config_bytes(path: Path) -> bytes | None:
         if is_archive(path):
             with zipfile.ZipFile(path) as archive:
                 return _unpacked(archive, archive.getinfo("config.json"), path, LARGEST_CONFIG_BYTES)
-        with h5py.File(path, "r") as file:
+        with _hdf5_file(path) as file:
             value = file.attrs.get("model_config")
             return value.encode() if isinstance(value, str) else None if value is None else bytes(value)
     except _BROKEN as error:
@@ -239,7 +259,7 @@ def damage(path: Path) -> str | None:
     reads (30 µs): an HDF5 file says at its beginning where it ends, a ZIP archive ends with its directory."""
     try:
         with open(path, "rb") as file:
-            head = file.read(64)
+            head = file.read(8)
             size = file.seek(0, io.SEEK_END)
             if size == 0:
                 return f"{path} is empty."
@@ -252,21 +272,34 @@ def damage(path: Path) -> str | None:
                     if _ZIP_END in file.read():
                         return None
                 return f"{path} is cut off: the archive's directory, at its end, is missing."
+            superblock = _superblock(file)
     except OSError as error:
         return f"{path} cannot be read: {_plain(error)}."
     if head[:8] != _HDF5_SIGNATURE:
         # HDF5 allows foreign bytes before its own, at 512, 1024, ...; h5py then judges.
         return None if h5py.is_hdf5(path) else f"{path} is not an HDF5 file, which every .h5 checkpoint is."
-    end = _hdf5_end(head)
+    end = _hdf5_end(superblock)
     if end is not None and size < end:
         return f"{path} is cut off: it should have {end:,} bytes and has {size:,}."
     return None
 
 
+def _superblock(file: IO[bytes]) -> bytes:
+    """What an HDF5 file begins with; it may be preceded by 512 foreign bytes, 1024, and so on. Empty where it is none, or
+    ends within it (format specification, II.A)."""
+    place, size = 0, file.seek(0, io.SEEK_END)
+    while place < size:
+        file.seek(place)
+        head = file.read(_SUPERBLOCK_BYTES)
+        if head.startswith(_HDF5_SIGNATURE):
+            return head if len(head) >= 64 else b""
+        place = 2 * place or 512
+    return b""
+
+
 def _hdf5_end(head: bytes) -> int | None:
-    """The end of file address in an HDF5 superblock (format specification, II.A); None where it is of no
-    known version."""
-    version = head[8] if len(head) == 64 else None
+    """The end of file address in an HDF5 superblock; None where it is of no known version."""
+    version = head[8] if head else None
     if version in (0, 1) and head[13] == 8:
         return int.from_bytes(head[40 + 4 * version : 48 + 4 * version], "little")
     if version in (2, 3) and head[9] == 8:

@@ -83,7 +83,7 @@ def output_shape(source_class: str, config: Config, inputs: Sequence[Shape | Non
     rule = _RULES.get(source_class)
     try:
         return rule(config, known) if rule else None
-    except (LookupError, TypeError, ValueError, ZeroDivisionError):
+    except (LookupError, TypeError, ValueError, ArithmeticError):
         return None  # a configuration that Keras would not accept either
 
 

@@ -18,7 +18,8 @@ import pytest
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import RunConformance
-from mloscope.adaptors.interface import Preprocessing, Refused, RunOptions, Unreadable
+from mloscope.adaptors.interface import AdaptorError, Preprocessing, Refused, RunOptions, Unreadable
+from mloscope.adaptors.models import keras_files
 from mloscope.adaptors.models.keras import KerasRun
 
 # ---------- conformance
@@ -841,3 +842,39 @@ def test_an_archives_weights_that_point_beyond_every_file_are_unreadable(real_da
     (tmp_path / "epoch_1.keras").write_bytes(content)
     with pytest.raises(Unreadable, match=r"epoch_1\.keras"):
         registry.open_run(tmp_path)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("before", [0, 512, 2048])
+def test_a_file_that_leads_hdf5_to_a_drivers_block_is_refused(real_data: Path, tmp_path: Path, before: int) -> None:
+    """HDF5 would make room for as many bytes as stand there: up to 4 GB, for a file of 100."""
+    whole = real_data / "keras/resnet20_cifar10/cifar10_ResNet20v1_model.001.h5"
+    content = bytearray(whole.read_bytes())
+    content[48:56] = (2048).to_bytes(8, "little")
+    (tmp_path / "epoch_1.h5").write_bytes(bytes(before) + content)
+    said = pytest.raises(Refused, match=r"epoch_1\.h5 says that it is a piece of several HDF5 files")
+    with said, keras_files.opened(tmp_path / "epoch_1.h5"):
+        pass
+    with pytest.raises(AdaptorError, match=r"epoch_1\.h5"):
+        registry.open_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("strides", [float("inf"), 1]), ("strides", 0), ("kernel_size", "x"), ("filters", None), ("batch_shape", [None, 8, "x", 1.5])],
+)  # fmt: skip
+def test_a_setting_that_makes_no_sense_costs_shapes_and_no_more(tmp_path: Path, key: str, value: Any) -> None:
+    settings = {"name": "conv2d", "filters": 2, "kernel_size": [3, 3], "strides": [1, 1], "padding": "valid"}
+    image = {"name": "image", "batch_shape": [None, 8, 8, 1]}
+    (image if key in image else settings)[key] = value
+    layers = [{"class_name": "InputLayer", "config": image}, {"class_name": "Conv2D", "config": settings}]
+    config = {"class_name": "Sequential", "config": {"name": "sequential", "layers": layers}}
+    (tmp_path / "model.json").write_text(json.dumps(config))
+    with h5py.File(tmp_path / "epoch_1.weights.h5", "w") as file:
+        file.create_dataset("layers/conv2d/vars/0", data=np.ones((3, 3, 1, 2), np.float32))
+    try:
+        run = registry.open_run(tmp_path)
+    except Unreadable:
+        return
+    for layer in run.layers():
+        assert layer.output_shape is None or all(size is None or isinstance(size, int) for size in layer.output_shape)
