@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
-from mloscope.app import users_cli
+from mloscope.app import statistics_cli, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class _Terminated(SystemExit):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    parsed = _parser().parse_args(statistics_cli.with_order(sys.argv[1:] if arguments is None else arguments))
     debug = os.environ.get("MLOSCOPE_DEBUG", "") not in ("", "0")
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -113,15 +113,7 @@ def _parser() -> argparse.ArgumentParser:
         help="what to call the run; once for each RUN, in their order",
     )  # fmt: skip
     _add_run_options(serve)
-    serve.add_argument(
-        "--scale", type=_scale, metavar="NUMBER", help="what pixels 0..255 are multiplied by, such as 1/255"
-    )
-    serve.add_argument(
-        "--mean", type=_mean, metavar="MEAN",
-        help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, or "corpus" '
-        "for the mean image of the training split",
-    )  # fmt: skip
-    serve.add_argument("--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in")
+    _add_preprocessing(serve)
     serve.add_argument(
         "--workspace",
         type=Path,
@@ -155,6 +147,11 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
 
     users_cli.add_commands(commands)
+
+    statistics = commands.add_parser(
+        "statistics", help="evaluate all checkpoints over all images, for confusion matrix and clusters"
+    )
+    statistics_cli.add_arguments(statistics, _add_network_options, _run_options)
 
     adaptors = commands.add_parser("adaptors", help="list what formats can be read, and what is broken")
     adaptors.add_argument("--json", action="store_true", help="as JSON")
@@ -191,6 +188,23 @@ def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=_port, metavar="NUMBER", help="port to listen on; 0 takes any (default: 8050)")
     parser.add_argument("--unprotected", action="store_true", help="let in everybody who reaches the address")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
+
+
+def _add_network_options(parser: argparse.ArgumentParser) -> None:
+    _add_run_options(parser)
+    _add_preprocessing(parser)
+
+
+def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scale", type=_scale, metavar="NUMBER", help="what pixels 0..255 are multiplied by, such as 1/255"
+    )
+    parser.add_argument(
+        "--mean", type=_mean, metavar="MEAN",
+        help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, or "corpus" '
+        "for the mean image of the training split",
+    )  # fmt: skip
+    parser.add_argument("--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in")
 
 
 def _port(text: str) -> int:
