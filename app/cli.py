@@ -453,6 +453,9 @@ def _model_service(settings: Settings) -> _Service:
 def _application(workspace: Workspace, settings: Settings, service: _Service, troubles: Any) -> Any:
     from mloscope.app.observatory import Observatory
     from mloscope.app.result_cache import ResultCache
+    from mloscope.app.settings import cache_folder_of
+    from mloscope.app.statistics.answers import Statistics
+    from mloscope.app.statistics.store import StatisticsStore
     from mloscope.app.web.doors.allowances import EvaluationCharge
     from mloscope.app.web.doors.metrics import Metrics
     from mloscope.app.web.server import create_guarded_app
@@ -465,6 +468,7 @@ def _application(workspace: Workspace, settings: Settings, service: _Service, tr
         service_state=service.state,
         film_chunk_bytes=settings.film_chunk_bytes,
         charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
+        statistics=Statistics(workspace, StatisticsStore(cache_folder_of(settings, os.environ))),
     )
     return create_guarded_app(observatory, settings, metrics, troubles)
 

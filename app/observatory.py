@@ -204,6 +204,7 @@ class Observatory:
     ``model_service`` is None where there is none. ``service_state()`` gives its state and a sentence or None,
     as ``ModelServiceProcess.state`` and ``.problem`` do; default: ready where there is a service. ``charge(count)``
     is called before so many checkpoints are evaluated for whoever asks just now; it may raise TooManyRequests.
+    ``statistics`` answers what is asked of all images of a corpus at once; default: there are none.
     """
 
     def __init__(
@@ -216,8 +217,10 @@ class Observatory:
         film_chunk_bytes: int = 2 << 20,
         clock: Callable[[], float] = time.perf_counter,
         charge: Callable[[int], None] = lambda _count: None,
+        statistics: Statistics | None = None,
     ) -> None:
         self.workspace = workspace
+        self.statistics = statistics or Statistics(workspace, StatisticsStore(None))
         self._cache = cache
         self._service = model_service
         self._service_state = service_state or self._presumed_state

@@ -14,6 +14,7 @@ A workspace file (``mloscope.toml``) names them; relative paths in it are relati
     [corpora.mnist]
     path = "data/mnist"
     format = "mnist-idx"
+    hierarchy = "animals.json"     # groups of classes; default: hierarchy.json, hierarchy.txt beside it
 
 ``mean`` is a number, a list of one number a channel, the path of a ``.npy`` file, or "corpus" for the mean
 image of the corpus's training split.
@@ -73,6 +74,8 @@ class CorpusEntry:
     path: Path
     name: str | None = None
     format: str | None = None
+    hierarchy: Path | None = None
+    """A file that groups its classes, see :mod:`mloscope.app.statistics.hierarchy`; None: what lies beside it."""
 
 
 def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
@@ -100,8 +103,9 @@ class _TomlReader:
         for name, table in top.get("corpora", {}).items():
             where = f"[corpora.{name}]"
             self.check_name(where, name)
-            keys = self.table(where, table, {"path": str, "format": str}, needed=("path",))
-            corpora.append(CorpusEntry(self.path(keys["path"]), name, keys.get("format")))
+            keys = self.table(where, table, {"path": str, "format": str, "hierarchy": str}, needed=("path",))
+            hierarchy = self.path(keys["hierarchy"]) if "hierarchy" in keys else None
+            corpora.append(CorpusEntry(self.path(keys["path"]), name, keys.get("format"), hierarchy))
         runs = []
         for name, table in top.get("runs", {}).items():
             where = f"[runs.{name}]"
@@ -307,6 +311,7 @@ class ConnectedCorpus:
     adaptor: CorpusAdaptor | None
     problem: str | None = None
     asked_format: str | None = None
+    hierarchy: Path | None = None
 
     @property
     def format(self) -> str | None:
@@ -413,7 +418,9 @@ class Workspace:
                 images = open_corpus(Path(source.path), source.format)
             except AdaptorError as error:
                 problem = str(error)
-            connected_corpora.append(ConnectedCorpus(name, Path(source.path), images, problem, source.format))
+            connected_corpora.append(
+                ConnectedCorpus(name, Path(source.path), images, problem, source.format, source.hierarchy)
+            )
         return cls(connected_runs, connected_corpora)
 
     def run(self, name: str) -> ConnectedRun:

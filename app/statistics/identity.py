@@ -33,7 +33,7 @@ class Identity:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        self._corpora: dict[int, tuple[Any, str]] = {}
+        self._corpora: dict[str, tuple[Any, str]] = {}
         self._architectures: dict[str, tuple[Any, str]] = {}
 
     def plane(self, run: str, checkpoint: Checkpoint, corpus: str, split: str) -> str:
@@ -69,15 +69,15 @@ class Identity:
         that is not hidden. 64 hexadecimal digits."""
         connected, adaptor = self._workspace.opened_corpus(corpus)
         with self._lock:
-            known = self._corpora.get(id(adaptor))
-            if known is None:
+            known = self._corpora.get(corpus)
+            if known is None or known[0] is not adaptor:
                 digest = hashlib.sha256()
                 digest.update(json.dumps([list(adaptor.names()), list(adaptor.class_names)]).encode())
                 digest.update(np.asarray(adaptor.labels, "<i4").tobytes())
                 digest.update(json.dumps([[name, s.start, s.stop] for name, s in adaptor.splits.items()]).encode())
                 for line in _files(connected.path):
                     digest.update(line.encode("utf-8", "surrogateescape"))
-                known = self._corpora[id(adaptor)] = (adaptor, digest.hexdigest())
+                known = self._corpora[corpus] = (adaptor, digest.hexdigest())
         return known[1]
 
     def _split(self, corpus: str, split: str) -> list[Any]:

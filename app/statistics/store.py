@@ -52,10 +52,11 @@ _OF_IMAGES = {
 
 
 class StatisticsStore:
-    """See the module's docstring. Thread-safe. The folder is made when first written to."""
+    """See the module's docstring. Thread-safe. ``folder`` is the cache folder, in which ``statistics`` is made when first
+    written to; None: nothing is there and nothing can be written."""
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder).expanduser() / "statistics"
+    def __init__(self, folder: str | Path | None) -> None:
+        self.folder = Path(folder if folder is not None else os.devnull).expanduser() / "statistics"
         self._lock = threading.Lock()
         self._opened: dict[str, tuple[tuple[int, int], Plane]] = {}
         self._swept = False

@@ -28,6 +28,8 @@ from mloscope.app import errors
 from mloscope.app.model_service.client import Evaluation, RunSpec
 from mloscope.app.observatory import Observatory
 from mloscope.app.result_cache import MemoryStore, ResultCache
+from mloscope.app.statistics.answers import Statistics
+from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 KERNEL = ("row", "column", "channel", "unit")
@@ -261,7 +263,8 @@ def array_corpus() -> type[ArrayCorpus]:
 
 @pytest.fixture
 def make_bench() -> Callable[..., Bench]:
-    """``make_bench(run=..., corpus=..., service=True, **arguments of Observatory)``"""
+    """``make_bench(run=..., corpus=..., service=True, cache_folder=..., **arguments of Observatory)``; statistics are kept
+    in the cache folder, nowhere without one."""
 
     def make(
         run: ArrayRun | None = None,
@@ -269,6 +272,7 @@ def make_bench() -> Callable[..., Bench]:
         service: bool = True,
         store: MemoryStore | None = None,
         options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+        cache_folder: Path | None = None,
         **arguments: Any,
     ) -> Bench:
         run, corpus = run or ArrayRun(), corpus or ArrayCorpus()
@@ -285,6 +289,8 @@ def make_bench() -> Callable[..., Bench]:
                 ConnectedCorpus("nowhere", Path("gone"), None, "There is nothing at gone."),
             ],
         )
+        if cache_folder is not None:
+            arguments["statistics"] = Statistics(workspace, StatisticsStore(cache_folder))
         observatory = Observatory(workspace, ResultCache(store), counting if service else None, **arguments)
         return Bench(run, corpus, counting, store, observatory)
 
