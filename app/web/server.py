@@ -12,12 +12,13 @@ from fastapi import FastAPI
 
 from mloscope.app.web import shell
 from mloscope.app.web.api_docs import api_docs_router
+from mloscope.app.web.comparison_rest import comparison_router
 from mloscope.app.web.doors.authentication import Authentication
-from mloscope.app.web.doors.guards import Doors, content_security_policy, script_hash
+from mloscope.app.web.doors.guards import Doors, script_hash
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.pages import Pages
 from mloscope.app.web.doors.users import user_file
-from mloscope.app.web.pages import main_display
+from mloscope.app.web.pages import compare, main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
     from mloscope.app.settings import Settings
 
-PAGES = (main_display,)
+PAGES = (main_display, compare)
 """Modules with ``register(observatory)`` (path, name, layout) and ``bind(app, observatory)`` (callbacks), in the order of the top bar."""
 
 
@@ -33,6 +34,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``."""
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
     server.include_router(rest_router(observatory))
+    server.include_router(comparison_router(observatory))
     server.include_router(api_docs_router(server))
     install_error_handlers(server)
     app = Dash(
@@ -57,8 +59,8 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     shell.bind(app, observatory)
     for page in PAGES:
         page.bind(app, observatory)
-    # After all callbacks are bound, for those that are written as JavaScript become inline scripts.
-    server.state.inline_script_hashes = tuple(app.csp_hashes())
+    # Asked each time, for Dash adds scripts of its own with the first request.
+    server.state.inline_script_hashes = lambda: (script_hash(shell.THEME_SCRIPT), *app.csp_hashes())
     return server
 
 
@@ -69,5 +71,4 @@ def create_guarded_app(
     application = create_app(observatory, settings)
     authentication = Authentication(settings, user_file(settings, os.environ))
     pages = Pages(authentication, observatory, metrics, settings.session_s, troubles)
-    policy = content_security_policy((script_hash(shell.THEME_SCRIPT), *application.state.inline_script_hashes))
-    return Doors(application, settings, authentication, pages, metrics, policy)
+    return Doors(application, settings, authentication, pages, metrics, application.state.inline_script_hashes)

@@ -104,16 +104,16 @@ class Doors:
         authentication: Authentication,
         pages: Pages,
         metrics: Metrics,
-        policy: str,
+        script_hashes: Callable[[], Iterable[str]],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``policy``: the content security policy of answers that bring none."""
+        """``script_hashes``: of the inline scripts that pages have just now, see :func:`script_hash`."""
         self.application = application
         self.settings = settings
         self.authentication = authentication
         self.pages = pages
         self.metrics = metrics
-        self.policy = policy
+        self.script_hashes = script_hashes
         self.clock = clock
         self._names = {settings.host.lower(), "localhost", *(settings.allowed_hosts or ())}
         if not is_loopback(settings.host):
@@ -296,7 +296,7 @@ class _Visit:
         elif self.path.startswith("/api/"):
             headers["content-security-policy"] = f"{_IMAGES_AND_DATA}; frame-ancestors 'none'"
         else:
-            headers["content-security-policy"] = self.doors.policy
+            headers["content-security-policy"] = content_security_policy(self.doors.script_hashes())
         if self.asker.via != "open":  # nobody on the way may keep it for others
             headers["cache-control"] = headers.get("cache-control", "no-cache").replace("public", "private")
             headers.add_vary_header("Cookie, Authorization")
