@@ -293,6 +293,7 @@ class _Stop:
     def __init__(self, supervised: bool) -> None:
         self._asked = threading.Event()
         if supervised:
+            getattr(os, "nice", int)(10)  # pages that are looked at come first
             threading.Thread(target=self._listen, name="listening", daemon=True).start()
 
     def __call__(self) -> bool:

@@ -1,0 +1,193 @@
+"""The web process's hold on the computation of statistics: a child process ``mloscope statistics ... --json``, started,
+paused, resumed and cancelled. Neither TensorFlow nor Dask is imported here.
+
+    none ──start──► starting ──► running ──► done | failed
+                        ▲           │ pause: no more tasks, those in hand are waited for
+                        └──resume── paused                    cancel: ended at once ──► cancelled
+
+Whatever ends the child, what it finished stays in the store, and starting again goes on there. It ends when this process
+ends, however that happens: it watches a pipe from us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mloscope.app.errors import BadRequest, Conflict, Unavailable
+
+ACTIONS = ("start", "pause", "resume", "cancel")
+_AT_WORK = ("starting", "running")
+_FIELDS = ("done", "of", "rate", "seconds_left", "step", "message")
+_STOP_WITHIN_S = 3.0
+NOT_INSTALLED = 'Statistics need TensorFlow and Dask, which are not installed here: pip install "mloscope[statistics]".'
+
+
+@dataclass
+class _Job:
+    process: subprocess.Popen[str]
+    said: dict[str, Any] = field(default_factory=dict)
+    """The child's last line."""
+    state: str = "starting"
+    message: str | None = None
+    """Ours, where the child has nothing to say."""
+    asked_to_stop: bool = False
+
+
+class StatisticsJobs:
+    """One computation at a time for each run, corpus and split. Thread-safe; a ``mloscope.app.statistics.answers.Jobs``.
+
+    ``command(run, corpus, split)``: the line to type for them, as :meth:`Statistics.command` gives it. ``cache_folder``:
+    where the child keeps statistics. ``program``: what takes the place of the line's first word.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[str, str, str], str],
+        cache_folder: str | Path,
+        *,
+        program: Sequence[str] = (sys.executable, "-m", "mloscope.app.cli"),
+        find_spec: Callable[[str], Any] = importlib.util.find_spec,
+    ) -> None:
+        self._command, self._cache_folder, self._program = command, str(cache_folder), list(program)
+        self._find_spec = find_spec
+        self._lock = threading.Lock()
+        self._jobs: dict[tuple[str, str, str], _Job] = {}
+
+    def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
+        """``state`` (``none``, ``starting``, ``running``, ``paused``, ``done``, ``failed`` or ``cancelled``), ``done`` and
+        ``of`` (images, each counted once a checkpoint), ``rate`` (images a second), ``seconds_left``, ``step`` (the
+        checkpoint in hand), ``message``, and at the end ``notices`` (sentences about checkpoints); None where not known."""
+        with self._lock:
+            job = self._jobs.get((run, corpus, split))
+            if job is None:
+                return {"state": "none", **dict.fromkeys(_FIELDS), "notices": []}
+            said = {name: job.said.get(name) for name in _FIELDS}
+            if job.message is not None:
+                said["message"] = job.message
+            return {"state": job.state, **said, "notices": list(job.said.get("notices", ()))}
+
+    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume`` (the same as ``start``) or ``cancel``; the state afterwards. Raises
+        :class:`BadRequest` for any other word, :class:`Conflict` where the state does not allow it, and
+        :class:`Unavailable` where this machine cannot compute statistics."""
+        subject = (run, corpus, split)
+        if action in ("start", "resume"):
+            self._start(subject)
+        elif action == "pause":
+            self._pause(subject)
+        elif action == "cancel":
+            self._cancel(subject)
+        else:
+            raise BadRequest(f'There is no action "{action}"; the actions are {", ".join(ACTIONS)}.')
+        return self.state(*subject)
+
+    def stop(self) -> None:
+        """End all that is at work. What is finished stays."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+            for job in jobs:
+                if job.state in _AT_WORK:
+                    job.state = "cancelled"
+        for job in jobs:
+            _end(job.process)
+
+    def _start(self, subject: tuple[str, str, str]) -> None:
+        missing = [name for name in ("tensorflow", "keras", "distributed") if self._find_spec(name) is None]
+        if missing:
+            raise Unavailable(NOT_INSTALLED)
+        words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
+        with self._lock:
+            known = self._jobs.get(subject)
+            if known is not None and known.state in _AT_WORK:
+                run, corpus, split = subject
+                raise Conflict(
+                    f'The statistics of the run "{run}" over the split "{split}" of the corpus "{corpus}" are being '
+                    "computed already; pause or cancel that first."
+                )
+            log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread that watches
+            process = subprocess.Popen(
+                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                env={**os.environ, "MLOSCOPE_CACHE_FOLDER": self._cache_folder},
+                start_new_session=True,  # Ctrl+C in the terminal is ours to handle
+            )  # fmt: skip
+            job = self._jobs[subject] = _Job(process)
+        threading.Thread(target=self._watch, args=(job, log), name="statistics job", daemon=True).start()
+
+    def _pause(self, subject: tuple[str, str, str]) -> None:
+        with self._lock:
+            job = self._jobs.get(subject)
+            if job is None or job.state not in _AT_WORK:
+                raise Conflict("Nothing is being computed, so there is nothing to pause.")
+            job.asked_to_stop = True
+            job.message = "Stopping after the tasks in hand"
+            assert job.process.stdin is not None
+            with contextlib.suppress(OSError):  # it has ended just now
+                job.process.stdin.write("stop\n")
+                job.process.stdin.flush()
+
+    def _cancel(self, subject: tuple[str, str, str]) -> None:
+        with self._lock:
+            job = self._jobs.get(subject)
+            if job is None or job.state not in (*_AT_WORK, "paused"):
+                raise Conflict("Nothing is being computed, so there is nothing to cancel.")
+            job.state, job.message = "cancelled", "Cancelled; what is finished stays."
+        _end(job.process)
+
+    def _watch(self, job: _Job, log: Any) -> None:
+        """Follow the child to its end."""
+        assert job.process.stdout is not None
+        for line in job.process.stdout:
+            with contextlib.suppress(ValueError):
+                said = json.loads(line)
+                if isinstance(said, Mapping):
+                    self._heard(job, dict(said))
+        code = job.process.wait()
+        with self._lock, log:
+            if job.state in _AT_WORK:
+                if code == 0 and job.asked_to_stop:
+                    job.state = "paused"
+                else:
+                    job.state = "failed"
+                    job.message = _last_words(log) or f"The computation ended at once, with the code {code}."
+        _end(job.process)
+
+    def _heard(self, job: _Job, said: dict[str, Any]) -> None:
+        with self._lock:
+            job.said = said
+            if job.state in _AT_WORK and said.get("state") in ("starting", "running", "paused", "done", "failed"):
+                job.state = said["state"]
+            if job.state not in (*_AT_WORK, "cancelled"):
+                job.message = None
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    with contextlib.suppress(OSError, ValueError):
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _last_words(log: Any) -> str:
+    """The sentence that the command line ends with where something is wrong."""
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - 4096))
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("mloscope: ") if lines else ""
