@@ -48,7 +48,7 @@ REFIT = 0.9
 """A fit from nothing is taken where the sum of squared distances is below this share of that of the continued fit."""
 SHARED = 0.1
 """A number goes on as the same cluster where it shares at least this part of the smaller of its two sets of images."""
-MINI_BATCH_VALUES = 40_000_000
+MINI_BATCH_VALUES = 10_000_000
 """Beyond so many values, images x classes (or x 20), MiniBatchKMeans takes the place of KMeans."""
 BATCH_IMAGES = 4096
 EXACT_CLASSES = 4096
