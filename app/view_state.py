@@ -55,6 +55,8 @@ FIELDS = (
     Field("shade", "choice", "count", "what the matrix's shading follows", ("count", "row", "column")),
     Field("diagonal", "choice", "all", "whether the diagonal is shaded too", ("all", "off")),
     Field("order", "choice", "given", "order of the matrix's classes", ("given", "name", "similarity", "group")),
+    Field("area", "text", "", "rows and columns of the matrix in view, as positions: 0-19,40-59; all where absent"),
+    Field("cell-order", "choice", "confident", "order of a cell's images", ("confident", "unsure", "position")),
     Field("since", "number", None, "the earlier step of what changed; the checkpoint before where absent"),
 )
 

@@ -58,6 +58,12 @@
       return checkpoint ? this.confusions.value(checkpoint.step) : null;
     }
 
+    /** @param {number} index @returns {?Object} as step(), but nothing is fetched for it */
+    peek(index) {
+      const checkpoint = mloscope.time.checkpoints[index];
+      return checkpoint ? this.confusions.peek(checkpoint.step) : null;
+    }
+
     /** @param {number} index @returns {("ready"|"pending"|"missing")} */
     state(index) {
       if (this.step(index)) return "ready";

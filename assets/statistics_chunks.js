@@ -74,6 +74,12 @@
       return null;
     }
 
+    /** @returns {?Object} the step's value where it is here; asks for nothing */
+    peek(step) {
+      const held = this.values.get(step);
+      return held ? held.value : null;
+    }
+
     /** @returns {?string} why the step's value cannot be had */
     reason(step) {
       return this.reasons.get(step) || null;

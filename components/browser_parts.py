@@ -7,7 +7,7 @@ the view (``url_state.js``).
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from dash.development.base_component import Component
 
@@ -23,7 +23,7 @@ class _BrowserPart(Component):
     _valid_wildcard_attributes: tuple[str, ...] = ()
     available_wildcard_properties: tuple[str, ...] = ()
 
-    def __init__(self, **properties: str | None) -> None:
+    def __init__(self, **properties: Any) -> None:
         super().__init__(**{name: value for name, value in properties.items() if value is not None})
 
 
@@ -81,6 +81,98 @@ class StatisticsState(_BrowserPart):
     hidden while there is nothing at all to show (``assets/statistics.css``)."""
 
     _type = "StatisticsState"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class Comparison(_BrowserPart):
+    """Two films side by side, and what becomes of both; with the controls of both sides."""
+
+    _type = "Comparison"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ComparisonLayers(_BrowserPart):
+    """Which layers of two runs belong together, and the selects that pair them by hand."""
+
+    _type = "ComparisonLayers"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ComparisonPredictions(_BrowserPart):
+    """Class probabilities of the selected image on both sides, in pairs of bars."""
+
+    _type = "ComparisonPredictions"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ComparisonConfusion(_BrowserPart):
+    """The confusion matrices of both sides and their difference, and the images that moved."""
+
+    _type = "ComparisonConfusion"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ConfusionMatrix(_BrowserPart):
+    """The confusion matrix at the step of the time bus. ``figures``: Plotly's heat map for each theme, ``light`` and ``dark``."""
+
+    _type = "ConfusionMatrix"
+    _prop_names = ("id", "figures")
+    available_properties = ("id", "figures")
+
+    def __init__(self, id: str | None = None, figures: dict[str, Any] | None = None) -> None:
+        super().__init__(id=id, figures=figures)
+
+
+class ConfusionTools(_BrowserPart):
+    """What the matrix's shading and order follow, and the search for a class."""
+
+    _type = "ConfusionTools"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ConfusionAccuracy(_BrowserPart):
+    """How many images are classified correctly at the step of the time bus, exactly."""
+
+    _type = "ConfusionAccuracy"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ConfusionCell(_BrowserPart):
+    """The selected cell of the matrix: its count over all steps, and its images."""
+
+    _type = "ConfusionCell"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ConfusionPairs(_BrowserPart):
+    """The most confused pairs of classes, or those that have grown most."""
+
+    _type = "ConfusionPairs"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ConfusionChanges(_BrowserPart):
+    """Images that are taken for another class than at an earlier step."""
+
+    _type = "ConfusionChanges"
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)

@@ -56,3 +56,14 @@ COMPARE_CHANGE = "compare-change"
 COMPARE_UNIT = "compare-unit"
 COMPARE_TRAINING = "compare-training"
 COMPARE_METRIC = "compare-metric"
+
+# ------------------------------------------------------------------------- the confusion matrix
+STATISTICS_STATE = "statistics-state"
+STATISTICS_READY = "statistics-ready"  # JS. Store: which statistics are ready, in one word. One writer: assets/confusion_state.js
+CONFUSION_MATRIX = "confusion-matrix"
+CONFUSION_TOOLS = "confusion-tools"
+CONFUSION_ACCURACY = "confusion-accuracy"
+CONFUSION_COURSE = "confusion-course"
+CONFUSION_PAIRS = "confusion-pairs"
+CONFUSION_CELL = "confusion-cell"
+CONFUSION_CHANGES = "confusion-changes"

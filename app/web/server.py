@@ -16,9 +16,9 @@ from mloscope.app.web.comparison_rest import comparison_router
 from mloscope.app.web.doors.authentication import Authentication
 from mloscope.app.web.doors.guards import Doors, script_hash
 from mloscope.app.web.doors.metrics import Metrics
-from mloscope.app.web.doors.pages import Pages
+from mloscope.app.web.doors.pages import LOGIN_SCRIPT, Pages
 from mloscope.app.web.doors.users import user_file
-from mloscope.app.web.pages import compare, main_display
+from mloscope.app.web.pages import compare, confusion, main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
     from mloscope.app.settings import Settings
 
-PAGES = (main_display, compare)
+PAGES = (main_display, confusion, compare)
 """Modules with ``register(observatory)`` (path, name, layout) and ``bind(app, observatory)`` (callbacks), in the order of the top bar."""
 
 
@@ -60,7 +60,10 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     for page in PAGES:
         page.bind(app, observatory)
     # Asked each time, for Dash adds scripts of its own with the first request.
-    server.state.inline_script_hashes = lambda: (script_hash(shell.THEME_SCRIPT), *app.csp_hashes())
+    server.state.inline_script_hashes = lambda: (
+        *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT)),
+        *app.csp_hashes(),
+    )
     return server
 
 

@@ -21,6 +21,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from statistics_server import FakeStatistics
+from statistics_server import routes as statistics_routes
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 900, 1000, 1200)
@@ -179,8 +181,18 @@ class FakeServer:
         self._chunks: dict[str, bytes] = {}
         self._frames: dict[tuple, Quantised] = {}
         self._open = threading.Event()
+        self.statistics = self.new_statistics()
+
+    def new_statistics(self, **changes: object) -> FakeStatistics:
+        """Statistics of every step but the broken one, over 2,000 images of the ten classes."""
+        made = FakeStatistics(STEPS, {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."}, CLASSES)
+        made.ready = set(STEPS) - {BROKEN}
+        for name, value in changes.items():
+            setattr(made, name, value)
+        return made
 
     def reset(self) -> None:
+        self.statistics = self.new_statistics()
         self.steps, self.chunk_steps, self.held, self.evict_once, self.refusals = STEPS, 4, set(), False, []
         self.slow_manifest_s = 0
         self.missing = {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."}
@@ -321,8 +333,15 @@ class FakeServer:
 
         import dash
 
+        async def plotly(request):
+            from plotly.offline import get_plotlyjs
+
+            return Response(get_plotlyjs(), media_type="text/javascript", headers={"Cache-Control": "max-age=3600"})
+
         inner = Starlette(
             routes=[
+                *statistics_routes(lambda: self.statistics),
+                Route("/plotly.js", plotly),
                 Route("/", page),
                 Route("/other", page),
                 Route("/api/v1/runs/{run}/layers/{layer:path}/film", film),
@@ -374,6 +393,8 @@ def stage_page(parts: str) -> str:
   #stage {{ display: grid; gap: 24px; grid-template-columns: repeat(auto-fit, minmax(500px, 1fr)); }}
   #stage > .for-film {{ height: 560px; }}
   #stage > .for-TimeSlider {{ grid-column: 1 / -1; }}
+  #stage > .for-ConfusionMatrix {{ height: 700px; }}
+  #stage > .for-ConfusionMatrix > .confusion-matrix {{ height: 100%; }}
   #stage > .for-ImageGrid, #stage > .for-PredictionBars {{ width: 232px; }}
 </style></head><body>
 <div id="notices" role="status"></div><main id="stage"></main>
@@ -386,18 +407,29 @@ def stage_page(parts: str) -> str:
   window.dash_clientside = {{ set_props }};
   const subject = {json.dumps(SUBJECT)};
 </script>
+{'<script src="/plotly.js"></script>' if "Confusion" in parts else ""}
 {"".join(f'<script src="/assets/{name}"></script>' for name in scripts)}
 <script>
+  const figures = {figures(parts)};
   window.roots = [];
   for (const [type, id, show] of {mounts}) {{
     const place = document.createElement("div");
     place.className = type === "FilmCanvas" ? "for-film" : `for-${{type}}`;
     document.getElementById("stage").append(place);
     const root = ReactDOM.createRoot(place);
-    root.render(React.createElement(mloscope[type], {{ id: id || type, show }}));
+    root.render(React.createElement(mloscope[type], {{ id: id || type, show, figures }}));
     roots.push(root);
   }}
 </script></body></html>"""
+
+
+def figures(parts: str) -> str:
+    """Plotly's part of the confusion matrix, as JSON."""
+    if "ConfusionMatrix" not in parts:
+        return "null"
+    from mloscope.components.figures.confusion_heat_map import confusion_heat_map
+
+    return json.dumps({theme: confusion_heat_map(theme).to_plotly_json() for theme in ("light", "dark")})
 
 
 # -------------------------------------------------------------------------------------------- fixtures
