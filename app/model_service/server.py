@@ -23,6 +23,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mloscope.adaptors.interface import AdaptorError
-from mloscope.app import errors
+from mloscope.app import errors, logs
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     TOKEN_HEADER,
@@ -43,6 +44,8 @@ from mloscope.app.model_service.wire import (
     unpack,
 )
 from mloscope.app.model_service.work_queue import WorkQueue
+from mloscope.app.request_context import REQUEST_ID, REQUEST_ID_HEADER, request_id_from
+from mloscope.app.settings import Settings
 
 if TYPE_CHECKING:
     from mloscope.app.model_service.evaluation import Evaluator
@@ -149,6 +152,7 @@ def application(worker: Worker, token: str) -> Starlette:
                 "state": worker.state,
                 "problem": worker.problem,
                 "waiting": worker.queue.waiting,
+                "memory_bytes": logs.resident_bytes(),
                 **worker.queue.counts,
                 **(evaluator.status() if evaluator else {}),
             }
@@ -161,6 +165,16 @@ def application(worker: Worker, token: str) -> Starlette:
         endpoint: Callable[[Request], Awaitable[Response]],
     ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
+            # Of the web process's request, so that the logs of both can be read together.
+            REQUEST_ID.set(request_id_from(request.headers.get(REQUEST_ID_HEADER, "")))
+            began = time.perf_counter()
+            response = await answer_guarded(request)
+            seconds = time.perf_counter() - began
+            facts = {"path": request.url.path, "status": response.status_code, "seconds": round(seconds, 4)}
+            logger.info("%s %d %.3f s", request.url.path, response.status_code, seconds, extra={logs.EXTRA: facts})
+            return response
+
+        async def answer_guarded(request: Request) -> Response:
             if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode()):
                 body = {
                     "error": {
@@ -260,7 +274,9 @@ def main(arguments: list[str] | None = None) -> None:
     if not token or not token.isascii():
         parser.error(f"the environment variable {TOKEN_VARIABLE} must be set to a secret of your choice, in ASCII")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = Settings.from_environment(os.environ)
+    # As text only what is wrong: a supervised child's log is looked into when it has died.
+    logs.configure(settings.log_level if settings.log_format == "json" else "warning", settings.log_format, (token,))
     if options.supervised:
         _exit_with_stdin()
 

@@ -20,6 +20,7 @@ from mloscope.app.web.doors.pages import LOGIN_SCRIPT, Pages
 from mloscope.app.web.doors.users import user_file
 from mloscope.app.web.pages import compare, confusion, main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
+from mloscope.app.web.statistics_rest import statistics_router
 
 if TYPE_CHECKING:
     from mloscope.app.logs import Trouble
@@ -34,6 +35,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``."""
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
     server.include_router(rest_router(observatory))
+    server.include_router(statistics_router(observatory))
     server.include_router(comparison_router(observatory))
     server.include_router(api_docs_router(server))
     install_error_handlers(server)

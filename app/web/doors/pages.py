@@ -24,7 +24,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from mloscope.app.errors import BadRequest, Forbidden, MloscopeError, NotSignedIn, TooManyRequests
-from mloscope.app.logs import Trouble
+from mloscope.app.logs import Trouble, resident_bytes
 from mloscope.app.observatory import Observatory
 from mloscope.app.request_context import ASKER
 from mloscope.app.web.doors.authentication import SESSION_COOKIE, Authentication, Origin
@@ -37,6 +37,10 @@ CSRF_COOKIE = "_csrf_token"
 """The name under which Dash looks for it."""
 CSRF_SCOPE_KEY = "mloscope.csrf_token"
 """Where a page finds the token that its forms send back; the doors put it there, and set the cookie."""
+LOGIN_SCRIPT = """
+document.querySelector("form").addEventListener("submit", (event) => { event.target.next.value += location.hash; });
+"""
+"""What is behind # is the view; browsers do not send it, so it would be lost on the way through the login page."""
 _NO_STORE = {"Cache-Control": "no-store"}
 _REFRESH_S = 10
 _PASSING = ("starting", "restarting")
@@ -99,7 +103,8 @@ class Pages:
         page = _page(
             "Sign in",
             "door-sign-in",
-            f'<form class="door-form" method="post" action="/login"><h1 class="door-brand">{_BRAND}</h1>{fields}</form>',
+            f'<form class="door-form" method="post" action="/login"><h1 class="door-brand">{_BRAND}</h1>{fields}</form>'
+            f"<script>{LOGIN_SCRIPT}</script>",
         )
         return HTMLResponse(page, status, _NO_STORE)
 
@@ -233,15 +238,6 @@ def local_path(wanted: str) -> str:
     if not wanted.startswith("/") or wanted[1:2] in ("/", "\\") or any(ord(letter) < 32 for letter in wanted):
         return "/"
     return wanted
-
-
-def resident_bytes() -> int | None:
-    """Memory of this process; None where the system does not say."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
 
 
 def _must_be_get(request: Request) -> None:
