@@ -40,6 +40,7 @@ _GROUPS = {
     "parameters": "Parameters",
     "features": "Feature maps and predictions",
     "films": "Films",
+    "statistics": "Statistics",
     "corpora": "Images",
 }
 

@@ -245,11 +245,11 @@ Layout = Annotated[
     Query(description="Dense kernels in the shape of the map before them, or a row a unit."),
 ]
 
-_NPY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+NPY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 _PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 _SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 _NDJSON = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
-_ERRORS: dict[int | str, dict[str, Any]] = {
+REFUSAL_ANSWERS: dict[int | str, dict[str, Any]] = {
     error.status: {"model": ErrorAnswer, "description": meaning}
     for error, meaning in REFUSALS.items()
     if error is not Conflict  # nothing here writes
@@ -276,11 +276,11 @@ def _numbers(text: str, what: str) -> tuple[int, ...]:
 # ---------------------------------------------------------------------------------------------------- answers
 
 
-def _etag(*parts: Any) -> str:
+def etag_of(*parts: Any) -> str:
     return '"' + hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest() + '"'
 
 
-def _unchanged(request: Request, etag: str, cache_control: str) -> Response | None:
+def unchanged_answer(request: Request, etag: str, cache_control: str) -> Response | None:
     """The answer 304 where the asker has this very content."""
     held = request.headers.get("if-none-match", "")
     if held.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in held.split(",")):
@@ -288,7 +288,7 @@ def _unchanged(request: Request, etag: str, cache_control: str) -> Response | No
     return None
 
 
-def _answer(
+def answer(
     request: Request,
     body: bytes,
     media_type: str,
@@ -296,16 +296,16 @@ def _answer(
     cache_control: str = ASK_AGAIN,
     **headers: str,
 ) -> Response:
-    etag = etag or _etag(body)
-    unchanged = _unchanged(request, etag, cache_control)
+    etag = etag or etag_of(body)
+    unchanged = unchanged_answer(request, etag, cache_control)
     if unchanged is not None:
         return unchanged
     return Response(body, media_type=media_type, headers={"ETag": etag, "Cache-Control": cache_control, **headers})
 
 
-def _json(request: Request, value: Any) -> Response:
+def json_answer(request: Request, value: Any) -> Response:
     body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
-    return _answer(request, body, "application/json")
+    return answer(request, body, "application/json")
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -363,7 +363,7 @@ def _drawn(
 
 def rest_router(observatory: Observatory) -> APIRouter:
     """All routes under /api/v1. Together with :func:`install_error_handlers`, which see."""
-    api = APIRouter(prefix="/api/v1", responses=_ERRORS, generate_unique_id_function=lambda route: route.name)
+    api = APIRouter(prefix="/api/v1", responses=REFUSAL_ANSWERS, generate_unique_id_function=lambda route: route.name)
     workspace = observatory.workspace
 
     # ---- runs
@@ -371,7 +371,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
     @api.get("/runs", response_model=RunsAnswer, tags=["runs"])
     def list_runs(request: Request) -> Response:
         """All connected runs, those that could not be opened included."""
-        return _json(request, {"runs": [summary_of_run(run.name) for run in workspace.runs]})
+        return json_answer(request, {"runs": [summary_of_run(run.name) for run in workspace.runs]})
 
     def summary_of_run(name: str) -> dict[str, Any]:
         run = workspace.run(name)
@@ -394,7 +394,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         """One run: what its network takes, and whether it can be evaluated just now."""
         connected = workspace.run(run)
         adaptor = connected.adaptor
-        return _json(
+        return json_answer(
             request,
             {
                 "name": run,
@@ -413,18 +413,18 @@ def rest_router(observatory: Observatory) -> APIRouter:
     @api.get("/runs/{run}/checkpoints", response_model=CheckpointsAnswer, tags=["runs"])
     def list_checkpoints(request: Request, run: RunName) -> Response:
         """Every checkpoint in the order of time, broken ones with their problem."""
-        return _json(request, {"checkpoints": [checkpoint_json(c) for c in observatory.checkpoints(run)]})
+        return json_answer(request, {"checkpoints": [checkpoint_json(c) for c in observatory.checkpoints(run)]})
 
     @api.get("/runs/{run}/layers", response_model=LayersAnswer, tags=["runs"])
     def list_layers(request: Request, run: RunName) -> Response:
         """The network: every layer with its inputs, shapes and hyper-parameters."""
-        return _json(request, {"layers": [layer_json(layer) for layer in observatory.layers(run)]})
+        return json_answer(request, {"layers": [layer_json(layer) for layer in observatory.layers(run)]})
 
     @api.get("/runs/{run}/metrics", response_model=MetricsAnswer, tags=["runs"])
     def list_metrics(request: Request, run: RunName) -> Response:
         """How training went: curves in the checkpoints themselves, and in CSV and TensorBoard files beside them."""
         curves = [curve_json(curve) for curve in observatory.metrics(run)]
-        return _json(request, {"curves": curves, "problems": observatory.metric_problems(run)})
+        return json_answer(request, {"curves": curves, "problems": observatory.metric_problems(run)})
 
     @api.get("/runs/{run}/graph.svg", response_class=Response, responses={200: _SVG}, tags=["runs"])
     def draw_graph(
@@ -438,7 +438,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
 
         blocks = frozenset(filter(None, expanded.split(",")))
         picture = network_graph.svg(observatory.layers(run), selected=selected or None, expanded=blocks)
-        return _answer(request, picture.encode(), "image/svg+xml")
+        return answer(request, picture.encode(), "image/svg+xml")
 
     # ---- parameters
 
@@ -457,8 +457,8 @@ def rest_router(observatory: Observatory) -> APIRouter:
         ``channels`` select along these axes. The header X-Mloscope-Axes names the axes.
         """
         wanted = observatory.parameter_of(run, layer, parameter)
-        etag = _etag(fingerprint(run, step), layer, wanted.name, units, channels)
-        unchanged = _unchanged(request, etag, ASK_AGAIN)
+        etag = etag_of(fingerprint(run, step), layer, wanted.name, units, channels)
+        unchanged = unchanged_answer(request, etag, ASK_AGAIN)
         if unchanged is not None:
             return unchanged
         array = observatory.parameters(run, step, layer).get(wanted.name)
@@ -472,14 +472,14 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 place = wanted.axes.index(axis)
                 array = array.take(_selection(text, array.shape[place], what), axis=place)
         headers = {"X-Mloscope-Axes": ",".join(wanted.axes)}
-        return _answer(request, _npy(array), "application/octet-stream", etag, **headers)
+        return answer(request, _npy(array), "application/octet-stream", etag, **headers)
 
     for ending in ("/parameters.npy", "/parameters"):
         api.add_api_route(
             layer_at_step + ending,
             parameters_npy,
             response_class=Response,
-            responses={200: _NPY},
+            responses={200: NPY},
             tags=["parameters"],
             include_in_schema=ending.endswith(".npy"),
         )
@@ -504,8 +504,8 @@ def rest_router(observatory: Observatory) -> APIRouter:
         """
         wanted = observatory.parameter_of(run, layer, parameter)
         question = (units, channels, layout, low, high, colour, zoom)
-        etag = _etag("png", fingerprint(run, step), layer, wanted.name, question)
-        unchanged = _unchanged(request, etag, ASK_AGAIN)
+        etag = etag_of("png", fingerprint(run, step), layer, wanted.name, question)
+        unchanged = unchanged_answer(request, etag, ASK_AGAIN)
         if unchanged is not None:
             return unchanged
         tiles = observatory.parameter_tiles(run, step, layer, wanted.name, layout)
@@ -513,7 +513,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             np.ix_(_selection(units, tiles.shape[0], "units"), _selection(channels, tiles.shape[1], "channels"))
         ]
         picture, ends = _drawn(tiles, shown, low, high, colour or "blue-red", True, zoom)
-        return _answer(request, picture, "image/png", etag, **{"X-Mloscope-Range": ends})
+        return answer(request, picture, "image/png", etag, **{"X-Mloscope-Range": ends})
 
     def fingerprint(run: str, step: int) -> str:
         checkpoint = observatory.checkpoint(run, step)
@@ -529,7 +529,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
     @api.get(
         layer_at_step + "/features/{image}.npy",
         response_class=Response,
-        responses={200: _NPY},
+        responses={200: NPY},
         tags=["features"],
     )
     def features_npy(
@@ -543,7 +543,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         """What a layer makes of an image: float32 (row, column, unit), or (unit,) where the layer's output is
         a vector."""
         array = observatory.feature_map(run, step, layer, image, corpus)
-        return _answer(request, _npy(array), "application/octet-stream")
+        return answer(request, _npy(array), "application/octet-stream")
 
     @api.get(
         layer_at_step + "/features/{image}.png",
@@ -570,14 +570,14 @@ def rest_router(observatory: Observatory) -> APIRouter:
         tiles = films.map_tiles(observatory.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
         shown = tiles[_selection(units, tiles.shape[0], "units")]
         picture, ends = _drawn(tiles, shown, low, high, colour or "viridis", False, zoom)
-        return _answer(request, picture, "image/png", **{"X-Mloscope-Range": ends})
+        return answer(request, picture, "image/png", **{"X-Mloscope-Range": ends})
 
     # After the two above, because an id may hold a dot.
     api.add_api_route(
         layer_at_step + "/features/{image}",
         features_npy,
         response_class=Response,
-        responses={200: _NPY},
+        responses={200: NPY},
         tags=["features"],
         include_in_schema=False,
     )
@@ -592,7 +592,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         found = observatory.predictions(run, (step,), image, corpus)
         if step in found.missing:
             raise NotPossible(found.missing[step])
-        return _json(
+        return json_answer(
             request,
             {
                 "step": step,
@@ -625,7 +625,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             return _lines(request, observatory.prediction_stream(run, image, corpus, near))
         steps = [checkpoint.step for checkpoint in observatory.checkpoints(run)]
         found = observatory.predictions(run, steps, image, corpus)
-        return _json(
+        return json_answer(
             request,
             {
                 "image": image,
@@ -660,7 +660,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             if not readable:
                 raise NotPossible(f'The run "{run}" has no checkpoint that can be read.')
             step = readable[-1]
-        return _json(
+        return json_answer(
             request,
             vars(observatory.unit_ranking(run, step, layer, rule, image, corpus, count, parameter)),
         )
@@ -705,7 +705,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         )
         return _lines(request, observatory.film(question))
 
-    @api.get("/films/{digest}", response_class=Response, responses={200: _NPY}, tags=["films"])
+    @api.get("/films/{digest}", response_class=Response, responses={200: NPY}, tags=["films"])
     def film_chunk(request: Request, digest: Annotated[str, Path(description="From a manifest's chunk.")]) -> Response:
         """A chunk of a film, for ever the same under this address. Little-endian: ``MLF1``, uint32 H, H bytes
         of JSON ``{"steps": [...], "shape": [units, channels, rows, columns, components]}``; float32
@@ -716,18 +716,18 @@ def rest_router(observatory: Observatory) -> APIRouter:
         if not re.fullmatch(r"[0-9a-f]{32}", digest):
             raise NotFound(f'There is no film "{digest}": the digest of one has 32 hexadecimal digits.')
         etag = f'"{digest}"'
-        unchanged = _unchanged(request, etag, IMMUTABLE)
+        unchanged = unchanged_answer(request, etag, IMMUTABLE)
         if unchanged is not None:
             return unchanged
         data = observatory.film_bytes(digest)
-        return _answer(request, data, "application/octet-stream", etag, IMMUTABLE)
+        return answer(request, data, "application/octet-stream", etag, IMMUTABLE)
 
     # ---- corpora
 
     @api.get("/corpora", response_model=CorporaAnswer, tags=["corpora"])
     def list_corpora(request: Request) -> Response:
         """All connected corpora, those that could not be opened included."""
-        return _json(request, {"corpora": [summary_of_corpus(corpus.name) for corpus in workspace.corpora]})
+        return json_answer(request, {"corpora": [summary_of_corpus(corpus.name) for corpus in workspace.corpora]})
 
     def summary_of_corpus(name: str) -> dict[str, Any]:
         corpus = workspace.corpus(name)
@@ -744,7 +744,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         """One corpus: its classes and splits, and what could not be read."""
         adaptor = workspace.corpus(corpus).adaptor
         splits = adaptor.splits if adaptor is not None else {}
-        return _json(
+        return json_answer(
             request,
             {
                 **summary_of_corpus(corpus),
@@ -788,7 +788,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                     "metadata": record.metadata,
                 }
             )
-        return _json(request, {"images": images, "total": found.total, "offset": offset})
+        return json_answer(request, {"images": images, "total": found.total, "offset": offset})
 
     @api.get(
         "/corpora/{corpus}/images/{image}.png",
@@ -808,7 +808,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         picture = workspace.thumbnail(corpus, workspace.position(corpus, image), edge)
         # The same name and id may stand for another picture after a restart, so a browser asks again; the
         # ETag makes that cheap.
-        return _answer(request, picture, "image/png")
+        return answer(request, picture, "image/png")
 
     return api
 
