@@ -12,6 +12,10 @@ from mloscope.adaptors.interface import Refused, Unreadable
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 LARGEST_PIXELS = 80_000_000
+# A few bytes can say that they are a picture of any size, and unpacking makes room for all of it at once. So much is
+# granted to any file, and four times its own size.
+GRANTED_BYTES = 216 * 1024 * 1024
+_BAND_ROWS = 64
 
 
 def is_picture_name(name: str) -> bool:
@@ -26,15 +30,13 @@ def read_picture(path: Path) -> np.ndarray:
     """
     try:
         with Image.open(path, formats=FORMATS) as image:
-            if image.width * image.height > LARGEST_PIXELS:
+            pixels = image.width * image.height
+            if pixels > LARGEST_PIXELS or pixels * _bytes_a_pixel(image) > GRANTED_BYTES + 4 * path.stat().st_size:
                 raise Refused(
-                    f"{path} has {image.width} × {image.height} pixels; more than {LARGEST_PIXELS:,} are not unpacked."
+                    f"{path} has {image.width} × {image.height} pixels; more than {LARGEST_PIXELS:,}, or so many in so "
+                    "small a file, are not unpacked."
                 )
-            if image.mode.startswith("I"):
-                return (np.asarray(image, np.uint32) >> 8).astype(np.uint8)[..., np.newaxis]  # 16 bits of grey
-            if image.mode in ("1", "L", "LA"):
-                return np.asarray(image.convert("L"))[..., np.newaxis]
-            return np.asarray(image.convert("RGB"))
+            return _pixels(image)
     except Image.DecompressionBombError as error:
         raise Refused(f"{path} has too many pixels to unpack: {error}.") from error
     except UnidentifiedImageError as error:
@@ -47,3 +49,22 @@ def read_picture(path: Path) -> np.ndarray:
         MemoryError,
     ) as error:  # PIL raises all of these on broken files
         raise Unreadable(f"{path} cannot be read: {error}.") from error
+
+
+def _bytes_a_pixel(image: Image.Image) -> int:
+    """What is held while the picture is unpacked: Pillow's four and the array's three, and a little; libwebp's own
+    buffers, and the coefficients of a progressive JPEG, which come in several passes."""
+    return 18 if image.format == "WEBP" else 13 if "progressive" in image.info else 8
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Band by band: Pillow would copy the whole picture for each step on the way."""
+    image.load()
+    is_deep = image.mode.startswith("I")  # 16 bits of grey
+    mode = "L" if image.mode in ("1", "L", "LA") else "RGB"
+    found = np.empty((image.height, image.width, 1 if is_deep or mode == "L" else 3), np.uint8)
+    for top in range(0, image.height, _BAND_ROWS):
+        band = image.crop((0, top, image.width, min(image.height, top + _BAND_ROWS)))
+        values = (np.asarray(band, np.uint32) >> 8).astype(np.uint8) if is_deep else np.asarray(band.convert(mode))
+        found[top : top + _BAND_ROWS] = values.reshape(values.shape[0], image.width, -1)
+    return found

@@ -178,3 +178,34 @@ def test_listing_opens_no_picture(tmp_path: Path) -> None:
     assert len(corpus.class_names) == 50
     assert corpus.position(corpus.record(1234).id) == 1234
     assert corpus.problems() == ()
+
+
+@pytest.mark.parametrize("how", [{}, {"progressive": True}], ids=["in one pass", "progressive"])
+def test_a_few_bytes_that_claim_many_pixels_are_refused(tmp_path: Path, how: dict[str, bool]) -> None:
+    """Pillow makes room for them all before it finds that they are not there: 1 GB for these 700 bytes."""
+    path = tmp_path / "a.jpg"
+    Image.new("RGB", (8, 8)).save(path, **how)
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\xff\xc2" if how else b"\xff\xc0")
+    content[place + 5 : place + 9] = struct.pack(">HH", 8900, 8900)
+    path.write_bytes(content)
+    with pytest.raises(Refused, match=r"a\.jpg has 8900 × 8900 pixels; more than 80,000,000, or so many in so small"):
+        registry.open_corpus(tmp_path).pixels(0)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16"])
+@pytest.mark.parametrize("rows", [1, 64, 131])
+def test_pictures_higher_than_a_band_are_whole(tmp_path: Path, mode: str, rows: int) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (rows, 5, 3), np.uint8)
+    if mode == "I;16":
+        image = Image.fromarray(values[..., 0].astype(np.uint16) * 257)
+        expected = values[..., :1]
+    else:
+        image = Image.fromarray(values).convert(mode)
+        expected = np.asarray(image.convert("L" if mode in ("1", "L", "LA") else "RGB")).reshape(rows, 5, -1)
+    if mode == "CMYK":
+        image.save(tmp_path / "a.jpg", quality=100)
+        expected = np.asarray(Image.open(tmp_path / "a.jpg").convert("RGB"))
+    else:
+        image.save(tmp_path / "a.png")
+    assert np.array_equal(registry.open_corpus(tmp_path).pixels(0), expected)
