@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mloscope.app.workspace import Workspace
 
 ORDERS = ("import", "export")
+TABLES = ("steps", "confusion", "classes", "images", "moves", "clusters", "members")
 _FAILED = 1
 _LINE_EVERY_S = 10.0
 _JSON_EVERY_S = 0.5
@@ -73,6 +74,52 @@ def add_arguments(
     compute.add_argument("--json", action="store_true", help="progress and result as JSON, one object a line")
     compute.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
     compute.set_defaults(command=_compute)
+
+    bring_in = orders.add_parser(
+        "import",
+        prog=f"{statistics.prog} import",
+        description="Take predictions computed elsewhere, a file a checkpoint: .npy, .npz, .csv, .parquet, or Dataset "
+        "Cartography's dynamics_epoch_N.jsonl; docs/statistics.md says what is in them. Everything is checked first.",
+    )
+    _add_subject(bring_in, add_run_options)
+    bring_in.add_argument(
+        "files", nargs="+", metavar="FILE",
+        help="the last number in its name is the step; STEP=FILE says another; a folder stands for its files",
+    )  # fmt: skip
+    kinds = bring_in.add_mutually_exclusive_group()
+    kinds.add_argument(
+        "--logits", dest="kind", action="store_const", const="logits", help="the files hold logits, unless they say"
+    )
+    kinds.add_argument(
+        "--probabilities", dest="kind", action="store_const", const="probabilities", help="the default, checked"
+    )
+    bring_in.add_argument(
+        "--keep", choices=("full", "top-20"), help="how many probabilities of an image (default: by size)"
+    )
+    _add_clusters(bring_in)
+    bring_in.set_defaults(command=_import)
+
+    export = orders.add_parser(
+        "export",
+        prog=f"{statistics.prog} export",
+        description="Write a table as CSV, Parquet or JSON.",
+    )
+    _add_subject(export, add_run_options)
+    export.add_argument(
+        "--table", choices=TABLES, default="steps",
+        help="steps: rates of every checkpoint (the default); of one step: confusion, classes, images, clusters, members "
+        "(of clusters); moves: images whose prediction changed between --since and --step",
+    )  # fmt: skip
+    export.add_argument(
+        "--step", type=_whole(0), metavar="STEP", help="the checkpoint (default: the last with statistics)"
+    )
+    export.add_argument(
+        "--since", type=_whole(0), metavar="STEP", help="of moves: the earlier step (default: the first)"
+    )
+    export.add_argument(
+        "--to", type=Path, metavar="FILE", help="a .csv, .parquet or .json file (default: CSV on stdout)"
+    )
+    export.set_defaults(command=_export)
 
 
 def with_order(arguments: Sequence[str]) -> list[str]:
@@ -305,6 +352,91 @@ class _Stop:
                 self._asked.set()
         if not self._asked.is_set():
             os._exit(_FAILED)  # nothing is lost but the task in hand
+
+
+# ---------------------------------------------------------------------------------------------- import, export
+
+
+def _import(arguments: argparse.Namespace) -> int:
+    from mloscope.app.statistics.clusters import fit_run
+    from mloscope.app.statistics.native_outputs import Importer
+
+    subject = _Subject(arguments)
+    importer = Importer(
+        subject.workspace,
+        subject.store,
+        subject.identity,
+        "run",
+        "corpus",
+        subject.split,
+        arguments.kind,
+        arguments.keep,
+    )
+    files = importer.steps(_listed(arguments.files))
+    for step, path in files.items():
+        imported = importer.bring_in(step, path)
+        accuracy = imported.plane.summary["accuracy"]
+        words = "no labels" if accuracy is None else f"accuracy {accuracy:.4f}"
+        print(f"Step {step}: {imported.plane.images:,} images of {path}, {words}.")
+        for notice in imported.notices:
+            print(f"  {notice}")
+    planes = subject.planes()
+    hidden = [str(step) for step in files if planes[step].about.get("source") != "imported"]
+    if hidden:
+        print(f"Statistics that were evaluated here come before imported ones at the steps {', '.join(hidden)}.")
+    if arguments.clusters != 0:
+        fit_run(subject.store, subject.series, list(planes.items()), arguments.clusters, arguments.seed)
+    print(f"{_count(len(planes), 'checkpoint')} ready.")
+    return 0
+
+
+def _listed(words: Sequence[str]) -> list[tuple[int | None, Path]]:
+    """(step or None, file) of each word of the command line."""
+    suffixes = (".npy", ".npz", ".csv", ".parquet", ".jsonl")
+    found: list[tuple[int | None, Path]] = []
+    for word in words:
+        step, equals, rest = word.partition("=")
+        if equals and step.isdecimal() and not Path(word).exists():
+            found.append((int(step), Path(rest)))
+        elif Path(word).is_dir():
+            inside = sorted(path for path in Path(word).iterdir() if path.suffix.lower() in suffixes)
+            if not inside:
+                raise NotFound(f"The folder {word} holds no file of predictions ({', '.join(suffixes)}).")
+            found += [(None, path) for path in inside]
+        else:
+            found.append((None, Path(word)))
+    return found
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    from mloscope.app.statistics.answers import Statistics
+    from mloscope.app.statistics.export import encode
+
+    subject = _Subject(arguments)
+    statistics = Statistics(subject.workspace, subject.store)
+    overview = statistics.overview("run", "corpus", subject.split)
+    ready = list(overview.ready)
+    if not ready:
+        raise NotFound(f"No step has statistics yet; this computes them: {overview.command}")
+    step = ready[-1] if arguments.step is None else arguments.step
+    since = ready[0] if arguments.since is None else arguments.since
+    tables: dict[str, Callable[[], Any]] = {
+        "steps": lambda: statistics.steps_table(overview),
+        "confusion": lambda: statistics.confusion_table(overview.subject, step),
+        "classes": lambda: statistics.classes_table(overview.subject, step),
+        "images": lambda: statistics.images_table(overview.subject, step),
+        "moves": lambda: statistics.moves_table(overview.subject, since, step),
+        "clusters": lambda: statistics.clusters_table(overview.subject, step),
+        "members": lambda: statistics.members_table(overview.subject, step),
+    }
+    suffix = ".csv" if arguments.to is None else arguments.to.suffix.lower()
+    content = encode(tables[arguments.table](), suffix.removeprefix("."))
+    if arguments.to is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        arguments.to.write_bytes(content)
+    return 0
 
 
 # ---------------------------------------------------------------------------------------------------- progress
