@@ -63,12 +63,17 @@ def measure_images(probabilities: np.ndarray, actual: np.ndarray) -> ImageMeasur
         predicted,
         top[:, 0].copy(),
         true,
-        (-np.log(np.maximum(true, np.float32(SMALLEST_PROBABILITY)))).astype(np.float32),
+        losses(true),
         true - np.where(predicted == actual, runner_up, top[:, 0]),
         known & (top_classes[:, :5] == actual[:, None]).any(axis=1),
         top_classes,
         top,
     )
+
+
+def losses(true_probability: np.ndarray) -> np.ndarray:
+    """float32: the negative natural logarithm of each, see SMALLEST_PROBABILITY; NaN stays NaN."""
+    return -np.log(np.maximum(true_probability, np.float32(SMALLEST_PROBABILITY)), dtype=np.float32)
 
 
 def _most_probable(probabilities: np.ndarray, classes: np.ndarray, values: np.ndarray) -> None:

@@ -21,6 +21,7 @@ import secrets
 import shutil
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -44,7 +45,6 @@ _OF_IMAGES = {
     "predicted": "<i4",
     "confidence": "<f4",
     "true_probability": "<f4",
-    "loss": "<f4",
     "margin": "<f4",
     "in_top_5": "|b1",
 }
@@ -173,8 +173,8 @@ class Plane:
     """What one checkpoint makes of the images of a split, read from files as far as it is asked for.
 
     Arrays are memory-mapped, read-only, and by image in the order of the split: ``actual`` (int32, -1 not known),
-    ``predicted`` (int32, -1 not predicted), ``confidence``, ``true_probability``, ``loss``, ``margin`` (float32),
-    ``in_top_5`` (bool), ``order`` (int32: positions by cell); ``cells`` is int64 (cell, 3). See
+    ``predicted`` (int32, -1 not predicted), ``confidence``, ``true_probability``, ``margin`` (float32), ``in_top_5``
+    (bool), ``order`` (int32: positions by cell); ``cells`` is int64 (cell, 3). See
     :mod:`mloscope.app.statistics.measures`, where each is made.
     """
 
@@ -194,6 +194,11 @@ class Plane:
         if name in _OF_IMAGES or name in ("order", "cells"):
             return self.array(name)
         raise AttributeError(name)
+
+    @property
+    def loss(self) -> np.ndarray:
+        """float32 (image,), made of ``true_probability``: a file of it would be a twentieth of all."""
+        return measures.losses(self.true_probability)
 
     def array(self, name: str) -> np.ndarray:
         """The array in ``<name>.npy``, memory-mapped. Raises :class:`NotFound` where its file was removed."""
@@ -354,7 +359,11 @@ class UnfinishedPlane:
         """Join the slices to the plane; ``more`` is added to what it says of itself (``seconds``). Raises
         :class:`Conflict` where slices are missing."""
         if self._store.find(self.key) is None:
-            self._store.publish("planes", self.key, lambda folder: self._fill(folder, more or {}))
+            try:
+                self._store.publish("planes", self.key, lambda folder: self._fill(folder, more or {}))
+            except Conflict:
+                if self._store.find(self.key) is None:  # else another process was first, and tidied up
+                    raise
         self._store.remove("unfinished", self.key)
         plane = self._store.find(self.key)
         if plane is None:
@@ -381,13 +390,13 @@ class UnfinishedPlane:
         try:
             for start, stop in tiles:
                 source = next((a, b) for a, b in present if a <= start and stop <= b)
-                with self._slice(source) as arrays:
-                    for name, file in files.items():
-                        values = self._actual[source[0] : source[1]] if name == "actual" else arrays[name]
-                        values = values[start - source[0] : stop - source[0]]
-                        file.append(values)
-                        if name in whole:
-                            whole[name].append(values)
+                arrays = self._slice(source)
+                arrays["actual"] = self._actual[source[0] : source[1]]
+                for name, file in files.items():
+                    values = arrays[name][start - source[0] : stop - source[0]]
+                    file.append(values)
+                    if name in whole:
+                        whole[name].append(values)
         finally:
             for file in files.values():
                 file.close()
@@ -399,7 +408,7 @@ class UnfinishedPlane:
             joined["actual"],
             joined["predicted"],
             joined["confidence"],
-            joined["loss"],
+            measures.losses(joined["true_probability"]),
             joined["in_top_5"],
             cells,
             self.classes,
@@ -421,12 +430,18 @@ class UnfinishedPlane:
             "rates": {name: value for name, value in summary.items() if not isinstance(value, list)},
         }
 
-    def _slice(self, span: tuple[int, int]) -> Any:
+    def _slice(self, span: tuple[int, int]) -> dict[str, np.ndarray]:
         path = self._folder / f"slice-{span[0]}-{span[1]}.npz"
         try:
-            return np.load(path, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            raise Conflict(f"The measured images in {path} were removed or damaged meanwhile: {error}.") from error
+            with np.load(path, allow_pickle=False) as arrays:
+                return dict(arrays)
+        except FileNotFoundError:
+            raise Conflict(f"The measured images in {path} were removed meanwhile; start again.") from None
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            path.unlink(missing_ok=True)  # so that they are measured again
+            raise Conflict(
+                f"The measured images in {path} were damaged and are removed; start again: {error}."
+            ) from error
 
 
 class _NpyFile:
