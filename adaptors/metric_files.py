@@ -70,23 +70,25 @@ class MetricFile:
 # ------------------------------------------------------------------------------------------------------- finding
 
 
-def find_metric_files(run: Path) -> tuple[MetricFile, ...]:
-    """The files by name, at most :data:`MOST_FILES`, the largest of which are not left out for their size. ``run`` is the
-    run's folder or its one file. A look at names only."""
+def find_metric_files(run: Path, most_listed: int = MOST_LISTED) -> tuple[MetricFile, ...]:
+    """The files by name, at most :data:`MOST_FILES` among the first ``most_listed`` names. ``run`` is the run's folder or
+    its one file. Nothing is opened."""
+    if not run.exists():
+        return ()
     folder = run if run.is_dir() else run.parent
     places: list[tuple[Path, int]] = [(folder, 0)]
     if folder.name.lower() in CHECKPOINT_FOLDERS:
         places += [(each, 1) for each in _subfolders(folder.parent) if each.name.lower() in LOG_FOLDERS]
     found: dict[Path, MetricFile] = {}
     listed = 0
-    while places and listed < MOST_LISTED and len(found) < MOST_FILES:
+    while places and listed < most_listed and len(found) < MOST_FILES:
         place, depth = places.pop(0)
         inner = []
         try:
             with os.scandir(place) as entries:
                 for entry in entries:
                     listed += 1
-                    if listed > MOST_LISTED:
+                    if listed > most_listed:
                         break
                     if _is_metric_name(entry.name):
                         if entry.is_file() and len(found) < MOST_FILES:
@@ -127,7 +129,9 @@ def _is_metric_name(name: str) -> bool:
 # ------------------------------------------------------------------------------------------------------- reading
 
 
-def read_metric_files(files: Sequence[MetricFile]) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
+def read_metric_files(
+    files: Sequence[MetricFile], most_curves: int = MOST_CURVES
+) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
     """The curves of all files, and a sentence for each that is broken. Of several files with one curve, as event files
     are after a restart, the later one's points take the place of the earlier one's at the same step. CSV files without a
     column of epochs or steps are somebody else's and passed over."""
@@ -144,8 +148,8 @@ def read_metric_files(files: Sequence[MetricFile]) -> tuple[tuple[Curve, ...], t
             for name, axis, x, y in _event_points(file, problems) if events else _csv_points(file, problems):
                 key = (name, axis, folder if events else file.name)
                 if key not in curves:
-                    if len(curves) == MOST_CURVES:
-                        problems.append(f"{file.name} has more than {MOST_CURVES} metrics; the others are left out.")
+                    if len(curves) == most_curves:
+                        problems.append(f"{file.name} has more than {most_curves} metrics; the others are left out.")
                         break
                     curves[key] = ([], [], file.name)
                 points += 1

@@ -15,19 +15,20 @@ MOST_POINTS = 2000
 """Of longer curves the smallest and the largest value of each stretch are drawn, so that no peak is lost."""
 AXIS_TITLES = {"step": "step", "epoch": "epoch", "share": "share of training"}
 _DASHES = {"training": "solid", "validation": "dash", "test": "dot", "": "dashdot"}
-_FIRST = ("loss", "accuracy", "error", "logprob")
+_RATES, _LOSSES = ("accuracy", "acc", "error"), ("loss", "logprob", "cost")
 
 
 def metrics_of(curves_by_run: Mapping[str, Sequence[Curve]]) -> tuple[str, ...]:
     """What can be drawn, each once and without its split (``loss`` for ``training loss`` and ``validation loss``): what
-    most runs have first, then losses, accuracies and errors, then by name."""
+    most runs have first; of these losses, then accuracies and errors, then the rest, by name."""
     runs_with: dict[str, set[str]] = {}
     for run, curves in curves_by_run.items():
         for curve in curves:
             runs_with.setdefault(curve.metric, set()).add(run)
 
     def order(name: str) -> tuple[int, int, str]:
-        rank = next((at for at, word in enumerate(_FIRST) if word in name.lower()), len(_FIRST))
+        lower = name.lower()
+        rank = 1 if any(word in lower for word in _RATES) else 0 if any(word in lower for word in _LOSSES) else 2
         return -len(runs_with[name]), rank, name
 
     return tuple(sorted(runs_with, key=order))
@@ -109,7 +110,7 @@ def _places(curve: Curve, x: str, curves: Sequence[Curve]) -> np.ndarray | None:
 def _rows(placed: Mapping[str, Sequence[tuple[Curve, np.ndarray]]], metrics: Sequence[str], theme: str) -> go.Figure:
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=len(metrics), shared_xaxes=True, vertical_spacing=0.12 / max(1, len(metrics) - 1))
+    figure = make_subplots(rows=len(metrics), shared_xaxes=True, vertical_spacing=0.22 / max(1, len(metrics) - 1))
     shown: set[tuple[str, str]] = set()
     for number, (run, curves) in enumerate(placed.items()):
         colour = (
@@ -129,13 +130,21 @@ def _rows(placed: Mapping[str, Sequence[tuple[Curve, np.ndarray]]], metrics: Seq
                 row=row, col=1,
             )  # fmt: skip
             shown.add((run, split))
+    one = len(placed) == 1
+    beside = {"y": 1, "yanchor": "top"}
+    above = {"orientation": "h", "x": 1, "xanchor": "right", "y": 1, "yanchor": "bottom", "itemwidth": 30}
     figure.update_layout(
         template=themes.template(theme),
-        legend={"orientation": "h", "y": 1.02, "x": 0, "yanchor": "bottom", "font": {"size": 11}},
+        margin={"t": 22},
+        legend={**(above if one else beside), "font": {"size": 11}},
         showlegend=len(shown) > 1,
     )
     for row, metric in enumerate(metrics, 1):
-        figure.update_yaxes(title={"text": metric}, nticks=5, tickformat=".3~g", row=row)
+        figure.update_yaxes(nticks=5, tickformat=".3~g", row=row)
+        figure.add_annotation(
+            text=metric, showarrow=False, x=0, xref="paper", xanchor="left", y=1, yanchor="bottom",
+            yref=f"y{row if row > 1 else ''} domain", font={"size": 11, "color": themes.TOKENS[theme]["text-quiet"]},
+        )  # fmt: skip
     return figure
 
 

@@ -69,6 +69,7 @@ def picture_of(answer: Any) -> np.ndarray:
         (RUN, rest.RunAnswer),
         (f"{RUN}/checkpoints", rest.CheckpointsAnswer),
         (f"{RUN}/layers", rest.LayersAnswer),
+        (f"{RUN}/metrics", rest.MetricsAnswer),
         (f"{RUN}/checkpoints/20/predictions/test-0", rest.PredictionAnswer),
         (f"{RUN}/predictions/test-0", rest.PredictionsAnswer),
         (f"{RUN}/layers/block/conv1/units", rest.UnitsAnswer),
@@ -89,6 +90,18 @@ def test_json_is_what_the_documentation_says_and_carries_a_true_etag(
     again = client.get(address, headers={"If-None-Match": f'"other", {answer.headers["etag"]}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
     assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_metrics_are_curves_with_null_for_what_is_not_finite(make_bench: Any, array_run: Any) -> None:
+    run = array_run()
+    run.metrics = lambda: {"training loss": (np.array([0, 5, 20]), np.array([2.5, np.nan, np.inf]))}
+    client = TestClient(application(make_bench(run=run).observatory), raise_server_exceptions=False)
+    answer = client.get(f"{RUN}/metrics").json()
+    rest.MetricsAnswer.model_validate(answer, extra="forbid")
+    (curve,) = answer["curves"]
+    assert answer["problems"] == []
+    assert (curve["name"], curve["axis"], curve["source"]) == ("training loss", "step", "checkpoints")
+    assert (curve["x"], curve["y"]) == ([0, 5, 20], [2.5, None, None])
 
 
 def test_runs_that_could_not_be_opened_are_listed_with_their_problem(client: TestClient) -> None:
