@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+from collections.abc import Iterable
 
 import numpy as np
 from PIL import Image
@@ -78,4 +79,24 @@ def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1
     picture = whole.reshape(down * canvas.shape[1], across * canvas.shape[2], 3)[:-GAP, :-GAP]
     file = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
+    return file.getvalue()
+
+
+def sheet(images: Iterable[np.ndarray | None], count: int, edge_px: int, across: int) -> bytes:
+    """``count`` images, uint8 (row, column, 1 or 3), as one WebP picture: ``across`` in a line, each as large as fits
+    into a square of ``edge_px`` pixels; what it does not cover, and an image that is None, is transparent."""
+    whole = Image.new("RGBA", (max(1, min(count, across)) * edge_px, max(1, -(-count // across)) * edge_px))
+    for place, pixels in enumerate(images):
+        if pixels is None:
+            continue
+        picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("RGB")
+        share = edge_px / max(picture.size)
+        size = (max(1, round(picture.width * share)), max(1, round(picture.height * share)))
+        if size != picture.size:
+            how = Image.Resampling.BOX if share < 1 else Image.Resampling.NEAREST
+            picture = picture.resize(size, how)
+        left, top = (edge_px - size[0]) // 2, (edge_px - size[1]) // 2
+        whole.paste(picture, (place % across * edge_px + left, place // across * edge_px + top))
+    file = io.BytesIO()
+    whole.save(file, "WEBP", quality=82, method=2)
     return file.getvalue()

@@ -112,8 +112,8 @@
     question() {
       const { cluster, "cluster-offset": offset } = mloscope.view.get();
       const { data } = this;
-      const made = data && data.made && data.made.steps.find(({ step }) => step === mloscope.time.step);
-      return JSON.stringify([cluster, offset, mloscope.time.step, made ? made.key : null, data && data.statistics.run, data && data.statistics.split]);
+      const key = data && data.made ? data.made.keys[data.made.steps.indexOf(mloscope.time.step)] : null;
+      return JSON.stringify([cluster, offset, mloscope.time.step, key, data && data.statistics.run, data && data.statistics.split]);
     }
 
     async ask() {

@@ -96,9 +96,18 @@
       }
       if (data.overview) this.split.value = data.overview.split;
       if (this.rows.length !== data.k) this.makeRows(data.k);
+      this.tellCharts();
       this.largest = Math.max(1, ...data.allRows().flatMap((rows) => (rows ? rows.clusters.map(({ size }) => size) : [])));
       this.draw();
       this.arrange();
+    }
+
+    /** Charts that the server draws hear of what clusters there are through the Store "clusters-ready". */
+    tellCharts() {
+      const ready = this.data.made ? this.data.made.keys.join() : "";
+      if (ready === this.ready || !this.data.overview) return;
+      this.ready = ready;
+      if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props("clusters-ready", { data: ready });
     }
 
     gate(index) {

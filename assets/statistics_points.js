@@ -174,7 +174,7 @@
       if (overview !== this.overview) {
         if (this.overview && overview && this.overview.images !== overview.images) this.images = this.positions = null;
         this.overview = overview;
-        const made = this.made ? this.made.steps : [];
+        const made = this.made ? this.made.steps.map((step, at) => ({ step, key: this.made.keys[at] })) : [];
         const named = new Map(made.map(({ step, key }) => [step, key]));
         // What a row says of where its images come from and go depends on the steps beside it.
         const around = made.map(({ step }, at) => [step, [at - 1, at, at + 1].map((i) => (made[i] ? made[i].key : "")).join()]);

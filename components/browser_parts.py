@@ -7,6 +7,7 @@ the view (``url_state.js``).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from dash.development.base_component import Component
@@ -173,6 +174,37 @@ class ConfusionChanges(_BrowserPart):
     """Images that are taken for another class than at an earlier step."""
 
     _type = "ConfusionChanges"
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+
+
+class ClusterRows(_BrowserPart):
+    """A row for each cluster of images. ``colours`` are told apart with every colour blindness; shapes follow them."""
+
+    _type = "ClusterRows"
+    _prop_names = ("id", "colours")
+    available_properties = ("id", "colours")
+
+    def __init__(self, id: str | None = None, colours: Sequence[str] = ()) -> None:
+        super().__init__(id=id, colours=list(colours))
+
+
+class PointMap(_BrowserPart):
+    """All images on a map of their class probabilities, moving with time."""
+
+    _type = "PointMap"
+    _prop_names = ("id", "colours")
+    available_properties = ("id", "colours")
+
+    def __init__(self, id: str | None = None, colours: Sequence[str] = ()) -> None:
+        super().__init__(id=id, colours=list(colours))
+
+
+class ClusterImages(_BrowserPart):
+    """The images of the selected cluster, where they came from and go to, and the images within the lasso."""
+
+    _type = "ClusterImages"
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)

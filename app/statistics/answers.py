@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor
+from mloscope.app import pictures
 from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, Unavailable, from_adaptor
 from mloscope.app.statistics import cluster_store, hierarchy, measures, seriation
 from mloscope.app.statistics.cluster_store import Fit
@@ -31,6 +32,9 @@ from mloscope.app.workspace import Workspace
 
 CHUNK_BYTES = 1 << 20
 """A chunk has as many steps as fit in, and at least one."""
+STEPS_OF_ROWS = 8
+"""Steps whose cluster rows come in one chunk, and whose images' pictures in one sheet."""
+SHEET_EDGE_PX, SHEET_ACROSS = 32, 32
 ORDERS = ("confident", "unsure", "position")
 RULES = ("given", "name", "similarity", "group")
 MOST_MOVES = 2000
@@ -313,6 +317,43 @@ class Statistics:
         self._current(overview, steps, digest, lambda step: self._point_key(fit, step))
         return cluster_store.points_bytes(fit, steps, overview.ready)
 
+    def row_chunks(self, overview: Overview) -> list[tuple[list[int], str]]:
+        """As :meth:`confusion_chunks`, for the rows of clusters; nothing where there are none yet."""
+        fit = overview.fit
+        if fit is None:
+            return []
+        return _cut([(step, self._row_key(fit, step), CHUNK_BYTES // STEPS_OF_ROWS) for step in fit.steps])
+
+    def rows_of_clusters(self, overview: Overview, steps: Sequence[int], digest: str) -> list[dict[str, Any]]:
+        """What the rows of some steps show, see :func:`mloscope.app.statistics.cluster_store.rows_of_step`. Raises as
+        :meth:`confusion_bytes`."""
+        fit = self._fit(overview)
+        for step in steps:
+            fit.step(step)
+        self._current(overview, steps, digest, lambda step: self._row_key(fit, step))
+        return [cluster_store.rows_of_step(fit, step) for step in steps]
+
+    def cluster_pictures(self, overview: Overview, steps: Sequence[int], digest: str) -> bytes:
+        """One WebP picture of all images that the rows of some steps show, in ascending order of their positions,
+        SHEET_ACROSS in a line, each SHEET_EDGE_PX square with what is around a longer one's sides left transparent. An
+        image that cannot be read leaves its place empty."""
+        rows = self.rows_of_clusters(overview, steps, digest)
+        shown = sorted({image for step in rows for cluster in step["clusters"] for image in cluster["nearest"]})
+        subject = overview.subject
+
+        def pixels(position: int) -> np.ndarray | None:
+            try:
+                return self.workspace.pixels(subject.corpus, subject.positions[position])
+            except MloscopeError:
+                return None
+
+        return pictures.sheet((pixels(position) for position in shown), len(shown), SHEET_EDGE_PX, SHEET_ACROSS)
+
+    @staticmethod
+    def _row_key(fit: Fit, step: int) -> str:
+        around = [fit.clusters[other] for other in (fit.before(step), step, fit.after(step)) if other is not None]
+        return " ".join(around)
+
     @staticmethod
     def _point_key(fit: Fit, step: int) -> str:
         return f"{fit.planes[step]} {fit.clusters[step]} {fit.projection}"
@@ -387,6 +428,12 @@ class Statistics:
         subject = self.subject(run, corpus, split)
         key = ("ids", self.identity.corpus(subject.corpus), subject.split)
         return self._once(key, lambda: [subject.adaptor.record(position).id for position in subject.positions])
+
+    def image_labels(self, run: str, corpus: str | None = None, split: str | None = None) -> np.ndarray:
+        """Class numbers by position within the split, -1 where not known."""
+        subject = self.subject(run, corpus, split)
+        labels = np.asarray(subject.adaptor.labels)[subject.positions.start : subject.positions.stop]
+        return np.maximum(labels.astype(np.int64), -1)
 
     def trajectory(self, run: str, image: str, corpus: str | None = None, split: str | None = None) -> dict[str, Any]:
         """What one image was held for at every ready step, JSON-able.

@@ -67,3 +67,10 @@ CONFUSION_COURSE = "confusion-course"
 CONFUSION_PAIRS = "confusion-pairs"
 CONFUSION_CELL = "confusion-cell"
 CONFUSION_CHANGES = "confusion-changes"
+
+# ------------------------------------------------------------------------- the clusters
+CLUSTERS_READY = "clusters-ready"  # JS. Store: which clusters there are, in one word. One writer: assets/cluster_rows.js
+CLUSTER_ROWS = "cluster-rows"
+CLUSTER_IMAGES = "cluster-images"
+CLUSTER_COURSE = "cluster-course"
+POINT_MAP = "point-map"

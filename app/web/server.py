@@ -18,7 +18,7 @@ from mloscope.app.web.doors.guards import Doors, script_hash
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.pages import LOGIN_SCRIPT, Pages
 from mloscope.app.web.doors.users import user_file
-from mloscope.app.web.pages import compare, confusion, main_display
+from mloscope.app.web.pages import clusters, compare, confusion, main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
 from mloscope.app.web.statistics_rest import statistics_router
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
     from mloscope.app.settings import Settings
 
-PAGES = (main_display, confusion, compare)
+PAGES = (main_display, confusion, clusters, compare)
 """Modules with ``register(observatory)`` (path, name, layout) and ``bind(app, observatory)`` (callbacks), in the order of the top bar."""
 
 

@@ -3,6 +3,7 @@ bytes. Every route takes ``corpus`` and ``split``; ``format`` makes a table of w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field
 from mloscope.app.errors import BadRequest, Conflict, Forbidden
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics import export
-from mloscope.app.statistics.answers import Overview, Statistics, Subject
+from mloscope.app.statistics.answers import SHEET_ACROSS, SHEET_EDGE_PX, Overview, Statistics, Subject
 from mloscope.app.web.api_docs import REFUSALS
 from mloscope.app.web.rest import (
     IMMUTABLE,
@@ -60,6 +61,9 @@ class ClusteredBody(BaseModel):
     k: int
     seed: int
     steps: list[int]
+    keys: list[str] = Field(description="Of the content of each step's clusters.")
+    map: str | None = Field(description="Of the content of the map that points lie on.")
+    rows: list[ChunkBody]
 
 
 class JobAnswer(BaseModel):
@@ -151,6 +155,15 @@ class ClassesAnswer(BaseModel):
 
 class IdsAnswer(BaseModel):
     ids: list[str] = Field(description="By position within the split.")
+    labels: list[int] = Field(description="Class numbers, -1 where not known.")
+
+
+class RowsAnswer(BaseModel):
+    steps: list[dict[str, Any]] = Field(
+        description="step, before, after, refit, inertia, clusters: cluster, size, state, purity, majority [[class, count]], "
+        "mean [[class, probability]], nearest [positions within the split], from and to [[cluster, count]]"
+    )
+    pictures: dict[str, Any] = Field(description="address, edge and across of the sheet with the nearest images")
 
 
 class ClustersAnswer(BaseModel):
@@ -196,6 +209,7 @@ Format = Annotated[Literal["json", "csv", "parquet"], Query(description="json, o
 _TABLES = {"text/csv": {"schema": {"type": "string"}}, export.FORMATS["parquet"]: {"schema": {"type": "string"}}}
 _TABLE: dict[int | str, dict[str, Any]] = {200: {"content": _TABLES}}
 _BYTES: dict[int | str, dict[str, Any]] = {200: NPY}
+_SHEET: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {"schema": {"type": "string"}}}}}
 _STALE: dict[int | str, dict[str, Any]] = {
     409: {"model": ErrorAnswer, "description": REFUSALS[Conflict]},
 }
@@ -254,7 +268,16 @@ def statistics_router(observatory: Observatory) -> APIRouter:
                 "steps": [state.json() for state in overview.steps],
                 "confusions": chunks(overview, "confusions", statistics.confusion_chunks(overview)),
                 "points": chunks(overview, "points", statistics.point_chunks(overview)),
-                "clusters": {"k": fit.k, "seed": fit.seed, "steps": fit.steps} if fit is not None else None,
+                "clusters": {
+                    "k": fit.k,
+                    "seed": fit.seed,
+                    "steps": fit.steps,
+                    "keys": list(fit.clusters.values()),
+                    "map": fit.projection,
+                    "rows": chunks(overview, "cluster_rows", statistics.row_chunks(overview)),
+                }
+                if fit is not None
+                else None,
             },
         )
 
@@ -308,15 +331,52 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         data = statistics.points_bytes(overview, _steps(steps), digest)
         return for_ever(request, data, f"MLP1-{digest}")
 
-    def for_ever(request: Request, data: bytes, tag: str) -> Response:
+    @api.get("/statistics/cluster_rows", response_model=RowsAnswer, responses=_STALE)
+    def cluster_rows(
+        request: Request,
+        run: RunName,
+        steps: Steps,
+        digest: Digest,
+        corpus: CorpusChoice = None,
+        split: SplitChoice = None,
+    ) -> Response:
+        """What the clusters' rows show at some steps, for ever the same under this address. 409 where the clusters changed
+        since."""
+        overview = statistics.overview(run, corpus, split)
+        rows = statistics.rows_of_clusters(overview, _steps(steps), digest)
+        (sheet,) = chunks(overview, "cluster_pictures", [(_steps(steps), digest)])
+        pictures = {"address": sheet["address"], "edge": SHEET_EDGE_PX, "across": SHEET_ACROSS}
+        data = json.dumps({"steps": rows, "pictures": pictures}, separators=(",", ":")).encode()
+        return for_ever(request, data, f"rows-{digest}", "application/json")
+
+    @api.get("/statistics/cluster_pictures", response_class=Response, responses={**_SHEET, **_STALE})
+    def cluster_pictures(
+        request: Request,
+        run: RunName,
+        steps: Steps,
+        digest: Digest,
+        corpus: CorpusChoice = None,
+        split: SplitChoice = None,
+    ) -> Response:
+        """One picture of all images that the clusters' rows show at some steps (``cluster_rows`` says how large each is), in
+        ascending order of their positions."""
+        etag = f"sheet-{digest}"
+        unchanged = unchanged_answer(request, f'"{etag}"', IMMUTABLE)
+        if unchanged:
+            return unchanged
+        overview = statistics.overview(run, corpus, split)
+        return for_ever(request, statistics.cluster_pictures(overview, _steps(steps), digest), etag, "image/webp")
+
+    def for_ever(request: Request, data: bytes, tag: str, kind: str = "application/octet-stream") -> Response:
         etag = f'"{tag}"'
         unchanged = unchanged_answer(request, etag, IMMUTABLE)
-        return unchanged or answer(request, data, "application/octet-stream", etag, IMMUTABLE)
+        return unchanged or answer(request, data, kind, etag, IMMUTABLE)
 
     @api.get("/statistics/image_ids", response_model=IdsAnswer)
     def image_ids(request: Request, run: RunName, corpus: CorpusChoice = None, split: SplitChoice = None) -> Response:
-        """The ids of a split's images, in the order in which statistics and points count them."""
-        return json_answer(request, {"ids": statistics.image_ids(run, corpus, split)})
+        """The ids and classes of a split's images, in the order in which statistics and points count them."""
+        ids, labels = statistics.image_ids(run, corpus, split), statistics.image_labels(run, corpus, split)
+        return json_answer(request, {"ids": ids, "labels": labels})
 
     @api.get("/statistics/moves", response_model=MovesAnswer, responses=_TABLE)
     def moves(
