@@ -93,6 +93,11 @@ class StatisticsJobs:
             raise BadRequest(f'There is no action "{action}"; the actions are {", ".join(ACTIONS)}.')
         return self.state(*subject)
 
+    def subjects(self) -> tuple[tuple[str, str, str], ...]:
+        """Run, corpus and split of all that was ever started here, in the order of their first start."""
+        with self._lock:
+            return tuple(self._jobs)
+
     def stop(self) -> None:
         """End all that is at work. What is finished stays."""
         with self._lock:

@@ -182,6 +182,7 @@ class Pages:
                 + _section("Model service", _service_facts(vitals["model_service"]))
                 + _section("This web process", self._process_facts())
                 + "</div>"
+                + _jobs_table(await anyio.to_thread.run_sync(self._jobs))
                 + _connected_table(connected)
                 + _troubles_table(self._troubles()),
                 head=f'<meta http-equiv="refresh" content="{_REFRESH_S}">',
@@ -223,6 +224,11 @@ class Pages:
             holds = f"{len(corpus.adaptor):,} images" if corpus.adaptor is not None else ""
             rows.append(("corpus", corpus.name, corpus.format or "", holds, corpus.problem))
         return rows
+
+    def _jobs(self) -> list[tuple[tuple[str, str, str], Mapping[str, Any]]]:
+        """Computations of statistics: run, corpus and split, and how far they are."""
+        jobs = self._observatory.statistics.jobs
+        return [(subject, jobs.state(*subject)) for subject in jobs.subjects()] if jobs is not None else []
 
     def _process_facts(self) -> Iterable[tuple[str, str]]:
         yield "up for", _duration(time.monotonic() - self._began)
@@ -344,6 +350,26 @@ def _service_facts(service: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
         yield "weights", f"{_bytes(service['weights_bytes'])} of {_bytes(service['weights_budget_bytes'])}"
     if service.get("memory_bytes"):
         yield "memory", _bytes(service["memory_bytes"])
+
+
+def _jobs_table(jobs: Iterable[tuple[tuple[str, str, str], Mapping[str, Any]]]) -> str:
+    looks = {"failed": "bad", "paused": "waiting", "cancelled": "waiting"}
+    rows = ""
+    for (run, corpus, split), said in jobs:
+        share = said["done"] / said["of"] if said.get("done") is not None and said.get("of") else None
+        far = f"{share:.0%}" if share is not None else ""
+        left = f", {_duration(said['seconds_left'])} left" if said.get("seconds_left") else ""
+        rows += (
+            f'<tr><td class="door-name">{escape(run)}</td><td>{escape(corpus)}</td><td>{escape(split)}</td>'
+            f'<td class="door-name">{_state(said["state"], looks.get(said["state"], "good"))}</td>'
+            f'<td class="door-number door-name">{far}{left}</td><td>{escape(str(said.get("message") or ""))}</td></tr>'
+        )
+    if not rows:
+        return '<section class="door-part"><h2>What runs</h2><p class="door-quiet">No statistics were started here.</p></section>'
+    return (
+        '<section><h2>What runs</h2><table class="door-table"><thead><tr><th>statistics of</th><th>corpus</th><th>split</th>'
+        f'<th></th><th class="door-number">done</th><th></th></tr></thead><tbody>{rows}</tbody></table></section>'
+    )
 
 
 def _connected_table(connected: Iterable[tuple[str, str, str, str, str | None]]) -> str:

@@ -1,0 +1,100 @@
+"""The whole web process behind its doors, asked without a network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from mloscope.app.observatory import Observatory
+from mloscope.app.result_cache import ResultCache
+from mloscope.app.settings import Settings
+from mloscope.app.web.doors.allowances import EvaluationCharge
+from mloscope.app.web.doors.metrics import Metrics
+from mloscope.app.web.doors.users import UserFile
+from mloscope.app.web.server import create_guarded_app
+
+HOME = "http://127.0.0.1:8050"
+PASSWORD = "correct horse"
+ACTION = "/api/v1/runs/lenet/statistics/job"
+"""Something that only an editor may do."""
+
+
+@dataclass
+class House:
+    """An application behind its doors, and who lives there."""
+
+    application: Any
+    users: UserFile
+    bench: Any
+    metrics: Metrics
+    clients: ExitStack
+
+    def visitor(self, address: str = "127.0.0.1", home: str = HOME, **headers: str) -> TestClient:
+        """A browser or program at an address; it follows no redirects and keeps its cookies."""
+        client = TestClient(
+            self.application, home, client=(address, 50000), follow_redirects=False, raise_server_exceptions=False
+        )
+        client.headers.update(headers)
+        return self.clients.enter_context(client)
+
+    def signed_in(self, name: str = "anna", **arguments: Any) -> TestClient:
+        client = self.visitor(**arguments)
+        answer = sign_in(client, name)
+        assert answer.status_code == 303, answer.text
+        return client
+
+    def with_token(self, role: str = "editor") -> TestClient:
+        return self.visitor(authorization=f"Bearer {self.users.add_token(f'of {role}'.replace(' ', '-'), role)}")
+
+
+def form_token(page: str) -> str:
+    found = re.search(r'name="token" value="([\w-]+)"', page)
+    assert found, page
+    return found[1]
+
+
+def sign_in(client: TestClient, name: str, password: str = PASSWORD, wanted: str = "/", **headers: str) -> Any:
+    """Fill in the form as a browser does."""
+    token = form_token(client.get("/login").text)
+    fields = {"name": name, "password": password, "next": wanted, "token": token}
+    return client.post("/login", data=fields, headers={"origin": str(client.base_url).rstrip("/"), **headers})
+
+
+@pytest.fixture(scope="session")
+def residents(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A users file with anna, an editor, and vera, a viewer; to be copied, for hashing takes its time."""
+    users = UserFile(tmp_path_factory.mktemp("users") / "users.json")
+    users.put_user("anna", PASSWORD, "editor")
+    users.put_user("vera", PASSWORD, "viewer")
+    return users.path
+
+
+@pytest.fixture
+def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> Iterator[Callable[..., House]]:
+    """``house(people=True, **settings)``: with anna and vera, or with nobody."""
+    with ExitStack() as clients:
+
+        def build(people: bool = True, **settings: Any) -> House:
+            chosen = replace(Settings(users_file=str(tmp_path / "users.json")), **settings)
+            if people:
+                shutil.copy(residents, str(chosen.users_file))
+            bench = make_bench()
+            metrics = Metrics(lambda: observatory.vitals())
+            observatory = Observatory(
+                bench.observatory.workspace,
+                ResultCache(bench.store),
+                bench.service,
+                charge=EvaluationCharge(chosen.evaluations_a_minute, metrics.evaluated),
+            )
+            application = create_guarded_app(observatory, chosen, metrics)
+            return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, clients)
+
+        yield build
