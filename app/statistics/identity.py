@@ -61,7 +61,7 @@ class Identity:
 
     def series(self, run: str, corpus: str, split: str) -> str:
         """The key of all that belongs to a run as such, whatever its checkpoints hold: its path, corpus and split."""
-        path = str(self._workspace.run(run).path.expanduser().absolute())
+        path = str(self._workspace.run(run).path.expanduser().resolve())
         return _digest(CODE_VERSION, "series", path, self.corpus(corpus), self._split(corpus, split))
 
     def corpus(self, corpus: str) -> str:
