@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from PIL import Image
 
@@ -82,7 +83,9 @@ def _keras(real: Path) -> list[Seed]:
         "mloscope_run.json": b'{"class_names": ["cat", "dog"], "preprocessing": {"scale": 0.00392, "mean": [0.5, 0.5, 0.5],'
         b' "channel_order": "rgb"}}',
     }
+    packed = {"epoch_1.weights.h5": _packed(weights), "model.json": config}
     return [
+        Seed("epoch_1.weights.h5", packed),
         Seed("epoch_1.keras", {"epoch_1.keras": archive}),
         Seed("epoch_1.keras", {"epoch_1.keras": archive}, container=ZipMember("config.json")),
         Seed("epoch_1.keras", {"epoch_1.keras": archive}, container=ZipMember("model.weights.h5")),
@@ -279,6 +282,24 @@ def _cifar10_pixels(real: Path) -> np.ndarray:
 def _picture(image: Image.Image, format: str, **how: Any) -> bytes:
     made = io.BytesIO()
     image.save(made, format, **how)
+    return made.getvalue()
+
+
+def _packed(content: bytes) -> bytes:
+    """The HDF5 file as ``h5repack`` makes it: in chunks, shuffled, compressed, with checksums."""
+    made = io.BytesIO()
+    with h5py.File(io.BytesIO(content), "r") as file, h5py.File(made, "w") as packed:
+
+        def pack(name: str, item: Any) -> None:
+            if not isinstance(item, h5py.Dataset):
+                packed.require_group(name)
+            elif item.shape:
+                packed.create_dataset(name, data=item[()], compression=1, shuffle=True, fletcher32=True)
+            else:
+                packed.create_dataset(name, data=item[()])
+            packed[name].attrs.update(item.attrs)
+
+        file.visititems(pack)
     return made.getvalue()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,11 +71,14 @@ def _read_run(run: RunAdaptor, refusals: _Refusals) -> None:
             whole = all(_is_whole(size) and size >= 0 for size in parameter.shape)
             _promised(whole, f"{layer.name}/{parameter.name} has the shape {parameter.shape}")
     _promised(all(set(layer.inputs) <= known for layer in layers), "a layer's input is no layer")
-    _promised(all(isinstance(name, str) for name in run.class_names), "a class name is no text")
+    _promised(all(map(_is_text, run.class_names)), "a class name is no text")
     for sentence in (*run.problems(), *(each.problem for each in (*checkpoints, *layers) if each.problem)):
         refusals.note(sentence)
     shape, preprocessing = run.input_shape, run.preprocessing
     mean = preprocessing.mean if preprocessing else None
+    numbers = [preprocessing.scale, *(mean if isinstance(mean, tuple) else ())] if preprocessing else []
+    _promised(all(map(math.isfinite, numbers)), f"images are prepared by {numbers}")
+    _promised(all(each.epoch is None or math.isfinite(each.epoch) for each in checkpoints), "an epoch is no number")
     if isinstance(mean, str) and is_mean_image(Path(mean)) and shape and all(shape):
         refusals.asked(lambda: read_mean_image(Path(mean), shape))  # type: ignore[arg-type]
     if isinstance(run, HasMetrics):
@@ -100,7 +104,7 @@ def _read_corpus(corpus: CorpusAdaptor, refusals: _Refusals) -> None:
     _promised(len(names) == count, f"{len(names)} names for {count} images")
     lowest, highest = int(labels.min(initial=-1)), int(labels.max(initial=-1))
     _promised(lowest >= -1 and highest < max(1, len(corpus.class_names)), f"labels run from {lowest} to {highest}")
-    _promised(all(isinstance(name, str) for name in corpus.class_names), "a class name is no text")
+    _promised(all(map(_is_text, corpus.class_names)), "a class name is no text")
     _promised(sum(len(places) for places in corpus.splits.values()) == count, "the splits do not hold all images")
     shape = corpus.image_shape
     for position in sorted({*range(min(count, MOST_PICTURES // 2)), *range(max(0, count - MOST_PICTURES // 2), count)}):
@@ -118,6 +122,10 @@ def _read_corpus(corpus: CorpusAdaptor, refusals: _Refusals) -> None:
 
 def _is_whole(size: object) -> bool:
     return isinstance(size, int) and not isinstance(size, bool)
+
+
+def _is_text(name: object) -> bool:
+    return isinstance(name, str) and all(ord(letter) < 0xD800 or 0xDFFF < ord(letter) < 0x110000 for letter in name)
 
 
 def _promised(kept: bool, otherwise: str) -> None:

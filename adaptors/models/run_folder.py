@@ -16,6 +16,7 @@ Two optional JSON files may stand in the folder:
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from mloscope.adaptors.interface import Checkpoint, Preprocessing, Unreadable
 
 EXAMINED_UP_TO = 64
 """Of runs with more checkpoints not every file is opened with the run; the rest are looked at when they are read."""
+LARGEST_STEP = 2**63 - 1
 LONGEST_NOTE_BYTES = 16 * 1024 * 1024
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
@@ -72,6 +74,11 @@ def checkpoints_of(
         step = notes.steps.get(name)
         if step is None:
             step = step_of(stem, pattern)
+        if step is not None and abs(step) > LARGEST_STEP:
+            problems.append(
+                f"{name} has a step of more than 64 bits, so it has no place on the time axis and is left out."
+            )
+            continue
         if step is None and len(names) == 1 and pattern is None:
             step = 0
         if step is None:
@@ -110,10 +117,15 @@ def read_notes(folder: Path) -> Notes:
         if not isinstance(name, str):
             problems.append(f"checkpoints.json: the entry {str(entry)[:80]} names no file and is ignored.")
             continue
-        if isinstance(entry.get("step"), int):
-            steps[name] = entry["step"]
-        if isinstance(entry.get("epoch"), int | float):
-            epochs[name] = float(entry["epoch"])
+        step, epoch = entry.get("step"), entry.get("epoch")
+        if isinstance(step, int) and not isinstance(step, bool) and abs(step) <= LARGEST_STEP:
+            steps[name] = step
+        elif step is not None:
+            problems.append(
+                f"checkpoints.json: the step of {name[:80]} is ignored, for it is no whole number of 64 bits."
+            )
+        if isinstance(epoch, int | float) and abs(epoch) <= LARGEST_STEP:  # which no NaN is
+            epochs[name] = float(epoch)
     about = _json(folder / "mloscope_run.json", problems)
     if about is not None and not isinstance(about, dict):
         problems.append("mloscope_run.json is ignored: it should be an object with class_names and preprocessing.")
@@ -126,7 +138,8 @@ def read_notes(folder: Path) -> Notes:
     return Notes(
         steps=steps,
         epochs=epochs,
-        class_names=tuple(str(name) for name in names),
+        # JSON can write halves of letters, which nothing can be made of.
+        class_names=tuple(str(name).encode("utf-8", "replace").decode() for name in names),
         preprocessing=_preprocessing(about.get("preprocessing"), folder, problems),
         problems=tuple(problems),
     )
@@ -146,8 +159,11 @@ def _preprocessing(value: Any, folder: Path, problems: list[str]) -> Preprocessi
         order = value.get("channel_order", "rgb")
         if order not in ("rgb", "bgr"):
             raise ValueError(f"channel_order is {order!r}, not rgb or bgr")
-        return Preprocessing(scale=float(value.get("scale", 1.0)), mean=mean, channel_order=order)
-    except (AttributeError, TypeError, ValueError) as error:
+        scale = float(value.get("scale", 1.0))
+        if not all(math.isfinite(number) for number in (scale, *(mean if isinstance(mean, tuple) else ()))):
+            raise ValueError("scale and mean should be finite numbers")
+        return Preprocessing(scale=scale, mean=mean, channel_order=order)
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
         problems.append(f"mloscope_run.json: preprocessing is ignored, for it cannot be understood ({error}).")
         return None
 

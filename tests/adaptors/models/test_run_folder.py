@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mloscope.adaptors.interface import Unreadable
-from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, shortened, step_of
+from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened, step_of
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,30 @@ def test_one_file_without_a_number_is_step_0() -> None:
 def test_long_lists_of_problems_are_shortened() -> None:
     assert shortened(["a", "b"], 2) == ("a", "b")
     assert shortened(["a", "b", "c", "d"], 2) == ("a", "b", "And 2 more files with the same kind of problem.")
+
+
+def test_numbers_that_no_axis_and_no_page_could_show_are_ignored_and_told(tmp_path: Path) -> None:
+    entries = (
+        '[{"file": "a_1.h5", "step": 99999999999999999999}, {"file": "a_2.h5", "step": true, "epoch": NaN}, '
+        '{"file": "a_3.h5", "step": 30, "epoch": 1e999}, {"file": "a_4.h5", "epoch": 0.5}]'
+    )
+    (tmp_path / "checkpoints.json").write_text(entries)
+    (tmp_path / "mloscope_run.json").write_text(
+        '{"class_names": ["cat", "\\ud800"], "preprocessing": {"scale": NaN, "mean": [1e999]}}'
+    )
+    notes = read_notes(tmp_path)
+    assert notes.steps == {"a_3.h5": 30}
+    assert notes.epochs == {"a_4.h5": 0.5}
+    assert notes.class_names == ("cat", "?")
+    assert notes.preprocessing is None
+    said = " ".join(notes.problems)
+    assert "the step of a_1.h5 is ignored" in said
+    assert "the step of a_2.h5 is ignored" in said
+    assert "preprocessing is ignored" in said
+
+
+def test_a_name_with_a_step_of_more_than_64_bits_has_no_place() -> None:
+    names = ["epoch_99999999999999999999.h5", "epoch_2.h5"]
+    found, problems = checkpoints_of(names, [name[:-3] for name in names], Notes(), None)
+    assert [checkpoint.step for checkpoint in found] == [2]
+    assert "epoch_99999999999999999999.h5 has a step of more than 64 bits" in problems[0]
