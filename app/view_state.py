@@ -63,9 +63,6 @@ FIELDS = (
     Field("cluster-offset", "number", 0, "how many of the cluster's images come before the page shown"),
     Field("point-colour", "choice", "class", "what a point's colour says", ("class", "prediction", "cluster")),
     Field("lasso", "text", "", "images chosen on the map: step:x,y;x,y;... with corners from 0 (left, below) to 999"),
-)
-
-FIELDS += (
     Field("b-run", "text", "", "compare: the run on side B; A's own where absent"),
     Field(
         "b-step",

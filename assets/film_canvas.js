@@ -21,7 +21,6 @@
 
   /** What a film shows on the main display: the subject at the time bus's step. */
   const MAIN = {
-    name: "",
     subject: () => mloscope.subject,
     view: () => mloscope.view.get(),
     step: () => mloscope.time.step,
@@ -188,6 +187,7 @@
       this.stage.classList.toggle("film-stage-empty", !header);
       this.legendPlace.hidden = !header;
       this.title.textContent = header ? this.titleOf(header) : "";
+      this.title.title = this.title.textContent;
       if (!header || !this.shown) return;
       const grid = header.channels.length > 1;
       const room = this.stage.getBoundingClientRect();
@@ -227,7 +227,7 @@
       const row = header.rows === 1 && header.columns > 1;
       const size = row ? `${header.columns} values each` : header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
       return [
-        this.side.name,
+        this.side.name && this.side.name(this),
         header.layer,
         this.show === "parameters" ? header.parameter : "feature maps",
         numbered("unit", header.units, header.unit_total),
@@ -255,7 +255,8 @@
     /** Draw the step that is wanted now, or say that it is not here. */
     draw() {
       const step = this.side.step();
-      const reason = this.film && step !== null ? this.film.missing(step) : null;
+      const absent = step === null && this.side.absent ? this.side.absent() : null;
+      const reason = absent || (this.film && step !== null ? this.film.missing(step) : null);
       const frame = this.layout && step !== null ? this.film.frame(step) : null;
       const fits = frame && frame.codes.length === this.blank.codes.length;
       this.frame = fits ? frame : null;
@@ -312,7 +313,7 @@
         else if (node.dataset.step !== String(step)) node.dataset.step = step;
       }
       const error = this.film && this.film.error;
-      const absent = reason ? `Step ${mloscope.grouped(step)} is missing: ${reason}` : error;
+      const absent = reason && step !== null ? `Step ${mloscope.grouped(step)} is missing: ${reason}` : reason || error;
       const doing = (this.film && this.film.progress && this.film.progress.doing) || "loading";
       write(this.message, state === "ready" ? "" : state === "missing" ? this.empty ?? absent : doing);
       this.message.hidden = !this.message.textContent;

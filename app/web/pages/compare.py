@@ -1,0 +1,287 @@
+"""Direct comparison (report 5.4, Figure 5): two moments, or two runs, side by side, as a difference, a ratio, a blink or a wipe.
+
+Side A is what every page shows (subject, view, time bus); side B follows by rule, in the browser (assets/compare_state.js).
+Frames while time moves are drawn there from two films. The callbacks below run when both sides have settled:
+
+    Stores "subject", "view", "settled-time" (A), "compare-settled" (B) ─┬──► summarise  ──► compare-summary
+                                                                         ├──► scatter    ──► compare-scatter
+                                                                         ├──► rank       ──► compare-change
+                                                                         └──► enlarge    ──► compare-unit
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dash
+import numpy as np
+from dash import Dash, Input, Output, dcc, html, no_update
+
+from mloscope.app import comparison, errors
+from mloscope.app.compared_runs import ComparedRuns, Shown, Side
+from mloscope.app.view_state import parse_units
+from mloscope.app.web import ids
+from mloscope.app.web.threaded_callbacks import threaded
+from mloscope.components import theme as themes
+from mloscope.components.browser_parts import (
+    Comparison,
+    ComparisonLayers,
+    ComparisonPredictions,
+    ImageGrid,
+)
+from mloscope.components.figures.comparison_change import comparison_change
+from mloscope.components.figures.comparison_scatter import comparison_scatter
+from mloscope.components.figures.comparison_unit import comparison_unit
+
+if TYPE_CHECKING:
+    from mloscope.app.observatory import Observatory
+
+PANELS = (
+    ("change", "Change", "How each unit differs between the two moments"),
+    ("image", "Image", "The image whose feature maps and predictions are compared"),
+    ("layers", "Layers", "Which layers of the two runs belong together"),
+)
+MEASURES = (("norm", "norm"), ("variance", "variance"))
+
+
+def register(observatory: Observatory) -> None:
+    dash.register_page(
+        "compare", path="/compare", name="Compare", title="ML-o-scope: compare", layout=lambda **_: layout(),
+        description="Two moments or two runs, side by side and as a difference",
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- layout
+
+
+def layout() -> html.Div:
+    return html.Div(
+        [
+            dcc.Store(id=ids.COMPARE_SETTLED),
+            html.Section(Comparison(id=ids.COMPARISON), className="compare-centre", **{"aria-label": "Both sides"}),
+            html.Aside(
+                [
+                    _tabs("compare-panel", PANELS, "Beside the pictures"),
+                    html.Div(_change_panel(), className="compare-panel", **{"data-compare-panel": "change"}),
+                    html.Div(_image_panel(), className="compare-panel", **{"data-compare-panel": "image"}),
+                    html.Div(
+                        ComparisonLayers(id=ids.COMPARE_LAYERS),
+                        className="compare-panel",
+                        **{"data-compare-panel": "layers"},
+                    ),
+                ],
+                className="compare-side",
+                **{"aria-label": "Change, image, layers"},
+            ),
+        ],
+        className="compare",
+    )
+
+
+def _tabs(key: str, options: tuple[tuple[str, ...], ...], label: str) -> html.Div:
+    """Buttons of which one is pressed, bound to a key of the view by assets/compare_panels.js."""
+    return html.Div(
+        [
+            html.Button(text, className="compare-segment", title=(tip or [text])[0], **{"data-view": key, "data-value": value})
+            for value, text, *tip in options
+        ],
+        className="compare-segments",
+        role="group",
+        **{"aria-label": label},
+    )  # fmt: skip
+
+
+def _graph(graph_id: str, label: str, height_px: int) -> html.Div:
+    return html.Div(
+        [
+            dcc.Graph(
+                id=graph_id,
+                figure=themes.empty_figure("light", ""),
+                responsive=True,
+                config={"displayModeBar": False},
+                style={"height": f"{height_px}px"},
+            ),
+            html.Div(
+                [
+                    html.Button(
+                        f".{kind}", className="compare-save", title=f"Save this chart as {kind.upper()}",
+                        **{"data-chart": graph_id, "data-save": kind},
+                    )
+                    for kind in ("png", "svg")
+                ],
+                className="compare-chart-saves",
+            ),
+        ],
+        className="chart compare-chart",
+        role="figure",
+        **{"aria-label": label},
+    )  # fmt: skip
+
+
+def _change_panel() -> list[Any]:
+    return [
+        html.Div(id=ids.COMPARE_SUMMARY, className="compare-summary", **{"aria-live": "polite"}),
+        html.Div(
+            [html.H3("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
+            className="compare-title",
+        ),
+        _graph(ids.COMPARE_SCATTER, "A number of each unit at A against the same at B", 250),
+        html.H3("change of each unit, sorted", className="panel-subtitle"),
+        _graph(ids.COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220),
+        html.H3("selected unit, exact values", className="panel-subtitle"),
+        _graph(ids.COMPARE_UNIT, "The selected unit on both sides and the difference", 150),
+    ]  # fmt: skip
+
+
+def _image_panel() -> list[Any]:
+    return [
+        html.H2("Predicted class, A and B", className="panel-title"),
+        ComparisonPredictions(id=ids.COMPARE_PREDICTIONS),
+        ImageGrid(id=ids.COMPARE_IMAGES),
+    ]
+
+
+# ---------------------------------------------------------------------------------------------------------- callbacks
+
+
+def bind(app: Dash, observatory: Observatory) -> None:
+    stores = [
+        Input(ids.SUBJECT, "data"),
+        Input(ids.VIEW, "data"),
+        Input(ids.SETTLED_TIME, "data"),
+        Input(ids.COMPARE_SETTLED, "data"),
+    ]
+    theme = Input(ids.THEME, "data")
+    here = Compare(observatory)
+    threaded(app, Output(ids.COMPARE_SUMMARY, "children"), *stores)(here.summarise)
+    threaded(app, Output(ids.COMPARE_SCATTER, "figure"), *stores, theme)(here.scatter)
+    threaded(app, Output(ids.COMPARE_CHANGE, "figure"), *stores, theme)(here.rank)
+    threaded(app, Output(ids.COMPARE_UNIT, "figure"), *stores, theme)(here.enlarge)
+
+
+class Compare:
+    """The callbacks' bodies, as plain methods over stores' contents."""
+
+    def __init__(self, observatory: Observatory) -> None:
+        self.compared = ComparedRuns(observatory)
+
+    def summarise(self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> Any:
+        if not _ready(subject, view, time, other) or _hidden(view, "change"):
+            return no_update
+        try:
+            question = _question(subject, view, time, other)
+            changes = self.compared.changes(*question)
+            whole = self.compared.whole(*question)
+        except errors.MloscopeError as error:
+            return html.P(str(error), className="quiet-text")
+        found = comparison.correlate(*changes.measure(view["compare-measure"]))
+        return [
+            html.Dl(
+                [
+                    part
+                    for name, value, tip in (
+                        ("relative change", _number(whole.change[0]), "‖A − B‖ / ‖B‖ of all values together"),
+                        ("cosine", _number(whole.cosine[0]), "of all values of A and of B"),
+                        ("norms", f"{_number(whole.norm_a[0])} and {_number(whole.norm_b[0])}", "of A and of B"),
+                    )
+                    for part in (html.Dt(name, title=tip), html.Dd(value))
+                ],
+                className="details-list",
+            ),
+            html.P(_correlation_in_words(found, view["compare-measure"]), className="compare-finding"),
+        ]
+
+    def scatter(
+        self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
+    ) -> Any:
+        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+            return no_update
+        try:
+            changes = self.compared.changes(*_question(subject, view, time, other))
+        except errors.MloscopeError:
+            return themes.empty_figure(theme, "")
+        return comparison_scatter(
+            *changes.measure(view["compare-measure"]), _units(view, changes.count),
+            selected=view["unit"], measure=view["compare-measure"],
+            labels=(f"step {_label(subject, time)}", f"step {other['label']}"), theme=theme,
+        )  # fmt: skip
+
+    def rank(
+        self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
+    ) -> Any:
+        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+            return no_update
+        try:
+            changes = self.compared.changes(*_question(subject, view, time, other))
+        except errors.MloscopeError:
+            return themes.empty_figure(theme, "")
+        units = _units(view, changes.count)
+        return comparison_change(changes.change, changes.cosine, units, selected=view["unit"], theme=theme)
+
+    def enlarge(
+        self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
+    ) -> Any:
+        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+            return no_update
+        try:
+            a, b = self.compared.both(*_question(subject, view, time, other))
+        except errors.MloscopeError:
+            return themes.empty_figure(theme, "")
+        place = np.flatnonzero(_units(view, len(a)) == view["unit"])
+        if not len(place):
+            return themes.empty_figure(theme, "The selected unit is not among those shown.")
+        diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and view["compare-show"] == "parameters")
+        return comparison_unit(a[place[0]], b[place[0]], diverging=diverging, theme=theme)
+
+
+def _ready(subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> bool:
+    """Stores are empty until the browser has opened a run and side B is known."""
+    return bool(subject and subject.get("run") and view and view.get("layer") and time and other and other.get("run"))
+
+
+def _hidden(view: dict, panel: str) -> bool:
+    return bool(view["compare-panel"] != panel)
+
+
+def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side, Side, Shown]:
+    """What is compared, from the stores. Raises :class:`errors.NotPossible` with the reason where one side is missing."""
+    if view["compare-show"] == "confusion":
+        raise errors.NotPossible("Units are compared of parameters or of feature maps.")
+    features = view["compare-show"] == "features"
+    if features and not view["image"]:
+        raise errors.NotPossible("Choose an image, under Image, to compare feature maps.")
+    for reason in (other.get("problem"), other.get("reason")):
+        if reason:
+            raise errors.NotPossible(reason)
+    if not other.get("layer"):
+        raise errors.NotPossible(f"{view['layer']} has no partner in {other['run']}.")
+    if other.get("step") is None:
+        raise errors.NotPossible("Side B has no checkpoint here.")
+    return (
+        Side(subject["run"], time["step"], view["layer"], view["parameter"] or None, parse_units(view["units"]) or None),
+        Side(other["run"], other["step"], other["layer"], other["parameter"] or None, parse_units(other["units"]) or None),
+        Shown(view["image"] if features else None, subject["corpus"]),
+    )  # fmt: skip
+
+
+def _units(view: dict, count: int) -> np.ndarray:
+    """Numbers of A's units, in the order of the rows."""
+    return np.array(parse_units(view["units"]) or range(count))
+
+
+def _label(subject: dict, time: dict) -> str:
+    return next((c["label"] for c in subject["checkpoints"] if c["step"] == time["step"]), str(time["step"]))
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if np.isfinite(value) else ("none" if np.isnan(value) else "infinite")
+
+
+def _correlation_in_words(found: comparison.Correlation, measure: str) -> str:
+    if not np.isfinite(found.rank):
+        return f"{found.count} units are too few, or too alike, for a correlation of their {measure}."
+    chance = f"{found.chance:.2g}" if found.chance > 1 / comparison.SHUFFLES else f"under {2 / comparison.SHUFFLES:.1g}"
+    return (
+        f"{measure.capitalize()} at A and at B: rank correlation {found.rank:.3f}, Pearson {found.pearson:.3f} over "
+        f"{found.count} units; by chance as strong in {chance} of shuffles."
+    )

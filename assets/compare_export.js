@@ -1,0 +1,107 @@
+/**
+ * Pictures and files to keep: `mloscope.compareExport`. Canvases as PNG, or as SVG that holds their pixels and, as text, what
+ * stands around them; charts as Plotly makes them.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const MARGIN = 16;
+  const HEAD = 24;
+  const FOOT = 44;
+  const CHART = { width: 900, height: 600 };
+
+  function save(blob, name) {
+    const link = mloscope.element("a", { href: URL.createObjectURL(blob), download: name });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  }
+
+  const escaped = (text) => text.replace(/[&<>"]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter]);
+  const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  /** The pictures in sight, side by side, each under its title and over its scale. */
+  function drawing(place) {
+    const films = [...place.querySelectorAll(".film:not([hidden])")].filter((film) => film.offsetParent && film.querySelector("canvas.film-canvas[data-state=ready]"));
+    const parts = [];
+    let x = MARGIN;
+    let tallest = 0;
+    for (const film of films) {
+      const canvas = film.querySelector("canvas.film-canvas");
+      const box = canvas.getBoundingClientRect();
+      const [width, height] = [Math.max(240, Math.round(box.width)), Math.round(box.height)];
+      const said = (selector) => [...film.querySelectorAll(selector)].map((node) => node.textContent);
+      const bar = film.querySelector(".film-bar");
+      parts.push(
+        `<text x="${x}" y="${MARGIN + 10}">${escaped(said(".film-title")[0])}${canvas.dataset.step ? ` · step ${canvas.dataset.step}` : ""}</text>`,
+        `<image x="${x}" y="${MARGIN + HEAD}" width="${Math.round(box.width)}" height="${height}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${canvas.toDataURL()}"/>`,
+      );
+      if (bar) {
+        const y = MARGIN + HEAD + height + 10;
+        parts.push(`<image x="${x}" y="${y}" width="200" height="8" preserveAspectRatio="none" href="${bar.toDataURL()}"/>`);
+        said(".film-tick").forEach((text, at) => {
+          const anchor = ["start", "middle", "end"][at];
+          parts.push(`<text x="${x + at * 100}" y="${y + 22}" text-anchor="${anchor}" font-size="11">${escaped(text)}</text>`);
+        });
+      }
+      x += width + MARGIN;
+      tallest = Math.max(tallest, height);
+    }
+    const [width, height] = [Math.max(x, 200), tallest + HEAD + FOOT + 2 * MARGIN];
+    const open = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12" fill="${token("--text")}">`;
+    return { width, height, svg: `${open}<rect width="100%" height="100%" fill="${token("--surface")}"/>${parts.join("")}</svg>`, films: films.length };
+  }
+
+  async function rasterised({ svg, width, height }) {
+    const image = new Image();
+    const address = URL.createObjectURL(new Blob([svg], { type: "image/svg+xml" }));
+    image.src = address;
+    await image.decode();
+    const canvas = mloscope.element("canvas", { width: width * 2, height: height * 2 });
+    const context = canvas.getContext("2d");
+    context.imageSmoothingEnabled = false;
+    context.drawImage(image, 0, 0, width * 2, height * 2);
+    URL.revokeObjectURL(address);
+    return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+  }
+
+  const nameNow = () => {
+    const { compare, subject, time } = mloscope;
+    return `${subject.run}-${time.step}-${compare.run}-${compare.step()}-${mloscope.view.get().layer}`.replace(/[^\w.-]+/g, "-");
+  };
+
+  mloscope.compareExport = {
+    drawing,
+
+    /** @param {Element} place with the films @param {("png"|"svg")} format */
+    async picture(place, format) {
+      const chosen = drawing(place);
+      if (!chosen.films) {
+        mloscope.notice("There is no picture to save yet.");
+        return;
+      }
+      const blob = format === "svg" ? new Blob([chosen.svg], { type: "image/svg+xml" }) : await rasterised(chosen);
+      save(blob, `${nameNow()}.${format}`);
+    },
+
+    /** A file of the server's; a refusal is said. @param {?string} url null where there is nothing to compare */
+    async file(url) {
+      if (!url) {
+        mloscope.notice("There is nothing to save: one of the sides is missing.");
+        return;
+      }
+      try {
+        const answer = await mloscope.fetchAnswer(url);
+        const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") || "");
+        save(await answer.blob(), name ? name[1] : "comparison");
+      } catch (error) {
+        mloscope.notice(error.message);
+      }
+    },
+
+    /** A Plotly chart. @param {Element} place with the chart @param {("png"|"svg")} format */
+    chart(place, format) {
+      const plot = place.querySelector(".js-plotly-plot");
+      if (plot && window.Plotly) window.Plotly.downloadImage(plot, { format, ...CHART, filename: `${nameNow()}-${place.id || "chart"}` });
+    },
+  };
+})();

@@ -1,0 +1,282 @@
+/**
+ * The panels beside a comparison: which is shown, the pairing of layers (mloscope.ComparisonLayers), paired bars of the
+ * selected image's class probabilities (mloscope.ComparisonPredictions).
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const MOST_ROWS = 12;
+  const LIKELIEST = 8;
+  const RETRY_MS = 2000;
+  const PASSING = new Set(["unavailable", "unreachable"]);
+  const HOW = { hand: "by hand", name: "name", "kind and shape": "kind, shape", kind: "kind, order", none: "" };
+
+  // -------------------------------------------------------------------------------------------------------- panels
+
+  function showPanels() {
+    const view = mloscope.view.get();
+    for (const panel of document.querySelectorAll("[data-compare-panel]")) panel.hidden = panel.dataset.comparePanel !== view["compare-panel"];
+    for (const button of document.querySelectorAll(".compare [data-view]")) {
+      button.setAttribute("aria-pressed", view[button.dataset.view] === button.dataset.value);
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target instanceof Element && event.target.closest(".compare [data-view], .compare [data-chart]");
+    if (!button) return;
+    if (button.dataset.view) mloscope.view.set({ [button.dataset.view]: button.dataset.value });
+    else mloscope.compareExport.chart(document.getElementById(button.dataset.chart), button.dataset.save);
+  });
+
+  /** A click on a unit's point or bar selects the unit. */
+  function listenToCharts() {
+    for (const plot of document.querySelectorAll(".compare .js-plotly-plot:not([data-compare])")) {
+      if (!plot.on) continue;
+      plot.dataset.compare = "on";
+      plot.on("plotly_click", ({ points }) => {
+        const unit = points[0] && points[0].customdata;
+        if (Number.isInteger(unit)) mloscope.view.set({ unit });
+      });
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------- layers
+
+  class Layers {
+    constructor(root) {
+      this.root = root;
+      this.said = "";
+      const { compare, view } = mloscope;
+      const chartTimer = setInterval(listenToCharts, 400);
+      this.undo = [compare.subscribe(() => this.show()), view.subscribe(() => this.show()), () => clearInterval(chartTimer)];
+      this.show();
+    }
+
+    destroy() {
+      for (const undo of this.undo) undo();
+      this.root.replaceChildren();
+    }
+
+    show() {
+      showPanels();
+      const { compare, element } = mloscope;
+      const { overview } = compare;
+      const { layer } = mloscope.view.get();
+      const text = JSON.stringify([overview && overview.pairs, overview && overview.other, compare.problem, layer]);
+      if (text === this.said) return;
+      this.said = text;
+      if (!overview) {
+        this.root.replaceChildren(element("p", { class: "quiet-text" }, [compare.problem || "loading"]));
+        return;
+      }
+      const alone = overview.pairs.filter(({ a }) => a === null).map(({ b }) => b);
+      const rows = overview.pairs.filter(({ a }) => a !== null).map((pair) => this.row(pair, layer));
+      const head = ["A", "B", "paired by"].map((name) => element("th", { scope: "col" }, [name]));
+      this.root.replaceChildren(
+        element("p", { class: "quiet-text" }, [`Layers of ${overview.run} and of ${overview.other}. Another partner can be chosen for each.`]),
+        element("table", { class: "compare-pairs" }, [element("thead", {}, [element("tr", {}, head)]), element("tbody", {}, rows)]),
+        element("p", { class: "quiet-text" }, [alone.length ? `Without a partner in ${overview.run}: ${alone.join(", ")}.` : ""]),
+      );
+    }
+
+    row(pair, selected) {
+      const { compare, element } = mloscope;
+      const names = compare.subject.layers.map(({ name }) => name);
+      const select = element("select", { class: "form-select compare-pair-select", "aria-label": `Partner of ${pair.a}` }, [
+        element("option", { value: "" }, ["no partner"]),
+        ...names.map((name) => element("option", { value: name }, [name])),
+      ]);
+      select.value = pair.b || "";
+      select.addEventListener("change", () => compare.pair(pair.a, select.value || null));
+      const name = element("button", { type: "button", class: "compare-layer", title: "Show this layer" }, [pair.a]);
+      name.addEventListener("click", () => mloscope.view.set({ layer: pair.a }));
+      const how = [HOW[pair.how] ?? pair.how, pair.b && !pair.agrees ? "other shape" : ""].filter(Boolean).join(" · ");
+      const cell = element("td", { class: pair.b && pair.agrees ? "" : "compare-apart" }, [how || (pair.b ? "" : "no partner")]);
+      if (pair.how === "hand") {
+        const back = element("button", { type: "button", class: "compare-save", title: "Pair it again as it is found" }, ["×"]);
+        back.addEventListener("click", () => compare.pair(pair.a, undefined));
+        cell.append(back);
+      }
+      return element("tr", { class: pair.a === selected ? "compare-selected" : "" }, [element("td", {}, [name]), element("td", {}, [select]), cell]);
+    }
+  }
+
+  // --------------------------------------------------------------------------------------------------- predictions
+
+  /** One run's predictions of one image, at every step; read once. */
+  class Course {
+    constructor(onChange) {
+      this.onChange = onChange;
+      this.close();
+    }
+
+    close() {
+      clearTimeout(this.retry);
+      if (this.abort) this.abort.abort();
+      this.abort = null;
+      this.key = null;
+      this.rows = new Map();
+      this.reasons = new Map();
+      this.error = null;
+    }
+
+    /** @param {?string} key address of the stream; null for nothing @param {?number} near */
+    ask(key, near) {
+      if (key === this.key) return;
+      this.close();
+      this.key = key;
+      if (key) this.read(near === null ? key : `${key}&near=${near}`);
+    }
+
+    read(url) {
+      const abort = (this.abort = new AbortController());
+      mloscope
+        .readLines(url, abort.signal, (line) => {
+          if (abort.signal.aborted) return;
+          if (line.error) throw Object.assign(new Error(line.error.message), { kind: line.error.kind });
+          this.error = null;
+          if (line.steps) line.steps.forEach((step, place) => this.rows.set(step, line.probabilities[place]));
+          if (line.missing) this.reasons.set(line.missing.step, line.missing.reason);
+          this.onChange();
+        })
+        .catch((error) => {
+          if (abort.signal.aborted) return;
+          this.error = error.message;
+          if (PASSING.has(error.kind)) this.retry = setTimeout(() => this.read(url), RETRY_MS);
+          this.onChange();
+        });
+    }
+
+    reason(step) {
+      return this.reasons.get(step) || this.error;
+    }
+  }
+
+  class Predictions {
+    constructor(root) {
+      this.root = root;
+      this.rows = [];
+      this.trueClass = null;
+      const { element, compare, time, view } = mloscope;
+      this.list = element("ul", { class: "compare-bars" });
+      this.key = element("p", { class: "compare-bars-key", "aria-hidden": "true" }, [
+        element("span", { class: "compare-swatch compare-swatch-a" }), "A", element("span", { class: "compare-swatch compare-swatch-b" }), "B",
+      ]); // prettier-ignore
+      this.message = element("p", { class: "quiet-text", role: "status" });
+      root.append(this.key, this.list, this.message);
+      this.a = new Course(() => this.draw());
+      this.b = new Course(() => this.draw());
+      this.undo = [
+        compare.subscribe(() => this.ask()),
+        view.subscribe(() => this.ask()),
+        time.subscribe(() => this.draw()),
+        mloscope.onOpen((_, isNew) => {
+          if (isNew) [this.a, this.b].forEach((course) => course.close());
+          this.ask();
+        }),
+        () => [this.a, this.b].forEach((course) => course.close()),
+      ];
+      this.ask();
+    }
+
+    destroy() {
+      for (const undo of this.undo) undo();
+      this.root.replaceChildren();
+    }
+
+    /** Ask for both runs' predictions of the image, while the panel is open. */
+    ask() {
+      const { compare, subject, time } = mloscope;
+      const view = mloscope.view.get();
+      const { image } = view;
+      const open = view["compare-panel"] === "image";
+      this.empty = !subject ? "" : !subject.corpus ? "No images are connected. Start mloscope with --images PATH." : image ? null : "Choose an image.";
+      const address = (run) => mloscope.api(["runs", run, "predictions", image], { corpus: subject.corpus, stream: true });
+      const may = open && this.empty === null;
+      const possible = (side) => side && side.evaluation && side.evaluation.possible;
+      this.a.ask(may && possible(subject) ? address(subject.run) : null, time.step);
+      this.b.ask(may && possible(compare.subject) ? address(compare.run) : null, compare.step());
+      if (may && image !== this.image) {
+        this.image = image;
+        this.trueClass = null;
+        mloscope.images.record(subject.corpus, image).then((record) => {
+          if (record && this.image === image) this.trueClass = record.label;
+          this.draw();
+        }, () => {}); // prettier-ignore
+      }
+      this.draw();
+    }
+
+    sentence(letter, course, side, step) {
+      if (!side) return null;
+      if (!side.evaluation.possible) return `${letter}: ${side.evaluation.message}`;
+      if (step === null) return `${letter}: ${mloscope.compare.reason() || "no checkpoint here."}`;
+      if (course.rows.has(step)) return null;
+      return `${letter}: ${course.reason(step) || "evaluating"}`;
+    }
+
+    draw() {
+      const { compare, subject, time } = mloscope;
+      if (mloscope.view.get()["compare-panel"] !== "image") return;
+      const step = compare.step();
+      const pair = [this.a.rows.get(time.step), step === null ? undefined : this.b.rows.get(step)];
+      const said = this.empty ?? [this.sentence("A", this.a, subject, time.step), this.sentence("B", this.b, compare.subject, step)].filter(Boolean).join(" ");
+      if (this.message.textContent !== said) this.message.textContent = said;
+      this.root.dataset.step = time.step;
+      this.root.dataset.bStep = step;
+      this.fill(this.empty === null ? pair : [undefined, undefined]);
+    }
+
+    fill([a, b]) {
+      const count = Math.max(a ? a.length : 0, b ? b.length : 0);
+      const names = [mloscope.subject, mloscope.compare.subject].map((side) => (side && side.classNames) || []);
+      const value = (row, index) => (row && Number.isFinite(row[index]) ? row[index] : -1);
+      let shown = [...Array(count).keys()];
+      if (count > MOST_ROWS) {
+        shown.sort((x, y) => Math.max(value(a, y), value(b, y)) - Math.max(value(a, x), value(b, x)));
+        shown = shown.slice(0, LIKELIEST);
+        if (this.trueClass !== null && this.trueClass < count && !shown.includes(this.trueClass)) shown.push(this.trueClass);
+        shown.sort((x, y) => x - y);
+      }
+      while (this.rows.length < shown.length) this.addRow();
+      while (this.rows.length > shown.length) this.rows.pop().row.remove();
+      const best = [a, b].map((row) => (row && row.every(Number.isFinite) ? row.indexOf(Math.max(...row)) : -1));
+      shown.forEach((index, place) => {
+        const { row, name, bars, texts } = this.rows[place];
+        const label = names[0][index] || names[1][index] || `class ${index}`;
+        if (name.textContent !== label) name.textContent = label;
+        [a, b].forEach((numbers, side) => {
+          const number = numbers && index < numbers.length ? numbers[index] : undefined;
+          bars[side].style.transform = `scaleX(${Number.isFinite(number) ? Math.min(1, Math.max(0, number)) : 0})`;
+          const text = number === undefined ? "–" : Number.isFinite(number) ? `${(number * 100).toFixed(1)} %` : "NaN";
+          if (texts[side].textContent !== text) texts[side].textContent = text;
+          texts[side].classList.toggle("compare-best", best[side] === index);
+        });
+        row.classList.toggle("compare-true", index === this.trueClass);
+        row.title = index === this.trueClass ? `${label}, the true class` : label;
+      });
+    }
+
+    addRow() {
+      const { element } = mloscope;
+      const bars = ["a", "b"].map((side) => element("span", { class: `compare-bar-${side}` }));
+      const texts = ["a", "b"].map(() => element("span", { class: "compare-bar-text" }));
+      const name = element("span", { class: "compare-bar-name" });
+      const row = element("li", { class: "compare-bar-row" }, [
+        name,
+        ...[0, 1].flatMap((side) => [element("span", { class: "compare-track" }, [bars[side]]), texts[side]]),
+      ]);
+      this.rows.push({ row, name, bars, texts });
+      this.list.append(row);
+    }
+  }
+
+  const component = (Kind) => (root) => {
+    const part = new Kind(root);
+    return () => part.destroy();
+  };
+  const mountLayers = component(Layers);
+  const mountPredictions = component(Predictions);
+  mloscope.ComparisonLayers = (props) => mloscope.mounted("compare-layers", mountLayers, props);
+  mloscope.ComparisonPredictions = (props) => mloscope.mounted("compare-predictions", mountPredictions, props);
+})();

@@ -1,0 +1,499 @@
+/**
+ * The three canvases of a comparison: A, B, and what becomes of both. `mloscope.compareSides`.
+ *
+ *     FilmView(A: subject, time bus) ─┐
+ *     FilmView(B: mloscope.compare)  ─┼─ frames ──► PairFilm ──► FilmView(A − B, ratio, blink, wipe)
+ *                                     └─ one scale, one pointer, one scroll position
+ *
+ * A and B are ordinary films; the third one's frames are made of theirs, in every animation frame, without a request.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const IDLE_MS = 6; // a slice of work while nobody waits for a frame
+  const BLINK_MS = 700;
+  const WORDS = { difference: "A − B", ratio: "‖A‖ / ‖B‖", blink: "blink", wipe: "wipe" };
+  const CHANNEL_WORDS = ["red", "green", "blue"];
+
+  const shownAs = () => mloscope.view.get()["compare-show"];
+  const mode = () => mloscope.view.get()["compare-mode"];
+  const overlaid = () => mode() === "blink" || mode() === "wipe";
+
+  /** What of two films must agree before their values can be set against one another. */
+  function shapeOf(header) {
+    return [header.units.length, header.channels.length, header.rows, header.columns, header.components];
+  }
+
+  const sizeOf = (header) => {
+    const [units, channels, rows, columns, components] = shapeOf(header);
+    return `${units} units of ${channels * components} × ${rows} × ${columns}`;
+  };
+
+  /** The film whose frames are made of the frames of two others. Its steps are A's. */
+  class PairFilm {
+    /** @param {Object} sides the Sides that hold both films @param {string} kind difference, ratio, blink, wipe */
+    constructor(sides, kind) {
+      this.sides = sides;
+      this.kind = kind;
+      this.listeners = new Set();
+      this.largest = new Map(); // "step of A, step of B" -> the largest |A − B| or |log₂ ratio|
+      this.error = null;
+      this.progress = null;
+      this.idle = 0;
+      this.undo = [sides.a, sides.b].map((view) => view.film && view.film.subscribe(() => this.came())).filter(Boolean);
+      this.made = null;
+      this.phase = 0;
+      if (kind === "blink") this.timer = setInterval(() => this.blink(), BLINK_MS);
+      this.later();
+    }
+
+    get a() {
+      return this.sides.a.film;
+    }
+
+    get b() {
+      return this.sides.b.film;
+    }
+
+    get header() {
+      if (!this.a || !this.b || !this.a.header || !this.b.header || !this.sides.agree()) return null;
+      if (this.kind !== "ratio") return this.a.header;
+      return { ...this.a.header, rows: 1, columns: 1, components: 1 };
+    }
+
+    /** Steps of A that have a counterpart, as far as both have come. */
+    pairs() {
+      if (!this.a || !this.b) return [];
+      return this.a.steps.flatMap((step, index) => {
+        const other = mloscope.compare.stepAt(index);
+        return other === null || this.a.missing(step) || this.b.missing(other) ? [] : [[step, other]];
+      });
+    }
+
+    get steps() {
+      return this.a ? this.a.steps : [];
+    }
+
+    get total() {
+      return this.centred ? this.pairs().length : 0;
+    }
+
+    get loaded() {
+      return this.centred ? this.pairs().filter((pair) => this.largest.has(pair.join())).length : 0;
+    }
+
+    get ranged() {
+      return this.loaded;
+    }
+
+    /** Whether its scale has zero in the middle and a range of its own. */
+    get centred() {
+      return this.kind === "difference" || this.kind === "ratio";
+    }
+
+    missing(step) {
+      return (this.a && this.a.missing(step)) || (this.b && this.b.missing(mloscope.compare.step()));
+    }
+
+    frame(step) {
+      const other = mloscope.compare.step();
+      const a = this.a && this.a.frame(step);
+      const b = this.b && other !== null && this.b.frame(other);
+      if (!a || !b || !this.header) return null;
+      const { made } = this;
+      if (made && made.a === a && made.b === b && this.kind !== "blink") return made.frame;
+      const frame = this.make(a, b);
+      this.made = { a, b, frame };
+      if (this.centred && !this.largest.has(`${step},${other}`)) this.largest.set(`${step},${other}`, reach(frame.layerRange));
+      return frame;
+    }
+
+    make(a, b) {
+      const { compareFrames } = mloscope;
+      if (this.kind === "ratio") return compareFrames.ratio(a, b, this.a.header.units.length * this.a.header.channels.length);
+      if (this.kind === "blink") return this.phase ? b : a;
+      if (this.kind === "difference") {
+        if (!this.room || this.room.length !== a.codes.length) this.room = new Float32Array(a.codes.length);
+        return compareFrames.difference(a, b, this.room, this.a.header.components);
+      }
+      const { layout } = this.sides.pair;
+      if (!layout) return a;
+      const pixels = layout.width * layout.height;
+      if (!this.room || this.room.length !== pixels) this.room = new Uint32Array(pixels);
+      this.made = null; // the layout may change: always made anew
+      return compareFrames.wipe(a, b, () => this.sides.divider / 100, this.room);
+    }
+
+    /** [−most, most] over all steps that were gone through; null where nothing is finite. */
+    range() {
+      let most = -1;
+      for (const pair of this.pairs()) most = Math.max(most, this.largest.get(pair.join()) ?? -1);
+      return most < 0 ? null : [-most, most];
+    }
+
+    blink() {
+      if (document.hidden) return;
+      this.phase = 1 - this.phase;
+      this.sides.pair.later();
+    }
+
+    came() {
+      this.later();
+      this.tell();
+    }
+
+    tell() {
+      for (const listener of [...this.listeners]) listener();
+    }
+
+    /** Go through the pairs that nobody has looked at yet, while there is time: the scale over time needs all. */
+    later() {
+      if (!this.centred || this.idle || this.closed) return;
+      const ask = window.requestIdleCallback || ((act) => setTimeout(act, 30));
+      this.idle = ask(() => {
+        this.idle = 0;
+        if (this.closed) return;
+        const until = performance.now() + IDLE_MS;
+        let found = false;
+        for (const [step, other] of this.pairs()) {
+          if (this.largest.has(`${step},${other}`) || !this.header) continue;
+          if (performance.now() > until) {
+            this.later();
+            break;
+          }
+          const [a, b] = [this.a.frame(step), this.b.frame(other)];
+          if (!a || !b) continue;
+          const value = this.kind === "ratio" ? reach(this.make(a, b).layerRange) : mloscope.compareFrames.largest(a, b);
+          this.largest.set(`${step},${other}`, value);
+          found = true;
+        }
+        if (found) this.tell();
+      });
+    }
+
+    subscribe(listener) {
+      this.listeners.add(listener);
+      return () => this.listeners.delete(listener);
+    }
+
+    close() {
+      this.closed = true;
+      clearInterval(this.timer);
+      for (const stop of this.undo) stop();
+      this.listeners.clear();
+    }
+  }
+
+  const reach = ([lo, hi]) => (lo <= hi ? Math.max(Math.abs(lo), Math.abs(hi)) : -1);
+
+  class Sides {
+    /** @param {{a: HTMLElement, b: HTMLElement, pair: HTMLElement}} places the elements that the films are to fill */
+    constructor(places) {
+      this.divider = mloscope.view.get()["compare-wipe"];
+      this.following = false;
+      this.over = null;
+      this.a = new mloscope.FilmView(places.a, shownAs(), this.sideA());
+      this.b = new mloscope.FilmView(places.b, shownAs(), this.sideB());
+      this.pair = new mloscope.FilmView(places.pair, shownAs(), this.sidePair());
+      this.all = [this.a, this.b, this.pair];
+      for (const film of this.all) film.company = this;
+      this.buildDivider();
+      this.undo = [mloscope.compare.subscribe(() => this.refresh()), mloscope.view.subscribe(() => this.refresh())];
+      this.refresh();
+    }
+
+    destroy() {
+      for (const undo of this.undo) undo();
+      for (const film of this.all) film.destroy();
+    }
+
+    refresh() {
+      this.divider = this.dragging ? this.divider : mloscope.view.get()["compare-wipe"];
+      for (const film of this.all) {
+        film.show = shownAs();
+        film.root.dataset.side = film === this.a ? "a" : film === this.b ? "b" : "pair";
+        film.later();
+      }
+      this.showDivider();
+    }
+
+    /** Whether values of A and B belong to each other one by one. */
+    agree() {
+      const [a, b] = [this.a.film, this.b.film].map((film) => film && film.header);
+      return Boolean(a && b) && shapeOf(a).join() === shapeOf(b).join();
+    }
+
+    frames() {
+      const step = mloscope.time.step;
+      const other = mloscope.compare.step();
+      const frame = (view, at) => (view.film && at !== null ? view.film.frame(at) : null);
+      return [frame(this.a, step), frame(this.b, other)];
+    }
+
+    /** One scale for both sides: what the ends are made of is the union of both. */
+    commonSpans() {
+      const { union } = mloscope.compareFrames;
+      const range = (view) => view.film && view.film.range();
+      const unitOf = (frame, unit) => frame && unit * 2 < frame.unitRanges.length && frame.unitRanges.subarray(unit * 2, unit * 2 + 2);
+      return {
+        fixed: () => union(range(this.a), range(this.b)),
+        step: () => union(...this.frames().map((frame) => frame && frame.layerRange)),
+        unit: (unit) => union(...this.frames().map((frame) => unitOf(frame, unit))),
+      };
+    }
+
+    sideA() {
+      return {
+        name: () => "A",
+        subject: () => mloscope.subject,
+        view: () => mloscope.view.get(),
+        step: () => mloscope.time.step,
+        stepAt: (index) => mloscope.time.checkpoints[index].step,
+        isShown: () => shownAs() !== "confusion",
+        wanted(film) {
+          const { url, empty } = film.wantedUrl();
+          return { key: url, empty, open: () => mloscope.films.open(`${url}&near=${mloscope.time.step}`) };
+        },
+        spans: () => this.commonSpans(),
+        legend: () => ({ more: ["the same scale on A and B"] }),
+        selected: (header) => header.units.indexOf(mloscope.view.get().unit),
+        select: (header, place) => mloscope.view.set({ unit: header.units[place] }),
+      };
+    }
+
+    sideB() {
+      const { compare } = mloscope;
+      return {
+        ...this.sideA(),
+        name: () => "B",
+        subject: () => compare.subject,
+        view: () => compare.viewOfB(),
+        step: () => compare.step(),
+        stepAt: (index) => compare.stepAt(index),
+        wanted(film) {
+          const empty = reasonForNoB();
+          if (empty !== null) return { key: null, empty };
+          const found = film.wantedUrl();
+          const clock = compare.isSameRun ? mloscope.time : compare;
+          const step = compare.step();
+          const near = step === null ? "" : `&near=${step}`;
+          return { key: found.url, empty: found.empty, open: () => mloscope.films.open(found.url + near, clock) };
+        },
+        absent: () => compare.reason(),
+        selected: (header) => this.placeOfUnit(header),
+        select: (header, place) => this.selectInB(header, place),
+      };
+    }
+
+    sidePair() {
+      return {
+        ...this.sideA(),
+        name: ({ film }) => (film.kind === "blink" ? `blink: ${film.phase ? "B" : "A"}` : WORDS[film.kind]),
+        isShown: () => shownAs() !== "confusion" && mode() !== "side",
+        wanted: () => {
+          const [a, b] = [this.a.film, this.b.film];
+          const trouble = this.a.empty || this.b.empty;
+          if (trouble) return { key: null, empty: `${WORDS[mode()]} needs both sides.` };
+          if (!a || !b || !a.header || !b.header) return { key: null, empty: null };
+          if (!this.agree()) {
+            const sizes = `A has ${sizeOf(a.header)}, B ${sizeOf(b.header)}`;
+            return { key: null, empty: `${WORDS[mode()]} needs the same shape on both sides: ${sizes}.` };
+          }
+          const key = [mode(), this.a.url, this.b.url, mloscope.compare.follow, ...followed()].join(" ");
+          return { key, empty: null, open: () => new PairFilm(this, mode()) };
+        },
+        spans: (film) => (film.film.centred ? { ...this.ownSpans(film), centred: true } : this.commonSpans()),
+        legend: (film) => this.legendOfPair(film),
+      };
+    }
+
+    ownSpans(film) {
+      const { frame } = film;
+      return {
+        fixed: () => film.film.range(),
+        step: () => frame && frame.layerRange,
+        unit: (unit) => frame && frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
+      };
+    }
+
+    legendOfPair(film) {
+      const { kind } = film.film;
+      if (kind === "ratio") {
+        return {
+          format: mloscope.compareFrames.times,
+          more: ["blue: A's norm is smaller, red: larger; a doubling is as far as a halving"],
+          precision: "norms of the values shown, from films; exact ones in the table",
+        };
+      }
+      if (kind !== "difference") return { more: [kind === "blink" ? "A and B in turn" : "A left of the divider, B right of it"] };
+      const colours = film.layout && film.layout.components === 3;
+      return {
+        more: [colours ? "of red, green and blue the one that differs most" : ""],
+        precision: "exact to ± half a code step of A and half a code step of B together (1/504 of each range)",
+      };
+    }
+
+    // ------------------------------------------------------------------------------------------------- selected unit
+
+    /** Where the selected unit of A has its partner among B's units. */
+    placeOfUnit(header) {
+      const { unit } = mloscope.view.get();
+      const ours = this.a.film && this.a.film.header;
+      if (mloscope.view.get()["b-units"] && ours) {
+        const place = ours.units.indexOf(unit);
+        return place < header.units.length ? place : -1;
+      }
+      return header.units.indexOf(unit);
+    }
+
+    selectInB(header, place) {
+      const ours = this.a.film && this.a.film.header;
+      const apart = mloscope.view.get()["b-units"] && ours && place < ours.units.length;
+      mloscope.view.set({ unit: apart ? ours.units[place] : header.units[place] });
+    }
+
+    // --------------------------------------------------------------------------------------------- pointer and scroll
+
+    /** The pointer is over a value of one film: the others outline the same unit. */
+    hovered(film, over) {
+      for (const other of this.all) {
+        if (other === film || !other.film || !other.film.header) continue;
+        let place = over ? over.unit : null;
+        if (over && film.film.header && !this.samePlaces(film, other)) {
+          place = other.film.header.units.indexOf(film.film.header.units[over.unit]);
+          if (place < 0) place = null;
+        }
+        other.pointer.shadow(place);
+      }
+    }
+
+    samePlaces(film, other) {
+      return film.film.header.units.length === other.film.header.units.length;
+    }
+
+    /** What the tip says: the value on both sides, and what they make together. */
+    lines(film, over, named) {
+      const agree = this.agree();
+      if (!agree) return named(film.pointer.readings(over));
+      const at = this.cell(film, over);
+      const [a, b] = this.frames();
+      const value = (label, frame, view) => {
+        if (!frame || !view.layout) return [`${label} –`];
+        const texts = this.readingsOf(frame, view, at);
+        return texts.length === 3 ? texts.map((text, place) => `${label} ${CHANNEL_WORDS[place]} ${text}`) : [`${label} ${texts[0]}`];
+      };
+      const lines = [];
+      if (at) lines.push(...value("A", a, this.a), ...value("B", b, this.b));
+      const { pair } = this;
+      if (pair.frame && pair.film && pair.film.centred) {
+        const place = pair.film.kind === "ratio" ? { ...over, row: 0, column: 0 } : at;
+        if (place) lines.push(...value(WORDS[pair.film.kind], pair.frame, pair));
+      }
+      return lines.length ? lines : named(film.pointer.readings(over));
+    }
+
+    /** The value under the pointer; null over a tile of norms, which stands for many. */
+    cell(film, over) {
+      return film === this.pair && film.film.kind === "ratio" ? null : over;
+    }
+
+    readingsOf(frame, view, over) {
+      const { layout } = view;
+      const place = over && view.film.kind === "ratio" ? { ...over, row: 0, column: 0 } : over;
+      if (!place) return ["–"];
+      const { filmBytes, filmDraw } = mloscope;
+      const at = filmDraw.offset(layout, place.unit, place.channel) + (place.row * layout.columns + place.column) * layout.components;
+      if (frame.readings) return frame.readings(at, place.unit);
+      const [lo, hi] = frame.unitRanges.subarray(place.unit * 2, place.unit * 2 + 2);
+      return [...frame.codes.subarray(at, at + layout.components)].map((code) => {
+        const { value, error } = filmBytes.value(code, lo, hi);
+        return filmDraw.reading(value, error);
+      });
+    }
+
+    /** One film was scrolled: the others go along, by share, for they may be of different sizes. */
+    scrolled(film) {
+      if (this.following) return;
+      this.following = true;
+      const share = (at, length, room) => (length > room ? at / (length - room) : 0);
+      const { stage } = film;
+      const across = share(stage.scrollLeft, stage.scrollWidth, stage.clientWidth);
+      const down = share(stage.scrollTop, stage.scrollHeight, stage.clientHeight);
+      for (const other of this.all) {
+        if (other === film) continue;
+        other.stage.scrollLeft = across * (other.stage.scrollWidth - other.stage.clientWidth);
+        other.stage.scrollTop = down * (other.stage.scrollHeight - other.stage.clientHeight);
+      }
+      requestAnimationFrame(() => (this.following = false));
+    }
+
+    // ------------------------------------------------------------------------------------------------------- divider
+
+    buildDivider() {
+      this.handle = mloscope.element("div", {
+        class: "compare-divider", role: "slider", tabindex: 0, "aria-label": "Divider: A left of it, B right", "aria-valuemin": 0,
+        "aria-valuemax": 100, "data-own-keys": true, title: "Drag, or use the arrow keys: A is left of it, B right", hidden: true,
+      }); // prettier-ignore
+      this.pair.plate.append(this.handle);
+      this.handle.addEventListener("pointerdown", (event) => {
+        this.dragging = true;
+        this.handle.setPointerCapture(event.pointerId);
+        event.preventDefault();
+        this.handle.focus();
+      });
+      this.handle.addEventListener("pointermove", (event) => {
+        if (!this.dragging) return;
+        const box = this.pair.plate.getBoundingClientRect();
+        this.moveDivider(((event.clientX - box.left) / box.width) * 100);
+      });
+      const drop = () => {
+        if (!this.dragging) return;
+        this.dragging = false;
+        mloscope.view.set({ "compare-wipe": Math.round(this.divider) }, { history: "replace" });
+      };
+      this.handle.addEventListener("pointerup", drop);
+      this.handle.addEventListener("pointercancel", drop);
+      this.handle.addEventListener("click", (event) => event.stopPropagation());
+      this.handle.addEventListener("keydown", (event) => {
+        const step = event.shiftKey ? 10 : 1;
+        const to = { ArrowLeft: this.divider - step, ArrowRight: this.divider + step, Home: 0, End: 100 }[event.key];
+        if (to === undefined) return;
+        event.preventDefault();
+        event.stopPropagation();
+        this.moveDivider(to);
+        mloscope.view.set({ "compare-wipe": Math.round(this.divider) }, { history: "replace" });
+      });
+    }
+
+    moveDivider(percent) {
+      this.divider = Math.min(100, Math.max(0, percent));
+      this.showDivider();
+      this.pair.draw();
+    }
+
+    showDivider() {
+      this.handle.hidden = mode() !== "wipe";
+      this.handle.style.left = `${this.divider}%`;
+      this.handle.setAttribute("aria-valuenow", Math.round(this.divider));
+    }
+  }
+
+  /** What besides the films decides which frames belong together. */
+  function followed() {
+    const view = mloscope.view.get();
+    return ["compare-lag", "compare-align"].map((key) => view[key]);
+  }
+
+  function reasonForNoB() {
+    const { compare } = mloscope;
+    if (compare.problem) return compare.problem;
+    if (!compare.overview) return null;
+    const { layer } = mloscope.view.get();
+    const partner = compare.layer();
+    if (!partner.name) return `${layer} has no partner in ${compare.run}. Choose a layer for B, or pair them under Layers.`;
+    const { alignments } = compare.overview;
+    return compare.follow === "same" && !compare.isSameRun ? alignments[mloscope.view.get()["compare-align"]].problem : null;
+  }
+
+  mloscope.compareSides = { Sides, PairFilm, overlaid, mode, shownAs, WORDS };
+})();
