@@ -110,7 +110,11 @@ def _places(curve: Curve, x: str, curves: Sequence[Curve]) -> np.ndarray | None:
 def _rows(placed: Mapping[str, Sequence[tuple[Curve, np.ndarray]]], metrics: Sequence[str], theme: str) -> go.Figure:
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(rows=len(metrics), shared_xaxes=True, vertical_spacing=0.22 / max(1, len(metrics) - 1))
+    figure = make_subplots(
+        rows=len(metrics),
+        shared_xaxes=True,
+        vertical_spacing=(0.22 if len(placed) == 1 else 0.14) / max(1, len(metrics) - 1),
+    )
     shown: set[tuple[str, str]] = set()
     for number, (run, curves) in enumerate(placed.items()):
         colour = (

@@ -157,6 +157,7 @@ def _unit_side() -> html.Aside:
                 [
                     html.H3("how training went", className="panel-subtitle"),
                     _graph(ids.TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
+                    html.P(id=ids.TRAINING_PROBLEMS, className="quiet-text"),
                 ],
                 id=ids.TRAINING,
                 hidden=True,
@@ -247,7 +248,11 @@ def bind(app: Dash, observatory: Observatory) -> None:
     threaded(app, Output(ids.UNIT_HEAT_MAP, "figure"), subject, view, time, theme)(here.enlarge_unit)
     threaded(app, Output(ids.UNIT_COURSE, "figure"), subject, view, theme)(here.draw_course)
     threaded(app, Output(ids.PREDICTION_COURSE, "figure"), subject, view, theme)(here.draw_classes)
-    training = Output(ids.TRAINING_COURSE, "figure"), Output(ids.TRAINING, "hidden")
+    training = (
+        Output(ids.TRAINING_COURSE, "figure"),
+        Output(ids.TRAINING_PROBLEMS, "children"),
+        Output(ids.TRAINING, "hidden"),
+    )
     threaded(app, *training, subject, theme)(here.draw_training)
     threaded(
         app,
@@ -324,19 +329,20 @@ class Main:
         return unit_course(values, names, [c["label"] for c in subject["checkpoints"]], theme=theme)
 
     def draw_training(self, subject: dict | None, theme: str | None) -> Any:
-        """The figure, and whether it is hidden, as where nothing was recorded."""
+        """The figure, what is to be said about it, and whether both are hidden, as where nothing was recorded."""
         if not subject or not subject.get("run") or theme is None:
-            return no_update, no_update
+            return no_update, no_update, no_update
         try:
             curves = self.observatory.metrics(subject["run"])
+            said = " ".join(self.observatory.metric_problems(subject["run"]))
         except errors.MloscopeError:
-            curves = ()  # the run itself cannot be opened, which is said elsewhere
+            return no_update, "", True  # the run itself cannot be opened, which is said elsewhere
         metrics = metrics_of({"": [curve for curve in curves if curve.along("step") is not None]})[:METRICS_SHOWN]
         checkpoints = subject["checkpoints"]
         if not metrics or len(checkpoints) < 2:
-            return no_update, True
+            return themes.empty_figure(theme, "Nothing was recorded."), said, not said
         steps, labels = zip(*((c["step"], c["label"]) for c in checkpoints), strict=True)
-        return run_course(curves, metrics, steps, labels, theme=theme), False
+        return run_course(curves, metrics, steps, labels, theme=theme), said, False
 
     def draw_classes(self, subject: dict | None, view: dict | None, theme: str | None) -> Any:
         if not _ready(subject, view) or theme is None:

@@ -59,7 +59,7 @@ def test_the_layout_holds_every_control_once() -> None:
         ids.LAYER_DETAILS, ids.UNIT_HEAT_MAP, ids.UNIT_COURSE, ids.MODE, ids.PARAMETER, ids.COLOUR, ids.RANGE,
         ids.SYMMETRIC, ids.LAYOUT, ids.UNITS, ids.UNIT_RULE, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, ids.CHANNELS,
         ids.PREVIOUS_CHANNELS, ids.NEXT_CHANNELS, ids.CHOSEN_UNITS, ids.TRAINING,
-        ids.TRAINING_COURSE,
+        ids.TRAINING_COURSE, ids.TRAINING_PROBLEMS,
     ):  # fmt: skip
         assert text.count(f'"id": "{name}"') == 1, name
 
@@ -70,14 +70,19 @@ def test_training_is_drawn_where_it_was_recorded_and_hidden_elsewhere(make_bench
     run.metrics = lambda: {f"{split} loss": (steps, np.array([3.0, 2.0, 1.0])) for split in ("training", "test")}
     here = Main(make_bench(run=run).observatory)
     subject = shell.subject_of(here.observatory, "?run=lenet&corpus=noise")
-    figure, hidden = here.draw_training(subject, "dark")
-    assert not hidden
+    figure, told, hidden = here.draw_training(subject, "dark")
+    assert (told, hidden) == ("", False)
     assert [trace.name for trace in figure.data] == ["training", "test"]
     assert max(figure.data[0].x) <= len(subject["checkpoints"]) - 1
     run.metrics = dict
-    assert Main(make_bench(run=run).observatory).draw_training(subject, "dark") == (no_update, True)
-    assert here.draw_training(None, "dark") == (no_update, no_update)
-    assert here.draw_training({**subject, "run": "lost"}, "dark") == (no_update, True)
+    figure, told, hidden = Main(make_bench(run=run).observatory).draw_training(subject, "dark")
+    assert (said(figure), told, hidden) == ("Nothing was recorded.", "", True)
+    run.metrics = lambda: {}["loss"]
+    figure, told, hidden = Main(make_bench(run=run).observatory).draw_training(subject, "dark")
+    assert "KeyError" in told
+    assert not hidden
+    assert here.draw_training(None, "dark") == (no_update,) * 3
+    assert here.draw_training({**subject, "run": "lost"}, "dark") == (no_update, "", True)
 
 
 def test_the_choices_are_those_of_the_view() -> None:
