@@ -275,7 +275,7 @@ class Statistics:
     def confusion_chunks(self, overview: Overview) -> list[tuple[list[int], str]]:
         """How the confusion counts of the ready steps are cut: steps and a digest of what they were computed from."""
         planes = overview.ready
-        return _cut([(step, plane.key, 8 * plane.cell_count) for step, plane in planes.items()])
+        return _cut([(step, plane.key, 8 * plane.cell_count, plane.classes) for step, plane in planes.items()])
 
     def confusion_bytes(self, overview: Overview, steps: Sequence[int], digest: str) -> bytes:
         """Confusion counts of some steps as "MLC1", little-endian:
@@ -287,12 +287,9 @@ class Statistics:
         that of what there is now.
         """
         planes = self._current(overview, steps, digest, lambda step: overview.ready[step].key)
-        classes = {plane.classes for plane in planes}
-        if len(classes) > 1:
-            raise Conflict(f"The steps {list(steps)} have {sorted(classes)} classes and cannot be told together.")
         header = {
             "steps": list(steps),
-            "classes": classes.pop(),
+            "classes": planes[0].classes,
             "cells": [plane.cell_count for plane in planes],
             "images": [plane.rates["labelled"] for plane in planes],
         }
@@ -306,7 +303,7 @@ class Statistics:
         fit, planes = overview.fit, overview.ready
         if fit is None or fit.projection is None:
             return []
-        return _cut([(step, self._point_key(fit, step), 8 * planes[step].images) for step in fit.steps])
+        return _cut([(step, self._point_key(fit, step), 8 * planes[step].images, fit.k) for step in fit.steps])
 
     def points_bytes(self, overview: Overview, steps: Sequence[int], digest: str) -> bytes:
         """Where images lie at some steps, as :func:`mloscope.app.statistics.cluster_store.points_bytes` says. Raises
@@ -802,14 +799,14 @@ def _by_similarity(plane: Plane) -> list[int]:
     return seriation.seriate(seriation.similarity_of(counts)).tolist()
 
 
-def _cut(steps: Sequence[tuple[int, str, int]]) -> list[tuple[list[int], str]]:
-    """Consecutive (step, key, bytes) in chunks of at most CHUNK_BYTES: steps and digest of each."""
+def _cut(steps: Sequence[tuple[int, str, int, int]]) -> list[tuple[list[int], str]]:
+    """Consecutive (step, key, bytes, kind) in chunks of one kind and of at most CHUNK_BYTES: steps and digest of each."""
     chunks: list[list[tuple[int, str]]] = []
-    size = 0
-    for step, key, length in steps:
-        if not chunks or size + length > CHUNK_BYTES:
+    size, before = 0, None
+    for step, key, length, kind in steps:
+        if not chunks or size + length > CHUNK_BYTES or kind != before:
             chunks.append([])
-            size = 0
+            size, before = 0, kind
         chunks[-1].append((step, key))
         size += length
     return [([step for step, _ in chunk], _digest_of(chunk)) for chunk in chunks]

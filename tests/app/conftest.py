@@ -302,6 +302,40 @@ def bench(make_bench: Callable[..., Bench]) -> Bench:
     return make_bench()
 
 
+@pytest.fixture
+def measure() -> Callable[..., dict[int, np.ndarray]]:
+    """``measure(bench, steps, split="test", form=None, lost=())``: put statistics of made-up probabilities, float32
+    (image, class), into the bench's store and return them by step. Images ``lost`` are NaN. Later steps are surer."""
+
+    def put(
+        bench: Bench,
+        steps: Sequence[int],
+        split: str = "test",
+        form: str | None = None,
+        lost: Sequence[int] = (),
+        classes: int = 10,
+    ) -> dict[int, np.ndarray]:
+        statistics, positions = bench.observatory.statistics, bench.corpus.splits[split]
+        actual = bench.corpus.labels[positions.start : positions.stop]
+        made = {}
+        for step in steps:
+            logits = np.random.default_rng([step, classes]).normal(size=(len(positions), classes)).astype(np.float32)
+            logits[np.arange(len(actual)), actual] += step / 50
+            powers = np.exp(logits)
+            powers /= powers.sum(axis=1, keepdims=True)
+            powers[list(lost)] = np.nan
+            checkpoint = bench.observatory.checkpoint("lenet", step)
+            key = statistics.identity.plane("lenet", checkpoint, "noise", split)
+            about = {"images": len(positions), "classes": classes, **({"form": form} if form else {})}
+            plane = statistics.store.begin(key, about, actual)
+            plane.write(0, len(positions), powers)
+            plane.finish()
+            made[step] = powers
+        return made
+
+    return put
+
+
 def save_keras_folder(folder: Path, steps: Sequence[int] = (0, 5, 20), damaged: Sequence[int] = ()) -> Path:
     """A folder as Keras 3 leaves it, made without Keras: ``step_<n>.weights.h5`` beside a ``model.json`` of a
     network with one convolution and one dense layer. Files of ``damaged`` steps end early."""
