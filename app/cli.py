@@ -7,22 +7,21 @@ traceback only where ``MLOSCOPE_DEBUG`` is set."""
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import os
 import re
 import signal
-import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
-from mloscope.app import statistics_cli, users_cli
+from mloscope.app import serving, statistics_cli, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
+from mloscope.app.terminal import Terminated, write
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -33,16 +32,13 @@ if TYPE_CHECKING:
 
 WORKSPACE_FILE = "mloscope.toml"
 _WRONG_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
-_STOP_WITHIN_S = 3
-
-
-class _Terminated(SystemExit):
-    """Somebody sent SIGTERM: unwinds like Ctrl-C, so that whatever was started is stopped."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    parsed = _parser().parse_args(statistics_cli.with_order(sys.argv[1:] if arguments is None else arguments))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parsed = _parser().parse_args(statistics_cli.with_order(given))
+    parsed.command_line = given
     debug = os.environ.get("MLOSCOPE_DEBUG", "") not in ("", "0")
     previous = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -78,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated(128 + number)
+    raise Terminated(128 + number)
 
 
 # ------------------------------------------------------------------------------------------------- arguments
@@ -121,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
         help=f"a file that names runs and corpora (default: {WORKSPACE_FILE})",
     )
     _add_address(serve)
+    serve.add_argument(
+        "--workers", type=_at_least_one, default=1, metavar="N",
+        help="processes that answer browsers; more than one need Redis and a model service (default: 1)",
+    )  # fmt: skip
     serve.set_defaults(command=_serve)
 
     inspect = commands.add_parser(
@@ -248,7 +248,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
-        _write(inspection.as_text(report))
+        write(inspection.as_text(report))
     return 0
 
 
@@ -272,7 +272,7 @@ def _adaptors(arguments: argparse.Namespace) -> int:
     widths = {key: max(len(str(entry[key])) for entry in found) for key in ("reads", "name", "package")}
     for entry in found:
         columns = (f"{entry[key]:<{width}}" for key, width in widths.items())
-        _write("  ".join((*columns, entry["problem"] or entry["description"])) + "\n")
+        write("  ".join((*columns, entry["problem"] or entry["description"])) + "\n")
     return 0
 
 
@@ -283,7 +283,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         raise BadRequest("--epochs goes with --images PATH, the report's network on CIFAR-10.")
     settings = _settings(arguments)
     # Nobody wants to wait for the training and then read that the port is taken.
-    listener = None if arguments.train_only else _listener(settings)
+    listener = None if arguments.train_only else serving.listener(settings)
     folder = arguments.folder or demo.default_folder(os.environ)
     if arguments.images is None:
         trained = demo.prepare_digits(folder, sys.stdout)
@@ -294,8 +294,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         return 0
     from mloscope.app.workspace import CorpusEntry, RunEntry
 
-    workspace = _connect((RunEntry(trained.run),), (CorpusEntry(trained.images),))
-    return _run_server(workspace, settings, listener, arguments)
+    workspace = serving.connect((RunEntry(trained.run),), (CorpusEntry(trained.images),), settings)
+    return serving.serve(workspace, settings, listener, open_browser=not arguments.no_browser)
 
 
 # ----------------------------------------------------------------------------------------------------- serve
@@ -303,9 +303,22 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    runs, corpora = _entries(arguments, settings)
-    listener = _listener(settings)
-    return _run_server(_connect(runs, corpora), settings, listener, arguments)
+    listener = serving.listener(settings)
+    if arguments.workers > 1:
+        return serving.serve_with_workers(arguments.workers, arguments.command_line, settings, listener)
+    return serving.serve(_workspace(arguments, settings), settings, listener, open_browser=not arguments.no_browser)
+
+
+def worker_application() -> Any:
+    """The web application of one of several workers: of the same command line as the process that started it."""
+    arguments = _parser().parse_args(serving.command_line_of_worker())
+    settings = _settings(arguments)
+    return serving.worker_application(_workspace(arguments, settings), settings)
+
+
+def _workspace(arguments: argparse.Namespace, settings: Settings) -> Workspace:
+    """What the command line, the workspace file and the watched folders name."""
+    return serving.connect(*_entries(arguments, settings), settings)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -376,6 +389,8 @@ def _of_workspace_file(
 
     named = arguments.workspace or (Path(settings.workspace) if settings.workspace else None)
     if named is None and not Path(WORKSPACE_FILE).is_file():
+        if settings.watch_runs is not None:
+            return (), ()
         raise NotFound(
             f"Nothing to show: name a RUN, as in mloscope serve checkpoints/ --images dataset/, or write a "
             f"{WORKSPACE_FILE} here."
@@ -384,230 +399,6 @@ def _of_workspace_file(
     if not runs:
         raise BadRequest(f"{named or WORKSPACE_FILE} names no run; it needs a table such as [runs.mine].")
     return runs, corpora
-
-
-def _connect(runs: Sequence[RunEntry], corpora: Sequence[CorpusEntry]) -> Workspace:
-    """Open everything; what cannot be opened is said, and is an error only where no run can be."""
-    from mloscope.app.workspace import Workspace
-
-    workspace = Workspace.connect(runs, corpora)
-    problems = [connected.problem for connected in (*workspace.runs, *workspace.corpora) if connected.problem]
-    if all(run.adaptor is None for run in workspace.runs):
-        raise NothingFits(" ".join(problems))
-    for problem in problems:
-        print(f"mloscope: {problem}", file=sys.stderr)
-    return workspace
-
-
-def _run_server(
-    workspace: Workspace, settings: Settings, listener: socket.socket, arguments: argparse.Namespace
-) -> int:
-    from mloscope.app import logs
-
-    troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
-    service = _model_service(settings)
-
-    def listening(address: str) -> None:
-        # Only now, for loading TensorFlow would double the time until the first page is there.
-        service.start()
-        _announce(workspace, address, settings)
-        if not arguments.no_browser and _has_display(os.environ):
-            _open_browser(address)
-
-    try:
-        return _listen(_application(workspace, settings, service, troubles), settings, listener, listening)
-    except (KeyboardInterrupt, _Terminated):
-        return 0
-    finally:
-        service.stop()
-        listener.close()
-
-
-@dataclass(frozen=True)
-class _Service:
-    """The model service as the observatory wants it."""
-
-    client: Any
-    state: Callable[[], tuple[str, str | None]] | None = None
-    start: Callable[[], None] = lambda: None
-    stop: Callable[[], None] = lambda: None
-
-
-def _model_service(settings: Settings) -> _Service:
-    from mloscope.app.model_service.client import ModelServiceClient
-
-    timeout_s, token = settings.model_service_timeout_s, settings.model_service_token
-    if settings.model_service_url:
-        return _Service(ModelServiceClient(settings.model_service_url, timeout_s=timeout_s, token=token))
-    from mloscope.app.model_service.supervisor import ModelServiceProcess
-
-    process = ModelServiceProcess(weights_budget_bytes=settings.weights_budget_bytes)
-    return _Service(
-        ModelServiceClient(process, timeout_s=timeout_s),
-        state=lambda: (process.state, process.problem),
-        start=process.start,
-        stop=process.stop,
-    )
-
-
-def _application(workspace: Workspace, settings: Settings, service: _Service, troubles: Any) -> Any:
-    from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import ResultCache
-    from mloscope.app.settings import cache_folder_of
-    from mloscope.app.statistics.answers import Statistics
-    from mloscope.app.statistics.store import StatisticsStore
-    from mloscope.app.web.doors.allowances import EvaluationCharge
-    from mloscope.app.web.doors.metrics import Metrics
-    from mloscope.app.web.server import create_guarded_app
-
-    metrics = Metrics(lambda: observatory.vitals())
-    observatory = Observatory(
-        workspace,
-        ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes),
-        service.client,
-        service_state=service.state,
-        film_chunk_bytes=settings.film_chunk_bytes,
-        charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
-        statistics=Statistics(workspace, StatisticsStore(cache_folder_of(settings, os.environ))),
-    )
-    return create_guarded_app(observatory, settings, metrics, troubles)
-
-
-def _listener(settings: Settings) -> socket.socket:
-    """The socket to listen on. Raises :class:`BadRequest` where strangers could come in and nobody said that they may."""
-    from mloscope.app.web.doors.authentication import Authentication, check_address
-    from mloscope.app.web.doors.users import user_file
-
-    check_address(settings, Authentication(settings, user_file(settings, os.environ)))
-    return _bind(settings.host, settings.port)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A socket that has the port, but does not listen yet. Raises :class:`BadRequest` saying how to choose
-    another."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError):
-        raise BadRequest(f'"{host}" is no address of this machine; --host takes one, such as 127.0.0.1.') from None
-    listener = socket.socket(family, kind, protocol)
-    try:
-        if os.name == "posix":
-            # So that a server can be started again at once; it does not let two listen.
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        raise BadRequest(_cannot_bind(host, port, error)) from None
-    return listener
-
-
-def _cannot_bind(host: str, port: int, error: Exception) -> str:
-    number = getattr(error, "errno", None)
-    if number == errno.EADDRINUSE:
-        other = port + 1 if port < 65535 else port - 1
-        return (
-            f"Port {port} of {host} is in use, perhaps by another mloscope; choose another with "
-            f"--port {other}, or any free one with --port 0."
-        )
-    if number == errno.EACCES:
-        return f"Port {port} of {host} is not allowed to you; choose one above 1023, such as --port 8050."
-    if number == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine; --host takes one, such as 127.0.0.1."
-    return f"Port {port} of {host} cannot be opened: {getattr(error, 'strerror', None) or error}."
-
-
-def _listen(
-    application: Any,
-    settings: Settings,
-    listener: socket.socket,
-    listening: Callable[[str], None],
-) -> int:
-    """Serve until told to stop; ``listening(address)`` is called when requests are answered."""
-    import asyncio
-    import logging
-
-    import uvicorn
-
-    port = listener.getsockname()[1]
-    address = f"http://{_as_browsers_write(settings.host)}:{port}"
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            try:
-                await super().startup(sockets)
-            except OSError as error:  # somebody else began to listen since the socket was bound
-                raise BadRequest(_cannot_bind(settings.host, port, error)) from None
-            listening(address)
-
-    def is_a_fault(record: logging.LogRecord) -> bool:
-        """Requests that are cut off by stopping are none."""
-        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
-
-    logging.getLogger("uvicorn.error").addFilter(is_a_fault)
-    chosen = settings.log_level
-    server = Server(
-        uvicorn.Config(
-            application,
-            log_config=None,
-            log_level="warning" if chosen == "info" else chosen,
-            access_log=False,  # the doors log requests, with their numbers
-            proxy_headers=False,  # and know which proxies may be believed
-            server_header=False,
-            # A film being streamed to a browser must not keep Ctrl-C waiting.
-            timeout_graceful_shutdown=_STOP_WITHIN_S,
-        )
-    )
-    server.run(sockets=[listener])
-    return 0 if server.started else _FAILED
-
-
-def _as_browsers_write(host: str) -> str:
-    if host in ("0.0.0.0", "::", ""):
-        return "127.0.0.1"
-    return f"[{host}]" if ":" in host else host
-
-
-def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
-    from mloscope.app.inspection import printable
-
-    for run in workspace.runs:
-        if run.adaptor is not None:
-            checkpoints = run.adaptor.checkpoints()
-            broken = sum(bool(checkpoint.problem) for checkpoint in checkpoints)
-            unreadable = f", {broken} of them unreadable" if broken else ""
-            counted = f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}{unreadable}"
-            _write(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
-    for corpus in workspace.corpora:
-        if corpus.adaptor is not None:
-            _write(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
-    if not workspace.corpora:
-        _write("No images are named, so there are no feature maps: add --images CORPUS.\n")
-    if settings.unprotected:
-        _write("Whoever reaches this address can see this, and nobody is asked who they are.\n")
-    _write(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
-
-
-def _write(text: str) -> None:
-    """Print at once, with what the terminal's encoding lacks replaced."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    sys.stdout.flush()
-
-
-def _has_display(environment: Mapping[str, str]) -> bool:
-    if sys.platform in ("win32", "darwin"):
-        return "SSH_CONNECTION" not in environment
-    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
-
-
-def _open_browser(address: str) -> None:
-    """In a thread of its own: a browser in the foreground must not hold up the server."""
-    import threading
-    import webbrowser
-
-    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
 
 if __name__ == "__main__":

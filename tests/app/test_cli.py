@@ -19,6 +19,7 @@ import urllib3
 
 from mloscope.adaptors import registry
 from mloscope.app import cli
+from mloscope.app.serving import _has_display
 
 MLOSCOPE = (sys.executable, "-m", "mloscope.app.cli")
 
@@ -157,7 +158,7 @@ def test_a_port_in_use_is_named_with_another(refused: Callable[..., str], run_fo
 
 def test_a_host_that_is_not_this_machine(refused: Callable[..., str], run_folder: Path) -> None:
     assert "192.0.2.1 is no address of this machine" in refused(
-        "serve", run_folder, "--host", "192.0.2.1", "--port", "0"
+        "serve", run_folder, "--host", "192.0.2.1", "--port", "0", "--unprotected"
     )
 
 
@@ -276,9 +277,9 @@ def test_every_key_of_a_run_in_a_workspace_file_has_a_flag() -> None:
 
 def test_a_browser_is_opened_only_where_it_can_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "linux")
-    assert cli._has_display({"DISPLAY": ":0"})
-    assert cli._has_display({"WAYLAND_DISPLAY": "wayland-0"})
-    assert not cli._has_display({"SSH_CONNECTION": "..."})
+    assert _has_display({"DISPLAY": ":0"})
+    assert _has_display({"WAYLAND_DISPLAY": "wayland-0"})
+    assert not _has_display({"SSH_CONNECTION": "..."})
 
 
 # ----------------------------------------------------------------------------------------------- serving

@@ -1,0 +1,318 @@
+"""Serving: from what is connected to a web server on a socket, in this process or in several.
+
+serve                one process: web application, supervised model service
+serve_with_workers   this process watches over several that share the socket; uvicorn starts them anew when they die
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mloscope.adaptors.interface import NothingFits
+from mloscope.app.errors import BadRequest
+from mloscope.app.terminal import Terminated, write
+
+if TYPE_CHECKING:
+    from mloscope.app.settings import Settings
+    from mloscope.app.watched_folders import WatchedFolders
+    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+
+_FAILED = 1
+_STOP_WITHIN_S = 3
+_BACKLOG = 2048
+_COMMAND_LINE = "MLOSCOPE_WORKER_COMMAND_LINE"
+"""How a worker is told what its parent was told: by the environment, which is all that a new process gets."""
+
+
+def connect(runs: Sequence[RunEntry], corpora: Sequence[CorpusEntry], settings: Settings) -> Workspace:
+    """Open everything; what cannot be opened is said, and is an error only where no run can be and no folder is watched."""
+    from mloscope.app.workspace import Workspace
+
+    workspace = Workspace.connect(runs, corpora)
+    problems = [connected.problem for connected in (*workspace.runs, *workspace.corpora) if connected.problem]
+    if all(run.adaptor is None for run in workspace.runs) and settings.watch_runs is None:
+        raise NothingFits(" ".join(problems))
+    for problem in problems:
+        print(f"mloscope: {problem}", file=sys.stderr)
+    return workspace
+
+
+def serve(workspace: Workspace, settings: Settings, listener: socket.socket, *, open_browser: bool) -> int:
+    """Serve until told to stop; the exit code. Closes the socket."""
+    from mloscope.app import logs
+
+    troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    service = _model_service(settings)
+    watched = _watched(workspace, settings)
+
+    def listening(address: str) -> None:
+        # Only now, for loading TensorFlow would double the time until the first page is there.
+        service.start()
+        watched.start()
+        _announce(workspace, address, settings)
+        if open_browser and _has_display(os.environ):
+            _open_browser(address)
+
+    try:
+        return _listen(_application(workspace, settings, service, troubles), settings, listener, listening)
+    except (KeyboardInterrupt, Terminated):
+        return 0
+    finally:
+        watched.stop()
+        service.stop()
+        listener.close()
+
+
+def serve_with_workers(count: int, command_line: Sequence[str], settings: Settings, listener: socket.socket) -> int:
+    """Serve from so many processes until told to stop; the exit code. Each is given the same command line.
+
+    Raises BadRequest where they could not share: what one of them makes, the others must find."""
+    import logging
+
+    from uvicorn.supervisors import Multiprocess
+
+    needed = {"MLOSCOPE_REDIS_URL": settings.redis_url, "MLOSCOPE_MODEL_SERVICE_URL": settings.model_service_url}
+    missing = [variable for variable, value in needed.items() if not value]
+    if missing:
+        raise BadRequest(
+            f"--workers {count} needs {' and '.join(missing)}, for workers share results and the model service."
+        )
+    logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
+    os.environ[_COMMAND_LINE] = json.dumps(list(command_line))
+    config = _server_config("mloscope.app.cli:worker_application", settings, factory=True, workers=count)
+    listener.listen(_BACKLOG)
+    address = _address(settings, listener)
+    write(f"ML-o-scope listens on {address} with {count} workers (Ctrl-C stops it).\n")
+    try:
+        Multiprocess(config, sockets=[listener]).run()
+    except (KeyboardInterrupt, Terminated):
+        pass
+    finally:
+        listener.close()
+    return 0
+
+
+def command_line_of_worker() -> list[str]:
+    """What the process was told that started this one as a worker."""
+    return json.loads(os.environ[_COMMAND_LINE])
+
+
+def worker_application(workspace: Workspace, settings: Settings) -> Any:
+    """The web application of one worker, with its own watch over the folders."""
+    from mloscope.app import logs
+
+    troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    _watched(workspace, settings).start()
+    return _application(workspace, settings, _model_service(settings), troubles)
+
+
+def _watched(workspace: Workspace, settings: Settings) -> WatchedFolders:
+    from mloscope.app.watched_folders import WatchedFolders
+
+    return WatchedFolders(
+        workspace,
+        Path(settings.watch_runs) if settings.watch_runs else None,
+        Path(settings.watch_corpora) if settings.watch_corpora else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Service:
+    """The model service as the observatory wants it."""
+
+    client: Any
+    state: Callable[[], tuple[str, str | None]] | None = None
+    start: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+
+
+def _model_service(settings: Settings) -> _Service:
+    from mloscope.app.model_service.client import ModelServiceClient
+
+    timeout_s, token = settings.model_service_timeout_s, settings.model_service_token
+    if settings.model_service_url:
+        return _Service(ModelServiceClient(settings.model_service_url, timeout_s=timeout_s, token=token))
+    from mloscope.app.model_service.supervisor import ModelServiceProcess
+
+    process = ModelServiceProcess(weights_budget_bytes=settings.weights_budget_bytes)
+    return _Service(
+        ModelServiceClient(process, timeout_s=timeout_s),
+        state=lambda: (process.state, process.problem),
+        start=process.start,
+        stop=process.stop,
+    )
+
+
+def _application(workspace: Workspace, settings: Settings, service: _Service, troubles: Any) -> Any:
+    from mloscope.app.observatory import Observatory
+    from mloscope.app.result_cache import ResultCache
+    from mloscope.app.settings import cache_folder_of
+    from mloscope.app.statistics.answers import Statistics
+    from mloscope.app.statistics.jobs import StatisticsJobs
+    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.web.doors.allowances import EvaluationCharge
+    from mloscope.app.web.doors.metrics import Metrics
+    from mloscope.app.web.server import create_guarded_app
+
+    metrics = Metrics(lambda: observatory.vitals())
+    cache_folder = cache_folder_of(settings, os.environ)
+    statistics = Statistics(workspace, StatisticsStore(cache_folder))
+    # The children end with this process.
+    statistics.jobs = StatisticsJobs(lambda *names: statistics.command(statistics.subject(*names)), cache_folder)
+    observatory = Observatory(
+        workspace,
+        ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes),
+        service.client,
+        service_state=service.state,
+        film_chunk_bytes=settings.film_chunk_bytes,
+        charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
+        statistics=statistics,
+    )
+    return create_guarded_app(observatory, settings, metrics, troubles)
+
+
+def listener(settings: Settings) -> socket.socket:
+    """The socket to listen on. Raises :class:`BadRequest` where strangers could come in and nobody said that they may."""
+    from mloscope.app.web.doors.authentication import Authentication, check_address
+    from mloscope.app.web.doors.users import user_file
+
+    check_address(settings, Authentication(settings, user_file(settings, os.environ)))
+    return _bind(settings.host, settings.port)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket that has the port, but does not listen yet. Raises :class:`BadRequest` saying how to choose
+    another."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError):
+        raise BadRequest(f'"{host}" is no address of this machine; --host takes one, such as 127.0.0.1.') from None
+    listener = socket.socket(family, kind, protocol)
+    try:
+        if os.name == "posix":
+            # So that a server can be started again at once; it does not let two listen.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise BadRequest(_cannot_bind(host, port, error)) from None
+    return listener
+
+
+def _cannot_bind(host: str, port: int, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        other = port + 1 if port < 65535 else port - 1
+        return (
+            f"Port {port} of {host} is in use, perhaps by another mloscope; choose another with "
+            f"--port {other}, or any free one with --port 0."
+        )
+    if number == errno.EACCES:
+        return f"Port {port} of {host} is not allowed to you; choose one above 1023, such as --port 8050."
+    if number == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine; --host takes one, such as 127.0.0.1."
+    return f"Port {port} of {host} cannot be opened: {getattr(error, 'strerror', None) or error}."
+
+
+def _listen(
+    application: Any,
+    settings: Settings,
+    listener: socket.socket,
+    listening: Callable[[str], None],
+) -> int:
+    """Serve until told to stop; ``listening(address)`` is called when requests are answered."""
+    import asyncio
+    import logging
+
+    import uvicorn
+
+    address = _address(settings, listener)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            try:
+                await super().startup(sockets)
+            except OSError as error:  # somebody else began to listen since the socket was bound
+                port = listener.getsockname()[1]
+                raise BadRequest(_cannot_bind(settings.host, port, error)) from None
+            listening(address)
+
+    def is_a_fault(record: logging.LogRecord) -> bool:
+        """Requests that are cut off by stopping are none."""
+        return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
+
+    logging.getLogger("uvicorn.error").addFilter(is_a_fault)
+    server = Server(_server_config(application, settings))
+    server.run(sockets=[listener])
+    return 0 if server.started else _FAILED
+
+
+def _server_config(application: Any, settings: Settings, **more: Any) -> Any:
+    import uvicorn
+
+    chosen = settings.log_level
+    return uvicorn.Config(
+        application,
+        log_config=None,
+        log_level="warning" if chosen == "info" else chosen,
+        access_log=False,  # the doors log requests, with their numbers
+        proxy_headers=False,  # and know which proxies may be believed
+        server_header=False,
+        # A film being streamed to a browser must not keep Ctrl-C waiting.
+        timeout_graceful_shutdown=_STOP_WITHIN_S,
+        **more,
+    )
+
+
+def _address(settings: Settings, listener: socket.socket) -> str:
+    return f"http://{_as_browsers_write(settings.host)}:{listener.getsockname()[1]}"
+
+
+def _as_browsers_write(host: str) -> str:
+    if host in ("0.0.0.0", "::", ""):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
+    from mloscope.app.inspection import printable
+
+    for run in workspace.runs:
+        if run.adaptor is not None:
+            checkpoints = run.adaptor.checkpoints()
+            broken = sum(bool(checkpoint.problem) for checkpoint in checkpoints)
+            unreadable = f", {broken} of them unreadable" if broken else ""
+            counted = f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}{unreadable}"
+            write(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
+    for corpus in workspace.corpora:
+        if corpus.adaptor is not None:
+            write(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
+    if not workspace.corpora:
+        write("No images are named, so there are no feature maps: add --images CORPUS.\n")
+    if settings.unprotected:
+        write("Whoever reaches this address can see this, and nobody is asked who they are.\n")
+    write(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
+
+
+def _has_display(environment: Mapping[str, str]) -> bool:
+    if sys.platform in ("win32", "darwin"):
+        return "SSH_CONNECTION" not in environment
+    return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
+
+
+def _open_browser(address: str) -> None:
+    """In a thread of its own: a browser in the foreground must not hold up the server."""
+    import threading
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -1,0 +1,126 @@
+"""Several processes on one port, and folders that are watched: real processes, real Redis."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import urllib3
+
+REDIS_SERVER = shutil.which("redis-server")
+needs_redis = pytest.mark.skipif(REDIS_SERVER is None, reason="no redis-server on the PATH (apt: redis-server)")
+PATIENCE_S = 40.0
+NOBODY = "http://127.0.0.1:9"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def until(true: Callable[[], object], what: str) -> None:
+    ends = time.monotonic() + PATIENCE_S
+    while not true():
+        assert time.monotonic() < ends, f"{what}: not within {PATIENCE_S:g} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    assert REDIS_SERVER is not None
+    port = free_port()
+    process = subprocess.Popen(
+        [REDIS_SERVER, "--port", str(port), "--save", "", "--bind", "127.0.0.1"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+    )
+    yield f"redis://127.0.0.1:{port}/0"
+    process.kill()
+    process.wait()
+
+
+@contextmanager
+def served(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """``mloscope serve`` as a process of its own, and its address."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "mloscope.app.cli", "serve", "--port=0", "--no-browser", *arguments],
+        stdout=subprocess.PIPE, text=True, env={**os.environ, **environment},
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"listens on (http://\S+)", line):
+                yield process, found[1]
+                break
+        else:
+            raise AssertionError("it did not come up")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+
+
+def runs(address: str) -> list[str]:
+    """Workers accept questions before they have started, and answer them then."""
+    answer = urllib3.request("GET", f"{address}/api/v1/runs", retries=False, timeout=PATIENCE_S)
+    return [run["name"] for run in answer.json()["runs"]]
+
+
+def workers_of(process: subprocess.Popen[str]) -> set[int]:
+    """The processes below it that serve, not multiprocessing's own tracker."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
+
+
+def test_workers_that_could_not_share_are_refused(keras_folder: Callable[..., Path], tmp_path: Path) -> None:
+    run = keras_folder(tmp_path / "run")
+    done = subprocess.run(
+        [sys.executable, "-m", "mloscope.app.cli", "serve", str(run), "--port=0", "--workers=2"],
+        capture_output=True, text=True, timeout=60,
+        env={**os.environ, "MLOSCOPE_REDIS_URL": "", "MLOSCOPE_MODEL_SERVICE_URL": NOBODY},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "mloscope: --workers 2 needs MLOSCOPE_REDIS_URL, for workers share results and the model service.\n"
+    )
+
+
+@needs_redis
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="tells a process's children by /proc")
+def test_of_two_workers_one_may_be_killed(keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str) -> None:
+    run = keras_folder(tmp_path / "run")
+    settings = {"MLOSCOPE_REDIS_URL": redis_url, "MLOSCOPE_MODEL_SERVICE_URL": NOBODY}
+    with served(str(run), "--name=mine", "--workers=2", **settings) as (process, address):
+        until(lambda: len(workers_of(process)) == 2, "two workers")
+        assert runs(address) == ["mine"]
+        before = workers_of(process)
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: len(workers_of(process)) == 2 and workers_of(process) != before, "another in its place")
+        assert runs(address) == ["mine"]
+    assert process.returncode == 0
+
+
+def test_what_is_put_into_a_watched_folder_is_served(keras_folder: Callable[..., Path], tmp_path: Path) -> None:
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    settings = {"MLOSCOPE_WATCH_RUNS": str(watched), "MLOSCOPE_MODEL_SERVICE_URL": NOBODY}
+    with served(**settings) as (_process, address):
+        assert runs(address) == []
+        assert urllib3.request("GET", address).status == 200
+        made = keras_folder(tmp_path / "made")
+        made.rename(watched / "later")
+        until(lambda: runs(address) == ["later"], "the run in the watched folder")
