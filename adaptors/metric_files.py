@@ -324,7 +324,8 @@ def _records(data: bytes, name: str) -> Iterator[memoryview]:
 def _scalar(value: Message) -> float | None:
     """The number of a ``Summary.Value``; None where it holds a picture, a histogram, a text ..."""
     if 2 in value:
-        return float(value.reals(2, 4)[-1])
+        stored = value.reals(2, 4)
+        return float(stored[-1]) if len(stored) else None
     plugin = value.message(9).message(1).text(1)
     if 8 not in value or plugin not in ("", "scalars"):
         return None

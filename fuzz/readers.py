@@ -24,7 +24,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
-from fuzz.containers import Bare, BundleIndex, Container, Gzip, Png, ZipMember
+from fuzz.containers import Bare, BundleIndex, Container, Gzip, Png, Records, ZipMember
 from mloscope.adaptors.models.cuda_convnet_files import read_meta, read_state
 
 PICTURES = 60
@@ -51,7 +51,7 @@ class Seed:
 class Reader:
     name: str
     kind: str
-    """``run`` or ``corpus``."""
+    """``run``, ``corpus``, or ``metrics``: what lies beside a run of any format."""
     format: str
     seeds: Callable[[Path], list[Seed]]
     """Of the folder of real files."""
@@ -64,6 +64,7 @@ def readers() -> list[Reader]:
         Reader("cuda-convnet", "run", "cuda-convnet", _cuda_convnet),
         Reader("decaf", "run", "decaf", _decaf),
         Reader("tensorflow", "run", "tensorflow", _tensorflow),
+        Reader("metric-files", "metrics", "metric-files", _metric_files),
         Reader("mnist-idx", "corpus", "mnist-idx", _mnist_idx),
         Reader("cifar10", "corpus", "cifar10", _cifar10),
         Reader("npz", "corpus", "npz", _npz),
@@ -181,6 +182,23 @@ def _tensorflow(real: Path) -> list[Seed]:
         Seed("keras_metadata.pb", saved),
         Seed("variables/variables.index", saved, container=BundleIndex()),
         Seed("model.json", configured),
+    ]
+
+
+def _metric_files(real: Path) -> list[Seed]:
+    accuracies = (0.6854, 0.7491, 0.769, 0.7765, 0.7828, 0.7889, 0.7942, 0.8178, 0.8211)  # real ones, of ORIGIN.md
+    lines = [f"{epoch},{value},{1 - value:.4f},1e-3\n" for epoch, value in enumerate(accuracies)]
+    table = {"training.csv": ("epoch,accuracy,val_loss,learning_rate\n" + "".join(lines)).encode()}
+    events = b"".join(
+        _record(b"\x09" + bytes(8) + bytes((0x10, step)) + _field(5, _summary(value, as_tensor)))
+        for as_tensor in (False, True)
+        for step, value in enumerate(accuracies)
+    )
+    board = {"logs/train/events.out.tfevents.1700000000.host": Records().sealed(events, b"")}
+    return [
+        *(Seed(name, table) for name in table),
+        *(Seed(name, board) for name in board),
+        *(Seed(name, board, container=Records()) for name in board),
     ]
 
 
@@ -405,6 +423,26 @@ def _keras_metadata() -> bytes:
     metadata = json.dumps({"class_name": "Sequential", "config": _digits_network()}).encode()
     node = b"\x1a\x04root" + b"\x2a" + _length(len(metadata)) + metadata
     return b"\x0a" + _length(len(node)) + node
+
+
+def _summary(value: float, as_tensor: bool) -> bytes:
+    """A ``Summary`` of one number, as TensorFlow 1 writes it or 2."""
+    number = struct.pack("<f", value)
+    if as_tensor:
+        plugin = _field(9, _field(1, _field(1, b"scalars")))
+        return _field(
+            1, _field(1, b"epoch_accuracy") + plugin + _field(8, b"\x08\x01" + _field(2, b"") + _field(4, number))
+        )
+    return _field(1, _field(1, b"accuracy") + b"\x15" + number)
+
+
+def _record(content: bytes) -> bytes:
+    """Without its checksums."""
+    return len(content).to_bytes(8, "little") + bytes(4) + content + bytes(4)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return bytes((number << 3 | 2,)) + _length(len(content)) + content
 
 
 def _length(number: int) -> bytes:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from mloscope.adaptors import registry
-from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, HasMetrics, RunAdaptor
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, CorpusAdaptor, HasMetrics, RunAdaptor
 from mloscope.adaptors.mean_image import is_mean_image, read_mean_image
+from mloscope.adaptors.metric_files import find_metric_files, on_both_axes, read_metric_files
 
 MOST_PICTURES = 12
 
@@ -46,6 +47,8 @@ def read_everything(path: Path, kind: str, format: str) -> list[str]:
         run = refusals.asked(lambda: registry.open_run(path, format=format))
         if run is not None:
             _read_run(run, refusals)
+    elif kind == "metrics":
+        _read_metric_files(path, refusals)
     else:
         corpus = refusals.asked(lambda: registry.open_corpus(path, format=format))
         if corpus is not None:
@@ -117,6 +120,19 @@ def _read_corpus(corpus: CorpusAdaptor, refusals: _Refusals) -> None:
             _promised(is_picture, f"a picture is {pixels.dtype} {pixels.shape}")
             _promised(shape in (None, pixels.shape), f"a picture is {pixels.shape} where {shape} is promised")
     for sentence in corpus.problems():
+        refusals.note(sentence)
+
+
+def _read_metric_files(path: Path, refusals: _Refusals) -> None:
+    curves, problems = read_metric_files(find_metric_files(path))
+    checkpoints = [Checkpoint(step, f"epoch_{step}") for step in range(1, 4)]
+    both, said = on_both_axes(curves, checkpoints)
+    with_epochs, _ = on_both_axes(curves, [Checkpoint(10 * step, f"epoch_{step}", epoch=step) for step in range(1, 4)])
+    for curve in (*curves, *both, *with_epochs):
+        _promised(curve.x.shape == curve.y.shape, f"{curve.name} has {curve.x.shape} places, {curve.y.shape} values")
+        _promised(bool((curve.x[1:] > curve.x[:-1]).all()), f"{curve.name} goes back in time")
+        _promised(curve.y.dtype == np.float64, f"{curve.name} is of {curve.y.dtype}")
+    for sentence in (*problems, *said):
         refusals.note(sentence)
 
 

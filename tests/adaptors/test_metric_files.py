@@ -12,6 +12,7 @@ import pytest
 from mloscope.adaptors import metric_files
 from mloscope.adaptors.interface import Checkpoint, Curve
 from mloscope.adaptors.metric_files import find_metric_files, on_both_axes, read_metric_files
+from mloscope.adaptors.models.crc32c import masked_crc32c
 
 
 def read(folder: Path) -> tuple[dict[str, Curve], tuple[str, ...]]:
@@ -118,6 +119,15 @@ def test_files_that_are_no_event_files(tmp_path: Path, content: bytes) -> None:
     curves, problems = read(tmp_path)
     assert curves == {}
     assert len(problems) == (len(content) >= 12)
+
+
+def test_a_value_without_a_number_is_passed_over(tmp_path: Path) -> None:
+    """A record whose checksums hold and whose ``simple_value`` is an empty text instead of four bytes."""
+    record = b"\x10\x01" + b"\x2a\x09" + b"\x0a\x07" + b"\x0a\x03abc" + b"\x12\x00"
+    length = len(record).to_bytes(8, "little")
+    sums = [masked_crc32c(part).to_bytes(4, "little") for part in (length, record)]
+    (tmp_path / "events.out.tfevents.1").write_bytes(length + sums[0] + record + sums[1])
+    assert read(tmp_path) == ({}, ())
 
 
 # -------------------------------------------------------------------------------------------------------- CSV files
