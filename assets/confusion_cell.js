@@ -5,8 +5,8 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const ORDERS = [
-    ["confident", "confident first", "Images that the network is most sure of come first"],
-    ["unsure", "unsure first", "Images that the network is least sure of come first"],
+    ["confident", "most sure", "Images that the network is most sure of come first"],
+    ["unsure", "least sure", "Images that the network is least sure of come first"],
     ["position", "in order", "Images in the order of the corpus"],
   ];
   const SPARK = { width: 300, height: 46, inset: 3 };

@@ -8,6 +8,7 @@
   const PAIRS = 12;
   const MOST_PAIRS = 200;
   const MOVES = 12;
+  const LONG_NAME = 12; // characters; 280 pixels hold two of them and a number
 
   /** A step to compare with: a select of all steps that are ready. Said in words by `before`. */
   class Since {
@@ -29,7 +30,7 @@
         this.said = said;
         const { element, grouped } = mloscope;
         this.select.replaceChildren(
-          element("option", { value: "" }, ["the checkpoint before"]),
+          element("option", { value: "" }, ["the step before"]),
           ...steps.map((step) => element("option", { value: step }, [`step ${grouped(step)}`])),
         );
       }
@@ -47,7 +48,7 @@
       this.growing = false;
       this.limit = PAIRS;
       this.build();
-      this.undo = [this.model.follow(() => this.draw()), mloscope.time.subscribe(() => this.draw())];
+      this.undo = [this.model.follow((model) => this.change(model)), mloscope.time.subscribe(() => this.draw())];
     }
 
     destroy() {
@@ -89,6 +90,11 @@
         if (matrix && matrix.gd.on) matrix.reveal(this.model.place[actual], this.model.columnPlace[predicted]);
       });
       this.root.append(this.kinds, this.place, this.list, this.none, this.more);
+    }
+
+    change(model) {
+      markLong(this.root, model.names);
+      this.draw();
     }
 
     draw() {
@@ -143,6 +149,11 @@
         }
       });
     }
+  }
+
+  /** Long names stand below each other, not beside. */
+  function markLong(root, names) {
+    root.classList.toggle("confusion-long", names.some((name) => name.length > LONG_NAME));
   }
 
   const size = (pair) => (pair.before === undefined ? pair.count : pair.count - pair.before);
@@ -209,6 +220,7 @@
     change(changed) {
       const { statistics } = this.model;
       if (!statistics.overview) return;
+      markLong(this.root, this.model.names);
       this.since.show(statistics);
       if (changed.includes("since")) this.stale();
       this.settle();
@@ -289,7 +301,8 @@
     fill() {
       const { answer, model } = this;
       const [from, to] = this.steps;
-      const { grouped, confusionCounts } = mloscope;
+      const { confusionCounts } = mloscope;
+      const grouped = model.number;
       const counts = [from, to].map((step) => model.statistics.peek(mloscope.time.indexOf(step)));
       let gain = "";
       if (counts[0] && counts[1]) {
@@ -309,8 +322,9 @@
     }
 
     row(move, at) {
-      const { element, grouped } = mloscope;
+      const { element } = mloscope;
       const { model } = this;
+      const grouped = model.number;
       const kind = move.to === move.actual ? "confusion-good" : move.from === move.actual ? "confusion-bad" : "";
       const title = `${grouped(move.count)} ${move.count === 1 ? "image" : "images"} of ${model.name(move.actual)}: taken for ${model.name(move.from)} before, for ${model.name(move.to)} now`;
       const button = element("button", { type: "button", class: `confusion-pair confusion-move ${kind}`, "data-move": at, title }, [

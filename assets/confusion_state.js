@@ -86,17 +86,20 @@
       return statistics ? mloscope.time.checkpoints.map((_, index) => statistics.peek(index)).filter(Boolean) : [];
     },
 
+    /** A whole number whose digits stay on one line. */
+    number: (value) => mloscope.grouped(value).replace(/\u2009/g, "\u202f"),
+
     /** "93.1 %", exact at the ends: 100 % and 0 % are said only where they are meant. */
     percent(part, whole) {
       if (!whole) return "–";
       const share = (part / whole) * 100;
-      if (part === whole || part === 0) return `${share} %`;
-      return `${Math.min(99.99, Math.max(0.01, share)).toFixed(share < 0.1 || share > 99.9 ? 2 : 1)} %`;
+      if (part === whole || part === 0) return `${share}\u202f%`;
+      return `${Math.min(99.99, Math.max(0.01, share)).toFixed(share < 0.1 || share > 99.9 ? 2 : 1)}\u202f%`;
     },
 
     /** What a cell's count means, as a sentence. */
     sentence(step, actual, predicted, atStep) {
-      const { grouped } = mloscope;
+      const grouped = model.number;
       const count = mloscope.confusionCounts.count(step, actual, predicted);
       const of = mloscope.confusionCounts.sums(step).rows[actual];
       const share = of ? ` (${model.percent(count, of)})` : "";

@@ -8,8 +8,8 @@
   const MOST_MATCHES = 12;
   const SHADES = [
     ["count", "counts", "Shade cells by how many images they hold"],
-    ["row", "of true class", "Shade cells by their share of the images of the true class (the row)"],
-    ["column", "of predicted", "Shade cells by their share of the images taken for the class (the column)"],
+    ["row", "by row", "Shade cells by their share of the images of the true class (the row)"],
+    ["column", "by column", "Shade cells by their share of the images taken for the class (the column)"],
   ];
   const ORDERS = [
     ["given", "as given"],

@@ -1,4 +1,4 @@
-"""The confusion matrix's heat map: axes, colours and colour bar. The counts of each step come in the browser (``assets/confusion_matrix.js``)."""
+"""The confusion matrix's heat map: axes, colours, colour bar. Counts come in the browser (``assets/confusion_matrix.js``)."""
 
 from __future__ import annotations
 

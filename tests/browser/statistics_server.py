@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 900, 1000, 1200)
+BROKEN = 450
+CLASSES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 NOT_PREDICTED = -1
 
 

@@ -39,7 +39,7 @@ MOST_REMEMBERED = 4096
 
 def register(observatory: Observatory) -> None:
     dash.register_page(
-        "confusion", path="/confusion", name="Confusion", title="Confusion matrix – ML-o-scope", layout=lambda **_: layout(),
+        "confusion", path="/confusion", order=1, name="Confusion", title="Confusion matrix – ML-o-scope", layout=lambda **_: layout(),
         description="Which classes are taken for which, at every moment of training",
     )  # fmt: skip
 

@@ -1,0 +1,85 @@
+"""assets/statistics_state.js: what has no statistics yet is said, with what to do about it."""
+
+from __future__ import annotations
+
+from statistics_server import STEPS
+
+
+def shown(stage, *, subject: dict | None = None, **changes: object):
+    stage.server.statistics = stage.server.new_statistics(**changes)
+    stage.show("StatisticsState:state", subject=subject)
+    stage.wait(
+        "() => document.getElementById('state').dataset.state && document.getElementById('state').dataset.state !== 'loading'"
+    )
+    return stage.page.locator("#state")
+
+
+def test_nothing_yet_names_the_images_the_command_and_offers_to_compute(stage):
+    state = shown(stage, ready=set())
+    assert state.get_attribute("data-state") == "empty"
+    assert (
+        state.locator(".statistics-sentence").inner_text()
+        == "There are no statistics of demo over the 2\u2009000 test images of digits yet."
+    )
+    assert state.locator("code").inner_text() == "mloscope statistics demo --images digits"
+    assert state.get_by_role("button", name="Compute them here").is_visible()
+
+
+def test_the_button_starts_the_job_and_progress_is_seen(stage):
+    state = shown(stage, ready=set())
+    state.get_by_role("button", name="Compute them here").click()
+    progress = state.locator(".statistics-progress")
+    progress.wait_for()
+    stage.wait("() => document.querySelector('.statistics-progress').textContent.includes('25 %')")
+    assert "8\u2009123 images a second" in progress.inner_text()
+    assert "75 s left" in progress.inner_text()
+    assert stage.server.statistics.posted == [("start", "1")]
+    state.get_by_role("button", name="Pause").click()
+    state.get_by_role("button", name="Go on").click()
+    state.get_by_role("button", name="Cancel").click()
+    state.get_by_role("button", name="Compute them here").wait_for()
+    assert [action for action, _ in stage.server.statistics.posted] == ["start", "pause", "resume", "cancel"]
+
+
+def test_part_of_it_says_how_much(stage):
+    state = shown(stage, ready=set(STEPS[:5]))
+    assert state.get_attribute("data-state") == "partial"
+    assert state.locator(".statistics-sentence").inner_text().startswith("5 of 22 checkpoints have statistics")
+    assert state.get_by_role("button", name="Compute the rest here").is_visible()
+
+
+def test_all_of_it_needs_no_words(stage):
+    state = shown(stage, ready=set(STEPS))
+    assert state.get_attribute("data-state") == "complete"
+    assert not state.is_visible()
+
+
+def test_a_refusal_is_said_and_can_be_tried_again(stage):
+    state = shown(stage, failure={"status": 404, "message": "The corpus digits has no split test."})
+    assert state.get_attribute("data-state") == "failed"
+    assert state.locator(".statistics-sentence").inner_text() == "The corpus digits has no split test."
+    stage.server.statistics.failure = None
+    state.get_by_role("button", name="Try again").click()
+    stage.wait("() => document.getElementById('state').dataset.state === 'partial'")
+
+
+def test_a_network_that_cannot_be_evaluated_here_offers_no_button(stage):
+    why = 'TensorFlow is not installed: pip install "mloscope[evaluate]".'
+    state = shown(stage, subject={"evaluation": {"possible": False, "message": why}}, ready=set())
+    assert not state.get_by_role("button", name="Compute them here").is_visible()
+    assert why in state.inner_text()
+
+
+def test_a_job_that_failed_says_what_went_wrong(stage):
+    job = {
+        "state": "failed",
+        "done": 1,
+        "of": 9,
+        "rate": None,
+        "seconds_left": None,
+        "step": 0,
+        "message": "No space left on the disk.",
+    }
+    state = shown(stage, ready=set(), job=job)
+    assert "No space left on the disk." in state.inner_text()
+    assert state.get_by_role("button", name="Compute them here").is_visible()
