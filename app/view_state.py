@@ -58,6 +58,39 @@ FIELDS = (
     Field("area", "text", "", "rows and columns of the matrix in view, as positions: 0-19,40-59; all where absent"),
     Field("cell-order", "choice", "confident", "order of a cell's images", ("confident", "unsure", "position")),
     Field("since", "number", None, "the earlier step of what changed; the checkpoint before where absent"),
+    Field("cluster", "number", None, "the selected cluster: its images are listed, and stand out on the map"),
+    Field("cluster-order", "choice", "place", "order of the clusters' rows", ("place", "size", "purity", "change")),
+    Field("cluster-offset", "number", 0, "how many of the cluster's images come before the page shown"),
+    Field("point-colour", "choice", "class", "what a point's colour says", ("class", "prediction", "cluster")),
+    Field("lasso", "text", "", "images chosen on the map: step:x,y;x,y;... with corners from 0 (left, below) to 999"),
+    Field("b-run", "text", "", "compare: the run on side B; A's own where absent"),
+    Field(
+        "b-step",
+        "number",
+        None,
+        "compare: B's moment where it is fixed or free; the first of the same run, else the last",
+    ),
+    Field("b-layer", "text", "", "compare: B's layer; the partner of A's where absent"),
+    Field("b-parameter", "text", "", "compare: B's array; the one like A's where absent"),
+    Field("b-units", "units", "", "compare: B's units; A's where absent"),
+    Field("compare-show", "choice", "parameters", "what is compared", ("parameters", "features", "confusion")),
+    Field("compare-mode", "choice", "difference", "how", ("side", "difference", "ratio", "blink", "wipe")),
+    Field("compare-follow", "choice", "auto", "how B's moment follows A's", ("auto", "fixed", "lag", "same", "free")),
+    Field("compare-lag", "number", 1, "how many checkpoints B is behind"),
+    Field(
+        "compare-align",
+        "choice",
+        "step",
+        "what the same point of another run is",
+        ("step", "epoch", "share", "accuracy"),
+    ),
+    Field("compare-pairs", "text", "", 'layers paired by hand, such as "conv1:conv1a,conv2:"'),
+    Field("compare-panel", "choice", "change", "the panel beside", ("change", "image", "training", "layers")),
+    Field(
+        "compare-measure", "choice", "norm", "what of each unit is set against the other side's", ("norm", "variance")
+    ),
+    Field("compare-metric", "text", "", "compare: the metric in the training chart; the first two found where absent"),
+    Field("compare-wipe", "number", 50, "where the divider stands, in percent"),
 )
 
 _BY_KEY = {field.key: field for field in FIELDS}
