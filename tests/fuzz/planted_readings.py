@@ -21,6 +21,11 @@ def refusing(path: Path, kind: str, format: str) -> list[str]:
     return ["It is broken."]
 
 
+def toiling(path: Path, kind: str, format: str) -> list[str]:
+    while True:
+        pass
+
+
 def hanging(path: Path, kind: str, format: str) -> list[str]:
     time.sleep(60)
     return []

@@ -52,6 +52,7 @@ def test_sealing_an_undamaged_payload_leaves_the_file_what_it_was(reader: Reader
     [
         (planted_readings.healthy, "read"),
         (planted_readings.refusing, "refused"),
+        (planted_readings.toiling, "hang"),
         (planted_readings.hanging, "hang"),
         (planted_readings.crashing, "crash"),
         (planted_readings.greedy, "memory"),
@@ -64,7 +65,7 @@ def test_sealing_an_undamaged_payload_leaves_the_file_what_it_was(reader: Reader
 def test_the_watch_tells_what_came_of_an_example(
     reading: Callable[[Path, str, str], list[str]], kind: str, tmp_path: Path
 ) -> None:
-    with Worker(reading, hang_s=1.0 if kind == "hang" else 20.0) as worker:
+    with Worker(reading, hang_s=0.5 if kind == "hang" else 20.0) as worker:
         outcome = worker.read(tmp_path, "run", "any", 1000)
         assert outcome.kind == kind, outcome
         assert outcome.is_fault == (kind not in ("read", "refused"))
