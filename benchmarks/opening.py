@@ -103,8 +103,9 @@ def listing_s(folder: Path) -> float:
     return time.perf_counter() - begun
 
 
-def first_page_s(folder: Path, expected: int) -> float:
-    begun = time.perf_counter()
+def first_page_s(folder: Path, expected: int) -> tuple[float, float]:
+    """Seconds, and seconds of processor time, which a busy machine does not lengthen as much."""
+    begun, processor = time.perf_counter(), time.process_time()
     workspace = Workspace.connect([RunEntry(folder, "run")])
     observatory = Observatory(workspace, ResultCache(MemoryStore(1 << 20)))
     with TestClient(create_app(observatory, Settings())) as client:
@@ -112,12 +113,12 @@ def first_page_s(folder: Path, expected: int) -> float:
         subject = observatory.subject("run")
         checkpoints = client.get("/api/v1/runs/run/checkpoints").json()["checkpoints"]
         layers = client.get("/api/v1/runs/run/layers").json()["layers"]
-    elapsed_s = time.perf_counter() - begun
+    elapsed_s, processor_s = time.perf_counter() - begun, time.process_time() - processor
     assert page.status_code == 200, page.status_code
     assert layers, folder
     assert len(checkpoints) == len(subject["checkpoints"]) == expected, (len(checkpoints), workspace.runs[0].problem)
     assert not any(checkpoint["problem"] for checkpoint in checkpoints)
-    return elapsed_s
+    return elapsed_s, processor_s
 
 
 def opening(name: str, folder: Path, count: int) -> list[Figure]:
@@ -126,7 +127,14 @@ def opening(name: str, folder: Path, count: int) -> list[Figure]:
     times += [first_page_s(folder, count) for _ in range(TIMES - 1)]
     listing = statistics.median(listing_s(folder) for _ in range(TIMES))
     return [
-        Figure(f"{name}: first page beyond listing the folder, slowest", max(times) - listing, "s", "<=", 1),
+        Figure(
+            f"{name}: first page beyond listing the folder, slowest",
+            max(elapsed for elapsed, _ in times) - listing,
+            "s",
+            "<=",
+            1,
+        ),
+        Figure(f"{name}: processor time of that, slowest", max(processor for _, processor in times), "s"),
         Figure(f"{name}: listing the folder", listing, "s"),
         Figure(f"{name}: different files opened", len(set(opened)), "of 1000", "<=", COUNT / 10),
     ]

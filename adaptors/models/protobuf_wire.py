@@ -17,6 +17,8 @@ Buffer = bytes | memoryview
 
 def varint(data: Buffer, position: int, what: str) -> tuple[int, int]:
     """The number at the position and the position behind it. Raises Unreadable where the data ends first."""
+    if position < len(data) and data[position] < 0x80:  # as most are
+        return data[position], position + 1
     value = shift = 0
     while True:
         if position >= len(data) or shift > 63:
