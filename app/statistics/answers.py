@@ -319,7 +319,7 @@ class Statistics:
         fit = overview.fit
         if fit is None:
             return []
-        return _cut([(step, self._row_key(fit, step), CHUNK_BYTES // STEPS_OF_ROWS) for step in fit.steps])
+        return _cut([(step, self._row_key(fit, step), CHUNK_BYTES // STEPS_OF_ROWS, fit.k) for step in fit.steps])
 
     def rows_of_clusters(self, overview: Overview, steps: Sequence[int], digest: str) -> list[dict[str, Any]]:
         """What the rows of some steps show, see :func:`mloscope.app.statistics.cluster_store.rows_of_step`. Raises as
