@@ -314,6 +314,7 @@ def measure() -> Callable[..., dict[int, np.ndarray]]:
         form: str | None = None,
         lost: Sequence[int] = (),
         classes: int = 10,
+        corpus: str = "noise",
     ) -> dict[int, np.ndarray]:
         statistics, positions = bench.observatory.statistics, bench.corpus.splits[split]
         actual = bench.corpus.labels[positions.start : positions.stop]
@@ -325,7 +326,7 @@ def measure() -> Callable[..., dict[int, np.ndarray]]:
             powers /= powers.sum(axis=1, keepdims=True)
             powers[list(lost)] = np.nan
             checkpoint = bench.observatory.checkpoint("lenet", step)
-            key = statistics.identity.plane("lenet", checkpoint, "noise", split)
+            key = statistics.identity.plane("lenet", checkpoint, corpus, split)
             about = {"images": len(positions), "classes": classes, **({"form": form} if form else {})}
             plane = statistics.store.begin(key, about, actual)
             plane.write(0, len(positions), powers)

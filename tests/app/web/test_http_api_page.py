@@ -15,26 +15,39 @@ from starlette.testclient import TestClient
 from mloscope.app import errors, films
 from mloscope.app.observatory import Observatory
 from mloscope.app.result_cache import MemoryStore, ResultCache
+from mloscope.app.statistics.answers import Statistics
+from mloscope.app.statistics.clusters import fit_run
+from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.web.api_docs import api_docs_router
 from mloscope.app.web.rest import IMMUTABLE, install_error_handlers, rest_router
+from mloscope.app.web.statistics_rest import statistics_router
 from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 PAGE = (Path(__file__).parents[3] / "docs" / "http_api.md").read_text()
 HOST = "http://127.0.0.1:8050"
+CHUNKS = ("films/{digest}",) + tuple(
+    f"runs/{{run}}/statistics/{what}" for what in ("confusions", "points", "cluster_rows", "cluster_pictures")
+)
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
 
 
 @pytest.fixture
-def client(bench: Any) -> TestClient:
+def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     workspace = Workspace(
         [ConnectedRun("lenet", Path("arrays"), bench.run)],
         [ConnectedCorpus("digits", Path("digits"), bench.corpus)],
     )
-    observatory = Observatory(workspace, ResultCache(MemoryStore(1 << 24)), bench.service)
+    statistics = Statistics(workspace, StatisticsStore(tmp_path))
+    observatory = Observatory(workspace, ResultCache(MemoryStore(1 << 24)), bench.service, statistics=statistics)
+    bench.observatory = observatory
+    measure(bench, [0, 200], corpus="digits")
+    series = statistics.identity.series("lenet", "digits", "test")
+    fit_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(rest_router(observatory))
+    app.include_router(statistics_router(observatory))
     app.include_router(api_docs_router(app))
     install_error_handlers(app)
     return TestClient(app, base_url=HOST)
@@ -49,7 +62,8 @@ def routes_of_the_page() -> list[str]:
 def test_the_routes_are_those_of_the_openapi_document(client: TestClient) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
     assert sorted(routes_of_the_page()) == sorted(path.removeprefix("/api/v1/") for path in paths)
-    assert {method for item in paths.values() for method in item} == {"get"}
+    assert {method for item in paths.values() for method in item} == {"get", "post"}
+    assert [path for path, item in paths.items() if "post" in item] == ["/api/v1/runs/{run}/statistics/job"]
 
 
 def test_the_parameters_that_the_page_names_exist(client: TestClient) -> None:
@@ -77,15 +91,16 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
     assert answer.status_code == 200, answer.text
     assert '{"error"' not in answer.text
     if "-o" in options:
-        kinds = {".npy": b"\x93NUMPY", ".png": b"\x89PNG", ".svg": b"<svg"}
-        assert answer.content.startswith(kinds[Path(options[1]).suffix])
+        kinds = {".npy": b"\x93NUMPY", ".png": b"\x89PNG", ".svg": b"<svg", ".parquet": b"PAR1", ".csv": None}
+        start = kinds[Path(options[1]).suffix]
+        assert answer.content.startswith(start) if start else answer.headers["content-type"].startswith("text/csv")
 
 
 def test_every_route_but_the_chunks_has_an_example() -> None:
     addresses = [shlex.split(command)[-1].removeprefix(f"{HOST}/api/v1/").split("?")[0] for command in COMMANDS]
     for route in routes_of_the_page():
         pattern = re.sub(r"\\{(\w+)\\}", lambda word: ".+" if word[1] == "layer" else "[^/]+", re.escape(route))
-        if route != "films/{digest}":
+        if route not in CHUNKS:
             assert any(re.fullmatch(pattern, address) for address in addresses), route
 
 
@@ -126,6 +141,25 @@ def test_a_chunk_of_a_manifest_is_read_and_is_immutable(client: TestClient) -> N
     steps, values = read_film(answer.content)
     assert 200 in steps
     assert values.shape == (len(steps), 8, 4, 3, 3, 1)
+
+
+def test_the_page_s_reader_reads_confusions(client: TestClient) -> None:
+    text = re.search(r"^```python\n# file: read_confusions.py\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    assert text
+    names: dict[str, Any] = {}
+    exec(text[1], names)
+    chunks = client.get("/api/v1/runs/lenet/statistics").json()["confusions"]
+    found = {}
+    for chunk in chunks:
+        answer = client.get(chunk["address"])
+        assert answer.headers["cache-control"] == IMMUTABLE
+        found |= names["read_confusions"](answer.content)
+    assert list(found) == [0, 200]
+    for step, counts in found.items():
+        cells = client.get(f"/api/v1/runs/lenet/checkpoints/{step}/confusion").json()["cells"]
+        assert {(a, p): n for a, p, n in cells} == {
+            (a, p): counts[a, p] for a, p in zip(*np.nonzero(counts), strict=True)
+        }
 
 
 def test_the_table_of_errors_is_the_code_s() -> None:
