@@ -61,7 +61,9 @@ def add_arguments(
     compute.add_argument(
         "--steps", type=_steps, metavar="STEPS", help='only these checkpoints, such as "0,100,500-2000" (default: all)'
     )
-    compute.add_argument("--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster, such as tcp://host:8786")
+    compute.add_argument(
+        "--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster, such as tcp://host:8786 (default: MLOSCOPE_DASK_ADDRESS)",
+    )  # fmt: skip
     compute.add_argument(
         "--processes", type=_whole(0), default=0, metavar="N",
         help="without --dask: evaluate in so many processes (default: in a thread of this one)",
@@ -193,7 +195,8 @@ class _Subject:
         self.split: str = arguments.split or default_split(splits)
         if self.split not in splits:
             raise NotFound(f'{arguments.images} has no split "{self.split}"; it has: {", ".join(splits)}.')
-        self.cache_folder = str(cache_folder_of(Settings.from_environment(os.environ), os.environ))
+        self.settings = Settings.from_environment(os.environ)
+        self.cache_folder = str(cache_folder_of(self.settings, os.environ))
         self.store: StatisticsStore = StatisticsStore(self.cache_folder)
         self.identity = Identity(self.workspace)
 
@@ -265,7 +268,7 @@ def _libraries_silenced() -> Iterator[None]:
 def _computed(arguments: argparse.Namespace) -> int:
     from mloscope.app.statistics.engine import Engine, Progress, connected, plan
 
-    told = _Json(sys.stdout) if arguments.json else _bar(sys.stderr)
+    told = _Json(sys.stdout) if arguments.json else progress_on(sys.stderr)
     stop = _Stop(arguments.supervised)
     told(Progress("starting", 0, 0, message="Looking at run and corpus"))
     subject = _Subject(arguments)
@@ -277,7 +280,9 @@ def _computed(arguments: argparse.Namespace) -> int:
     if ready == len(job.steps) and arguments.keep is None:
         outcome = Engine(subject.store, subject.cache_folder, None).compute(job)
     else:
-        with connected(arguments.dask, arguments.processes) as client:
+        # --processes asks for this machine.
+        address = arguments.dask or (None if arguments.processes else subject.settings.dask_address)
+        with connected(address, arguments.processes) as client:
             outcome = Engine(subject.store, subject.cache_folder, client, report=told, stop=stop).compute(job)
     of = job.images * len(job.steps)
     if outcome.state == "done" and arguments.clusters != 0:
@@ -516,7 +521,8 @@ class _Bar(_Lines):
         super().end(progress, outcome)
 
 
-def _bar(stream: TextIO) -> _Lines:
+def progress_on(stream: TextIO) -> _Lines:
+    """What shows progress there: a bar on a terminal, else lines."""
     return _Bar(stream) if stream.isatty() else _Lines(stream)
 
 

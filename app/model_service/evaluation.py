@@ -450,9 +450,9 @@ class Evaluator:
             )
         return max(2, int(np.prod(shape)))
 
-    def probabilities(self, spec: RunSpec, step: int, images: np.ndarray, batch: int = 250) -> tuple[np.ndarray, str]:
-        """Class probabilities of many images at one step, float32 (image, class), and their kind, both by the rule
-        of :func:`mloscope.app.class_probabilities.as_probabilities`.
+    def probabilities(self, spec: RunSpec, step: int, images: np.ndarray, batch: int = 250) -> np.ndarray:
+        """Class probabilities of many images at one step, float32 (image, class), by the rule of
+        :func:`mloscope.app.class_probabilities.as_probabilities`.
 
         ``images``: float32 (image, row, column, channel), preprocessed, at least one; ``batch`` of them are
         evaluated at once, fewer where the device has no memory for so many. A network of one output between 0
@@ -468,15 +468,15 @@ class Evaluator:
             raise errors.from_adaptor(error) from error
         pieces = list(self._in_batches(spec, network, fitted, weights, output.name, batch))
         self._evaluated += 1
-        rows, kind = as_probabilities(output, np.concatenate([piece.reshape(len(piece), -1) for piece in pieces]))
+        rows, _kind = as_probabilities(output, np.concatenate([piece.reshape(len(piece), -1) for piece in pieces]))
         if rows.shape[1] > 1:
-            return rows, kind
+            return rows
         if np.nanmin(rows, initial=0) < 0 or np.nanmax(rows, initial=0) > 1:
             raise errors.NotPossible(
                 f"The network of {spec.path} gives one number an image, and not one between 0 and 1, "
                 "so it does not tell classes."
             )
-        return np.concatenate([1 - rows, rows], axis=1), kind
+        return np.concatenate([1 - rows, rows], axis=1)
 
     def _classifier(self, spec: RunSpec, run: _OpenRun) -> tuple[Network, Layer]:
         """The network and its layer that classifies."""

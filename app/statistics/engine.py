@@ -295,7 +295,7 @@ class _Order:
 
 
 @contextlib.contextmanager
-def connected(address: str | None = None, processes: int = 0) -> Iterator[Any]:
+def connected(address: str | None = None, processes: int = 0, timeout_s: float = 10) -> Iterator[Any]:
     """A ``distributed.Client``: of the cluster at the address, else of workers of our own, in ``processes`` processes, or
     (0) in a thread of this one. Raises :class:`Unavailable` where Dask is missing or the cluster does not answer."""
     try:
@@ -318,7 +318,7 @@ def connected(address: str | None = None, processes: int = 0) -> Iterator[Any]:
                 )
             )  # fmt: skip
         try:
-            client = stack.enter_context(Client(address, set_as_default=False, timeout=10))
+            client = stack.enter_context(Client(address, set_as_default=False, timeout=timeout_s))
         except (OSError, TimeoutError, ValueError) as error:
             raise Unavailable(
                 f"No Dask scheduler answers at {address} ({error}); --dask takes an address such as tcp://host:8786."
@@ -366,7 +366,6 @@ class _Doing:
         self._unfinished: dict[int, UnfinishedPlane] = {}
         self._waiting_for: dict[int, set[Span]] = {}
         self._seconds: dict[int, float] = {}
-        self._kinds: dict[int, str] = {}
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finishing")
         self._finishing: dict[int, Future[Plane]] = {}
         self._workers: dict[str, int] = {}
@@ -385,6 +384,7 @@ class _Doing:
             else:
                 self._outcome.planes[planned.step] = plane
                 self._done += self._job.images
+                self._store.remove("unfinished", planned.key)  # of a process that was killed between the two
         try:
             if todo:
                 self._compute(todo)
@@ -539,7 +539,6 @@ class _Doing:
         if planned.step in self._outcome.problems:
             return
         self._seconds[planned.step] = self._seconds.get(planned.step, 0.0) + done.seconds
-        self._kinds[planned.step] = done.kind or self._kinds.get(planned.step, "")
         waiting = self._waiting_for[planned.step]
         waiting.discard(span)
         if not waiting:
@@ -563,9 +562,7 @@ class _Doing:
 
     def _finish(self, step: int) -> None:
         """Join the slices of a checkpoint, while the next ones are evaluated."""
-        more: dict[str, Any] = {"seconds": round(self._seconds.get(step, 0.0), 3)}
-        if self._kinds.get(step):
-            more["kind"] = self._kinds[step]
+        more = {"seconds": round(self._seconds.get(step, 0.0), 3)}
         self._finishing[step] = self._finisher.submit(self._unfinished[step].finish, more)
 
     def _take_finished(self, wait: bool) -> None:

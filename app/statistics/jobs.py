@@ -49,7 +49,8 @@ class StatisticsJobs:
     """One computation at a time for each run, corpus and split. Thread-safe; a ``mloscope.app.statistics.answers.Jobs``.
 
     ``command(run, corpus, split)``: the line to type for them, as :meth:`Statistics.command` gives it. ``cache_folder``:
-    where the child keeps statistics. ``program``: what takes the place of the line's first word.
+    where the child keeps statistics. ``dask_address``: of the cluster whose workers evaluate; None: this machine does.
+    ``program``: what takes the place of the line's first word.
     """
 
     def __init__(
@@ -57,11 +58,12 @@ class StatisticsJobs:
         command: Callable[[str, str, str], str],
         cache_folder: str | Path,
         *,
+        dask_address: str | None = None,
         program: Sequence[str] = (sys.executable, "-m", "mloscope.app.cli"),
         find_spec: Callable[[str], Any] = importlib.util.find_spec,
     ) -> None:
         self._command, self._cache_folder, self._program = command, str(cache_folder), list(program)
-        self._find_spec = find_spec
+        self._dask_address, self._find_spec = dask_address, find_spec
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str, str], _Job] = {}
 
@@ -109,10 +111,12 @@ class StatisticsJobs:
             _end(job.process)
 
     def _start(self, subject: tuple[str, str, str]) -> None:
-        missing = [name for name in ("tensorflow", "keras", "distributed") if self._find_spec(name) is None]
-        if missing:
+        needed = ("distributed",) if self._dask_address else ("distributed", "tensorflow", "keras")
+        if any(self._find_spec(name) is None for name in needed):
             raise Unavailable(NOT_INSTALLED)
         words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
+        if self._dask_address:
+            words += ["--dask", self._dask_address]
         with self._lock:
             known = self._jobs.get(subject)
             if known is not None and known.state in _AT_WORK:

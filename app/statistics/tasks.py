@@ -58,8 +58,8 @@ class OpenSource(Protocol):
         """Called by one thread at a time, while another evaluates."""
         ...
 
-    def probabilities(self, step: int, inputs: Inputs) -> tuple[np.ndarray, str]:
-        """float32 (image, class), NaN where there is none; and their kind. Called by one thread at a time. Raises
+    def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
+        """float32 (image, class), NaN where there is none. Called by one thread at a time. Raises
         :class:`MloscopeError` where this step cannot be evaluated."""
         ...
 
@@ -137,16 +137,16 @@ class OpenNetwork:
                 batches.append([image])
         return Inputs(tuple(np.concatenate(batch) for batch in batches))
 
-    def probabilities(self, step: int, inputs: Inputs) -> tuple[np.ndarray, str]:
-        pieces, kind = [], ""
+    def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
+        pieces = []
         for batch in inputs.batches:
-            rows, kind = self._evaluator.probabilities(self._source.run, step, batch, self._source.batch)
+            rows = self._evaluator.probabilities(self._source.run, step, batch, self._source.batch)
             # A picture that could not be read is NaN, but networks need not give NaN for it: a rectifier may give 0.
             lost = np.isnan(batch[:, 0, 0, 0])
             if lost.any():
                 rows = np.where(lost[:, np.newaxis], np.float32(np.nan), rows)
             pieces.append(rows)
-        return (pieces[0] if len(pieces) == 1 else np.concatenate(pieces)), kind
+        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def fingerprint(self, step: int) -> str:
         return self._run.fingerprint(self._checkpoints[step])
@@ -202,7 +202,6 @@ class SliceDone:
     """What comes back of a task."""
 
     images: int = 0
-    kind: str = ""
     seconds: float = 0.0
     """Spent in evaluating alone."""
     problem: str | None = None
@@ -239,7 +238,7 @@ def evaluate_slice(task: SliceTask) -> SliceDone:
             bench.prefetch(task.following)
         with bench.evaluating:
             began = time.perf_counter()
-            probabilities, kind = bench.opened.probabilities(task.step, inputs)
+            probabilities = bench.opened.probabilities(task.step, inputs)
             seconds = time.perf_counter() - began
         if bench.opened.fingerprint(task.step) != task.fingerprint:
             return SliceDone(problem="The checkpoint was changed while it was evaluated; start again.")
@@ -250,7 +249,7 @@ def evaluate_slice(task: SliceTask) -> SliceDone:
         plane.write(start, stop, probabilities)
     except (MloscopeError, AdaptorError) as error:
         return SliceDone(problem=str(from_adaptor(error) if isinstance(error, AdaptorError) else error))
-    return SliceDone(stop - start, kind, seconds)
+    return SliceDone(stop - start, seconds)
 
 
 class _Bench:

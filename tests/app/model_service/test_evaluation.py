@@ -358,8 +358,7 @@ def test_probabilities_of_many_images_are_keras_own(architecture: str) -> None:
     images = np.stack([image_for(run, seed) for seed in range(11)])
     engine = evaluator(run)
     for step in (0, 20):
-        found, kind = engine.probabilities(SPEC, step, images, batch=4)
-        assert kind == ("softmax of the output" if architecture == "nested" else "output")
+        found = engine.probabilities(SPEC, step, images, batch=4)
         assert found.shape == (11, engine.class_count(SPEC))
         set_weights(run.model, run.arrays[step])
         expected = np.asarray(run.model(images, training=False))
@@ -368,7 +367,7 @@ def test_probabilities_of_many_images_are_keras_own(architecture: str) -> None:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
-        np.testing.assert_array_equal(engine.probabilities(SPEC, step, images, batch=4)[0], found)
+        np.testing.assert_array_equal(engine.probabilities(SPEC, step, images, batch=4), found)
     assert engine.status()["networks"][0]["traces"] == 1
     assert run.reads == [0, 20]
 
@@ -377,7 +376,7 @@ def test_weights_are_swapped_and_a_broken_step_says_why() -> None:
     run = MemoryRun("lenet")
     run.broken[10] = "step-10.keras is cut off."
     engine, images = evaluator(run), np.stack([image_for(run, seed) for seed in range(3)])
-    (first, _), (last, _) = engine.probabilities(SPEC, 0, images), engine.probabilities(SPEC, 40, images)
+    first, last = engine.probabilities(SPEC, 0, images), engine.probabilities(SPEC, 40, images)
     assert np.abs(first - last).max() > 0.01
     assert run.models_built == 1
     with pytest.raises(errors.MloscopeError, match=r"step-10.keras is cut off"):
@@ -392,7 +391,7 @@ def test_weights_of_nan_give_probabilities_of_nan() -> None:
     run = MemoryRun("lenet")
     run.arrays[10] = {name: array * np.nan for name, array in run.arrays[10].items()}
     images = np.stack([image_for(run, seed) for seed in range(3)])
-    assert np.isnan(evaluator(run).probabilities(SPEC, 10, images)[0]).all()
+    assert np.isnan(evaluator(run).probabilities(SPEC, 10, images)).all()
 
 
 def one_output(activation: str) -> MemoryRun:
@@ -406,7 +405,7 @@ def one_output(activation: str) -> MemoryRun:
 
 def test_one_output_between_0_and_1_is_two_classes() -> None:
     images = np.random.default_rng(0).normal(size=(5, 4, 4, 1)).astype(np.float32)
-    found, _ = evaluator(one_output("sigmoid")).probabilities(SPEC, 0, images)
+    found = evaluator(one_output("sigmoid")).probabilities(SPEC, 0, images)
     assert evaluator(one_output("sigmoid")).class_count(SPEC) == 2
     expected = 1 / (1 + np.exp(-images.reshape(5, 16).sum(axis=1)))
     np.testing.assert_allclose(found, np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-6)

@@ -158,6 +158,15 @@ def test_where_something_is_not_installed_the_line_to_type_is_said(make_jobs) ->
         jobs.act("start", *SUBJECT)
 
 
+def test_with_a_cluster_tensorflow_is_not_needed_here(make_jobs, tmp_path: Path) -> None:
+    jobs = make_jobs(
+        dask_address="tcp://scheduler:8786", find_spec=lambda name: object() if name == "distributed" else None
+    )
+    jobs.act("start", *SUBJECT)
+    wait(jobs, "done")
+    assert (tmp_path / "arguments").read_text().endswith('"--supervised", "--dask", "tcp://scheduler:8786"]\n')
+
+
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(CHILD)
     parent = textwrap.dedent(f"""
