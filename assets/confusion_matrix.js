@@ -410,8 +410,8 @@
         left: xaxis._offset, top: yaxis._offset, width: xaxis._length, height: yaxis._length, acrossPx, downPx,
         columnEdge: (position) => (position - 0.5 - x[0]) * acrossPx,
         rowEdge: (position) => (position - 0.5 - y[1]) * downPx,
-        firstColumn: Math.max(0, Math.round(x[0])), lastColumn: Math.min(this.model.columns - 1, Math.round(x[1])),
-        firstRow: Math.max(0, Math.round(y[1])), lastRow: Math.min(this.model.classes - 1, Math.round(y[0])),
+        firstColumn: firstOf(x[0]), lastColumn: lastOf(x[1], this.model.columns),
+        firstRow: firstOf(y[1]), lastRow: lastOf(y[0], this.model.classes),
       }; // prettier-ignore
     }
 
@@ -694,6 +694,10 @@
       return true;
     }
   }
+
+  /** The first and last position of which something is in view; a cell reaches half a position to both sides. */
+  const firstOf = (from) => Math.max(0, Math.floor(from + 0.5));
+  const lastOf = (to, count) => Math.min(count - 1, Math.ceil(to + 0.5) - 1);
 
   const textOf = (count, value, shade) => {
     if (shade === "count") return mloscope.grouped(count);

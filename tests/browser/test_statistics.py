@@ -54,7 +54,7 @@ def test_a_step_without_statistics_says_why(followed):
 def test_once_loaded_time_moves_without_a_request(followed):
     followed.server.statistics.ready = set(STEPS)
     followed.js("followed.reread()")
-    followed.wait(f"() => followed.loaded === {len(STEPS)}")
+    followed.wait(f"() => followed.loaded === {len(STEPS)} && !followed.reading && !followed.confusions.fetching")
     asked = len(followed.server.log)
     for index in range(len(STEPS)):
         followed.js("i => { mloscope.time.request(i); return followed.step(i) !== null; }", index)
