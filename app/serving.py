@@ -166,7 +166,9 @@ def _application(workspace: Workspace, settings: Settings, service: _Service, tr
     cache_folder = cache_folder_of(settings, os.environ)
     statistics = Statistics(workspace, StatisticsStore(cache_folder))
     # The children end with this process.
-    statistics.jobs = StatisticsJobs(lambda *names: statistics.command(statistics.subject(*names)), cache_folder)
+    statistics.jobs = StatisticsJobs(
+        lambda *names: statistics.command(statistics.subject(*names)), cache_folder, dask_address=settings.dask_address
+    )
     observatory = Observatory(
         workspace,
         ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes),
