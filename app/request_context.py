@@ -32,7 +32,12 @@ class Asker:
     @property
     def is_owner(self) -> bool:
         """Somebody at this very machine whom nobody needs to tell from others, or the machine itself: no request."""
-        return self.via == "open" and (not self.address or ipaddress.ip_address(self.address).is_loopback)
+        if self.via != "open" or not self.address:
+            return self.via == "open"
+        try:
+            return ipaddress.ip_address(self.address).is_loopback
+        except ValueError:
+            return False
 
     @property
     def key(self) -> str:

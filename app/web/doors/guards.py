@@ -131,7 +131,10 @@ class Doors:
     def answers_to(self, host: str) -> bool:
         """Whether the host of a Host header is a name of ours. Addresses are: a stranger who makes a name of theirs lead
         here (DNS rebinding) has the browser send that name."""
-        name = _without_port(host).lower().rstrip(".")
+        found = re.fullmatch(r"(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d{1,5})?", host.lower())
+        if found is None:
+            return False
+        name = found[1].rstrip(".")
         if _is_address(name.strip("[]")) or name.endswith(".localhost"):
             return True
         return any(name == ours or (ours.startswith(".") and name.endswith(ours)) for ours in self._names)
@@ -283,7 +286,9 @@ class _Visit:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            self._guard_headers(MutableHeaders(raw=message.setdefault("headers", [])))
+            headers = list(message.get("headers", ()))  # the response's own list may be sent once more
+            self._guard_headers(MutableHeaders(raw=headers))
+            message = {**message, "headers": headers}
         await self._send(message)
 
     def _guard_headers(self, headers: MutableHeaders) -> None:
@@ -362,12 +367,6 @@ class _Visit:
             f" {self.refusal}" if self.refusal is not None else "",
             extra={EXTRA: facts},
         )
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]
 
 
 def _is_address(text: str) -> bool:

@@ -1,0 +1,101 @@
+"""What Prometheus reads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from mloscope.app.web.doors.metrics import Metrics
+
+
+def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def of(found: dict[Any, float], name: str, **labels: str) -> float:
+    return found[name, tuple(sorted(labels.items()))]
+
+
+def test_requests_cache_evaluations_and_refusals_are_counted(house: Callable[..., Any]) -> None:
+    home = house()
+    program = home.with_token("viewer")
+    address = "/api/v1/runs/lenet/predictions/test-0"
+    program.get(address)
+    program.get(address)
+    for name in ("vgg", "alexnet", "no-such-run"):
+        program.get(f"/api/v1/runs/{name}")
+    home.visitor().get("/api/v1/runs")
+    home.visitor().request("BREW", "/nowhere")
+    answer = program.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = samples(answer.text)
+    route = "/api/v1/runs/{run}/predictions/{image}"
+    assert of(found, "mloscope_requests_total", method="GET", route=route, status="200") == 2
+    assert of(found, "mloscope_requests_total", method="GET", route="/api/v1/runs/{run}", status="404") == 3
+    assert of(found, "mloscope_requests_total", method="GET", route="refused", status="401") == 1
+    assert of(found, "mloscope_requests_total", method="other", route="refused", status="401") == 1
+    assert of(found, "mloscope_refusals_total", kind="not-signed-in") == 2
+    assert of(found, "mloscope_request_seconds_count", route=route) == 2
+    assert of(found, "mloscope_evaluations_total") == 40
+    assert of(found, "mloscope_cache_misses_total") == 40
+    assert of(found, "mloscope_cache_hits_total") == 40
+    assert of(found, "mloscope_cache_available") == 1
+    assert of(found, "mloscope_cache_bytes") > 0
+    assert of(found, "mloscope_model_service_ready") == 1
+    assert of(found, "mloscope_requests_in_flight") == 1
+    if sys.platform == "linux":
+        assert of(found, "process_resident_memory_bytes") > 1e7
+
+
+def test_addresses_do_not_become_series(house: Callable[..., Any]) -> None:
+    home = house(people=False)
+    visitor = home.visitor()
+    for number in range(30):
+        visitor.get(f"/nowhere-{number}")
+        visitor.get(f"/assets/none-{number}.js")
+        visitor.get(f"/api/v1/none-{number}")
+    routes = {dict(labels).get("route") for name, labels in samples(visitor.get("/metrics").text) if "requests" in name}
+    assert len(routes) < 8, routes
+
+
+def test_what_the_model_service_says_is_shown() -> None:
+    vitals = {
+        "cache": {"available": False},
+        "model_service": {"state": "starting", "waiting": 3, "memory_bytes": 5, "weights_bytes": 7, "checkpoints_evaluated": 9},
+    }  # fmt: skip
+    found = samples(Metrics(lambda: vitals).exposition().decode())
+    assert of(found, "mloscope_cache_available") == 0
+    assert of(found, "mloscope_model_service_ready") == 0
+    assert of(found, "mloscope_model_service_queue") == 3
+    assert of(found, "mloscope_model_service_memory_bytes") == 5
+    assert of(found, "mloscope_model_service_weights_bytes") == 7
+    assert of(found, "mloscope_model_service_evaluations_total") == 9
+    assert ("mloscope_cache_hits_total", ()) not in found
+
+
+@pytest.mark.skipif(os.name != "posix", reason="several processes on one address are POSIX's")
+def test_several_processes_are_counted_together(tmp_path: Path) -> None:
+    code = (
+        "from mloscope.app.web.doors.metrics import Metrics\n"
+        "metrics = Metrics(lambda: {'cache': {}, 'model_service': {'state': 'ready'}})\n"
+        "metrics.began(); metrics.ended('GET', '/', 200, 0.1); metrics.evaluated(5)\n"
+        "print(metrics.exposition().decode())"
+    )
+    environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for _ in range(2):
+        said = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+    found = samples(said)
+    assert of(found, "mloscope_requests_total", method="GET", route="/", status="200") == 2
+    assert of(found, "mloscope_evaluations_total") == 10
+    assert of(found, "mloscope_model_service_ready") == 1
