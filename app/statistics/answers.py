@@ -723,14 +723,14 @@ def trajectory(planes: Mapping[int, Plane], position: int) -> dict[str, Any]:
     predicted, true, classes, probabilities, label = [], [], [], [], None
     for plane in planes.values():
         names = ("probabilities",) if plane.form == FULL else ("top_probabilities", "top_classes")
-        actual, chosen, true_probability, row, *whose = plane.row(
-            position, ("actual", "predicted", "true_probability", *names)
-        )
-        label = int(actual) if actual >= 0 else None
+        chosen, true_probability, row, *whose = plane.row(position, ("predicted", "true_probability", *names))
         predicted.append(int(chosen) if chosen >= 0 else None)
         true.append(_number(float(true_probability)))
-        probabilities.append([_number(value) for value in row.astype(float).tolist()])
+        probabilities.append([_number(value) for value in row.tolist()])
         classes.append(whose[0].tolist() if whose else list(range(plane.classes)) if not full else None)
+    if planes:
+        (actual,) = next(iter(planes.values())).row(position, ("actual",))  # the same at all steps
+        label = int(actual) if actual >= 0 else None
     return {
         "steps": list(planes),
         "label": label,

@@ -185,6 +185,7 @@ class Plane:
         self.classes: int = about["classes"]
         self.form: str = about["form"]
         self._arrays: dict[str, np.ndarray] = {}
+        self._places: dict[str, tuple[str, int, np.dtype[Any], int, tuple[int, ...]]] = {}
 
     @property
     def key(self) -> str:
@@ -267,21 +268,25 @@ class Plane:
     def row(self, position: int, names: Sequence[str]) -> list[np.ndarray]:
         """What the arrays of these names hold of one image, read with no page around it (a cold memory map would read
         far more than a row)."""
-        found = []
-        for name in names:
+        return [self._row_of(name, position) for name in names]
+
+    def _row_of(self, name: str, position: int) -> np.ndarray:
+        place = self._places.get(name)
+        if place is None:
             offset, kind, shape = self._layout(name)
             count = int(np.prod(shape[1:], dtype=np.int64))
-            size = count * kind.itemsize
+            place = self._places[name] = (f"{self.folder}/{name}.npy", offset, kind, count, shape[1:])
+        path, offset, kind, count, rest = place
+        size = count * kind.itemsize
+        try:
+            file = os.open(path, os.O_RDONLY)
             try:
-                file = os.open(self.folder / f"{name}.npy", os.O_RDONLY)
-                try:
-                    data = os.pread(file, size, offset + position * size)
-                finally:
-                    os.close(file)
-            except OSError as error:
-                raise self._gone(error) from error
-            found.append(np.frombuffer(data, kind, count).reshape(shape[1:]))
-        return found
+                data = os.pread(file, size, offset + position * size)
+            finally:
+                os.close(file)
+            return np.frombuffer(data, kind, count).reshape(rest)
+        except (OSError, ValueError) as error:
+            raise self._gone(error) from error
 
     def _layout(self, name: str) -> tuple[int, np.dtype[Any], tuple[int, ...]]:
         """Where the values of an array begin in its file, in bytes; their type; the array's shape."""
