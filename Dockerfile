@@ -16,15 +16,22 @@ RUN useradd --system --uid 10001 --home-dir /nowhere --shell /usr/sbin/nologin m
     && chown mloscope /cache /users \
     && chmod 700 /users \
     && python -m venv /opt/mloscope
-WORKDIR /source
-COPY pyproject.toml constraints.txt README.md LICENSE ./
 
-FROM base AS web-build
+# What both need, before our own code, so that a change of ours fetches nothing again.
+FROM base AS dependencies
+WORKDIR /source
+COPY pyproject.toml constraints.txt ./
+RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
+print(*project['dependencies'], *project['optional-dependencies']['jobs'], sep='\n')" > wanted.txt \
+    && pip install --constraint constraints.txt --requirement wanted.txt
+
+FROM dependencies AS web-build
+COPY README.md LICENSE ./
 COPY adaptors adaptors
 COPY app app
 COPY assets assets
 COPY components components
-RUN pip install --constraint constraints.txt ".[jobs]"
+RUN pip install --no-deps .
 
 FROM base AS web
 COPY --from=web-build /opt/mloscope /opt/mloscope
@@ -35,16 +42,17 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8050/healthz', timeout=4)"]
 CMD ["mloscope", "serve", "--host", "0.0.0.0", "--no-browser"]
 
-FROM base AS model-service-build
-# cpu or gpu: which TensorFlow. Installed before our own code, so that a change of ours does not fetch it again.
+FROM dependencies AS model-service-build
+# cpu or gpu: which TensorFlow.
 ARG EVALUATE=cpu
 RUN if [ "$EVALUATE" = gpu ]; then wanted='tensorflow[and-cuda]'; else wanted=tensorflow-cpu; fi \
     && pip install --constraint constraints.txt "$wanted"
+COPY README.md LICENSE ./
 COPY adaptors adaptors
 COPY app app
 COPY assets assets
 COPY components components
-RUN pip install --constraint constraints.txt ".[jobs]"
+RUN pip install --no-deps .
 
 FROM base AS model-service
 COPY --from=model-service-build /opt/mloscope /opt/mloscope
