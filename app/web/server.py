@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import inspect
+import contextlib
+import inspect
 import os
 from collections.abc import Callable, Iterable
 from importlib.resources import files
@@ -61,12 +65,34 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     shell.bind(app, observatory)
     for page in PAGES:
         page.bind(app, observatory)
+    _prepare(app)
+    _prepare(app)
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
         *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT)),
         *app.csp_hashes(),
     )
     return server
+
+
+def _prepare(app: Dash) -> None:
+    """What Dash (4.4, on FastAPI) puts off until the first request for "/" or one of its own routes: without it the first
+    page that anybody opens, if it is another than "/", would come without scripts and styles."""
+    for hook in app.backend._before_request_funcs:
+        prepared = hook()
+        if inspect.iscoroutine(prepared):
+            with contextlib.suppress(StopIteration):
+                prepared.send(None)  # it awaits nothing; a loop may be running here already
+
+
+def _prepare(app: Dash) -> None:
+    """What Dash's FastAPI backend leaves to the first request for "/": to find the scripts of ``assets/`` and to bind what
+    changes pages. Done now, because the first request may be for another page."""
+    for prepare in app.backend._before_request_funcs:
+        waiting = prepare()
+        if inspect.iscoroutine(waiting):
+            with contextlib.suppress(StopIteration):  # it awaits nothing
+                waiting.send(None)
 
 
 def create_guarded_app(
