@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import contextlib
-import inspect
 import os
 from collections.abc import Callable, Iterable
 from importlib.resources import files
@@ -66,7 +64,6 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     for page in PAGES:
         page.bind(app, observatory)
     _prepare(app)
-    _prepare(app)
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
         *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT)),
@@ -83,16 +80,6 @@ def _prepare(app: Dash) -> None:
         if inspect.iscoroutine(prepared):
             with contextlib.suppress(StopIteration):
                 prepared.send(None)  # it awaits nothing; a loop may be running here already
-
-
-def _prepare(app: Dash) -> None:
-    """What Dash's FastAPI backend leaves to the first request for "/": to find the scripts of ``assets/`` and to bind what
-    changes pages. Done now, because the first request may be for another page."""
-    for prepare in app.backend._before_request_funcs:
-        waiting = prepare()
-        if inspect.iscoroutine(waiting):
-            with contextlib.suppress(StopIteration):  # it awaits nothing
-                waiting.send(None)
 
 
 def create_guarded_app(
