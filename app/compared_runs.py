@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mloscope.adaptors.interface import Curve
 from mloscope.app import comparison, films
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible
 
 if TYPE_CHECKING:
-    from mloscope.adaptors.interface import Curve
     from mloscope.app.observatory import Observatory
 
 
@@ -118,6 +118,41 @@ class ComparedRuns:
             return _accuracy_at(self.observatory.metrics(run), steps)
         except MloscopeError:
             return {}
+
+    def curves(
+        self, runs: Iterable[str], corpus: str | None = None, split: str | None = None
+    ) -> dict[str, list[Curve]]:
+        """Everything that was recorded of each run's training, and accuracy and loss of its statistics."""
+        return {run: [*self._recorded(run), *self._measured(run, corpus, split)] for run in dict.fromkeys(runs)}
+
+    def _recorded(self, run: str) -> tuple[Curve, ...]:
+        try:
+            return self.observatory.metrics(run)
+        except MloscopeError:
+            return ()
+
+    def _measured(self, run: str, corpus: str | None, split: str | None) -> list[Curve]:
+        statistics = getattr(self.observatory, "statistics", None)
+        if statistics is None:
+            return []
+        try:
+            found = statistics.overview(run, corpus, split)
+        except MloscopeError:
+            return []
+        epochs = {checkpoint.step: checkpoint.epoch for checkpoint in self.observatory.checkpoints(run)}
+        curves = []
+        for rate in ("accuracy", "loss"):
+            known = [
+                (step, plane.rates[rate]) for step, plane in found.ready.items() if plane.rates.get(rate) is not None
+            ]
+            if known:
+                steps = np.array([step for step, _ in known])
+                when = [epochs.get(step) for step in steps.tolist()]
+                converted = None if None in when else np.array(when, np.float64)
+                values = np.array([value for _, value in known], np.float64)
+                name = f"{found.subject.split} {rate} of statistics"
+                curves.append(Curve(name, "step", steps, values, "statistics", converted))
+        return curves
 
     # ---------------------------------------------------------------------------------------------------- arrays
 

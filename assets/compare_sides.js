@@ -39,6 +39,7 @@
       this.largest = new Map(); // "step of A, step of B" -> the largest |A − B| or |log₂ ratio|
       this.error = null;
       this.progress = null;
+      this.counted = "compared"; // what is done to its steps, where another film's are loaded
       this.idle = 0;
       this.undo = [sides.a, sides.b].map((view) => view.film && view.film.subscribe(() => this.came())).filter(Boolean);
       this.made = null;
@@ -150,7 +151,7 @@
     later() {
       if (!this.centred || this.idle || this.closed) return;
       const ask = window.requestIdleCallback || ((act) => setTimeout(act, 30));
-      this.idle = ask(() => {
+      const act = () => {
         this.idle = 0;
         if (this.closed) return;
         const until = performance.now() + IDLE_MS;
@@ -168,7 +169,8 @@
           found = true;
         }
         if (found) this.tell();
-      });
+      };
+      this.idle = ask(act, { timeout: 500 });
     }
 
     subscribe(listener) {
@@ -350,6 +352,11 @@
       const ours = this.a.film && this.a.film.header;
       const apart = mloscope.view.get()["b-units"] && ours && place < ours.units.length;
       mloscope.view.set({ unit: apart ? ours.units[place] : header.units[place] });
+    }
+
+    /** A or B has another film, or more of it: so has what is made of both. */
+    refreshed(film) {
+      if (film !== this.pair) this.pair.later();
     }
 
     // --------------------------------------------------------------------------------------------- pointer and scroll

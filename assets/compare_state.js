@@ -84,7 +84,7 @@
   }
 
   function settle() {
-    if (!users || mloscope.time.playing || held !== null) return;
+    if (!users || mloscope.time.playing || held !== null || (!overview && !problem)) return;
     const { compare } = mloscope;
     const settled = {
       run: compare.run, step: compare.step(), label: compare.label(), layer: compare.layer().name, parameter: compare.parameter(),

@@ -256,6 +256,7 @@
         mloscope.view.subscribe(() => this.show()),
         mloscope.onOpen(() => this.show()),
         mloscope.time.subscribe(() => this.toolbar.showTime()),
+        mloscope.followTraining(),
         () => this.sides.destroy(),
       ];
       this.show();

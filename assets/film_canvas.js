@@ -54,7 +54,7 @@
       this.root = root;
       this.show = show;
       this.side = side;
-      this.company = null; // films that scroll and hover together with this one: {hovered, lines, scrolled}
+      this.company = null; // films that are looked at together with this one: {refreshed, hovered, lines, scrolled}
       this.url = null;
       this.film = null;
       this.layout = null;
@@ -171,6 +171,7 @@
       }
       this.arrange();
       this.draw();
+      if (this.company) this.company.refreshed(this);
     }
 
     leave() {
@@ -318,7 +319,7 @@
       write(this.message, state === "ready" ? "" : state === "missing" ? this.empty ?? absent : doing);
       this.message.hidden = !this.message.textContent;
       const { loaded = 0, total = 0 } = this.film || {};
-      const coming = total && loaded < total ? `${loaded} of ${total} steps loaded` : "";
+      const coming = total && loaded < total ? `${loaded} of ${total} steps ${this.film.counted || "loaded"}` : "";
       write(this.status, [coming, state === "ready" ? error : ""].filter(Boolean).join(" · "));
       this.status.classList.toggle("film-trouble", Boolean(error));
     }

@@ -6,7 +6,8 @@ Frames while time moves are drawn there from two films. The callbacks below run 
     Stores "subject", "view", "settled-time" (A), "compare-settled" (B) ─┬──► summarise  ──► compare-summary
                                                                          ├──► scatter    ──► compare-scatter
                                                                          ├──► rank       ──► compare-change
-                                                                         └──► enlarge    ──► compare-unit
+                                                                         ├──► enlarge    ──► compare-unit
+                                                                         └──► train      ──► compare-training
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from mloscope.components.browser_parts import (
 from mloscope.components.figures.comparison_change import comparison_change
 from mloscope.components.figures.comparison_scatter import comparison_scatter
 from mloscope.components.figures.comparison_unit import comparison_unit
+from mloscope.components.figures.training_chart import metrics_of, training_chart
 
 if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
 PANELS = (
     ("change", "Change", "How each unit differs between the two moments"),
     ("image", "Image", "The image whose feature maps and predictions are compared"),
+    ("training", "Training", "How both runs' training went; a click moves time"),
     ("layers", "Layers", "Which layers of the two runs belong together"),
 )
+METRICS_SHOWN = 2
 MEASURES = (("norm", "norm"), ("variance", "variance"))
 
 
@@ -64,6 +68,7 @@ def layout() -> html.Div:
                     _tabs("compare-panel", PANELS, "Beside the pictures"),
                     html.Div(_change_panel(), className="compare-panel", **{"data-compare-panel": "change"}),
                     html.Div(_image_panel(), className="compare-panel", **{"data-compare-panel": "image"}),
+                    html.Div(_training_panel(), className="compare-panel", **{"data-compare-panel": "training"}),
                     html.Div(
                         ComparisonLayers(id=ids.COMPARE_LAYERS),
                         className="compare-panel",
@@ -141,6 +146,18 @@ def _image_panel() -> list[Any]:
     ]
 
 
+def _training_panel() -> list[Any]:
+    return [
+        html.Div(id=ids.COMPARE_METRIC, className="compare-metrics", role="group", **{"aria-label": "Metric"}),
+        _graph(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 420),
+        html.P(
+            "The line is A's moment, the broken one B's. A click moves time. "
+            "The axis is what time is aligned by: step, epoch, or share of training.",
+            className="quiet-text",
+        ),
+    ]  # fmt: skip
+
+
 # ---------------------------------------------------------------------------------------------------------- callbacks
 
 
@@ -157,6 +174,13 @@ def bind(app: Dash, observatory: Observatory) -> None:
     threaded(app, Output(ids.COMPARE_SCATTER, "figure"), *stores, theme)(here.scatter)
     threaded(app, Output(ids.COMPARE_CHANGE, "figure"), *stores, theme)(here.rank)
     threaded(app, Output(ids.COMPARE_UNIT, "figure"), *stores, theme)(here.enlarge)
+    threaded(
+        app,
+        Output(ids.COMPARE_TRAINING, "figure"),
+        Output(ids.COMPARE_METRIC, "children"),
+        *(stores[0], stores[1], stores[3]),
+        theme,
+    )(here.train)
 
 
 class Compare:
@@ -232,6 +256,33 @@ class Compare:
             return themes.empty_figure(theme, "The selected unit is not among those shown.")
         diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and view["compare-show"] == "parameters")
         return comparison_unit(a[place[0]], b[place[0]], diverging=diverging, theme=theme)
+
+    def train(self, subject: dict | None, view: dict | None, other: dict | None, theme: str | None) -> Any:
+        if not subject or not subject.get("run") or not view or not other or theme is None or _hidden(view, "training"):
+            return no_update, no_update
+        x = {"epoch": "epoch", "share": "share"}.get(view["compare-align"], "step")
+        try:
+            curves = self.compared.curves((subject["run"], other["run"]), subject["corpus"], view["split"] or None)
+        except errors.MloscopeError as error:
+            return themes.empty_figure(theme, str(error)), []
+        names = metrics_of(curves)
+        if not names:
+            runs = " nor ".join(curves)
+            sentence = f"Nothing was recorded of<br>{runs},<br>and there are no statistics."
+            return themes.empty_figure(theme, sentence), []
+        chosen = [view["compare-metric"]] if view["compare-metric"] in names else list(names[:METRICS_SHOWN])
+        figure = training_chart(curves, chosen, x, theme=theme)
+        ends = {
+            run: max(
+                (float(p[-1]) for curve in known if (p := curve.along("step")) is not None and len(p)), default=0.0
+            )
+            for run, known in curves.items()
+        }
+        figure.update_layout(meta={"x": x, "ends": ends}, margin={"l": 52, "r": 10, "t": 40, "b": 36})
+        return figure, [
+            html.Button(text, className="compare-segment", **{"data-view": "compare-metric", "data-value": name})
+            for name, text in (("", "automatic"), *((name, name) for name in names))
+        ]
 
 
 def _ready(subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> bool:
