@@ -56,12 +56,67 @@
         let line = y * width + x + channel * layout.stepX;
         for (let row = 0; row < rows; row += 1, line += width * magnifyY) {
           for (let column = 0, at = line; column < columns; column += 1, from += components) {
-            // Of three colours the one that differs most: a difference has one scale, not three.
-            let value = values[from];
-            for (let next = 1; next < components; next += 1) if (abs(values[from + next]) > abs(value)) value = values[from + next];
+            const value = values[from];
             const shade = start + value * slope;
             const pixel = shade !== shade || !ends || value - value !== 0 ? 0 : pixels[shade < 0 ? 0 : shade > 255 ? 255 : shade | 0];
             for (let copy = 0; copy < magnifyX; copy += 1) target[at++] = pixel;
+          }
+          for (let copy = 1; copy < magnifyY; copy += 1) target.copyWithin(line + copy * width, line, line + columns * magnifyX);
+        }
+      }
+    }
+  }
+
+  function rangesOfDifference(a, b, units, size) {
+    const unitRanges = emptyRanges(units);
+    const layerRange = new Float32Array([Infinity, -Infinity]);
+    for (let unit = 0; unit < units; unit += 1) {
+      fillValues(tableA, a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1]);
+      fillValues(tableB, b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]);
+      let lo = Infinity;
+      let hi = -Infinity;
+      for (let at = unit * size; at < (unit + 1) * size; at += 1) {
+        const value = tableA[a.codes[at]] - tableB[b.codes[at]];
+        if (value < lo && value > -Infinity) lo = value;
+        if (value > hi && value < Infinity) hi = value;
+      }
+      if (lo <= hi) {
+        unitRanges[unit * 2] = lo;
+        unitRanges[unit * 2 + 1] = hi;
+        widen(unitRanges, unit, layerRange);
+      }
+    }
+    return { unitRanges, layerRange };
+  }
+
+  /** Paint A − B straight from the codes: a place on the scale is linear in both. What is no finite number stays open. */
+  function drawDifference(a, b, target, layout, pixels, endsOf) {
+    const { filmBytes, filmDraw } = mloscope;
+    const { FIRST_CODE, CODE_STEPS } = filmBytes;
+    const { rows, columns, components, magnifyX, magnifyY, width } = layout;
+    const [codesA, codesB] = [a.codes, b.codes];
+    for (let unit = 0; unit < layout.units; unit += 1) {
+      const ends = endsOf(unit);
+      const [lowA, highA, lowB, highB] = [a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1], b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]];
+      const scale = ends && ends[1] > ends[0] ? 255 / (ends[1] - ends[0]) : 0;
+      const perA = ((highA - lowA) / CODE_STEPS) * scale;
+      const perB = ((highB - lowB) / CODE_STEPS) * scale;
+      const start = scale > 0 ? (lowA - lowB - ends[0]) * scale + 0.5 - FIRST_CODE * (perA - perB) : 128;
+      const { x, y } = filmDraw.place(layout, unit);
+      for (let channel = 0; channel < layout.channels; channel += 1) {
+        let at = filmDraw.offset(layout, unit, channel);
+        let line = y * width + x + channel * layout.stepX;
+        for (let row = 0; row < rows; row += 1, line += width * magnifyY) {
+          for (let column = 0, to = line; column < columns; column += 1, at += components) {
+            let shade = codesA[at] < FIRST_CODE || codesB[at] < FIRST_CODE ? NaN : codesA[at] * perA - codesB[at] * perB + start;
+            // Of three colours the one that differs most: a difference has one scale, not three.
+            for (let next = 1; next < components; next += 1) {
+              const other = codesA[at + next] < FIRST_CODE || codesB[at + next] < FIRST_CODE ? NaN : codesA[at + next] * perA - codesB[at + next] * perB + start;
+              if (!(abs(other - 128) <= abs(shade - 128))) shade = other;
+            }
+            const pixel = shade >= 0 ? pixels[shade < 255 ? shade | 0 : 255] : shade < 0 ? pixels[0] : 0;
+            if (magnifyX === 1) target[to++] = pixel;
+            else for (let copy = 0; copy < magnifyX; copy += 1) target[to++] = pixel;
           }
           for (let copy = 1; copy < magnifyY; copy += 1) target.copyWithin(line + copy * width, line, line + columns * magnifyX);
         }
@@ -99,40 +154,33 @@
     },
 
     /**
-     * A − B.
+     * A − B. What its ranges are is worked out when somebody asks.
      * @param {Object} a frame
      * @param {Object} b frame of the same shape
-     * @param {Float32Array} room of A's length, written
      * @param {number} [components] 3 where red, green and blue lie beside each other
      */
-    difference(a, b, room, components = 1) {
+    difference(a, b, components = 1) {
       const units = a.unitRanges.length / 2;
       const size = a.codes.length / units;
-      const unitRanges = emptyRanges(units);
-      const layerRange = new Float32Array([Infinity, -Infinity]);
-      eachUnit(a, size, (unit, from, to) => {
-        fillValues(tableA, a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1]);
-        fillValues(tableB, b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]);
-        let lo = Infinity;
-        let hi = -Infinity;
-        for (let at = from; at < to; at += 1) {
-          const value = tableA[a.codes[at]] - tableB[b.codes[at]];
-          room[at] = value;
-          if (value < lo && value > -Infinity) lo = value;
-          if (value > hi && value < Infinity) hi = value;
-        }
-        if (lo <= hi) {
-          unitRanges[unit * 2] = lo;
-          unitRanges[unit * 2 + 1] = hi;
-          widen(unitRanges, unit, layerRange);
-        }
-      });
+      let ranges = null;
+      const measured = () => (ranges = ranges || rangesOfDifference(a, b, units, size));
+      const valueAt = (at, unit) => {
+        const { value } = mloscope.filmBytes;
+        const [from, to] = [a, b].map(({ codes, unitRanges }) => value(codes[at], unitRanges[unit * 2], unitRanges[unit * 2 + 1]).value);
+        return from - to;
+      };
       return {
-        codes: a.codes, unitRanges, layerRange, values: room,
-        draw: (target, layout, frame, pixels, endsOf) => drawValues(room, target, layout, pixels, endsOf),
+        codes: a.codes,
+        get unitRanges() {
+          return measured().unitRanges;
+        },
+        get layerRange() {
+          return measured().layerRange;
+        },
+        draw: (target, layout, frame, pixels, endsOf) => drawDifference(a, b, target, layout, pixels, endsOf),
         readings: (at, unit) =>
-          [...room.subarray(at, at + components)].map((value) => mloscope.filmDraw.reading(value, errorOf(a, unit) + errorOf(b, unit))),
-      }; // prettier-ignore
+          [...Array(components).keys()].map((next) => mloscope.filmDraw.reading(valueAt(at + next, unit), errorOf(a, unit) + errorOf(b, unit))),
+      };
     },
 
     /**

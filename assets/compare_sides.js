@@ -62,13 +62,34 @@
       return { ...this.a.header, rows: 1, columns: 1, components: 1 };
     }
 
-    /** Steps of A that have a counterpart, as far as both have come. */
+    /** Steps of A that have a counterpart, but for those known to be missing; made anew when either film or B's rule changed. */
     pairs() {
       if (!this.a || !this.b) return [];
-      return this.a.steps.flatMap((step, index) => {
+      if (this.paired && this.pairedAt === mloscope.compare.version) return this.paired;
+      this.pairedAt = mloscope.compare.version;
+      this.paired = this.a.steps.flatMap((step, index) => {
         const other = mloscope.compare.stepAt(index);
-        return other === null || this.a.missing(step) || this.b.missing(other) ? [] : [[step, other]];
+        return other === null || this.a.missing(step) || this.b.missing(other) ? [] : [{ step, other, key: `${step},${other}` }];
       });
+      this.spanned = null;
+      return this.paired;
+    }
+
+    /** How many pairs were gone through, and the largest value of all; kept until one more is. */
+    span() {
+      const pairs = this.pairs();
+      if (!this.spanned) {
+        const known = pairs.filter(({ key }) => this.largest.has(key));
+        this.spanned = { loaded: known.length, most: known.reduce((most, { key }) => Math.max(most, this.largest.get(key)), -1) };
+      }
+      return this.spanned;
+    }
+
+    /** What was found of a pair. */
+    note(key, value) {
+      if (this.largest.has(key)) return;
+      this.largest.set(key, value);
+      this.spanned = null;
     }
 
     get steps() {
@@ -80,7 +101,7 @@
     }
 
     get loaded() {
-      return this.centred ? this.pairs().filter((pair) => this.largest.has(pair.join())).length : 0;
+      return this.centred ? this.span().loaded : 0;
     }
 
     get ranged() {
@@ -105,7 +126,8 @@
       if (made && made.a === a && made.b === b && this.kind !== "blink") return made.frame;
       const frame = this.make(a, b);
       this.made = { a, b, frame };
-      if (this.centred && !this.largest.has(`${step},${other}`)) this.largest.set(`${step},${other}`, reach(frame.layerRange));
+      const key = `${step},${other}`;
+      if (this.centred && !this.largest.has(key)) this.note(key, reach(frame.layerRange));
       return frame;
     }
 
@@ -113,10 +135,7 @@
       const { compareFrames } = mloscope;
       if (this.kind === "ratio") return compareFrames.ratio(a, b, this.a.header.units.length * this.a.header.channels.length);
       if (this.kind === "blink") return this.phase ? b : a;
-      if (this.kind === "difference") {
-        if (!this.room || this.room.length !== a.codes.length) this.room = new Float32Array(a.codes.length);
-        return compareFrames.difference(a, b, this.room, this.a.header.components);
-      }
+      if (this.kind === "difference") return compareFrames.difference(a, b, this.a.header.components);
       const { layout } = this.sides.pair;
       if (!layout) return a;
       const pixels = layout.width * layout.height;
@@ -127,8 +146,7 @@
 
     /** [−most, most] over all steps that were gone through; null where nothing is finite. */
     range() {
-      let most = -1;
-      for (const pair of this.pairs()) most = Math.max(most, this.largest.get(pair.join()) ?? -1);
+      const { most } = this.span();
       return most < 0 ? null : [-most, most];
     }
 
@@ -139,6 +157,7 @@
     }
 
     came() {
+      this.paired = null;
       this.later();
       this.tell();
     }
@@ -156,8 +175,8 @@
         if (this.closed) return;
         const until = performance.now() + IDLE_MS;
         let found = false;
-        for (const [step, other] of this.pairs()) {
-          if (this.largest.has(`${step},${other}`) || !this.header) continue;
+        for (const { step, other, key } of this.pairs()) {
+          if (this.largest.has(key) || !this.header) continue;
           if (performance.now() > until) {
             this.later();
             break;
@@ -165,7 +184,7 @@
           const [a, b] = [this.a.frame(step), this.b.frame(other)];
           if (!a || !b) continue;
           const value = this.kind === "ratio" ? reach(this.make(a, b).layerRange) : mloscope.compareFrames.largest(a, b);
-          this.largest.set(`${step},${other}`, value);
+          this.note(key, value);
           found = true;
         }
         if (found) this.tell();

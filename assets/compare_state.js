@@ -25,6 +25,8 @@
   let settleTimer = null;
   let frame = 0;
   let said = "";
+  let table = null; // B's position for each of A's, until something but time changes
+  let version = 0; // counts such changes
 
   const view = () => mloscope.view.get();
 
@@ -70,6 +72,8 @@
 
   /** Tell everybody, at most once a frame; and, when all rests, the Store. */
   function changed() {
+    table = null;
+    version += 1;
     settleSoon();
     if (frame) return;
     frame = requestAnimationFrame(() => {
@@ -112,6 +116,19 @@
     return list.reduce((best, checkpoint, index) => (Math.abs(checkpoint.step - step) < Math.abs(list[best].step - step) ? index : best), 0);
   }
 
+  /** B's position for every position of A. */
+  function positions() {
+    const { compare, time } = mloscope;
+    const { follow, isSameRun } = compare;
+    const all = [...Array(time.count).keys()];
+    if (follow === "fixed" || follow === "free") return all.fill(standing());
+    const { indices } = overview.alignments[view()["compare-align"]];
+    const aligned = all.map((index) => (isSameRun ? index : (indices[index] ?? null)));
+    if (follow === "same") return aligned;
+    const lag = view()["compare-lag"];
+    return aligned.map((index) => (index === null || index < lag ? null : index - lag));
+  }
+
   mloscope.compare = {
     /** Everything known of the two runs (GET runs/{run}/comparison/{other}); null until it came. */
     get overview() {
@@ -144,13 +161,12 @@
      */
     indexAt(index) {
       if (!overview || index < 0) return null;
-      const { compare } = mloscope;
-      if (compare.follow === "fixed" || compare.follow === "free") return standing();
-      const by = overview.alignments[view()["compare-align"]];
-      const own = compare.isSameRun ? index : by.indices[index];
-      if (own === null || own === undefined || compare.follow === "same") return own ?? null;
-      const before = own - view()["compare-lag"];
-      return before < 0 ? null : before;
+      table = table || positions();
+      return table[index] ?? null;
+    },
+    /** Another number whenever the answers of `indexAt` may have changed. */
+    get version() {
+      return version;
     },
     /** B's position now. */
     get index() {
@@ -283,8 +299,7 @@
         read();
         changed();
       }),
-      mloscope.time.subscribe(settleSoon),
-      mloscope.time.onSettled(settleSoon),
+      mloscope.time.onSettled(settleSoon), // never while the slider is being dragged
     ];
   }
 
