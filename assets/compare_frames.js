@@ -10,6 +10,9 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const { max, min, abs, sqrt, log2 } = Math;
+  const FINE_BITS = 15;
+  const FINE = 2 ** FINE_BITS;
+  const MOST_WHOLE = 200; // code steps a code; 255 times as much, this finely, is still a whole number of 32 bits
   const tableA = new Float64Array(256);
   const tableB = new Float64Array(256);
 
@@ -89,6 +92,20 @@
     return { unitRanges, layerRange };
   }
 
+  /** One tile, a pixel a value, in whole numbers: maps are drawn so, hundreds of them in a frame. */
+  function paintPlain(codesA, codesB, from, target, line, { rows, columns, width }, pixels, perA, perB, start) {
+    const [stepA, stepB, first] = [perA, perB, start].map((number) => Math.round(number * FINE));
+    let at = from;
+    for (let row = 0, to = line; row < rows; row += 1, to += width - columns) {
+      for (const end = to + columns; to < end; to += 1, at += 1) {
+        const a = codesA[at];
+        const b = codesB[at];
+        const shade = (a * stepA - b * stepB + first) >> FINE_BITS;
+        target[to] = a < 3 || b < 3 ? 0 : pixels[shade < 0 ? 0 : shade > 255 ? 255 : shade];
+      }
+    }
+  }
+
   /** Paint A − B straight from the codes: a place on the scale is linear in both. What is no finite number stays open. */
   function drawDifference(a, b, target, layout, pixels, endsOf) {
     const { filmBytes, filmDraw } = mloscope;
@@ -103,9 +120,14 @@
       const perB = ((highB - lowB) / CODE_STEPS) * scale;
       const start = scale > 0 ? (lowA - lowB - ends[0]) * scale + 0.5 - FIRST_CODE * (perA - perB) : 128;
       const { x, y } = filmDraw.place(layout, unit);
+      const plain = components === 1 && magnifyX === 1 && magnifyY === 1 && abs(perA) + abs(perB) + abs(start / 256) < MOST_WHOLE;
       for (let channel = 0; channel < layout.channels; channel += 1) {
         let at = filmDraw.offset(layout, unit, channel);
         let line = y * width + x + channel * layout.stepX;
+        if (plain) {
+          paintPlain(codesA, codesB, at, target, line, layout, pixels, perA, perB, start);
+          continue;
+        }
         for (let row = 0; row < rows; row += 1, line += width * magnifyY) {
           for (let column = 0, to = line; column < columns; column += 1, at += components) {
             let shade = codesA[at] < FIRST_CODE || codesB[at] < FIRST_CODE ? NaN : codesA[at] * perA - codesB[at] * perB + start;
