@@ -150,9 +150,79 @@ class ComparedRuns:
                 when = [epochs.get(step) for step in steps.tolist()]
                 converted = None if None in when else np.array(when, np.float64)
                 values = np.array([value for _, value in known], np.float64)
-                name = f"{found.subject.split} {rate} of statistics"
+                name = f"{found.subject.split} {rate}"
                 curves.append(Curve(name, "step", steps, values, "statistics", converted))
         return curves
+
+    # ------------------------------------------------------------------------------------------------- confusion
+
+    def moved(
+        self,
+        a: tuple[str, int],
+        b: tuple[str, int],
+        cell: tuple[int, int],
+        corpus: str | None,
+        split: str | None,
+        limit: int,
+    ) -> dict[str, Any]:
+        """Images that one side puts into a cell of the confusion matrix and the other does not, JSON-able: ``into`` (at A, not
+        at B) and ``out_of`` (at B, not at A), each ``total`` and ``images`` with what the other side took them for
+        (``elsewhere``, ``elsewhere_name``; None for nothing).
+
+        ``a``, ``b``: run and step. ``cell``: actual and predicted class; the number of classes for not predicted.
+        Raises :class:`NotPossible` where a side has no statistics, or the two are of other images.
+        """
+        statistics, planes, corpus = self._planes(a, b, corpus, split)
+        actual, predicted = cell
+        classes = planes[0].classes
+        if actual >= classes or predicted > classes:
+            raise NotFound(f"There is no cell {actual}, {predicted}: the classes are 0 to {classes - 1}.")
+        column = -1 if predicted == classes else predicted
+        found = comparison.moved(
+            np.asarray(planes[0].actual),
+            np.asarray(planes[0].predicted),
+            np.asarray(planes[1].predicted),
+            actual,
+            column,
+        )
+        subject = statistics.subject(a[0], corpus, split)
+        answer = {}
+        for key, positions, here, there in (("into", found.into, 0, 1), ("out_of", found.out_of, 1, 0)):
+            chosen = positions[:limit]
+            other = statistics.describe(subject, chosen, planes[there])
+            images = statistics.describe(subject, chosen, planes[here])
+            for image, elsewhere in zip(images, other, strict=True):
+                image |= {"elsewhere": elsewhere["predicted"], "elsewhere_name": elsewhere["predicted_name"]}
+            answer[key] = {"total": len(positions), "images": images}
+        return answer
+
+    def confusion_rows(
+        self, a: tuple[str, int], b: tuple[str, int], corpus: str | None, split: str | None
+    ) -> tuple[tuple[str, ...], list[tuple[int, int, int, int, int]]]:
+        """Names of the classes, and rows ``actual, predicted, a, b, difference`` of all cells that are not 0 on both sides;
+        predicted is the number of classes for not predicted."""
+        statistics, planes, corpus = self._planes(a, b, corpus, split)
+        counts: dict[tuple[int, int], list[int]] = {}
+        for side, plane in enumerate(planes):
+            for actual, predicted, count in np.asarray(plane.cells).tolist():
+                counts.setdefault((actual, predicted), [0, 0])[side] = count
+        rows = [(*cell, first, second, first - second) for cell, (first, second) in sorted(counts.items())]
+        return statistics.class_names(a[0], corpus, planes[0].classes), rows
+
+    def _planes(
+        self, a: tuple[str, int], b: tuple[str, int], corpus: str | None, split: str | None
+    ) -> tuple[Any, list[Any], str | None]:
+        statistics = getattr(self.observatory, "statistics", None)
+        if statistics is None:
+            raise NotPossible("There are no statistics here: mloscope statistics computes them.")
+        corpus = corpus or self.observatory.workspace.corpus_of(a[0])
+        planes = [statistics.plane(run, step, corpus, split) for run, step in (a, b)]
+        if planes[0].classes != planes[1].classes:
+            raise NotPossible(
+                f'The run "{a[0]}" knows {planes[0].classes} classes and "{b[0]}" {planes[1].classes}: '
+                "their confusion cannot be compared."
+            )
+        return statistics, planes, corpus
 
     # ---------------------------------------------------------------------------------------------------- arrays
 

@@ -21,12 +21,13 @@
 
   /** The pictures in sight, side by side, each under its title and over its scale. */
   function drawing(place) {
-    const films = [...place.querySelectorAll(".film:not([hidden])")].filter((film) => film.offsetParent && film.querySelector("canvas.film-canvas[data-state=ready]"));
+    const inSight = (node) => node.offsetParent && node.querySelector("canvas[data-state=ready]");
+    const films = [...place.querySelectorAll(".film:not([hidden]), .compare-matrix:not([hidden])")].filter(inSight);
     const parts = [];
     let x = MARGIN;
     let tallest = 0;
     for (const film of films) {
-      const canvas = film.querySelector("canvas.film-canvas");
+      const canvas = film.querySelector("canvas[data-state]");
       const box = canvas.getBoundingClientRect();
       const [width, height] = [Math.max(240, Math.round(box.width)), Math.round(box.height)];
       const said = (selector) => [...film.querySelectorAll(selector)].map((node) => node.textContent);
@@ -35,6 +36,8 @@
         `<text x="${x}" y="${MARGIN + 10}">${escaped(said(".film-title")[0])}${canvas.dataset.step ? ` · step ${canvas.dataset.step}` : ""}</text>`,
         `<image x="${x}" y="${MARGIN + HEAD}" width="${Math.round(box.width)}" height="${height}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${canvas.toDataURL()}"/>`,
       );
+      const words = film.querySelector(":scope > .quiet-text"); // a matrix says its scale in words
+      if (words) parts.push(`<text x="${x}" y="${MARGIN + HEAD + height + 16}" font-size="11">${escaped(words.textContent.slice(0, width / 6))}</text>`);
       if (bar) {
         const y = MARGIN + HEAD + height + 10;
         parts.push(`<image x="${x}" y="${y}" width="200" height="8" preserveAspectRatio="none" href="${bar.toDataURL()}"/>`);

@@ -15,6 +15,7 @@
 
   function showPanels() {
     const view = mloscope.view.get();
+    for (const page of document.querySelectorAll(".compare")) page.dataset.show = view["compare-show"];
     for (const panel of document.querySelectorAll("[data-compare-panel]")) panel.hidden = panel.dataset.comparePanel !== view["compare-panel"];
     for (const button of document.querySelectorAll(".compare [data-view]")) {
       button.setAttribute("aria-pressed", view[button.dataset.view] === button.dataset.value);

@@ -242,6 +242,14 @@
       }); // prettier-ignore
     },
 
+    /** Address of both confusion matrices as a table; null where one side is missing. */
+    confusionUrl() {
+      const { compare, subject, time } = mloscope;
+      if (!subject || compare.step() === null) return null;
+      const query = { a_step: time.step, b_step: compare.step(), corpus: subject.corpus, split: view().split };
+      return mloscope.api(["runs", subject.run, "comparison", compare.run, "confusion"], query);
+    },
+
     /** B's own slider is under a hand: draw, ask for nothing. */
     hold(index) {
       held = Math.min(Math.max(index, 0), checkpoints().length - 1);

@@ -200,8 +200,9 @@
       const shown = get("compare-show");
       const items = [];
       if (shown !== "confusion") items.push(["npz", "Both arrays and their difference, exactly", () => compare.exportUrl("arrays.npz")], ["csv", "Norms, variances, change and cosine of each unit", () => compare.exportUrl("units", "csv")]);
+      else items.push(["csv", "Both confusion matrices and their difference", () => compare.confusionUrl()]);
       items.push(["png", "The pictures as PNG", null], ["svg", "The pictures as SVG", null]);
-      const key = items.map(([name]) => name).join();
+      const key = [shown === "confusion", ...items.map(([name]) => name)].join();
       if (key === this.linked) return;
       this.linked = key;
       const label = element("span", { class: "compare-save-label" }, ["save"]);
@@ -209,7 +210,7 @@
         label,
         ...items.map(([name, tip, address]) => {
           const button = element("button", { type: "button", class: "compare-save", title: tip, "data-save": name }, [`.${name}`]);
-          button.addEventListener("click", () => (address ? mloscope.compareExport.file(address()) : mloscope.compareExport.picture(this.place.closest(".compare-main"), name)));
+          button.addEventListener("click", () => (address ? mloscope.compareExport.file(address()) : mloscope.compareExport.picture(this.place.closest(".compare-centre"), name)));
           return button;
         }),
       );

@@ -59,6 +59,18 @@ class CorrelationBody(BaseModel):
     count: int
 
 
+class MovedImages(BaseModel):
+    total: int
+    images: list[dict[str, Any]] = Field(
+        description="As in a cell of one matrix; and what the other side took them for."
+    )
+
+
+class MovedAnswer(BaseModel):
+    into: MovedImages = Field(description="In the cell at A, not at B.")
+    out_of: MovedImages = Field(description="In the cell at B, not at A.")
+
+
 class ChangesAnswer(BaseModel):
     units: list[UnitChangeBody]
     correlations: dict[str, CorrelationBody] = Field(description="Of norm and of variance, A with B.")
@@ -69,6 +81,7 @@ StepOf = Annotated[int, Query(description="Step of the side's checkpoint.")]
 LayerOf = Annotated[str, Query(description="Name of the side's layer.")]
 ParameterOf = Annotated[str | None, Query(description="The side's array; default: the layer's first.")]
 UnitsOf = Annotated[str, Query(description='The side\'s units, such as "0-15,40"; default: all.')]
+SplitOf = Annotated[str | None, Query(description="Default: test where there is one, else the last.")]
 ImageOf = Annotated[str | None, Query(description="Id of an image: feature maps instead of parameters.")]
 
 
@@ -144,6 +157,31 @@ def comparison_router(observatory: Observatory) -> APIRouter:
         )
         name = f"{run}-{a_step}-{other}-{b_step}-{a_layer}.npz"
         return _file(compared.arrays_npz(a, b, shown), "application/zip", name)
+
+    @api.get("/{other}/confusion/{actual}/{predicted}", response_model=MovedAnswer)
+    def moved_images(
+        run: RunName, other: OtherRun, actual: Annotated[int, Path(ge=0)], predicted: Annotated[int, Path(ge=0)],
+        a_step: StepOf, b_step: StepOf, corpus: CorpusChoice = None, split: SplitOf = None,
+        limit: Annotated[int, Query(ge=1, le=1000, description="Images of each kind at most.")] = 60,
+    ) -> Response:  # fmt: skip
+        """Images that are in a cell of the confusion matrix on one side only."""
+        cell = (actual, predicted)
+        return _json(compared.moved((run, a_step), (other, b_step), cell, corpus, split or None, limit))
+
+    @api.get("/{other}/confusion", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
+    def compared_confusion(
+        run: RunName,
+        other: OtherRun,
+        a_step: StepOf,
+        b_step: StepOf,
+        corpus: CorpusChoice = None,
+        split: SplitOf = None,
+    ) -> Response:
+        """Both confusion matrices and their difference as CSV: a line for each cell that is not empty on both sides."""
+        names, rows = compared.confusion_rows((run, a_step), (other, b_step), corpus, split or None)
+        named = [(*row, *(names[i] if i < len(names) else "not predicted" for i in row[:2])) for row in rows]
+        columns = ("actual", "predicted", "a", "b", "difference", "actual_name", "predicted_name")
+        return _file(_csv(columns, named), "text/csv; charset=utf-8", f"{run}-{a_step}-{other}-{b_step}-confusion.csv")
 
     return api
 

@@ -26,6 +26,7 @@ from mloscope.app.web.threaded_callbacks import threaded
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import (
     Comparison,
+    ComparisonConfusion,
     ComparisonLayers,
     ComparisonPredictions,
     ImageGrid,
@@ -62,7 +63,11 @@ def layout() -> html.Div:
     return html.Div(
         [
             dcc.Store(id=ids.COMPARE_SETTLED),
-            html.Section(Comparison(id=ids.COMPARISON), className="compare-centre", **{"aria-label": "Both sides"}),
+            html.Section(
+                [Comparison(id=ids.COMPARISON), ComparisonConfusion(id=ids.COMPARE_CONFUSION)],
+                className="compare-centre",
+                **{"aria-label": "Both sides"},
+            ),
             html.Aside(
                 [
                     _tabs("compare-panel", PANELS, "Beside the pictures"),
@@ -149,7 +154,7 @@ def _image_panel() -> list[Any]:
 def _training_panel() -> list[Any]:
     return [
         html.Div(id=ids.COMPARE_METRIC, className="compare-metrics", role="group", **{"aria-label": "Metric"}),
-        _graph(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 420),
+        _graph(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 460),
         html.P(
             "The line is A's moment, the broken one B's. A click moves time. "
             "The axis is what time is aligned by: step, epoch, or share of training.",
@@ -278,7 +283,7 @@ class Compare:
             )
             for run, known in curves.items()
         }
-        figure.update_layout(meta={"x": x, "ends": ends}, margin={"l": 52, "r": 10, "t": 40, "b": 36})
+        figure.update_layout(meta={"x": x, "ends": ends}, margin={"l": 52, "r": 10, "t": 84, "b": 36})
         return figure, [
             html.Button(text, className="compare-segment", **{"data-view": "compare-metric", "data-value": name})
             for name, text in (("", "automatic"), *((name, name) for name in names))
