@@ -16,10 +16,10 @@
     ["", "The cluster's number, colour and shape; they stay the same over time"],
     ["true classes", "The most frequent true classes of its images, and the share of the first (purity)"],
     ["images", "How many images it has"],
-    ["mean probability", "The mean of its images' class probabilities, a bar for each class"],
+    ["mean prob.", "The mean of its images' class probabilities, a bar for each class"],
     ["nearest its centre", "The images whose class probabilities lie nearest to that mean"],
-    ["came from", "In which clusters its images were at the step before; its own colour: they were here"],
-    ["go to", "In which clusters its images will be at the next step; its own colour: they stay"],
+    ["from", "In which clusters its images were at the step before; its own colour: they were here"],
+    ["to", "In which clusters its images will be at the next step; its own colour: they stay"],
   ];
   const STATES = {
     born: ["born", "It had no images, or other ones, at the step before"],
@@ -272,7 +272,7 @@
       const unlabelled = row && row.size && !majority.length;
       write(this.name, !row ? "" : majority.length ? name(majority[0][0]) : unlabelled ? "no labels" : word);
       write(this.purity, row && row.purity !== null ? `${Math.round(row.purity * 100)} %` : "");
-      const more = majority.slice(1).map(([number, count]) => `${name(number)} ${share(count)}`);
+      const more = majority.slice(1).map(([number, count]) => `${name(number)} (${share(count)})`);
       write(this.others, [majority.length ? word : "", ...more].filter(Boolean).join(", "));
       write(this.size, row ? mloscope.grouped(row.size) : "");
       this.meter.style.transform = `scaleX(${row ? row.size / largest : 0})`;

@@ -22,7 +22,7 @@
       colour = found;
     }`;
   const COLOURING = `#version 300 es
-    precision mediump float;
+    precision highp float;
     in vec4 colour; uniform float size; out vec4 pixel;
     void main() {
       float away = length(gl_PointCoord - 0.5) * size;
