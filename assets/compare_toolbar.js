@@ -152,7 +152,7 @@
       const follow = choice("compare-follow", "time", "How B's moment follows A's, which the slider below moves", followOptions, () => get("compare-follow"), (v) => set("compare-follow", v));
       const step = field("compare-b-step", "step", "The step at which B stays", "", () => String(compare.step() ?? ""), (v) => setNumber("b-step", v));
       const lag = field("compare-lag", "checkpoints", "How many checkpoints B is behind", "1", () => String(get("compare-lag")), (v) => setNumber("compare-lag", v));
-      const align = choice("compare-align", "at the", "What the same point of another run is", () => ALIGNS, () => get("compare-align"), (v) => set("compare-align", v));
+      const align = choice("compare-align", "by", "What the same point of another run is", () => ALIGNS, () => get("compare-align"), (v) => set("compare-align", v));
       this.slider = element("input", { type: "range", class: "compare-b-slider", id: "compare-b-slider", min: 0, max: 0, step: 1, title: "B's own moment", "aria-label": "Moment of side B" });
       this.slider.addEventListener("input", () => compare.hold(Number(this.slider.value)));
       this.slider.addEventListener("change", () => compare.release());

@@ -283,7 +283,11 @@ class Compare:
             )
             for run, known in curves.items()
         }
-        figure.update_layout(meta={"x": x, "ends": ends}, margin={"l": 52, "r": 10, "t": 84, "b": 36})
+        figure.update_layout(
+            meta={"x": x, "ends": ends},
+            margin={"l": 52, "r": 10, "t": 24, "b": 130},
+            legend={"y": -0.16, "yanchor": "top", "entrywidth": 130, "entrywidthmode": "pixels"},
+        )
         return figure, [
             html.Button(text, className="compare-segment", **{"data-view": "compare-metric", "data-value": name})
             for name, text in (("", "automatic"), *((name, name) for name in names))
