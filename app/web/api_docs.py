@@ -41,6 +41,7 @@ _GROUPS = {
     "features": "Feature maps and predictions",
     "films": "Films",
     "statistics": "Statistics",
+    "comparison": "Comparing",
     "corpora": "Images",
 }
 

@@ -19,14 +19,16 @@ from mloscope.app.statistics.answers import Statistics
 from mloscope.app.statistics.clusters import fit_run
 from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.web.api_docs import api_docs_router
+from mloscope.app.web.comparison_rest import comparison_router
 from mloscope.app.web.rest import IMMUTABLE, install_error_handlers, rest_router
 from mloscope.app.web.statistics_rest import statistics_router
 from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 PAGE = (Path(__file__).parents[3] / "docs" / "http_api.md").read_text()
 HOST = "http://127.0.0.1:8050"
-CHUNKS = ("films/{digest}",) + tuple(
-    f"runs/{{run}}/statistics/{what}" for what in ("confusions", "points", "cluster_rows", "cluster_pictures")
+CHUNKS = (
+    "films/{digest}",
+    *(f"runs/{{run}}/statistics/{what}" for what in ("confusions", "points", "cluster_rows", "cluster_pictures")),
 )
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
@@ -48,6 +50,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(rest_router(observatory))
     app.include_router(statistics_router(observatory))
+    app.include_router(comparison_router(observatory))
     app.include_router(api_docs_router(app))
     install_error_handlers(app)
     return TestClient(app, base_url=HOST)
@@ -91,7 +94,14 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
     assert answer.status_code == 200, answer.text
     assert '{"error"' not in answer.text
     if "-o" in options:
-        kinds = {".npy": b"\x93NUMPY", ".png": b"\x89PNG", ".svg": b"<svg", ".parquet": b"PAR1", ".csv": None}
+        kinds = {
+            ".npy": b"\x93NUMPY",
+            ".npz": b"PK",
+            ".png": b"\x89PNG",
+            ".svg": b"<svg",
+            ".parquet": b"PAR1",
+            ".csv": None,
+        }
         start = kinds[Path(options[1]).suffix]
         assert answer.content.startswith(start) if start else answer.headers["content-type"].startswith("text/csv")
 
