@@ -103,16 +103,14 @@ class ComparedRuns:
 
     def _accuracy(self, run: str, corpus: str | None, split: str | None) -> dict[int, float]:
         """Accuracy 0..1 by step: the statistics', else the run's own curve; empty where there is neither."""
-        statistics = getattr(self.observatory, "statistics", None)
-        if statistics is not None:
-            try:
-                ready = statistics.overview(run, corpus, split).ready
-            except MloscopeError:
-                ready = {}
-            rates = {step: plane.rates.get("accuracy") for step, plane in ready.items()}
-            known = {step: rate for step, rate in rates.items() if rate is not None}
-            if known:
-                return known
+        try:
+            ready = self.observatory.statistics.overview(run, corpus, split).ready
+        except MloscopeError:
+            ready = {}
+        rates = {step: plane.rates.get("accuracy") for step, plane in ready.items()}
+        known = {step: rate for step, rate in rates.items() if rate is not None}
+        if known:
+            return known
         steps = [checkpoint.step for checkpoint in self.observatory.checkpoints(run)]
         try:
             return _accuracy_at(self.observatory.metrics(run), steps)
@@ -132,11 +130,8 @@ class ComparedRuns:
             return ()
 
     def _measured(self, run: str, corpus: str | None, split: str | None) -> list[Curve]:
-        statistics = getattr(self.observatory, "statistics", None)
-        if statistics is None:
-            return []
         try:
-            found = statistics.overview(run, corpus, split)
+            found = self.observatory.statistics.overview(run, corpus, split)
         except MloscopeError:
             return []
         epochs = {checkpoint.step: checkpoint.epoch for checkpoint in self.observatory.checkpoints(run)}
@@ -212,9 +207,7 @@ class ComparedRuns:
     def _planes(
         self, a: tuple[str, int], b: tuple[str, int], corpus: str | None, split: str | None
     ) -> tuple[Any, list[Any], str | None]:
-        statistics = getattr(self.observatory, "statistics", None)
-        if statistics is None:
-            raise NotPossible("There are no statistics here: mloscope statistics computes them.")
+        statistics = self.observatory.statistics
         corpus = corpus or self.observatory.workspace.corpus_of(a[0])
         planes = [statistics.plane(run, step, corpus, split) for run, step in (a, b)]
         if planes[0].classes != planes[1].classes:
