@@ -375,7 +375,9 @@
 
     /** A or B has another film, or more of it: so has what is made of both. */
     refreshed(film) {
-      if (film !== this.pair) this.pair.later();
+      if (film === this.pair) return;
+      this.pair.later();
+      (film === this.a ? this.b : this.a).draw(); // the scale is of both
     }
 
     // --------------------------------------------------------------------------------------------- pointer and scroll

@@ -133,7 +133,7 @@
 
     rowB() {
       const { element, compare } = mloscope;
-      const names = () => (mloscope.subject ? mloscope.subject.runs : []);
+      const names = () => (mloscope.subject && mloscope.subject.runs) || [];
       const run = choice(
         "compare-b-run", "run", "The run on side B", () => [["", "as A"], ...unknown(get("b-run"), names()), ...names().map((name) => [name, name])],
         () => get("b-run"), (v) => mloscope.view.set({ "b-run": v, "b-step": null, "b-layer": "", "b-parameter": "", "b-units": "" }),
@@ -210,7 +210,7 @@
         label,
         ...items.map(([name, tip, address]) => {
           const button = element("button", { type: "button", class: "compare-save", title: tip, "data-save": name }, [`.${name}`]);
-          button.addEventListener("click", () => (address ? mloscope.compareExport.file(address()) : mloscope.compareExport.picture(this.place.closest(".compare-centre"), name)));
+          button.addEventListener("click", () => (address ? mloscope.compareExport.file(address()) : mloscope.compareExport.picture(this.place.closest(".compare-centre") || this.place.parentNode, name)));
           return button;
         }),
       );
