@@ -458,3 +458,88 @@ def test_pictures_to_keep_hold_the_canvases_and_their_words(compare: Compare, st
         compare.page.locator("[data-save=png]").click()
     assert download.value.suggested_filename == "demo-1200-demo-0-conv1.png"
     assert "a_step=1200&b_step=0&a_layer=conv1&b_layer=conv1" in stage.js("mloscope.compare.exportUrl('arrays.npz')")
+
+
+# -------------------------------------------------------------------------------------------------------------- confusion
+
+
+def matrices(compare: Compare, hash: str = "") -> Compare:
+    compare.page.route("**/comparison/demo/confusion/**", lambda route: route.fulfill(json=moved(route.request.url)))
+    compare.show(f"compare-show=confusion&{hash}", parts="Comparison:compare,ComparisonConfusion:matrices", ready=False)
+    compare.page.add_style_tag(content="#matrices { height: 600px } .for-ComparisonConfusion { grid-column: 1 / -1 }")
+    return compare
+
+
+def moved(url: str) -> dict:
+    image = {"id": "test-7", "name": "test 7", "elsewhere": 3, "elsewhere_name": "three"}
+    return {"into": {"total": 40, "images": [image]}, "out_of": {"total": 0, "images": []}, "url": url}
+
+
+def tell(compare: Compare, side: str, actual: int, predicted: int) -> list[str]:
+    """What is said of a cell that the pointer is over."""
+    place = compare.page.evaluate(
+        """([side, row, column]) => { const c = document.querySelector(`.compare-matrix[data-side=${side}] canvas`);
+        c.scrollIntoView({ block: "center" }); const cell = Math.floor((c.clientWidth - 65) / 10); const box = c.getBoundingClientRect();
+        return [box.x + 64 + (column + 0.5) * cell, box.y + 18 + (row + 0.5) * cell]; }""",
+        [side, actual, predicted],
+    )
+    compare.page.mouse.move(*place)
+    tip = compare.page.locator(".compare-confusion .film-tip")
+    tip.wait_for(state="visible")
+    return [line.text_content() for line in tip.locator("b").all()]
+
+
+def matrix_ready(stage, *sides: str) -> None:
+    for side in sides:
+        stage.wait(
+            "side => document.querySelector(`.compare-matrix[data-side=${side}] canvas`).dataset.state === 'ready'",
+            side,
+        )
+
+
+def test_confusion_of_both_sides_and_the_difference(compare: Compare, stage) -> None:
+    matrices(compare, "b-step=20")
+    matrix_ready(stage, "a", "b", "pair")
+    a, b = stage.server.statistics.matrix(LAST), stage.server.statistics.matrix(20)
+    for cell in ((4, 4), (2, 7)):
+        apart = int(a[cell] - b[cell])
+        sign = f"+{apart}" if apart > 0 else str(apart).replace("-", "−")
+        assert tell(compare, "a", *cell) == [f"A {a[cell]}", f"B {b[cell]}", f"A − B {sign}"]
+    reach = np.abs(a - b)[:, :10].max()
+    legends = compare.page.locator(".compare-matrix > .quiet-text").all_text_contents()
+    assert "from 0 to 200" in legends[0]
+    assert legends[0] == legends[1]
+    assert f"from −{reach} to {reach}" in legends[2]
+    asked = len(stage.server.log)
+    stage.js("mloscope.time.requestStep(1000)")
+    stage.wait("() => document.querySelector('.compare-matrix[data-side=pair] canvas').dataset.step === '1000'")
+    assert tell(compare, "a", 4, 4)[0] == f"A {stage.server.statistics.matrix(1000)[4, 4]}"
+    assert not any("confusions" in line for line in stage.server.log[asked:])
+
+
+def test_statistics_on_one_side_only_are_said_with_the_command(compare: Compare, stage) -> None:
+    stage.server.statistics.ready -= {20}
+    matrices(compare, "b-step=20")
+    matrix_ready(stage, "a")
+    said = compare.page.locator(".compare-matrix-message")
+    stage.wait(
+        "() => document.querySelectorAll('.compare-matrix-message')[1].textContent.includes('no statistics yet')"
+    )
+    assert stage.server.statistics.command in said.nth(1).text_content()
+    assert said.nth(2).text_content() == "A − B needs the statistics of both sides."
+
+
+def test_a_cell_tells_who_moved_into_it_and_out_of_it(compare: Compare, stage) -> None:
+    matrices(compare, "b-step=20")
+    matrix_ready(stage, "a", "b")
+    compare.page.locator(".compare-matrix-stage").first.focus()
+    compare.page.keyboard.press("ArrowDown")
+    for _ in range(2):
+        compare.page.keyboard.press("ArrowRight")
+    compare.page.keyboard.press("Enter")
+    stage.wait("() => location.hash.includes('actual=0&predicted=2')")
+    stage.wait("() => document.querySelector('.compare-moved').textContent.includes('40 in this cell at A, not at B')")
+    thumbnail = compare.page.locator(".compare-thumbnail")
+    assert "B predicted three" in thumbnail.get_attribute("title")
+    thumbnail.click()
+    stage.wait("() => location.hash.includes('image=test-7')")
