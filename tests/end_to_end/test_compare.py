@@ -1,0 +1,131 @@
+"""The compare page over a run that really trained: two moments, two runs, one of them damaged."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+
+
+def opened(display, hash: str = "", run: str = "mnist"):
+    display.open(f"#{hash}" if hash else "", search=f"compare?run={run}")
+    display.wait("() => mloscope.compare.overview")
+    return display.page
+
+
+def canvas_ready(display, *sides: str) -> None:
+    for side in sides:
+        display.wait(
+            "side => document.querySelector(`.compare-film-${side} canvas.film-canvas`)?.dataset.state === 'ready'",
+            side,
+        )
+
+
+def array(display, step: int, layer: str) -> np.ndarray:
+    address = f"{display.dashboard.address}/api/v1/runs/mnist/checkpoints/{step}/layers/{layer}/parameters.npy"
+    return np.load(io.BytesIO(display.page.request.get(address).body())).astype(np.float64)
+
+
+def test_the_first_and_the_last_checkpoint_and_how_far_each_filter_moved(display, dashboard):
+    first, last = dashboard.steps[0], dashboard.steps[-1]
+    page = opened(display, "layer=conv1&unit=3")
+    canvas_ready(display, "a", "b", "pair")
+    page.locator("#compare-summary dd").first.wait_for()
+    a, b = array(display, last, "conv1"), array(display, first, "conv1")
+    said = page.locator("#compare-summary dd").all_text_contents()
+    assert float(said[0]) == pytest.approx(np.linalg.norm(a - b) / np.linalg.norm(b), rel=1e-3)
+    assert float(said[1]) == pytest.approx((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-3)
+    page.get_by_role("button", name="variance").click()
+    page.locator(".compare-finding", has_text="Variance at A and at B: rank correlation").wait_for()
+    points = "document.querySelector('#compare-scatter .js-plotly-plot').data"
+    display.wait(f"() => {points}.length === 2 && {points}[1].customdata.length === 12")
+    display.wait("() => document.querySelector('#compare-unit .js-plotly-plot')?.data?.length === 3")
+    assert "compare-measure=variance" in display.js("location.hash")
+
+
+def test_dragging_asks_for_nothing_and_playing_waits_for_both(display, dashboard):
+    page = opened(display, "layer=conv1&compare-follow=lag&compare-lag=1&compare-panel=layers")
+    canvas_ready(display, "a", "b", "pair")
+    display.wait(
+        "() => [...document.querySelectorAll('.compare-film .film-status')].every((s) => !/of/.test(s.textContent))"
+    )
+    page.wait_for_timeout(800)
+    display.requests.clear()
+    display.js("mloscope.time.hold()")
+    for step in dashboard.steps[1:4]:
+        display.js("step => mloscope.time.requestStep(step)", step)
+        display.wait("step => document.querySelector('.compare-film-pair canvas').dataset.step === String(step)", step)
+    assert display.requests == []
+    display.js("mloscope.time.release()")
+
+
+def test_another_run_that_is_damaged_says_what_is_wrong_where_it_is(display, dashboard):
+    page = opened(display, f"layer=conv1&b-run=damaged&step={dashboard.cut_step}")
+    canvas_ready(display, "a")
+    message = page.locator(".compare-film-b .film-message")
+    display.wait("() => document.querySelector('.compare-film-b canvas').dataset.state === 'missing'")
+    assert f"Step {dashboard.cut_step}" in message.text_content().replace("\u2009", "")
+    page.locator("#compare-summary p").wait_for()
+    display.js("step => mloscope.time.requestStep(step)", dashboard.nan_step)
+    canvas_ready(display, "a", "b", "pair")
+    # A filter of NaN on one side is no difference, but a hatch.
+    alpha = display.js(
+        "[...document.querySelector('.compare-film-pair canvas').getContext('2d').getImageData(1, 1, 1, 1).data][3]"
+    )
+    assert alpha == 0
+    display.problems[:] = [problem for problem in display.problems if "422" not in problem]
+
+
+def test_feature_maps_and_predictions_of_the_same_image(display, dashboard):
+    page = opened(display, "layer=conv1&compare-show=features&image=test-3&compare-panel=image")
+    canvas_ready(display, "a", "b", "pair")
+    display.wait("() => document.querySelectorAll('.compare-bar-row').length === 10")
+    display.wait("() => !document.querySelector('.compare-predictions .quiet-text').textContent")
+    rows = page.locator(".compare-bar-row .compare-bar-text").all_text_contents()
+    assert sum(float(text.split()[0]) for text in rows[::2]) == pytest.approx(100, abs=1)
+
+
+def test_what_is_saved_is_exact(display, dashboard):
+    page = opened(display, "layer=conv2")
+    canvas_ready(display, "pair")
+    with page.expect_download() as download:
+        page.locator("[data-save=npz]").click()
+    archive = np.load(download.value.path(), allow_pickle=False)
+    exact = array(display, dashboard.steps[-1], "conv2") - array(display, dashboard.steps[0], "conv2")
+    np.testing.assert_allclose(archive["difference"], exact.transpose(3, 2, 0, 1), atol=1e-7)
+    with page.expect_download() as download:
+        page.locator("[data-save=svg]").first.click()
+    assert download.value.path().read_text().startswith("<svg")
+
+
+def test_confusion_without_statistics_says_the_command(display):
+    page = opened(display, "compare-show=confusion")
+    page.locator(".compare-matrix-message", has_text="mloscope statistics").first.wait_for()
+    page.get_by_text("A − B needs the statistics of both sides.").wait_for()
+
+
+def test_the_same_address_shows_the_same_elsewhere(display, another_display, dashboard):
+    page = opened(display, "layer=conv1")
+    page.get_by_role("button", name="Wipe").click()
+    page.locator("#compare-b-run").select_option("damaged")
+    page.locator("#compare-align").select_option("share")
+    display.wait("() => location.hash.includes('compare-align=share')")
+    canvas_ready(display, "pair")
+    address = page.url
+    another_display.page.goto(address)
+    another_display.wait("() => mloscope.compare && mloscope.compare.overview")
+    canvas_ready(another_display, "pair")
+    assert another_display.page.locator("#compare-align").input_value() == "share"
+    pixels = "document.querySelector('.compare-film-pair canvas').toDataURL()"
+    another_display.wait(f"expected => {pixels} === expected", display.js(pixels))
+
+
+def test_a_run_that_is_not_there_any_more(display):
+    page = display.open("#b-run=removed", search="compare?run=mnist").page
+    display.wait("() => mloscope.compare.problem")
+    assert 'no run "removed"' in page.locator(".compare-film-b .film-message").text_content()
+    page.locator("#compare-summary p", has_text='no run "removed"').wait_for()
+    display.problems[:] = [problem for problem in display.problems if "404" not in problem]
