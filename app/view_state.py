@@ -89,6 +89,7 @@ FIELDS = (
     Field(
         "compare-measure", "choice", "norm", "what of each unit is set against the other side's", ("norm", "variance")
     ),
+    Field("compare-runs", "text", "", "compare: further runs in the training chart, separated by commas"),
     Field("compare-metric", "text", "", "compare: the metric in the training chart; the first two found where absent"),
     Field("compare-wipe", "number", 50, "where the divider stands, in percent"),
 )

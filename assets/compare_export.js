@@ -21,7 +21,7 @@
 
   /** The pictures in sight, side by side, each under its title and over its scale. */
   function drawing(place) {
-    const inSight = (node) => node.offsetParent && node.querySelector("canvas[data-state=ready]");
+    const inSight = (node) => node.getBoundingClientRect().width > 0 && node.querySelector("canvas[data-state=ready]");
     const films = [...place.querySelectorAll(".film:not([hidden]), .compare-matrix:not([hidden])")].filter(inSight);
     const parts = [];
     let x = MARGIN;

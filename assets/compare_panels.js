@@ -20,12 +20,25 @@
     for (const button of document.querySelectorAll(".compare [data-view]")) {
       button.setAttribute("aria-pressed", view[button.dataset.view] === button.dataset.value);
     }
+    for (const button of document.querySelectorAll(".compare [data-toggle]")) {
+      button.setAttribute("aria-pressed", listed(button.dataset.toggle).includes(button.dataset.value));
+    }
+  }
+
+  const listed = (key) => mloscope.view.get()[key].split(",").filter(Boolean);
+
+  /** Put a name into a list of the view, or take it out. */
+  function toggle(key, name) {
+    const names = listed(key);
+    const next = names.includes(name) ? names.filter((other) => other !== name) : [...names, name];
+    mloscope.view.set({ [key]: next.join(",") });
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target instanceof Element && event.target.closest(".compare [data-view], .compare [data-chart]");
+    const button = event.target instanceof Element && event.target.closest(".compare [data-view], .compare [data-chart], .compare [data-toggle]");
     if (!button) return;
-    if (button.dataset.view) mloscope.view.set({ [button.dataset.view]: button.dataset.value });
+    if (button.dataset.toggle) toggle(button.dataset.toggle, button.dataset.value);
+    else if (button.dataset.view) mloscope.view.set({ [button.dataset.view]: button.dataset.value });
     else mloscope.compareExport.chart(document.getElementById(button.dataset.chart), button.dataset.save);
   });
 

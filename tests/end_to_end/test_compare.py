@@ -129,3 +129,24 @@ def test_a_run_that_is_not_there_any_more(display):
     assert 'no run "removed"' in page.locator(".compare-film-b .film-message").text_content()
     page.locator("#compare-summary p", has_text='no run "removed"').wait_for()
     display.problems[:] = [problem for problem in display.problems if "404" not in problem]
+
+
+def test_both_moments_stand_on_the_training_chart_and_a_click_moves_time(display, dashboard):
+    page = opened(display, "compare-panel=training&b-run=damaged")
+    chart = page.locator("#compare-training .js-plotly-plot .nsewdrag").first
+    page.locator("#compare-metric button", has_text="loss").first.click()
+    display.wait("() => location.hash.includes('compare-metric=loss')")
+    cursor = page.locator(".compare-cursor-a")
+    display.wait(
+        "step => document.querySelector('.compare-cursor-a')?.dataset.step === String(step)", dashboard.steps[-1]
+    )
+    box = chart.bounding_box()
+    at_the_end = cursor.bounding_box()["x"]
+    assert at_the_end == pytest.approx(box["x"] + box["width"], abs=box["width"] * 0.1)
+    page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
+    display.wait("step => mloscope.time.step < step", dashboard.steps[-1] / 4)
+    display.wait("() => document.querySelector('.compare-cursor-a').dataset.step === String(mloscope.time.step)")
+    assert cursor.bounding_box()["x"] < box["x"] + box["width"] / 3
+    assert page.locator(".compare-cursor-b").get_attribute("data-step") == page.locator(
+        ".compare-cursor-a"
+    ).get_attribute("data-step")

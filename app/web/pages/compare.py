@@ -37,6 +37,7 @@ from mloscope.components.figures.comparison_unit import comparison_unit
 from mloscope.components.figures.training_chart import metrics_of, training_chart
 
 if TYPE_CHECKING:
+    from mloscope.adaptors.interface import Curve
     from mloscope.app.observatory import Observatory
 
 PANELS = (
@@ -266,32 +267,46 @@ class Compare:
         if not subject or not subject.get("run") or not view or not other or theme is None or _hidden(view, "training"):
             return no_update, no_update
         x = {"epoch": "epoch", "share": "share"}.get(view["compare-align"], "step")
+        sides = (subject["run"], other["run"])
+        further = [run for run in subject["runs"] if run not in sides]
+        asked = [run for run in view["compare-runs"].split(",") if run in further]
+        buttons = [
+            html.Button(
+                f"+ {run}", className="compare-segment", title=f"{run} in the chart too",
+                **{"data-toggle": "compare-runs", "data-value": run, "aria-pressed": str(run in asked).lower()},
+            )
+            for run in further
+        ]  # fmt: skip
         try:
-            curves = self.compared.curves((subject["run"], other["run"]), subject["corpus"], view["split"] or None)
+            curves = self.compared.curves((*sides, *asked), subject["corpus"], view["split"] or None)
         except errors.MloscopeError as error:
-            return themes.empty_figure(theme, str(error)), []
+            return themes.empty_figure(theme, str(error)), buttons
         names = metrics_of(curves)
         if not names:
             runs = " nor ".join(curves)
             sentence = f"Nothing was recorded of<br>{runs},<br>and there are no statistics."
-            return themes.empty_figure(theme, sentence), []
+            return themes.empty_figure(theme, sentence), buttons
         chosen = [view["compare-metric"]] if view["compare-metric"] in names else list(names[:METRICS_SHOWN])
         figure = training_chart(curves, chosen, x, theme=theme)
-        ends = {
-            run: max(
-                (float(p[-1]) for curve in known if (p := curve.along("step")) is not None and len(p)), default=0.0
-            )
-            for run, known in curves.items()
-        }
         figure.update_layout(
-            meta={"x": x, "ends": ends},
+            meta={"x": x, "ends": {run: _end(known) for run, known in curves.items()}},
             margin={"l": 52, "r": 10, "t": 24, "b": 130},
             legend={"y": -0.16, "yanchor": "top", "entrywidth": 130, "entrywidthmode": "pixels"},
         )
-        return figure, [
-            html.Button(text, className="compare-segment", **{"data-view": "compare-metric", "data-value": name})
+        metrics = [
+            html.Button(
+                text, className="compare-segment",
+                **{"data-view": "compare-metric", "data-value": name, "aria-pressed": str(name == view["compare-metric"]).lower()},
+            )
             for name, text in (("", "automatic"), *((name, name) for name in names))
-        ]
+        ]  # fmt: skip
+        return figure, [*metrics, *buttons]
+
+
+def _end(curves: list[Curve]) -> float:
+    """The last step that anything was recorded at, 0 where nothing was: what the chart's share of training is of."""
+    places = (curve.along("step") for curve in curves)
+    return max((float(steps[-1]) for steps in places if steps is not None and len(steps)), default=0.0)
 
 
 def _ready(subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> bool:
