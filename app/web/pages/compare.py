@@ -291,7 +291,14 @@ class Compare:
         figure.update_layout(
             meta={"x": x, "ends": {run: _end(known) for run, known in curves.items()}},
             margin={"l": 52, "r": 10, "t": 24, "b": 130},
-            legend={"y": -0.16, "yanchor": "top", "entrywidth": 130, "entrywidthmode": "pixels"},
+            legend={
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": -0.16,
+                "yanchor": "top",
+                "traceorder": "normal",
+            },
         )
         metrics = [
             html.Button(
