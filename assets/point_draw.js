@@ -1,5 +1,5 @@
 /**
- * Points drawn on a canvas, all anew for every frame: `mloscope.pointDraw`. WebGL where there is any, else pixels written by hand.
+ * Points drawn on a canvas, all anew for every frame: `mloscope.pointDraw`. WebGL where a graphics processor draws it, else pixels written by hand.
  *
  * Both take the same frame: x and y in codes of the map (int16), a group for each point (uint8: which colour), and two colours for
  * each group. Points of a higher level are drawn over those of a lower one.
@@ -35,8 +35,12 @@
    *  canvas, {x, y, width, height} in its pixels; size: of a point, in its pixels */
 
   class WithWebGL {
-    static make(canvas) {
-      const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
+    /** null where the browser has no WebGL, or computes it on the processor: then pixels written by hand are quicker. */
+    static make(canvas, isWanted) {
+      const gl = canvas.getContext("webgl2", {
+        alpha: true, antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true,
+        failIfMajorPerformanceCaveat: !isWanted,
+      }); // prettier-ignore
       return gl ? new WithWebGL(canvas, gl) : null;
     }
 
@@ -169,11 +173,11 @@
   mloscope.pointDraw = {
     /**
      * @param {HTMLCanvasElement} canvas
-     * @param {("webgl"|"pixels")} [kind] to insist on one; otherwise WebGL where the browser has it
+     * @param {("webgl"|"pixels")} [kind] to insist on one; otherwise WebGL where a graphics processor draws it
      * @returns {{kind: string, draw: function(Frame): void}}
      */
     renderer(canvas, kind) {
-      const made = kind === "pixels" ? null : WithWebGL.make(canvas);
+      const made = kind === "pixels" ? null : WithWebGL.make(canvas, kind === "webgl");
       return made || WithPixels.make(canvas);
     },
   };

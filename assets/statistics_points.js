@@ -28,9 +28,14 @@
         isWatched: () => this.listeners.size > 0,
         budgetBytes: BUDGET_BYTES,
       };
-      this.rowChunks = new mloscope.StatisticsChunks({ ...how, parse: parseRows });
+      this.rowChunks = new mloscope.StatisticsChunks({ ...how, parse: parseRows, onChange: () => this.gotRows() });
       this.pointChunks = new mloscope.StatisticsChunks({ ...how, parse: (buffer) => mloscope.clusters.parse(buffer) });
       this.heard = () => this.hear();
+    }
+
+    gotRows() {
+      this.fetchSheets();
+      this.tell();
     }
 
     /** Number of clusters, 0 where none were made. */
@@ -55,9 +60,7 @@
      */
     rows(index) {
       const checkpoint = mloscope.time.checkpoints[index];
-      const rows = checkpoint ? this.rowChunks.value(checkpoint.step) : null;
-      if (rows) this.fetchSheet(rows.pictures);
-      return rows;
+      return checkpoint ? this.rowChunks.value(checkpoint.step) : null;
     }
 
     /** @returns {?Object} {images, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array, ...}, null as above */
@@ -96,24 +99,41 @@
       return { bitmap: sheet.bitmap, x: (place % across) * edge, y: Math.floor(place / across) * edge, edge };
     }
 
-    /** Why the pictures of the rows cannot be had, null where they are here or coming. */
-    pictureError(rows) {
-      const sheet = this.sheets.get(rows.pictures.address);
-      return sheet ? sheet.error : null;
+    /** The sheets of all rows that are here, one after the other, the nearest to the current step first. */
+    async fetchSheets() {
+      if (this.fetchingSheets) return;
+      this.fetchingSheets = true;
+      for (let address = this.nextSheet(); address && this.listeners.size; address = this.nextSheet()) {
+        const sheet = { bitmap: null, error: null };
+        this.sheets.set(address, sheet);
+        try {
+          const answer = await mloscope.fetchAnswer(address);
+          sheet.bitmap = await createImageBitmap(await answer.blob());
+        } catch (error) {
+          sheet.error = error.message; // its rows stand there without pictures
+        }
+        this.tell();
+      }
+      this.fetchingSheets = false;
     }
 
-    async fetchSheet({ address }) {
-      if (!address || this.sheets.has(address)) return;
-      const sheet = { bitmap: null, error: null };
-      this.sheets.set(address, sheet);
-      try {
-        const answer = await mloscope.fetchAnswer(address);
-        sheet.bitmap = await createImageBitmap(await answer.blob());
-      } catch (error) {
-        sheet.error = error.message;
-        if (error.kind === "unreachable" || error.kind === "unavailable") this.sheets.delete(address);
-      }
-      this.tell();
+    nextSheet() {
+      const here = mloscope.time.index;
+      let best = null;
+      let least = Infinity;
+      this.allRows().forEach((rows, index) => {
+        const address = rows && rows.pictures.address;
+        if (!address || this.sheets.has(address) || Math.abs(index - here) >= least) return;
+        [best, least] = [address, Math.abs(index - here)];
+      });
+      return best;
+    }
+
+    /** Whether everything that is ready on the server is here. */
+    get isLoaded() {
+      const { rowChunks, pointChunks } = this;
+      const whole = rowChunks.loaded === rowChunks.total && pointChunks.loaded === pointChunks.total;
+      return Boolean(this.images) && whole && !this.nextSheet() && [...this.sheets.values()].every(({ bitmap, error }) => bitmap || error);
     }
 
     async fetchImages() {

@@ -380,6 +380,7 @@ class FakeServer:
 def stage_page(parts: str) -> str:
     """A page with some of the components and no Dash; scripts in the order in which Dash would load them."""
     from mloscope.app import view_state
+    from mloscope.components.theme import CATEGORIES
 
     assets = ROOT / "assets"
     skip = {"controls.js", "time_cursor.js", "network_graph.js"}
@@ -412,12 +413,13 @@ def stage_page(parts: str) -> str:
 <script>
   const figures = {figures(parts)};
   window.roots = [];
+  const colours = {json.dumps(CATEGORIES)};
   for (const [type, id, show] of {mounts}) {{
     const place = document.createElement("div");
     place.className = type === "FilmCanvas" ? "for-film" : `for-${{type}}`;
     document.getElementById("stage").append(place);
     const root = ReactDOM.createRoot(place);
-    root.render(React.createElement(mloscope[type], {{ id: id || type, show, figures }}));
+    root.render(React.createElement(mloscope[type], {{ id: id || type, show, kind: show, figures, colours }}));
     roots.push(root);
   }}
 </script></body></html>"""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from cluster_server import FakeClusters
+from cluster_server import routes as cluster_routes
 
 STEPS = (0, 1, 2, 5, 10, 20, 50, 100, 150, 200, 250, 300, 350, 400, 450, 500, 600, 700, 800, 900, 1000, 1200)
 BROKEN = 450
@@ -35,6 +37,8 @@ class FakeStatistics:
     generation: int = 1
     """Part of every key: another one means that everything was computed anew."""
     groups: tuple[tuple[str, tuple[int, ...]], ...] | None = None
+    clusters: FakeClusters | None = None
+    """See cluster_server.py; None where none were made."""
     failure: dict | None = None
     """What the overview answers instead, as {"status", "message"}."""
 
@@ -107,7 +111,8 @@ class FakeStatistics:
         return {
             "corpus": "digits", "split": "test", "splits": {"training": 50_000, "test": self.images}, "images": self.images,
             "class_names": list(self.names), "command": self.command, "job": self.job,
-            "steps": [entry(step) for step in self.steps], "confusions": self.chunks(), "points": [], "clusters": None,
+            "steps": [entry(step) for step in self.steps], "confusions": self.chunks(),
+            **(self.clusters.overview(self.ready_steps()) if self.clusters else {"points": [], "clusters": None}),
         }  # fmt: skip
 
     def mlc1(self, steps: list[int]) -> bytes:
@@ -227,4 +232,5 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         Route(f"{run}/statistics/class_order", class_order),
         Route(f"{run}/statistics/job", job, methods=["POST"]),
         Route(f"{run}/checkpoints/{{step}}/confusion/{{actual}}/{{predicted}}", cell),
+        *cluster_routes(lambda: current().clusters, lambda: current().ready_steps()),
     ]
