@@ -35,12 +35,8 @@
    *  canvas, {x, y, width, height} in its pixels; size: of a point, in its pixels */
 
   class WithWebGL {
-    /** null where the browser has no WebGL, or computes it on the processor: then pixels written by hand are quicker. */
-    static make(canvas, isWanted) {
-      const gl = canvas.getContext("webgl2", {
-        alpha: true, antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true,
-        failIfMajorPerformanceCaveat: !isWanted,
-      }); // prettier-ignore
+    static make(canvas) {
+      const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
       return gl ? new WithWebGL(canvas, gl) : null;
     }
 
@@ -130,6 +126,17 @@
     }
   }
 
+  /** Whether a graphics processor draws WebGL. Where the processor has to compute it, pixels written by hand are quicker. */
+  function hasGraphicsProcessor() {
+    const gl = document.createElement("canvas").getContext("webgl2", { failIfMajorPerformanceCaveat: true });
+    if (!gl) return false;
+    const told = gl.getExtension("WEBGL_debug_renderer_info");
+    const name = told ? String(gl.getParameter(told.UNMASKED_RENDERER_WEBGL)) : "";
+    const lose = gl.getExtension("WEBGL_lose_context");
+    if (lose) lose.loseContext();
+    return !/swiftshader|llvmpipe|softpipe|software|basic render/i.test(name);
+  }
+
   class WithPixels {
     static make(canvas) {
       return new WithPixels(canvas, canvas.getContext("2d"));
@@ -177,7 +184,7 @@
      * @returns {{kind: string, draw: function(Frame): void}}
      */
     renderer(canvas, kind) {
-      const made = kind === "pixels" ? null : WithWebGL.make(canvas, kind === "webgl");
+      const made = kind === "webgl" || (kind !== "pixels" && hasGraphicsProcessor()) ? WithWebGL.make(canvas) : null;
       return made || WithPixels.make(canvas);
     },
   };

@@ -396,6 +396,7 @@ def stage_page(parts: str) -> str:
   #stage > .for-TimeSlider {{ grid-column: 1 / -1; }}
   #stage > .for-ConfusionMatrix {{ height: 700px; }}
   #stage > .for-ConfusionMatrix > .confusion-matrix {{ height: 100%; }}
+  #stage > .for-ClusterRows {{ grid-column: 1 / -1; }}
   #stage > .for-ImageGrid, #stage > .for-PredictionBars {{ width: 232px; }}
 </style></head><body>
 <div id="notices" role="status"></div><main id="stage"></main>
