@@ -35,6 +35,8 @@ class Dashboard:
     """The checkpoint of ``damaged`` whose file ends early."""
     nan_step: int
     """The checkpoint of ``damaged`` whose first convolution holds a NaN filter and an infinite weight."""
+    cache_folder: Path
+    """Where its statistics lie."""
 
     def model_service_pid(self) -> int:
         """The process that runs TensorFlow, a child of the dashboard."""
@@ -99,9 +101,10 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
         sys.executable, "-m", "mloscope.app.cli", "serve", str(folder / "mnist"), str(folder / "damaged"),
         "--images", str(folder / "mnist-digits.npz"), "--port", "0", "--no-browser",
     ]  # fmt: skip
+    cache_folder = tmp_path_factory.mktemp("cache")
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path_factory.mktemp("cwd"),
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "PYTHONUNBUFFERED": "1", "MLOSCOPE_CACHE_FOLDER": str(cache_folder)},
     )  # fmt: skip
     said: list[str] = []
     threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
@@ -112,10 +115,25 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
         address = found and found[0]
         time.sleep(0.05)
     assert address, f"mloscope serve did not come up: {''.join(said)}"
-    yield Dashboard(address, process, folder, steps, cut_step, nan_step)
+    yield Dashboard(address, process, folder, steps, cut_step, nan_step, cache_folder)
     process.send_signal(signal.SIGTERM)
     process.wait(20)
     assert "Traceback" not in "".join(said), "".join(said)
+
+
+@pytest.fixture(scope="session")
+def measured(dashboard) -> Dashboard:
+    """The dashboard, after ``mloscope statistics`` has seen the test images of ``damaged``: all but the cut checkpoint."""
+    pytest.importorskip("dask", reason='needs Dask: pip install "mloscope[statistics]"')
+    subprocess.run(
+        [
+            sys.executable, "-m", "mloscope.app.cli", "statistics", str(dashboard.folder / "damaged"),
+            "--images", str(dashboard.folder / "mnist-digits.npz"),
+        ],
+        check=True, timeout=300, capture_output=True,
+        env={**os.environ, "MLOSCOPE_CACHE_FOLDER": str(dashboard.cache_folder)},
+    )  # fmt: skip
+    return dashboard
 
 
 class Page:

@@ -1,0 +1,105 @@
+"""The clusters page over a run that really trained, of which one checkpoint is cut."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.browser
+
+DATA = "mloscope.clusters.of(mloscope.statistics.open(mloscope.subject, mloscope.view.get().split))"
+
+
+def opened(display, hash: str = ""):
+    display.open(f"#{hash}" if hash else "", search="clusters?run=damaged")
+    display.wait(f"() => document.querySelector('.cluster-row') && {DATA}.isLoaded")
+    return display.page
+
+
+def go(display, step: int, state: str = "ready") -> None:
+    display.js("step => mloscope.time.requestStep(step)", step)
+    display.wait(
+        """([step, state]) => ['#cluster-rows', '.points-canvas'].every((part) => {
+          const { dataset } = document.querySelector(part);
+          return dataset.step === String(step) && dataset.state === state;
+        })""",
+        [step, state],
+    )
+
+
+def rest(display, path: str) -> dict:
+    return display.page.request.get(f"{display.dashboard.address}/api/v1/runs/damaged/{path}").json()
+
+
+def test_rows_and_members_agree_at_every_step(measured, display):
+    opened(display)
+    not_predicted = {entry["step"]: entry["not_predicted"] for entry in rest(display, "statistics")["steps"]}
+    for step in measured.steps:
+        if step == measured.cut_step:
+            continue
+        go(display, step)
+        sizes = display.js(
+            "() => [...document.querySelectorAll('.cluster-size')].map((n) => Number(n.textContent.replace(/\\s/g, '')))"
+        )
+        states = display.js("() => [...document.querySelectorAll('.cluster-row')].map((n) => n.dataset.state)")
+        said = rest(display, f"checkpoints/{step}/clusters")["clusters"]
+        assert sizes == [cluster["size"] for cluster in said]
+        assert states == [cluster["state"] for cluster in said]
+        assert sum(sizes) == 200 - not_predicted[step]
+        for cluster in said[:3]:
+            members = rest(display, f"checkpoints/{step}/clusters/{cluster['cluster']}?limit=500")
+            assert members["total"] == cluster["size"] == len(members["images"])
+            assert [image["id"] for image in members["images"][: len(cluster["nearest"])]] == cluster["nearest"]
+
+
+def test_the_cut_checkpoint_says_why_it_has_nothing(measured, display):
+    page = opened(display)
+    go(display, measured.cut_step, "missing")
+    assert "cut" in page.inner_text("#cluster-rows .cluster-message") or page.inner_text(
+        "#cluster-rows .cluster-message"
+    )
+    assert page.is_visible(".points-message")
+
+
+def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(measured, display, another_display):
+    last = measured.steps[-1]
+    page = opened(display, f"step={last}")
+    go(display, last)
+    page.locator(".cluster-row .cluster-name").first.click()
+    display.wait("() => document.querySelector('.cluster-part[data-state=ready] .cluster-tile')")
+    page.locator(".cluster-part[data-state=ready] .cluster-tile").first.click()
+    page.get_by_label("Colour of the points").select_option("cluster")
+    display.wait("() => document.querySelector('#cluster-course .js-plotly-plot')?.data?.length > 2")
+    page.wait_for_load_state("networkidle")
+    display.js("mloscope.time.hold()")
+    display.requests.clear()
+    for step in (s for s in measured.steps if s != measured.cut_step):
+        go(display, step)
+    assert display.requests == []
+    go(display, last)
+    display.js("mloscope.time.release()")
+    wanted = display.js(
+        "() => [mloscope.view.get().cluster, mloscope.view.get().image, mloscope.view.get()['point-colour']]"
+    )
+    link = display.js("() => location.hash")
+    opened(another_display, link.removeprefix("#"))
+    go(another_display, last)
+    assert (
+        another_display.js(
+            "() => [mloscope.view.get().cluster, mloscope.view.get().image, mloscope.view.get()['point-colour']]"
+        )
+        == wanted
+    )
+    assert wanted[0] is not None
+    another_display.wait(
+        "() => document.querySelector('.cluster-part[data-state=ready] .cluster-tile[aria-pressed=true]')"
+    )
+
+
+def test_images_without_statistics_say_so_and_how_to_get_them(dashboard, display):
+    display.open("#split=training", search="clusters?run=mnist")
+    display.wait("() => document.querySelector('#statistics-state')?.dataset.state === 'empty'")
+    page = display.page
+    assert "There are no statistics of mnist" in page.inner_text("#statistics-state")
+    assert page.inner_text("#statistics-state code").startswith("mloscope statistics ")
+    assert "--split training" in page.inner_text("#statistics-state code")
+    assert not page.is_visible("#cluster-rows")
