@@ -65,3 +65,16 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         drawn(np.zeros((1, 1, 1, 1, 1)), 0, 1, zoom=0)
     with pytest.raises(BadRequest, match="fewer units"):
         drawn(np.broadcast_to(np.float32(0), (4096, 1, 20, 20, 1)), 0, 1, zoom=32)
+
+
+def test_a_sheet_fits_images_into_squares_and_leaves_what_is_not_there_transparent() -> None:
+    wide = np.full((2, 8, 1), 200, np.uint8)
+    red = np.zeros((40, 40, 3), np.uint8)
+    red[..., 0] = 255
+    data = pictures.sheet(iter([wide, None, red]), 3, 16, 2)
+    picture = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA")).astype(int)
+    assert picture.shape == (32, 32, 4)
+    assert picture[8, 8].tolist() == pytest.approx([200, 200, 200, 255], abs=6)
+    assert picture[1, 8, 3] == 0  # above the wide one
+    assert picture[:16, 16:, 3].max() == 0  # no image
+    assert picture[24, 8].tolist() == pytest.approx([255, 0, 0, 255], abs=8)

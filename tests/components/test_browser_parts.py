@@ -9,7 +9,17 @@ import pytest
 from mloscope.components import browser_parts
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-PARTS = ("TimeSlider", "FilmCanvas", "ImageGrid", "PredictionBars", "NetworkGraph", "StatisticsState")
+PARTS = (
+    "TimeSlider",
+    "FilmCanvas",
+    "ImageGrid",
+    "PredictionBars",
+    "NetworkGraph",
+    "StatisticsState",
+    "ClusterRows",
+    "PointMap",
+    "ClusterImages",
+)
 
 
 @pytest.mark.parametrize("name", PARTS)
