@@ -6,7 +6,7 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const CLICK_PX = 4;
-  const REST_MS = 25; // a pointer on its way elsewhere asks for nothing
+  const REST_MS = 40; // a pointer that crosses cells faster than this is on its way elsewhere, and asks for nothing until it rests
   const SAMPLE = 12;
   const EDGE = 64;
   const AWAY_PX = 14;
@@ -66,7 +66,11 @@
       this.follow();
       this.stale();
       clearTimeout(this.timer);
-      if (cell) this.timer = setTimeout(() => this.rest(), REST_MS);
+      const now = performance.now();
+      const hurries = now - (this.entered ?? -Infinity) < REST_MS;
+      this.entered = now;
+      if (cell && hurries) this.timer = setTimeout(() => this.rest(), REST_MS);
+      else if (cell) this.rest();
     }
 
     leave() {

@@ -33,6 +33,8 @@ NOT_OURS = (".caffemodel.h5", ".solverstate.h5")
 LARGEST_CONFIG_BYTES = 64 * 1024 * 1024
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_HEAP_SIGNATURE = b"GCOL"
+_MOST_BEYOND_BYTES = 1024 * 1024
 _SUPERBLOCK_BYTES = 160  # and some that follow, for the widest addresses
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _ZIP_END = b"PK\x05\x06"
@@ -72,10 +74,12 @@ def is_archive(path: Path) -> bool:
 
 
 class _Window(io.RawIOBase):
-    """A read-only file made of ``length`` bytes of another from ``start``, with a position of its own."""
+    """What HDF5 reads through: ``length`` bytes of a file from ``start``, with a position of its own. It stands between
+    because HDF5 believes whatever a damaged file says of itself."""
 
-    def __init__(self, path: Path, start: int, length: int) -> None:
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with the window)
+    def __init__(self, file: IO[bytes], start: int, length: int) -> None:
+        """Closes ``file`` with itself."""
+        self._file = file
         self._start, self._length, self._position = start, length, 0
 
     def readable(self) -> bool:
@@ -98,8 +102,12 @@ class _Window(io.RawIOBase):
         if self._position < self._length:  # a damaged file may point to where no file reaches
             self._file.seek(self._start + self._position)
             count = self._file.readinto(view[: self._length - self._position]) or 0
-        # h5py does not look at the count, and HDF5 itself takes zeros for what is not there.
+        # h5py does not look at the count, and HDF5 itself takes zeros for the little that it may read beyond the end.
+        if len(view) - count > _MOST_BEYOND_BYTES:
+            raise EOFError("it leads far beyond its own end")
         view[count:] = bytes(len(view) - count)
+        if view[:4] == _HEAP_SIGNATURE and not _is_sound_heap(view):
+            raise ValueError("the lengths of its texts are damaged")
         self._position += count
         return count
 
@@ -108,30 +116,38 @@ class _Window(io.RawIOBase):
         super().close()
 
 
+def _is_sound_heap(heap: memoryview) -> bool:
+    """Whether HDF5 can go through a global heap, where texts lie: it never comes to an end where one has no length
+    (format specification, III.E; HDF5 1.14.6)."""
+    place, end = 16, min(len(heap), int.from_bytes(heap[8:16], "little"))
+    while place + 16 <= end:
+        length = int.from_bytes(heap[place + 8 : place + 16], "little")
+        is_free = heap[place : place + 2] == b"\0\0"
+        step = length if is_free else 16 + (length + 7) // 8 * 8
+        if step < 16:
+            return False
+        place += step
+    return True
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file with the checkpoint's arrays. Raises Unreadable, naming the file, whatever goes wrong
     inside."""
     try:
-        if not is_archive(path):
-            with _hdf5_file(path) as file:
+        with _weights_member(path) if is_archive(path) else _whole(path) as stream:
+            _check_superblock(stream, path)
+            with h5py.File(stream, "r") as file:
                 yield file
-        else:
-            with _weights_member(path) as stream:
-                _check_superblock(stream, path)
-                with h5py.File(stream, "r") as file:
-                    yield file
     except _BROKEN as error:
         raise Unreadable(damage(path) or f"{path} cannot be read: {_plain(error)}.") from error
 
 
-def _hdf5_file(path: Path) -> h5py.File:
-    with open(path, "rb", buffering=0) as file:
-        _check_superblock(file, path)
-    return h5py.File(path, "r")
+def _whole(path: Path) -> _Window:
+    return _Window(open(path, "rb", buffering=0), 0, path.stat().st_size)
 
 
-def _check_superblock(file: IO[bytes], path: Path) -> None:
+def _check_superblock(file: _Window, path: Path) -> None:
     """Raises Refused where it leads to a driver's block, which files of one piece have not: HDF5 believes the
     length that stands there and makes room for as much."""
     head = _superblock(file)
@@ -143,7 +159,7 @@ def _check_superblock(file: IO[bytes], path: Path) -> None:
 
 
 @contextmanager
-def _weights_member(path: Path) -> Iterator[io.RawIOBase | io.BytesIO]:
+def _weights_member(path: Path) -> Iterator[_Window]:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".weights.h5")]
         if not names:
@@ -152,7 +168,8 @@ def _weights_member(path: Path) -> Iterator[io.RawIOBase | io.BytesIO]:
         if member.flag_bits & 1:
             raise Unreadable(f"{path} is encrypted; save it without a password.")
         if member.compress_type != zipfile.ZIP_STORED:
-            yield io.BytesIO(_unpacked(archive, member, path))
+            unpacked = _unpacked(archive, member, path)
+            yield _Window(io.BytesIO(unpacked), 0, len(unpacked))
             return
         assert archive.fp is not None
         archive.fp.seek(member.header_offset)
@@ -161,7 +178,8 @@ def _weights_member(path: Path) -> Iterator[io.RawIOBase | io.BytesIO]:
             raise zipfile.BadZipFile("a member is not where the archive's directory says")
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         start = member.header_offset + 30 + name_length + extra_length
-    with _Window(path, start, member.file_size) as window:
+    file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with the window)
+    with _Window(file, start, member.file_size) as window:
         yield window
 
 
@@ -211,8 +229,8 @@ def config_bytes(path: Path) -> bytes | None:
         if is_archive(path):
             with zipfile.ZipFile(path) as archive:
                 return _unpacked(archive, archive.getinfo("config.json"), path, LARGEST_CONFIG_BYTES)
-        with _hdf5_file(path) as file:
-            value = file.attrs.get("model_config")
+        with opened(path) as hdf5:
+            value = hdf5.attrs.get("model_config")
             return value.encode() if isinstance(value, str) else None if value is None else bytes(value)
     except _BROKEN as error:
         raise Unreadable(damage(path) or f"{path} cannot be read: {_plain(error)}.") from error
@@ -284,7 +302,7 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def _superblock(file: IO[bytes]) -> bytes:
+def _superblock(file: IO[bytes] | _Window) -> bytes:
     """What an HDF5 file begins with; it may be preceded by 512 foreign bytes, 1024, and so on. Empty where it is none, or
     ends within it (format specification, II.A)."""
     place, size = 0, file.seek(0, io.SEEK_END)

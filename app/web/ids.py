@@ -60,7 +60,9 @@ COMPARE_METRIC = "compare-metric"
 
 # ------------------------------------------------------------------------- the confusion matrix
 STATISTICS_STATE = "statistics-state"
-STATISTICS_READY = "statistics-ready"  # JS. Store: which statistics are ready, in one word. One writer: assets/confusion_state.js
+STATISTICS_READY = (
+    "statistics-ready"  # JS. Store: which statistics are ready, in one word. One writer: assets/confusion_state.js
+)
 CONFUSION_MATRIX = "confusion-matrix"
 CONFUSION_TOOLS = "confusion-tools"
 CONFUSION_ACCURACY = "confusion-accuracy"
@@ -70,7 +72,9 @@ CONFUSION_CELL = "confusion-cell"
 CONFUSION_CHANGES = "confusion-changes"
 
 # ------------------------------------------------------------------------- the clusters
-CLUSTERS_READY = "clusters-ready"  # JS. Store: which clusters there are, in one word. One writer: assets/cluster_rows.js
+CLUSTERS_READY = (
+    "clusters-ready"  # JS. Store: which clusters there are, in one word. One writer: assets/cluster_rows.js
+)
 CLUSTER_ROWS = "cluster-rows"
 CLUSTER_IMAGES = "cluster-images"
 CLUSTER_COURSE = "cluster-course"

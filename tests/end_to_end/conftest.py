@@ -149,11 +149,13 @@ class Page:
 
     def open(self, view: str = "", search: str = "") -> Page:
         self.page.goto(f"{self.dashboard.address}/{search}{view}")
-        self.page.wait_for_function("document.getElementById('time-slider') && window.mloscope.subject")
+        self.page.wait_for_function("() => document.getElementById('time-slider') && window.mloscope.subject")
         return self
 
     def wait(self, expression: str, argument=None) -> None:
-        self.page.wait_for_function(expression, arg=argument, timeout=20_000)
+        # As a function: an expression would be evaluated within the page, which its content security policy forbids.
+        function = expression if "=>" in expression.split("\n")[0] else f"() => {expression}"
+        self.page.wait_for_function(function, arg=argument, timeout=20_000)
 
     def js(self, expression: str, argument=None):
         return self.page.evaluate(expression, argument)

@@ -86,7 +86,8 @@ def test_a_model_service_that_is_killed_comes_back_by_itself(display, dashboard)
     display.wait("mloscope.view.get().image === 'test-21'")
     display.wait_drawn("parameters")  # the rest keeps working
     display.page.wait_for_function(
-        "document.querySelector('[data-show=features] canvas.film-canvas').dataset.state === 'ready'", timeout=60_000
+        "() => document.querySelector('[data-show=features] canvas.film-canvas').dataset.state === 'ready'",
+        timeout=60_000,
     )
     display.problems.clear()  # 503s on the way are reported by the browser itself
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 def register(observatory: Observatory) -> None:
     dash.register_page(
-        "clusters", path="/clusters", name="Clusters", title="Clusters – ML-o-scope", layout=lambda **_: layout(),
+        "clusters", path="/clusters", order=2, name="Clusters", title="Clusters – ML-o-scope", layout=lambda **_: layout(),
         description="Which images the network takes for alike, at every moment of training",
     )  # fmt: skip
 

@@ -52,7 +52,7 @@ MEASURES = (("norm", "norm"), ("variance", "variance"))
 
 def register(observatory: Observatory) -> None:
     dash.register_page(
-        "compare", path="/compare", name="Compare", title="ML-o-scope: compare", layout=lambda **_: layout(),
+        "compare", path="/compare", order=3, name="Compare", title="ML-o-scope: compare", layout=lambda **_: layout(),
         description="Two moments or two runs, side by side and as a difference",
     )  # fmt: skip
 

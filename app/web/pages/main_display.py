@@ -53,7 +53,7 @@ RULES = (
 
 def register(observatory: Observatory) -> None:
     dash.register_page(
-        "network", path="/", name="Network", title="ML-o-scope", layout=lambda **_: layout(),
+        "network", path="/", order=0, name="Network", title="ML-o-scope", layout=lambda **_: layout(),
         description="Filters and feature maps of a layer, at every moment of training",
     )  # fmt: skip
 

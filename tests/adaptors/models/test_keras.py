@@ -878,3 +878,26 @@ def test_a_setting_that_makes_no_sense_costs_shapes_and_no_more(tmp_path: Path, 
         return
     for layer in run.layers():
         assert layer.output_shape is None or all(size is None or isinstance(size, int) for size in layer.output_shape)
+
+
+@pytest.mark.real_data
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", [".keras", ".weights.h5"])
+def test_a_text_without_a_length_does_not_hang(real_data: Path, tmp_path: Path, kind: str) -> None:
+    """HDF5 1.14.6 goes round forever in the heap where the layers' names lie."""
+    archive = real_data / "keras/single/cifar10_cnn_a.keras"
+    content = bytearray(archive.read_bytes())
+    if kind != ".keras":
+        with zipfile.ZipFile(archive) as members:
+            content = bytearray(members.read("model.weights.h5"))
+    length = content.index(b"adam\0\0\0\0", content.index(b"GCOL")) - 8
+    content[length] = 132
+    (tmp_path / f"epoch_1{kind}").write_bytes(content)
+
+    def read_all() -> None:
+        run = registry.open_run(tmp_path)
+        for layer in run.layers():
+            run.parameters(run.checkpoints()[0], layer)
+
+    with pytest.raises(Unreadable, match=r"epoch_1.*the lengths of its texts are damaged"):
+        read_all()
