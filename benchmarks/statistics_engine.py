@@ -3,8 +3,8 @@ statistics_store.py.
 
     python benchmarks/statistics_engine.py [--json FILE]
 
-``engine``: 10,000 CIFAR-10 images (noise where the real ones are not at hand) through checkpoints of the report's network,
-by Dask, preprocessing (no prepared image is kept from an earlier round), measuring and storing included; ``bare``: one compiled function over the same batches, weights as
+``engine``: 10,000 images of noise through checkpoints of the report's network, by Dask, preprocessing (no prepared image is kept
+from an earlier round), measuring and storing included; ``bare``: one compiled function over the same batches, weights as
 arguments, inputs prepared in memory beforehand, its output an array. Both take turns, each the best of its rounds.
 
 ``large job``: one checkpoint of 1,281,167 images x 1,000 classes, by a source that yields random probabilities instead of a network.
