@@ -7,7 +7,7 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const CLICK_PX = 4;
   const REST_MS = 40; // a pointer that crosses cells faster than this is on its way elsewhere, and asks for nothing until it rests
-  const SAMPLE = 12;
+  const SAMPLE = 6; // as many as a browser fetches at a time: all are seen at once
   const EDGE = 64;
   const AWAY_PX = 14;
 
