@@ -15,6 +15,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import threading
 import time
@@ -287,7 +288,7 @@ def _computed(arguments: argparse.Namespace) -> int:
     of = job.images * len(job.steps)
     if outcome.state == "done" and arguments.clusters != 0:
         _cluster(subject, arguments, told, stop, outcome, of)
-    told.end(Progress(outcome.state, 0 if outcome.state == "paused" else of, of, message=_summary(outcome)), outcome)
+    told.end(Progress(outcome.state, outcome.done, of, message=_summary(outcome)), outcome)
     return _FAILED if not outcome.planes and outcome.state == "done" else 0
 
 
@@ -345,6 +346,8 @@ class _Stop:
     def __init__(self, supervised: bool) -> None:
         self._asked = threading.Event()
         if supervised:
+            if hasattr(signal, "SIGUSR1"):  # from another process of the server than the one that started us
+                signal.signal(signal.SIGUSR1, lambda *_: self._asked.set())
             getattr(os, "nice", int)(10)  # pages that are looked at come first
             threading.Thread(target=self._listen, name="listening", daemon=True).start()
 

@@ -11,7 +11,7 @@
   const PICTURE_GAP_PX = 3;
   const BARS_PX = { width: 120, height: 36 };
   const FLOWS_PX = { width: 72, height: 14 };
-  const ORDERS = [["place", "place"], ["size", "size"], ["purity", "purity"], ["change", "change since the last step"]];
+  const ORDERS = [["place", "place"], ["size", "size"], ["purity", "purity"], ["change", "change"]];
   const COLUMNS = [
     ["", "The cluster's number, colour and shape; they stay the same over time"],
     ["true classes", "The most frequent true classes of its images, and the share of the first (purity)"],

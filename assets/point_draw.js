@@ -159,6 +159,7 @@
       const colours = new Uint32Array(palette.buffer, palette.byteOffset, GROUPS);
       const edge = Math.max(1, Math.round(size));
       const half = edge >> 1;
+      const corner = edge > 3 ? 1 : 0; // larger points are round
       const scaleX = box.width / 65534;
       const scaleY = box.height / 65534;
       for (const level of raised.some(Boolean) ? [0, 1] : [0]) {
@@ -169,7 +170,8 @@
           if (left < 0 || top < 0 || left + edge > width || top + edge > height) continue;
           const colour = colours[group[point]];
           for (let row = 0, line = top * width + left; row < edge; row += 1, line += width) {
-            for (let column = 0; column < edge; column += 1) pixels[line + column] = colour;
+            const cut = row === 0 || row === edge - 1 ? corner : 0;
+            for (let column = cut; column < edge - cut; column += 1) pixels[line + column] = colour;
           }
         }
       }

@@ -124,8 +124,10 @@ class Outcome:
     """By step, ascending; those that were there before included."""
     problems: dict[int, str] = field(default_factory=dict)
     """By step: why it has no statistics."""
+    done: int = 0
+    """Images, each counted once a checkpoint, that are evaluated, by this job or before."""
     evaluated: int = 0
-    """Images, each counted once a checkpoint, that this job evaluated."""
+    """Those of them that this job evaluated."""
     seconds: float = 0.0
     """From the first image to the last."""
     device: str = ""
@@ -391,6 +393,7 @@ class _Doing:
         finally:
             self._finisher.shutdown(wait=True, cancel_futures=True)
         outcome = self._outcome
+        outcome.done = self._done
         outcome.planes = dict(sorted(outcome.planes.items()))
         outcome.problems = dict(sorted(outcome.problems.items()))
         return outcome

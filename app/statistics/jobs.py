@@ -5,6 +5,9 @@ paused, resumed and cancelled. Neither TensorFlow nor Dask is imported here.
                         ▲           │ pause: no more tasks, those in hand are waited for
                         └──resume── paused                    cancel: ended at once ──► cancelled
 
+Where a server has several processes, each request may meet another one: how far a job is stands in a file as well,
+``<cache folder>/statistics/jobs/<name>.json``, and the others pause and cancel by signals.
+
 Whatever ends the child, what it finished stays in the store, and starting again goes on there. It ends when this process
 ends, however that happens: it watches a pipe from us.
 """
@@ -12,26 +15,35 @@ ends, however that happens: it watches a pipe from us.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 import os
+import secrets
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
+from mloscope.app.statistics.store import write_file
 
 ACTIONS = ("start", "pause", "resume", "cancel")
 _AT_WORK = ("starting", "running")
 _FIELDS = ("done", "of", "rate", "seconds_left", "step", "message")
 _STOP_WITHIN_S = 3.0
+_CANCELLED = "Cancelled; what is finished stays."
 NOT_INSTALLED = 'Statistics need TensorFlow and Dask, which are not installed here: pip install "mloscope[statistics]".'
+
+_STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 @dataclass
@@ -43,6 +55,8 @@ class _Job:
     message: str | None = None
     """Ours, where the child has nothing to say."""
     asked_to_stop: bool = False
+    changed: float = 0.0
+    """When, by the clock on the wall."""
 
 
 class StatisticsJobs:
@@ -66,19 +80,19 @@ class StatisticsJobs:
         self._dask_address, self._find_spec = dask_address, find_spec
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str, str], _Job] = {}
+        self._token = secrets.token_hex(8)
 
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         """``state`` (``none``, ``starting``, ``running``, ``paused``, ``done``, ``failed`` or ``cancelled``), ``done`` and
         ``of`` (images, each counted once a checkpoint), ``rate`` (images a second), ``seconds_left``, ``step`` (the
         checkpoint in hand), ``message``, and at the end ``notices`` (sentences about checkpoints); None where not known."""
+        subject = (run, corpus, split)
         with self._lock:
-            job = self._jobs.get((run, corpus, split))
-            if job is None:
-                return {"state": "none", **dict.fromkeys(_FIELDS), "notices": []}
-            said = {name: job.said.get(name) for name in _FIELDS}
-            if job.message is not None:
-                said["message"] = job.message
-            return {"state": job.state, **said, "notices": list(job.said.get("notices", ()))}
+            job = self._jobs.get(subject)
+            elsewhere = self._elsewhere(subject)
+            if elsewhere is not None and (job is None or elsewhere["changed"] > job.changed):
+                return elsewhere["told"]
+            return _told(job)
 
     def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
         """``start``, ``pause``, ``resume`` (the same as ``start``) or ``cancel``; the state afterwards. Raises
@@ -118,8 +132,10 @@ class StatisticsJobs:
         if self._dask_address:
             words += ["--dask", self._dask_address]
         with self._lock:
-            known = self._jobs.get(subject)
-            if known is not None and known.state in _AT_WORK:
+            known, elsewhere = self._jobs.get(subject), self._elsewhere(subject)
+            if (known is not None and known.state in _AT_WORK) or (
+                elsewhere is not None and elsewhere["told"]["state"] in _AT_WORK
+            ):
                 run, corpus, split = subject
                 raise Conflict(
                     f'The statistics of the run "{run}" over the split "{split}" of the corpus "{corpus}" are being '
@@ -132,15 +148,19 @@ class StatisticsJobs:
                 start_new_session=True,  # Ctrl+C in the terminal is ours to handle
             )  # fmt: skip
             job = self._jobs[subject] = _Job(process)
-        threading.Thread(target=self._watch, args=(job, log), name="statistics job", daemon=True).start()
+            self._note(subject, job)
+        threading.Thread(target=self._watch, args=(subject, job, log), name="statistics job", daemon=True).start()
 
     def _pause(self, subject: tuple[str, str, str]) -> None:
         with self._lock:
             job = self._jobs.get(subject)
             if job is None or job.state not in _AT_WORK:
+                if self._signalled(subject, _STOP_SIGNAL):
+                    return
                 raise Conflict("Nothing is being computed, so there is nothing to pause.")
             job.asked_to_stop = True
             job.message = "Stopping after the tasks in hand"
+            self._note(subject, job)
             assert job.process.stdin is not None
             with contextlib.suppress(OSError):  # it has ended just now
                 job.process.stdin.write("stop\n")
@@ -150,35 +170,88 @@ class StatisticsJobs:
         with self._lock:
             job = self._jobs.get(subject)
             if job is None or job.state not in (*_AT_WORK, "paused"):
+                if self._signalled(subject, signal.SIGTERM):
+                    return
                 raise Conflict("Nothing is being computed, so there is nothing to cancel.")
-            job.state, job.message = "cancelled", "Cancelled; what is finished stays."
+            job.state, job.message = "cancelled", _CANCELLED
+            self._note(subject, job)
         _end(job.process)
 
-    def _watch(self, job: _Job, log: Any) -> None:
+    def _watch(self, subject: tuple[str, str, str], job: _Job, log: Any) -> None:
         """Follow the child to its end."""
         assert job.process.stdout is not None
         for line in job.process.stdout:
             with contextlib.suppress(ValueError):
                 said = json.loads(line)
                 if isinstance(said, Mapping):
-                    self._heard(job, dict(said))
+                    self._heard(subject, job, dict(said))
         code = job.process.wait()
         with self._lock, log:
             if job.state in _AT_WORK:
-                if code == 0 and job.asked_to_stop:
+                if (code == 0 and job.asked_to_stop) or code == -_STOP_SIGNAL:
                     job.state = "paused"
+                elif code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+                    job.state, job.message = "cancelled", _CANCELLED
                 else:
                     job.state = "failed"
                     job.message = _last_words(log) or f"The computation ended at once, with the code {code}."
+                self._note(subject, job)
         _end(job.process)
 
-    def _heard(self, job: _Job, said: dict[str, Any]) -> None:
+    def _heard(self, subject: tuple[str, str, str], job: _Job, said: dict[str, Any]) -> None:
         with self._lock:
             job.said = said
             if job.state in _AT_WORK and said.get("state") in ("starting", "running", "paused", "done", "failed"):
                 job.state = said["state"]
             if job.state not in (*_AT_WORK, "cancelled"):
                 job.message = None
+            self._note(subject, job)
+
+    # ------------------------------------------------------------------------------- several processes of a server
+
+    def _file(self, subject: tuple[str, str, str]) -> Path:
+        name = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
+        return Path(self._cache_folder) / "statistics" / "jobs" / f"{name}.json"
+
+    def _note(self, subject: tuple[str, str, str], job: _Job) -> None:
+        """Tell the others. Where it cannot be written, they know nothing, and nothing else is lost."""
+        job.changed = time.time()
+        noted = {
+            "host": socket.gethostname(), "server": os.getpid(), "token": self._token, "child": job.process.pid,
+            "changed": job.changed, "told": _told(job),
+        }  # fmt: skip
+        with contextlib.suppress(OSError):
+            write_file(self._file(subject), json.dumps(noted).encode())
+
+    def _elsewhere(self, subject: tuple[str, str, str]) -> dict[str, Any] | None:
+        """What another living process of this machine noted last."""
+        try:
+            noted = json.loads(self._file(subject).read_text())
+            if noted["host"] != socket.gethostname() or noted["token"] == self._token:
+                return None
+            os.kill(noted["server"], 0)
+            return {"child": int(noted["child"]), "changed": float(noted["changed"]), "told": dict(noted["told"])}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _signalled(self, subject: tuple[str, str, str], number: int) -> bool:
+        """Whether a job of another process was there to be sent the signal."""
+        elsewhere = self._elsewhere(subject)
+        if elsewhere is None or elsewhere["told"]["state"] not in _AT_WORK:
+            return False
+        with contextlib.suppress(ProcessLookupError):  # it has ended just now
+            os.kill(elsewhere["child"], number)
+        return True
+
+
+def _told(job: _Job | None) -> dict[str, Any]:
+    """What :meth:`StatisticsJobs.state` gives."""
+    if job is None:
+        return {"state": "none", **dict.fromkeys(_FIELDS), "notices": []}
+    said = {name: job.said.get(name) for name in _FIELDS}
+    if job.message is not None:
+        said["message"] = job.message
+    return {"state": job.state, **said, "notices": list(job.said.get("notices", ()))}
 
 
 def _end(process: subprocess.Popen[str]) -> None:

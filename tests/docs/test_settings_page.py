@@ -54,7 +54,7 @@ def test_the_example_is_read_as_its_comments_say(tmp_path: Path) -> None:
         RunEntry(tmp_path / "runs/wider", "wider", options=RunOptions(preprocessing=Preprocessing(1.0, "corpus"))),
     )
     assert corpora == (
-        CorpusEntry(tmp_path / "data/cifar-10-batches-bin", "cifar", "cifar10"),
+        CorpusEntry(tmp_path / "data/cifar-10-batches-bin", "cifar", "cifar10", tmp_path / "data/groups.json"),
         CorpusEntry(Path("~/pictures/holiday").expanduser(), "holiday"),
     )
 

@@ -167,6 +167,35 @@ def test_with_a_cluster_tensorflow_is_not_needed_here(make_jobs, tmp_path: Path)
     assert (tmp_path / "arguments").read_text().endswith('"--supervised", "--dask", "tcp://scheduler:8786"]\n')
 
 
+def test_several_processes_of_a_server_see_and_steer_the_same_job(make_jobs, tmp_path: Path) -> None:
+    one, other = make_jobs("slow"), make_jobs("slow")
+    one.act("start", *SUBJECT)
+    assert wait(other, "running")["done"] == 4
+    with pytest.raises(Conflict, match="being computed already"):
+        other.act("start", *SUBJECT)
+    other.act("cancel", *SUBJECT)
+    for jobs in (one, other):
+        assert wait(jobs, "cancelled")["message"] == "Cancelled; what is finished stays."
+    other.act("start", *SUBJECT)
+    wait(one, "running")
+    one.act("pause", *SUBJECT)
+    for jobs in (one, other):
+        wait(jobs, "paused")
+    assert len((tmp_path / "arguments").read_text().splitlines()) == 2
+
+
+def test_what_a_server_noted_that_has_ended_is_not_believed(make_jobs, tmp_path: Path) -> None:
+    jobs = make_jobs("slow")
+    jobs.act("start", *SUBJECT)
+    wait(jobs, "running")
+    (noted,) = (tmp_path / "statistics" / "jobs").iterdir()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    jobs.stop()
+    noted.write_text(noted.read_text().replace(f'"server": {os.getpid()}', f'"server": {ended.pid}'))
+    assert make_jobs().state(*SUBJECT)["state"] == "none"
+
+
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(CHILD)
     parent = textwrap.dedent(f"""

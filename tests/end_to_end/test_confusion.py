@@ -1,0 +1,142 @@
+"""The confusion page (report 5.2.1, Figure 4) over statistics that were really computed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.browser
+START_S = 60
+
+
+@pytest.fixture(scope="module")
+def address(runs, tmp_path_factory) -> Iterator[str]:
+    """A dashboard whose statistics are made of predictions computed here, for every checkpoint of the run ``mnist``."""
+    from mloscope.app.statistics.identity import Identity
+    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+
+    folder, steps, *_ = runs
+    cache = tmp_path_factory.mktemp("cache")
+    images = folder / "mnist-digits.npz"
+    workspace = Workspace.connect([RunEntry(folder / "mnist", "mnist")], [CorpusEntry(images, "mnist-digits")])
+    corpus = workspace.opened_corpus("mnist-digits")[1]
+    positions = corpus.splits["test"]
+    actual = np.asarray(corpus.labels)[positions.start : positions.stop].astype(np.int32)
+    store = StatisticsStore(cache)
+    series = Identity(workspace).series("mnist", "mnist-digits", "test")
+    for number, step in enumerate(steps):
+        rng = np.random.default_rng(number)
+        scores = rng.random((len(actual), 10), np.float32)
+        scores[np.arange(len(actual)), actual] += number / 4
+        if number == 1:
+            scores[:3] = np.nan
+        plane = store.begin(f"{number:064x}", {"images": len(actual), "classes": 10}, actual)
+        plane.write(0, len(actual), scores / scores.sum(1, keepdims=True))
+        plane.finish()
+        store.record_import(series, step, f"{number:064x}")
+    command = [
+        sys.executable, "-m", "mloscope.app.cli", "serve", str(folder / "mnist"), "--images", str(images), "--port", "0", "--no-browser",
+    ]  # fmt: skip
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "MLOSCOPE_CACHE_FOLDER": str(cache)}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    said: list[str] = []
+    threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
+    deadline = time.monotonic() + START_S
+    while not (found := re.search(r"http://[\d.:]+", "".join(said))) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found, "".join(said)
+    yield found[0]
+    process.terminate()
+    process.wait(20)
+
+
+@pytest.fixture
+def page(chromium, address):
+    context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+    context.set_default_timeout(20_000)
+    opened = context.new_page()
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.goto(f"{address}/confusion")
+    opened.wait_for_function(
+        """() => { const s = window.mloscope && mloscope.confusion && mloscope.confusion.statistics;
+        return s && s.total > 0 && s.loaded === s.total && document.querySelector(".confusion-canvas[data-state=ready]"); }"""
+    )
+    yield opened
+    context.close()
+    assert problems == []
+
+
+def test_the_count_in_every_cell_at_every_step_is_the_number_of_images_behind_it(page, address, runs):
+    base = f"{address}/api/v1/runs/mnist/checkpoints"
+    for index, step in enumerate(runs[1]):
+        counts = page.evaluate(
+            """i => { const s = mloscope.confusion.statistics.step(i); const all = [];
+            for (let a = 0; a < s.classes; a += 1) for (let p = 0; p <= s.classes; p += 1) all.push(mloscope.confusionCounts.count(s, a, p));
+            return all; }""",
+            index,
+        )
+        behind = []
+        for cell in range(110):
+            with urllib.request.urlopen(f"{base}/{step}/confusion/{cell // 11}/{cell % 11}?limit=1000") as answer:
+                found = json.load(answer)
+            assert found["total"] == len(found["images"])
+            behind.append(found["total"])
+        assert counts == behind
+        assert sum(behind) == 200
+
+
+def test_a_cell_is_followed_from_the_matrix_to_an_image(page, runs):
+    steps = runs[1]
+    assert page.evaluate("mloscope.confusion.columns") == 11, "some images have no prediction at one step"
+    page.evaluate("step => mloscope.time.requestStep(step)", steps[0])
+    page.wait_for_selector(f'.confusion-canvas[data-step="{steps[0]}"][data-state="ready"]')
+    box = page.locator(".confusion-canvas").bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 4.5 / 11, box["y"] + box["height"] * 4.5 / 10)
+    page.wait_for_selector(".confusion-cell-images[data-total]")
+    count = page.locator(".confusion-cell").get_attribute("data-count")
+    assert page.locator(".confusion-cell-images").first.get_attribute("data-total") == count
+    tile = page.locator(".confusion-cell button.confusion-image").first
+    tile.click()
+    image = tile.get_attribute("data-id")
+    assert page.evaluate("mloscope.view.get().image") == image
+    link = page.evaluate("location.hash")
+    assert f"image={image}" in link
+    assert "actual=4&predicted=4" in link
+    page.get_by_role("link", name="Network", exact=True).click()
+    page.wait_for_selector("#images .images-selected-picture")
+    page.wait_for_function(
+        "id => document.querySelector('#images .images-selected-picture').src.includes(id)", arg=image
+    )
+
+
+def test_the_chart_beside_it_has_accuracy_and_recall_and_follows_time(page, runs):
+    page.wait_for_function(
+        "() => (document.querySelector('#confusion-course .js-plotly-plot')?.data || []).length === 11"
+    )
+    accuracy = page.evaluate("[...document.querySelector('#confusion-course .js-plotly-plot').data[10].y]")
+    exact = page.evaluate("mloscope.confusion.steps().map((s) => mloscope.confusionCounts.sums(s).correct / 200)")
+    assert accuracy == pytest.approx(exact)
+    page.evaluate("step => mloscope.time.requestStep(step)", runs[1][2])
+    page.wait_for_selector(f'.confusion-numbers .time-cursor-line[data-step="{runs[1][2]}"]', state="attached")
+
+
+def test_on_a_narrow_screen_nothing_is_cut_off(page):
+    page.set_viewport_size({"width": 1024, "height": 768})
+    page.wait_for_timeout(600)
+    cut = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
+    box = page.locator(".confusion-canvas").bounding_box()
+    assert not cut
+    assert box["width"] > 350
+    assert box["height"] > 250
