@@ -89,14 +89,14 @@ def residents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """``house(people=True, **settings)``: with anna and vera, or with nobody."""
+    """``house(people=True, bench=None, **settings)``: with anna and vera, or with nobody."""
     with ExitStack() as clients:
 
-        def build(people: bool = True, **settings: Any) -> House:
+        def build(people: bool = True, bench: Any = None, **settings: Any) -> House:
             chosen = replace(Settings(users_file=str(tmp_path / "users.json")), **settings)
             if people:
                 shutil.copy(residents, str(chosen.users_file))
-            bench = make_bench()
+            bench = bench or make_bench()
             metrics = Metrics(lambda: observatory.vitals())
             observatory = Observatory(
                 bench.observatory.workspace,
