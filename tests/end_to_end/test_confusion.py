@@ -83,7 +83,8 @@ def test_the_count_in_every_cell_at_every_step_is_the_number_of_images_behind_it
     for index, step in enumerate(runs[1]):
         counts = page.evaluate(
             """i => { const s = mloscope.confusion.statistics.step(i); const all = [];
-            for (let a = 0; a < s.classes; a += 1) for (let p = 0; p <= s.classes; p += 1) all.push(mloscope.confusionCounts.count(s, a, p));
+            for (let a = 0; a < s.classes; a += 1) for (let p = 0; p <= s.classes; p += 1)
+              all.push(mloscope.confusionCounts.count(s, a, p));
             return all; }""",
             index,
         )
@@ -125,7 +126,7 @@ def test_the_chart_beside_it_has_accuracy_and_recall_and_follows_time(page, runs
     page.wait_for_function(
         "() => (document.querySelector('#confusion-course .js-plotly-plot')?.data || []).length === 11"
     )
-    accuracy = page.evaluate("[...document.querySelector('#confusion-course .js-plotly-plot').data[10].y]")
+    accuracy = page.evaluate("[...document.querySelector('#confusion-course .js-plotly-plot')._fullData[10].y]")
     exact = page.evaluate("mloscope.confusion.steps().map((s) => mloscope.confusionCounts.sums(s).correct / 200)")
     assert accuracy == pytest.approx(exact)
     page.evaluate("step => mloscope.time.requestStep(step)", runs[1][2])
