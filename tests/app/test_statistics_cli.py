@@ -65,7 +65,8 @@ def content(folder: Path) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.timeout(300)  # three processes that load TensorFlow, perhaps on a busy machine; 25 s on an idle one
+@pytest.mark.slow
+@pytest.mark.timeout(300)  # three processes that load TensorFlow, perhaps on a busy machine
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("tensorflow", "distributed")),
     reason='needs TensorFlow and Dask: pip install "mloscope[statistics]"',

@@ -57,17 +57,21 @@ def log(tmp_path: Path) -> Path:
 @pytest.fixture
 def make_job(log: Path) -> Callable[..., Job]:
     def make(steps: tuple[int, ...] = (0, 10, 20), images: int = IMAGES, form: str | None = None, **source: Any) -> Job:
-        return Job(
-            MadeUpSource(images, str(log), **source),
-            labels(images),
-            tuple(PlannedStep(step, f"key{step}", f"{step}", {"step": step, "source": "evaluated"}) for step in steps),
-            # A slice of 250 images: so few, so that a small job has several.
-            input_bytes=(64 << 20) // 250,
-            batch=50,
-            form=form,
-        )
+        return planned_job(steps, images, str(log), form, **source)
 
     return make
+
+
+def planned_job(steps: tuple[int, ...], images: int, log: str, form: str | None = None, **source: Any) -> Job:
+    return Job(
+        MadeUpSource(images, log, **source),
+        labels(images),
+        tuple(PlannedStep(step, f"key{step}", f"{step}", {"step": step, "source": "evaluated"}) for step in steps),
+        # A slice of 250 images: so few, so that a small job has several.
+        input_bytes=(64 << 20) // 250,
+        batch=50,
+        form=form,
+    )
 
 
 def compute(folder: Path, client: Any, job: Job, **arguments: Any) -> Outcome:
@@ -249,6 +253,37 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 40) -> Any
             return found
         time.sleep(0.02)
     raise AssertionError(f"waited in vain until {what}")
+
+
+KILLED = """
+import sys
+from test_engine import planned_job
+from made_up_source import MadeUpSource
+from mloscope.app.statistics.engine import Engine, connected
+from mloscope.app.statistics.store import StatisticsStore
+folder, log = sys.argv[1:]
+with connected() as client:
+    Engine(StatisticsStore(folder), folder, client).compute(planned_job((0, 10, 20), 1000, log, delay_s=0.05))
+"""
+
+
+def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, client, make_job, log: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    compute(undisturbed, client, make_job())
+    log.unlink()
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(killed), str(log)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )
+    until(lambda: len(noted(log, "evaluate")) >= 7, "some tasks are done")
+    process.kill()
+    process.wait()
+    before = len(noted(log, "evaluate"))
+    assert before < 12, "killed too late"
+    outcome = compute(killed, client, make_job())
+    assert list(outcome.planes) == [0, 10, 20]
+    assert len(noted(log, "evaluate")) in (12, 13), "nothing but the task in hand is evaluated again"
+    assert content(killed) == content(undisturbed)
 
 
 def test_a_killed_worker_of_a_real_cluster_costs_nothing(tmp_path: Path, client, make_job, log: Path) -> None:
