@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever uses the browser goes last: Playwright's event loop stays in the main thread until the session ends,
+    and ``asyncio.run`` refuses to work beside it."""
+    items.sort(key=lambda item: "chromium" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session")
 def chromium():
     """Headless Chromium: the system's where there is one, else Playwright's own."""
