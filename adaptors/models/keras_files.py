@@ -138,9 +138,21 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with _weights_member(path) if is_archive(path) else _whole(path) as stream:
             _check_superblock(stream, path)
             with h5py.File(stream, "r") as file:
-                yield file
+                try:
+                    yield file
+                except KeyError as error:
+                    if link := _link_elsewhere(file):
+                        raise Refused(
+                            f"{path}: {link} takes its values from another file, which is not followed."
+                        ) from error
+                    raise
     except _BROKEN as error:
         raise Unreadable(damage(path) or f"{path} cannot be read: {_plain(error)}.") from error
+
+
+def _link_elsewhere(file: h5py.File) -> str | None:
+    """The first name that stands for something in another file; HDF5 looks for it in this one, in vain."""
+    return file.visititems_links(lambda name, link: name if isinstance(link, h5py.ExternalLink) else None)
 
 
 def _whole(path: Path) -> _Window:
