@@ -102,7 +102,7 @@ def test_what_is_saved_is_exact(display, dashboard):
 
 
 def test_confusion_without_statistics_says_the_command(display):
-    page = opened(display, "compare-show=confusion")
+    page = opened(display, "compare-show=confusion&split=training")
     page.locator(".compare-matrix-message", has_text="mloscope statistics").first.wait_for()
     page.get_by_text("A − B needs the statistics of both sides.").wait_for()
 
