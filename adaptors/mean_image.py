@@ -35,7 +35,8 @@ def read_mean_image(path: Path, shape: tuple[int, int, int], scale: float = 1.0)
             f"{path} holds a mean of shape {mean.shape} (channel, row, column), which does not fit the "
             f"network's input {shape} (row, column, channel)."
         )
-    return found[top : top + shape[0], left : left + shape[1]] * np.float32(scale)
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinity stay what they are
+        return found[top : top + shape[0], left : left + shape[1]] * np.float32(scale)
 
 
 def _as_map(mean: np.ndarray, channels: int) -> np.ndarray | None:
