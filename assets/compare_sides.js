@@ -29,6 +29,9 @@
     return `${units} units of ${channels * components} × ${rows} × ${columns}`;
   };
 
+  /** The exploded steps of a canvas's film, and the step it shows. */
+  const explodedOf = (view, step) => [view.film ? view.film.exploded() : new Map(), step];
+
   /** The film whose frames are made of the frames of two others. Its steps are A's. */
   class PairFilm {
     /** @param {Object} sides the Sides that hold both films @param {string} kind difference, ratio, blink, wipe */
@@ -75,14 +78,20 @@
       return this.paired;
     }
 
-    /** How many pairs were gone through, and the largest value of all; kept until one more is. */
-    span() {
+    /** How many pairs were gone through, the range over those that did not explode, and the others; kept until one more is. */
+    overTime() {
       const pairs = this.pairs();
       if (!this.spanned) {
         const known = pairs.filter(({ key }) => this.largest.has(key));
-        this.spanned = { loaded: known.length, most: known.reduce((most, { key }) => Math.max(most, this.largest.get(key)), -1) };
+        const spans = known.map(({ step, key }) => [step, [-this.largest.get(key), this.largest.get(key)]]);
+        this.spanned = { loaded: known.length, ...mloscope.filmSpan.of(spans) };
       }
       return this.spanned;
+    }
+
+    /** Steps of A at which what is made of both exploded. */
+    exploded() {
+      return this.centred ? this.overTime().exploded : new Map();
     }
 
     /** What was found of a pair. */
@@ -101,7 +110,7 @@
     }
 
     get loaded() {
-      return this.centred ? this.span().loaded : 0;
+      return this.centred ? this.overTime().loaded : 0;
     }
 
     get ranged() {
@@ -146,8 +155,7 @@
 
     /** [−most, most] over all steps that were gone through; null where nothing is finite. */
     range() {
-      const { most } = this.span();
-      return most < 0 ? null : [-most, most];
+      return this.overTime().span;
     }
 
     blink() {
@@ -260,6 +268,7 @@
         fixed: () => union(range(this.a), range(this.b)),
         step: () => union(...this.frames().map((frame) => frame && frame.layerRange)),
         unit: (unit) => union(...this.frames().map((frame) => unitOf(frame, unit))),
+        exploded: () => [explodedOf(this.a, mloscope.time.step), explodedOf(this.b, mloscope.compare.step())],
       };
     }
 
@@ -334,6 +343,7 @@
         fixed: () => film.film.range(),
         step: () => frame && frame.layerRange,
         unit: (unit) => frame && frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
+        exploded: () => [explodedOf(film, mloscope.time.step)],
       };
     }
 

@@ -19,6 +19,18 @@
   /** A selection for people: "0–31" instead of "0-31". */
   const spoken = (numbers) => mloscope.view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
 
+  /**
+   * What is shown that exploded, and the steps left out of the range over time for it.
+   * @param {Array[]} films [exploded steps of a film, its step that is shown]
+   * @returns {{times: number, leftOut: number[]}} times: 0 where nothing shown exploded
+   */
+  function explosions(films) {
+    return {
+      times: Math.max(0, ...films.map(([exploded, step]) => exploded.get(step) || 0)),
+      leftOut: [...new Set(films.flatMap(([exploded]) => [...exploded.keys()]))].sort((a, b) => a - b),
+    };
+  }
+
   /** What a film shows on the main display: the subject at the time bus's step. */
   const MAIN = {
     subject: () => mloscope.subject,
@@ -38,6 +50,7 @@
       fixed: () => film.film.range(),
       step: () => film.frame && film.frame.layerRange,
       unit: (unit) => film.frame && film.frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
+      exploded: () => [[film.film.exploded(), mloscope.time.step]],
     }),
     legend: () => ({}),
     selected: (header) => header.units.indexOf(mloscope.view.get().unit),
@@ -290,12 +303,15 @@
       const rule = view.range || "fixed";
       const ofUnit = (unit) => filmDraw.ends(spans.unit(unit), symmetric);
       const selected = this.side.selected(this.film.header);
-      const ends = rule === "unit" ? (selected < 0 ? null : ofUnit(selected)) : filmDraw.ends(spans[rule](), symmetric);
+      const exploded = explosions(spans.exploded());
+      const ofLayer = () => filmDraw.ends(spans[exploded.times ? "step" : rule](), symmetric);
+      const ends = rule === "unit" ? (selected < 0 ? null : ofUnit(selected)) : ofLayer();
       return {
         pixels: colours.pixels(table),
         endsOf: rule === "unit" ? ofUnit : () => ends,
         legend: {
           table, coloured, rule, symmetric, unit: view.unit, soFar: this.soFar(), known: this.frame !== null, ends,
+          ...exploded, filled: rule === "fixed" && ends && !centred ? shareOf(spans.step(), ends) : 1,
           ...this.side.legend(this),
         }, // prettier-ignore
       };
@@ -335,6 +351,12 @@
     waitingFor() {
       return this.film && this.film.total ? `waiting for frames: ${this.film.loaded} of ${this.film.total} loaded` : "waiting for frames";
     }
+  }
+
+  /** Which share of a scale values fill, about zero where it is symmetric; 1 where nothing can be said: no values, or all are one. */
+  function shareOf(span, ends) {
+    const length = ends[1] - ends[0];
+    return span && span[0] < span[1] && length > 0 ? (span[1] - span[0]) / length : 1;
   }
 
   /** Text set only where it changes: neither layout nor screen readers are troubled for nothing. */

@@ -5,6 +5,9 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
 
+  const MOST_LISTED = 3;
+  const FLAT = 0.02; // of the scale: five of its 256 colours
+
   const RULES = {
     fixed: "fixed over time",
     step: "range of this step",
@@ -17,13 +20,31 @@
     return grain > 0 ? Math.round((lo + hi) / 2 / grain) * grain : lo;
   }
 
+  const listed = (steps) =>
+    steps.length > MOST_LISTED ? `${steps.length} steps` : `step${steps.length > 1 ? "s" : ""} ${steps.map(mloscope.grouped).join(", ")}`;
+
+  function ruleInWords(rule, soFar, times, leftOut) {
+    if (rule !== "fixed") return RULES[rule];
+    if (times) return RULES.step;
+    return [RULES.fixed, soFar, leftOut && leftOut.length ? `without ${listed(leftOut)}, which exploded` : ""].filter(Boolean).join(", ");
+  }
+
+  /** What would be overlooked otherwise: values that exploded, and a picture that is flat because the scale is not its own. */
+  function warningOf(rule, times, filled) {
+    if (times) return `Exploded: the largest value is ${mloscope.filmSpan.inWords(times)}.`;
+    if (rule !== "fixed" || !(filled < FLAT)) return "";
+    return `Looks flat: these values fill ${mloscope.filmDraw.number(100 * filled)} % of the scale; range “per step” shows them.`;
+  }
+
   /** A legend below a canvas. Cheap to `show` every frame: it writes only what changed. */
   class Legend {
     /** @param {HTMLElement} place filled with the legend */
     constructor(place) {
       this.bar = mloscope.element("canvas", { class: "film-bar", width: 256, height: 1, "aria-hidden": "true" });
       this.ticks = ["lo", "middle", "hi"].map((end) => mloscope.element("span", { class: `film-tick film-tick-${end}` }));
-      this.words = mloscope.element("span", { class: "film-rule" });
+      this.warning = mloscope.element("strong", { class: "film-warning" });
+      this.text = document.createTextNode("");
+      this.words = mloscope.element("span", { class: "film-rule" }, [this.warning, this.text]);
       const scale = mloscope.element("div", { class: "film-scale" }, [this.bar, ...this.ticks]);
       place.append(scale, this.words);
       this.table = null;
@@ -40,11 +61,14 @@
      * @param {?number} about.unit the unit that `ends` are of, where the rule is "unit"
      * @param {boolean} about.known whether anything came yet
      * @param {string} about.soFar how much of a fixed range is known, "" where all of it is
+     * @param {number} [about.times] how many times the median step's the values shown are, where they exploded; else 0
+     * @param {number[]} [about.leftOut] the steps that a fixed range leaves out because they exploded
+     * @param {number} [about.filled] which share of a fixed scale the values shown fill
      * @param {function(number): string} [about.format] a number at an end, in words
      * @param {string[]} [about.more] further sentences
      * @param {string} [about.precision] what the values may be off by
      */
-    show({ table, coloured, rule, symmetric, ends, unit, soFar, known, format, more, precision }) {
+    show({ table, coloured, rule, symmetric, ends, unit, soFar, times, leftOut, filled, known, format, more, precision }) {
       if (table !== this.table) {
         this.table = table;
         const image = new ImageData(256, 1);
@@ -58,18 +82,20 @@
       const middle = symmetric ? number(0) : ends ? number(middleOf(ends)) : "";
       const words = [
         coloured ? "red, green, blue: the input channels" : "",
-        RULES[rule] + (rule === "fixed" && soFar ? `, ${soFar}` : ""),
+        ruleInWords(rule, soFar, times, leftOut),
         rule === "unit" && ends ? `numbers: unit ${unit}` : "",
         symmetric ? `symmetric about ${number(0)}` : "",
         known && !ends && !own ? "no finite value" : "",
         ...(more || []),
         precision || "values quantised to 1/252 of each unit's range",
       ].filter(Boolean);
-      const said = [lo, middle, hi, ...words].join("\n");
+      const warning = warningOf(rule, times, filled);
+      const said = [lo, middle, hi, warning, ...words].join("\n");
       if (said === this.said) return;
       this.said = said;
       [lo, middle, hi].forEach((text, place) => (this.ticks[place].textContent = text));
-      this.words.textContent = words.join(" · ");
+      this.warning.textContent = warning;
+      this.text.data = (warning && " · ") + words.join(" · ");
     }
   }
 

@@ -40,7 +40,7 @@
       this.chunks = new Map(); // address -> chunk
       this.reasons = new Map(); // step -> why it is missing
       this.layerRanges = new Map(); // step -> [lo, hi]; small, kept when the frame is let go
-      this.span = null;
+      this.over = null; // range over time and exploded steps; null until somebody asks
       this.fetching = 0;
       this.manifests = 0; // how many were asked for
       this.attempts = 0;
@@ -167,7 +167,7 @@
         this.frames.set(step, frame);
         this.layerRanges.set(step, frame.layerRange.slice());
       });
-      this.span = null;
+      this.over = null;
       if (this.detached) return;
       chunk.held = bytes;
       heldBytes += bytes;
@@ -311,17 +311,21 @@
       return this.shared.reasons.get(step) || null;
     }
 
-    /** @returns {?number[]} [lo, hi] of the finite values of the whole layer over the steps that came; null where none is */
-    range() {
+    /** Range over time and exploded steps, as filmSpan.of has them; made anew when a frame came. */
+    overTime() {
       const shared = this.shared;
-      if (!shared.span) {
-        shared.span = [Infinity, -Infinity];
-        for (const [low, high] of shared.layerRanges.values()) {
-          if (low < shared.span[0]) shared.span[0] = low;
-          if (high > shared.span[1]) shared.span[1] = high;
-        }
-      }
-      return shared.span[0] <= shared.span[1] ? shared.span : null;
+      if (!shared.over) shared.over = mloscope.filmSpan.of(shared.layerRanges);
+      return shared.over;
+    }
+
+    /** @returns {?number[]} [lo, hi] of the whole layer over the steps that came and did not explode; null where nothing is finite */
+    range() {
+      return this.overTime().span;
+    }
+
+    /** @returns {Map} of the steps that came and exploded: how many times the median step's their values are */
+    exploded() {
+      return this.overTime().exploded;
     }
 
     /** Of how many steps `range` knows. */
@@ -386,6 +390,12 @@
         has: (step) => open.every((shared) => waitsForNothing(shared, step)),
         error: open.map((shared) => shared.error).find(Boolean) || null,
       };
+    },
+
+    /** @returns {Set<number>} steps of the time bus at which what a film in view shows has exploded */
+    exploded() {
+      const own = [...filmsByKey.values()].filter((shared) => shared.viewers.size && !shared.clock.stepAt);
+      return new Set(own.flatMap((shared) => [...[...shared.viewers][0].exploded().keys()]));
     },
 
     /** @param {function(): void} listener called, at most once a frame, when any film changed @returns {function(): void} */

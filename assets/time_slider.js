@@ -196,14 +196,34 @@
         element("svg:path", { class: "timeline-ticks", d: ticks.map(tick).join("") }),
         ...labelled.map((index) => label(list, index, x(index), index === 0 ? "start" : index === end ? "end" : "middle")),
         ...broken.map((index) => cross(list[index], x(index))),
+        (this.explosions = element("svg:g", { class: "timeline-explosions" })),
       );
+      this.markedSteps = "";
       this.broken.replaceChildren(...broken.map((index) => element("li", {}, [inWords(list[index])])));
       this.showLoaded();
+    }
+
+    /** Steps at which what is in view exploded: they are not drawn on the scale of the others. */
+    showExplosions() {
+      const { films, time, element } = mloscope;
+      const steps = films.exploded();
+      const marked = time.checkpoints.flatMap(({ step }, index) => (steps.has(step) ? [index] : []));
+      if (this.markedSteps === marked.join()) return;
+      this.markedSteps = marked.join();
+      const mark = (index) => {
+        const x = Math.round(this.along(index)) + 0.5;
+        const words = `step ${stepName(time.checkpoints[index])}: the values in view exploded`;
+        return element("svg:path", { class: "timeline-explosion", "data-step": time.checkpoints[index].step, d: `M${x} 18l5 9h-10z` }, [
+          element("svg:title", {}, [words]),
+        ]);
+      };
+      this.explosions.replaceChildren(...marked.map(mark));
     }
 
     /** On the track, quietly, what need not be waited for. */
     showLoaded() {
       if (!this.loadedPath) return;
+      this.showExplosions();
       const { films, time } = mloscope;
       const inView = films.inView();
       let path = "";

@@ -12,6 +12,9 @@ from mloscope.components import theme as themes
 NUMBERS_IN_UP_TO = 36
 """Cells are labelled with their value while they are at most this many (a 5x5 filter)."""
 
+LONGEST_NUMBER = 6
+"""Characters that a labelled cell has room for."""
+
 
 def mosaic(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tiles side by side, as square a field as there is, one open cell between them.
@@ -69,8 +72,9 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
         )
     )
     if field.size <= NUMBERS_IN_UP_TO:
-        short = np.vectorize(lambda value: "" if value is None else f"{value:.2g}", otypes=[object])(field)
-        figure.data[0].update(text=short.tolist(), texttemplate="%{text}", textfont={"size": 10})
+        figure.data[0].update(
+            text=[[_short(value) for value in row] for row in field], texttemplate="%{text}", textfont={"size": 10}
+        )
     one = len(tiles) == 1
     axis = {"constrain": "domain", "showgrid": False, "zeroline": False, "showticklabels": one, "ticks": ""}
     figure.update_layout(
@@ -85,6 +89,15 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
         },
     )
     return figure
+
+
+def _short(value: float) -> str:
+    """At most six characters, so that it stays within its cell."""
+    text = "" if np.isnan(value) else f"{value:.2g}"
+    if len(text) > LONGEST_NUMBER:
+        mantissa, exponent = f"{value:.0e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", "−")
 
 
 def _exact(value: np.floating) -> str:

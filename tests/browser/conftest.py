@@ -174,6 +174,8 @@ class FakeServer:
     """Manifests that end with this error, one each, before one succeeds."""
     slow_manifest_s: float = 0
     missing: dict[int, str] = field(default_factory=lambda: {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."})
+    factors: dict[int, float] = field(default_factory=dict)
+    """Steps whose values are this many times what they would be."""
     log: list[str] = field(default_factory=list)
     base: str = ""
 
@@ -207,10 +209,12 @@ class FakeServer:
 
     def frame(self, show: str, layer_name: str, parameter: str, image: str, step: int) -> Quantised:
         """What the film holds at a step: the tests' oracle."""
-        key = (show, layer_name, parameter, image, step)
+        factor = self.factors.get(step, 1)
+        key = (show, layer_name, parameter, image, step, factor)
         if key not in self._frames:
             picture = PICTURES[show, layer_name, parameter if show == "parameters" else ""]
-            self._frames[key] = quantised(picture.values(f"{show} {layer_name} {parameter} {image}", step))
+            values = picture.values(f"{show} {layer_name} {parameter} {image}", step)
+            self._frames[key] = quantised(values * factor)
         return self._frames[key]
 
     def manifest(self, layer_name: str, query: dict[str, str]) -> Iterator[dict]:

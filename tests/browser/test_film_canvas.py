@@ -186,6 +186,49 @@ def test_a_missing_checkpoint_is_hatched_and_its_reason_said(stage):
     assert "cut short after 1,024 bytes" in stage.page.inner_text("#canvas .film-message")
 
 
+def test_an_exploded_step_is_shown_in_its_own_range_and_flattens_no_other(stage):
+    stage.server.factors = {300: 1e9}
+    stage.show(PARAMETERS, hash="#layer=conv1")
+    stage.loaded()
+    table = stage.table("blue-red")
+    others = [
+        frame_of(stage, "parameters", "conv1", "kernel", step).layer_range
+        for step in stage.server.steps
+        if step not in stage.server.missing and step != 300
+    ]
+    most = float(np.abs(others).max())
+    stage.go_to(200)
+    assert_painted(
+        stage.tiles(), values_of(frame_of(stage, "parameters", "conv1", "kernel", 200))[..., 0], -most, most, table
+    )
+    words = legend(stage)[1]
+    assert "fixed over time, without step 300, which exploded" in words
+    assert "Exploded" not in words
+
+    stage.go_to(300)
+    exploded = frame_of(stage, "parameters", "conv1", "kernel", 300)
+    most = float(np.abs(exploded.layer_range).max())
+    assert_painted(stage.tiles(), values_of(exploded)[..., 0], -most, most, table)
+    words = legend(stage)[1]
+    reaches = np.sort([np.abs(limits).max() for limits in [*others, exploded.layer_range]])
+    times = most / reaches[(len(reaches) - 1) // 2]
+    assert words.startswith(f"Exploded: the largest value is {times:.1e}".replace("e+0", "e"))
+    assert "range of this step" in words
+
+
+def test_values_that_a_fixed_scale_flattens_are_said_to_be(stage):
+    stage.server.factors = {200: 1e-3}
+    stage.show(PARAMETERS, hash="#layer=conv1")
+    stage.loaded()
+    stage.go_to(200)
+    assert legend(stage)[1].startswith("Looks flat: these values fill 0.")
+    stage.view(range="step")
+    stage.page.wait_for_function("() => !document.querySelector('.film-rule').textContent.includes('Looks flat')")
+    stage.view(range="fixed")
+    stage.go_to(300)
+    assert "Looks flat" not in legend(stage)[1]
+
+
 def test_while_frames_come_the_legend_says_of_how_many_it_knows(stage):
     stage.server.held = {0}
     stage.show(PARAMETERS, hash="#layer=conv1")

@@ -56,6 +56,29 @@ def test_the_range_is_that_of_all_steps_that_came(films):
     ]
 
 
+@pytest.mark.parametrize(
+    ("reaches", "span", "exploded"),
+    [
+        ([1, 2, 3], [-3, 3], {}),
+        ([1, 2, 2001], [-2, 2], {2: 1000.5}),
+        ([1, 2, 2000], [-2000, 2000], {}),  # a thousand times is the most that training may do
+        ([1, 2001], [-2001, 2001], {}),  # of two, nobody knows which is the odd one
+        ([0, 0, 0, 0, 5], [-5, 5], {}),  # biases begin at zero
+        ([float("nan"), 1, 1, 1e9, 1e12], [-1, 1], {3: 1e9, 4: 1e12}),
+        ([], None, {}),
+        ([float("nan")] * 3, None, {}),
+    ],
+)
+def test_exploded_steps_are_left_out_of_the_range_over_time(films, reaches, span, exploded):
+    found = films.js(
+        """reaches => { const { span, exploded } = mloscope.filmSpan.of(reaches.map((r, i) => [i, [-r, r]]));
+        return { span, exploded: [...exploded] }; }""",
+        reaches,
+    )
+    assert found["span"] == span
+    assert dict(map(tuple, found["exploded"])) == exploded
+
+
 def test_chunks_nearest_the_current_step_come_first(films):
     films.js("() => mloscope.time.requestStep(200)")
     films.server.held = {200, 0, 1200}

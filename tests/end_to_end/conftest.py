@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
@@ -97,13 +98,19 @@ def _datasets(group) -> Iterator[h5py.Dataset]:
 @pytest.fixture(scope="session")
 def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
     folder, steps, cut_step, nan_step = runs
-    command = [
-        sys.executable, "-m", "mloscope.app.cli", "serve", str(folder / "mnist"), str(folder / "damaged"),
-        "--images", str(folder / "mnist-digits.npz"), "--port", "0", "--no-browser",
-    ]  # fmt: skip
     cache_folder = tmp_path_factory.mktemp("cache")
+    with served([folder / "mnist", folder / "damaged"], folder / "mnist-digits.npz", cache_folder) as (process, address):
+        yield Dashboard(address, process, folder, steps, cut_step, nan_step, cache_folder)
+
+
+@contextlib.contextmanager
+def served(runs: list[Path], images: Path, cache_folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
+    """``mloscope serve`` while it runs, and its address; nothing that it says may be a traceback."""
+    command = [
+        sys.executable, "-m", "mloscope.app.cli", "serve", *map(str, runs), "--images", str(images), "--port", "0", "--no-browser",
+    ]  # fmt: skip
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path_factory.mktemp("cwd"),
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cache_folder,
         env={**os.environ, "PYTHONUNBUFFERED": "1", "MLOSCOPE_CACHE_FOLDER": str(cache_folder)},
     )  # fmt: skip
     said: list[str] = []
@@ -115,7 +122,7 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
         address = found and found[0]
         time.sleep(0.05)
     assert address, f"mloscope serve did not come up: {''.join(said)}"
-    yield Dashboard(address, process, folder, steps, cut_step, nan_step, cache_folder)
+    yield process, address
     process.send_signal(signal.SIGTERM)
     process.wait(20)
     assert "Traceback" not in "".join(said), "".join(said)
@@ -139,8 +146,8 @@ def measured(dashboard) -> Dashboard:
 class Page:
     """A browser page of the dashboard, and the questions that tests ask of it."""
 
-    def __init__(self, page, dashboard: Dashboard) -> None:
-        self.page, self.dashboard = page, dashboard
+    def __init__(self, page, address: str) -> None:
+        self.page, self.address = page, address
         self.problems: list[str] = []
         self.requests: list[str] = []
         page.on("pageerror", lambda error: self.problems.append(f"page: {error}"))
@@ -148,7 +155,7 @@ class Page:
         page.on("request", lambda request: self.requests.append(request.url))
 
     def open(self, view: str = "", search: str = "") -> Page:
-        self.page.goto(f"{self.dashboard.address}/{search}{view}")
+        self.page.goto(f"{self.address}/{search}{view}")
         self.page.wait_for_function("() => document.getElementById('time-slider') && window.mloscope.subject")
         return self
 
@@ -185,11 +192,22 @@ class Page:
         return self.canvas(show).evaluate("canvas => canvas.toDataURL()")
 
 
-def _page(chromium, dashboard: Dashboard) -> Iterator[Page]:
+@pytest.fixture(scope="session")
+def exploded_address(runs, tmp_path_factory) -> Iterator[str]:
+    """A dashboard over a real run whose training went wrong: NaN at step 161, exploded at 451."""
+    real = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[2] / "../shared/real"))
+    run = real / "caffe" / "lenet_mnist_mixed"
+    if not run.is_dir():
+        pytest.skip(f"no real snapshots at {run}; set MLOSCOPE_REAL_DATA")
+    with served([run], runs[0] / "mnist-digits.npz", tmp_path_factory.mktemp("cache")) as (_, address):
+        yield address
+
+
+def _page(chromium, address: str) -> Iterator[Page]:
     # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/doors hold it to that).
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
     context.set_default_timeout(20_000)
-    page = Page(context.new_page(), dashboard)
+    page = Page(context.new_page(), address)
     yield page
     context.close()
     assert page.problems == []
@@ -197,10 +215,15 @@ def _page(chromium, dashboard: Dashboard) -> Iterator[Page]:
 
 @pytest.fixture
 def display(chromium, dashboard) -> Iterator[Page]:
-    yield from _page(chromium, dashboard)
+    yield from _page(chromium, dashboard.address)
+
+
+@pytest.fixture
+def exploded_display(chromium, exploded_address) -> Iterator[Page]:
+    yield from _page(chromium, exploded_address)
 
 
 @pytest.fixture
 def another_display(chromium, dashboard) -> Iterator[Page]:
     """Another browser: nothing in common with the first but the address."""
-    yield from _page(chromium, dashboard)
+    yield from _page(chromium, dashboard.address)

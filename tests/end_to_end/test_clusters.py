@@ -27,7 +27,7 @@ def go(display, step: int, state: str = "ready") -> None:
 
 
 def rest(display, path: str) -> dict:
-    return display.page.request.get(f"{display.dashboard.address}/api/v1/runs/damaged/{path}").json()
+    return display.page.request.get(f"{display.address}/api/v1/runs/damaged/{path}").json()
 
 
 def test_rows_and_members_agree_at_every_step(measured, display):

@@ -25,7 +25,7 @@ def canvas_ready(display, *sides: str) -> None:
 
 
 def array(display, step: int, layer: str) -> np.ndarray:
-    address = f"{display.dashboard.address}/api/v1/runs/mnist/checkpoints/{step}/layers/{layer}/parameters.npy"
+    address = f"{display.address}/api/v1/runs/mnist/checkpoints/{step}/layers/{layer}/parameters.npy"
     return np.load(io.BytesIO(display.page.request.get(address).body())).astype(np.float64)
 
 
