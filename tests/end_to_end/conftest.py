@@ -99,7 +99,10 @@ def _datasets(group) -> Iterator[h5py.Dataset]:
 def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
     folder, steps, cut_step, nan_step = runs
     cache_folder = tmp_path_factory.mktemp("cache")
-    with served([folder / "mnist", folder / "damaged"], folder / "mnist-digits.npz", cache_folder) as (process, address):
+    with served([folder / "mnist", folder / "damaged"], folder / "mnist-digits.npz", cache_folder) as (
+        process,
+        address,
+    ):
         yield Dashboard(address, process, folder, steps, cut_step, nan_step, cache_folder)
 
 
