@@ -8,7 +8,6 @@
   const MARGIN = 16;
   const HEAD = 24;
   const FOOT = 44;
-  const CHART = { width: 900, height: 600 };
 
   function save(blob, name) {
     const link = mloscope.element("a", { href: URL.createObjectURL(blob), download: name });
@@ -99,12 +98,6 @@
       } catch (error) {
         mloscope.notice(error.message);
       }
-    },
-
-    /** A Plotly chart. @param {Element} place with the chart @param {("png"|"svg")} format */
-    chart(place, format) {
-      const plot = place.querySelector(".js-plotly-plot");
-      if (plot && window.Plotly) window.Plotly.downloadImage(plot, { format, ...CHART, filename: `${nameNow()}-${place.id || "chart"}` });
     },
   };
 })();

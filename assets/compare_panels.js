@@ -35,11 +35,10 @@
   }
 
   document.addEventListener("click", (event) => {
-    const button = event.target instanceof Element && event.target.closest(".compare [data-view], .compare [data-chart], .compare [data-toggle]");
+    const button = event.target instanceof Element && event.target.closest(".compare [data-view], .compare [data-toggle]");
     if (!button) return;
     if (button.dataset.toggle) toggle(button.dataset.toggle, button.dataset.value);
-    else if (button.dataset.view) mloscope.view.set({ [button.dataset.view]: button.dataset.value });
-    else mloscope.compareExport.chart(document.getElementById(button.dataset.chart), button.dataset.save);
+    else mloscope.view.set({ [button.dataset.view]: button.dataset.value });
   });
 
   /** A click on a unit's point or bar selects the unit. */

@@ -59,11 +59,11 @@
       this.orders = element("div", { class: "segments confusion-orders", role: "radiogroup", "aria-label": "Order of the images" });
       for (const [value, text, title] of ORDERS) {
         const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title, "data-value": value }, [text]);
-        button.addEventListener("click", () => mloscope.view.set({ "cell-order": value }, { history: "replace" }));
+        button.addEventListener("click", () => mloscope.view.set({ "cell-order": value, "cell-offset": 0 }, { history: "replace" }));
         this.orders.append(button);
       }
       const place = element("div", { class: "confusion-cell-images" });
-      this.images = new mloscope.ConfusionImages(place);
+      this.images = new mloscope.ConfusionImages(place, "cell-offset");
       this.body = element("div", {}, [
         this.sentence,
         element("h3", { class: "panel-subtitle" }, ["its count over all steps"]),

@@ -8,12 +8,21 @@
   const EDGE = 64;
 
   mloscope.ConfusionImages = class {
-    /** @param {HTMLElement} root */
-    constructor(root) {
+    /**
+     * @param {HTMLElement} root
+     * @param {?string} [offsetKey] key of the view that holds how many images come before the page shown; null: it is forgotten
+     */
+    constructor(root, offsetKey = null) {
       this.root = root;
+      this.offsetKey = offsetKey;
       this.asked = null;
       this.build();
-      this.undo = [mloscope.view.subscribe((view, changed) => changed.includes("image") && this.mark())];
+      this.undo = [
+        mloscope.view.subscribe((view, changed) => {
+          if (changed.includes("image")) this.mark();
+          if (this.asked && changed.includes(offsetKey)) this.open(this.offsetWithin(this.total));
+        }),
+      ];
     }
 
     destroy() {
@@ -69,12 +78,26 @@
     show(shows, expected, ask) {
       if (this.asked && this.asked.shows === shows) return;
       this.hold(expected);
-      this.asked = { shows, ask, offset: 0 };
+      this.asked = { shows, ask, offset: this.offsetWithin(expected) };
       this.fetch();
     }
 
+    /** Where the page that the view asks for begins; the last page where there are fewer images. */
+    offsetWithin(total) {
+      const wanted = (this.offsetKey && mloscope.view.get()[this.offsetKey]) || 0;
+      const last = Math.floor(Math.max(0, total - 1) / PAGE) * PAGE;
+      return Math.min(last, Math.floor(wanted / PAGE) * PAGE);
+    }
+
     turn(direction) {
-      this.asked.offset = Math.max(0, this.asked.offset + direction * PAGE);
+      const offset = Math.max(0, this.asked.offset + direction * PAGE);
+      if (this.offsetKey) mloscope.view.set({ [this.offsetKey]: offset }, { history: "replace" });
+      else this.open(offset);
+    }
+
+    open(offset) {
+      if (this.asked.offset === offset) return;
+      this.asked.offset = offset;
       this.fetch();
     }
 

@@ -10,6 +10,12 @@
 (() => {
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
+  const SAVE_SVG = {
+    name: "svg",
+    title: "Download plot as an SVG",
+    icon: { width: 24, height: 24, path: "M5 3h14a2 2 0 0 1 2 2v14a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm7 14 5-6h-3V6h-4v5H7z" },
+    click: (graph) => window.Plotly.downloadImage(graph, { format: "svg", filename: "confusion" }),
+  };
   const RECALL_PX = 84; // right of the plot area
   const BAR_PX = 12; // a bar of recall is no higher
   const BOTTOM_PX = 52; // colour bar
@@ -145,6 +151,7 @@
         displayModeBar: true,
         modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendChartToCloud", "toggleSpikelines"],
         toImageButtonOptions: { filename: "confusion", scale: 2 },
+        modeBarButtonsToAdd: [SAVE_SVG],
         doubleClick: "reset",
       };
       return { layout, config };

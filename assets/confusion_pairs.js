@@ -45,7 +45,6 @@
     constructor(root) {
       this.root = root;
       this.model = mloscope.confusion;
-      this.growing = false;
       this.limit = PAIRS;
       this.build();
       this.undo = [this.model.follow((model) => this.change(model)), mloscope.time.subscribe(() => this.draw())];
@@ -62,8 +61,7 @@
       const kind = (growing, text, title) => {
         const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title }, [text]);
         button.addEventListener("click", () => {
-          this.growing = growing;
-          this.draw();
+          mloscope.view.set({ pairs: growing ? "growing" : "confused" }, { history: "replace" });
         });
         this.kinds.append(button);
         return button;
@@ -90,6 +88,10 @@
         if (matrix && matrix.gd.on) matrix.reveal(this.model.place[actual], this.model.columnPlace[predicted]);
       });
       this.root.append(this.kinds, this.place, this.list, this.none, this.more);
+    }
+
+    get growing() {
+      return mloscope.view.get().pairs === "growing";
     }
 
     change(model) {
@@ -203,14 +205,15 @@
       this.since = new Since(place, "What changed since ");
       this.sentence = element("p", { class: "confusion-cell-sentence", role: "status" });
       this.list = element("ol", { class: "confusion-pairs-list" });
-      this.more = element("button", { type: "button", class: "confusion-more", hidden: true }, ["show all moves"]);
+      this.more = element("button", { type: "button", class: "confusion-more", hidden: true }, []);
+      this.rest = element("p", { class: "quiet-text", hidden: true });
       this.more.addEventListener("click", () => {
         this.limit = Infinity;
         this.fill();
       });
       const images = element("div", { class: "confusion-cell-images" });
       this.images = new mloscope.ConfusionImages(images);
-      this.root.append(place, this.sentence, this.list, this.more, images);
+      this.root.append(place, this.sentence, this.list, this.more, this.rest, images);
       this.list.addEventListener("click", (event) => {
         const row = event.target.closest("[data-move]");
         if (row) this.choose(this.answer.moves[Number(row.dataset.move)]);
@@ -235,7 +238,7 @@
       this.chosen = null;
       if (this.abort) this.abort.abort();
       this.list.replaceChildren();
-      this.more.hidden = true;
+      this.more.hidden = this.rest.hidden = true;
       this.images.forget();
       write(this.sentence, "…");
       this.root.removeAttribute("data-shows");
@@ -319,6 +322,9 @@
       const moves = answer.moves.slice(0, this.limit);
       this.list.replaceChildren(...moves.map((move, at) => this.row(move, at)));
       this.more.hidden = answer.moves.length <= this.limit;
+      write(this.more, `show all ${grouped(answer.moves.length)} moves`);
+      this.rest.hidden = !this.more.hidden || answer.kinds <= answer.moves.length;
+      write(this.rest, `These are the ${grouped(answer.moves.length)} most frequent of ${grouped(answer.kinds)} moves; the exported table has all.`);
     }
 
     row(move, at) {

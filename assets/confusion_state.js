@@ -9,7 +9,7 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const listeners = new Set();
   const orders = new Map(); // address -> {order, groups} | {problem} | null while it is coming
-  const KEYS = ["order", "actual", "predicted", "since", "shade", "diagonal", "split", "area"];
+  const KEYS = ["order", "actual", "predicted", "since", "shade", "diagonal", "split", "area", "pairs"];
   let leave = null;
   let told = null;
   let tellings = 0;
@@ -65,7 +65,7 @@
     },
 
     select(actual, predicted, history = "push") {
-      mloscope.view.set({ actual, predicted }, { history });
+      mloscope.view.set({ actual, predicted, "cell-offset": 0 }, { history });
     },
 
     /** The step that changes are counted from: the view's, or the ready checkpoint before `index`. @returns {?number} its index */

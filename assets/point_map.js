@@ -10,6 +10,11 @@
   const MARGIN_PX = 14;
   const REACH_PX = 9; // how far from the pointer an image may lie to be meant
   const DRAG_PX = 4;
+  const MOST_ZOOM = 64;
+  const ZOOM_STEP = 1.5; // of a key or a button
+  const ZOOM_PER_PX = 0.0015; // of the wheel, as a power of e
+  const PAN_SHARE = 0.1; // of what is in view, for an arrow key
+  const KEEP_MS = 250; // until the address has what is in view
   const PICTURE_PX = 56;
   const HOVER_MS = 60; // before a picture is asked for
   const LEGEND_NAMES = 20;
@@ -25,6 +30,7 @@
       this.root = root;
       mloscope.marks.colours = props.colours || mloscope.marks.colours;
       this.kind = props.kind;
+      this.lens = lensOf("");
       this.build();
       this.sizes = new ResizeObserver(() => this.resize());
       this.sizes.observe(this.stage);
@@ -39,6 +45,7 @@
         () => this.sizes.disconnect(),
         () => this.themes.disconnect(),
         () => clearTimeout(this.hovering),
+        () => clearTimeout(this.keeping),
       ];
     }
 
@@ -57,9 +64,21 @@
       this.colouring.addEventListener("change", () => mloscope.view.set({ "point-colour": this.colouring.value }));
       this.free = element("button", { type: "button", class: "cluster-button", title: "Forget the line drawn around images (Escape)" }, ["forget the lasso"]);
       this.free.addEventListener("click", () => mloscope.view.set({ lasso: null }));
-      this.hint = element("span", { class: "points-hint" }, ["drag to lasso images, click to select one"]);
+      this.hint = element("span", { class: "points-hint" }, ["drag: lasso · click: select · wheel: zoom · Shift-drag: move"]);
+      const button = (text, title, act) => {
+        const made = element("button", { type: "button", class: "cluster-button", title, "aria-label": title }, [text]);
+        made.addEventListener("click", act);
+        return made;
+      };
+      this.zooms = element("span", { class: "points-zooms", role: "group", "aria-label": "What part of the map is in view" }, [
+        button("−", "Show more of the map (−)", () => this.zoom(1 / ZOOM_STEP)),
+        button("fit", "Show the whole map (0)", () => this.look({ x: 0.5, y: 0.5, zoom: 1 })),
+        button("+", "Magnify the map (+)", () => this.zoom(ZOOM_STEP)),
+        button("choose what is in view", "Lasso all images in view (L)", () => this.lassoView()),
+      ]);
       this.canvas = element("canvas", {
-        class: "points-canvas", tabindex: "0", role: "img", "aria-label": "Map of all images by their class probabilities",
+        class: "points-canvas", tabindex: "0", role: "img",
+        "aria-label": "Map of all images by their class probabilities. Plus and minus magnify, arrows move, L chooses the images in view.",
       }); // prettier-ignore
       this.trail = element("svg:path", { class: "points-trail" });
       this.line = element("svg:path", { class: "points-lasso" });
@@ -72,6 +91,7 @@
       this.root.append(
         element("div", { class: "points-tools" }, [
           element("label", { class: "tool" }, [element("span", {}, ["colour by"]), this.colouring]),
+          this.zooms,
           this.hint,
           this.free,
         ]),
@@ -86,11 +106,15 @@
       canvas.addEventListener("pointerup", (event) => this.release(event));
       canvas.addEventListener("pointercancel", () => this.drop());
       canvas.addEventListener("pointerleave", () => this.leave());
-      canvas.addEventListener("keydown", (event) => {
-        if (event.key !== "Escape") return;
-        if (this.drawn) this.drop();
-        else mloscope.view.set({ lasso: null });
-      });
+      canvas.addEventListener("keydown", (event) => this.key(event));
+      canvas.addEventListener(
+        "wheel",
+        (event) => {
+          event.preventDefault();
+          this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 16 : 1) * ZOOM_PER_PX), this.at(event));
+        },
+        { passive: false },
+      );
     }
 
     // ------------------------------------------------------------------------------------------------------ drawing
@@ -99,6 +123,7 @@
       if (!data) return;
       this.data = data;
       this.view = mloscope.view.get();
+      if (!this.keeping) this.lens = lensOf(this.view["map-area"]);
       this.colouring.value = this.view["point-colour"];
       this.free.hidden = !this.view.lasso;
       this.hint.hidden = Boolean(this.view.lasso);
@@ -123,14 +148,70 @@
       this.drawTrail();
     }
 
-    /** Where the map lies on the stage, in CSS pixels: as large as it goes, a unit as long across as down. */
+    /** Where the whole map lies, in CSS pixels of the stage: as large as it goes, a unit as long across as down, then magnified. */
     box(points) {
       const { clientWidth, clientHeight } = this.stage;
       const spanX = points.xRange[1] - points.xRange[0];
       const spanY = points.yRange[1] - points.yRange[0];
       const scale = Math.max(1e-9, Math.min((clientWidth - 2 * MARGIN_PX) / spanX, (clientHeight - 2 * MARGIN_PX) / spanY));
-      const [width, height] = [spanX * scale, spanY * scale];
-      return { x: (clientWidth - width) / 2, y: (clientHeight - height) / 2, width, height };
+      const { x, y, zoom } = this.lens;
+      const [width, height] = [spanX * scale * zoom, spanY * scale * zoom];
+      return { x: clientWidth / 2 - x * width, y: clientHeight / 2 - (1 - y) * height, width, height };
+    }
+
+    // --------------------------------------------------------------------------------------------------- what is in view
+
+    /** @param {{x: number, y: number, zoom: number}} lens the middle of what is in view, from 0 to 1 across and up, and how often magnified */
+    look({ x, y, zoom }) {
+      this.lens = zoom > 1 ? { x: within(x, 0, 1), y: within(y, 0, 1), zoom: Math.min(zoom, MOST_ZOOM) } : { x: 0.5, y: 0.5, zoom: 1 };
+      this.draw();
+      this.drawTrail();
+      clearTimeout(this.keeping);
+      this.keeping = setTimeout(() => {
+        this.keeping = 0;
+        mloscope.view.set({ "map-area": textOf(this.lens) }, { history: "replace" });
+      }, KEEP_MS);
+    }
+
+    /** Magnify so that what lies at a place of the stage, its middle by default, stays there. */
+    zoom(factor, [left, top] = [this.stage.clientWidth / 2, this.stage.clientHeight / 2]) {
+      if (!this.shown) return;
+      const { clientWidth, clientHeight } = this.stage;
+      const box = this.box(this.shown);
+      const zoom = within(this.lens.zoom * factor, 1, MOST_ZOOM);
+      const grown = zoom / this.lens.zoom;
+      const x = (left - box.x) / box.width - (left - clientWidth / 2) / (box.width * grown);
+      const y = 1 - (top - box.y) / box.height + (top - clientHeight / 2) / (box.height * grown);
+      this.look({ x, y, zoom });
+    }
+
+    /** Move by so many pixels of the stage. */
+    pan(across, down, from = this.lens) {
+      const box = this.box(this.shown);
+      this.look({ x: from.x - across / box.width, y: from.y + down / box.height, zoom: from.zoom });
+    }
+
+    lassoView() {
+      if (!this.shown) return;
+      const { clientWidth, clientHeight } = this.stage;
+      this.lasso([[0, 0], [clientWidth, 0], [clientWidth, clientHeight], [0, clientHeight]]); // prettier-ignore
+    }
+
+    key(event) {
+      if (event.ctrlKey || event.metaKey || event.altKey) return;
+      const { clientWidth, clientHeight } = this.stage;
+      const pan = (across, down) => this.pan(across * PAN_SHARE * clientWidth, down * PAN_SHARE * clientHeight);
+      const forget = () => (this.drawn ? this.drop() : mloscope.view.set({ lasso: null }));
+      const moves = { ArrowLeft: () => pan(1, 0), ArrowRight: () => pan(-1, 0), ArrowUp: () => pan(0, 1), ArrowDown: () => pan(0, -1) };
+      const acts = {
+        Escape: forget, "+": () => this.zoom(ZOOM_STEP), "=": () => this.zoom(ZOOM_STEP), "-": () => this.zoom(1 / ZOOM_STEP),
+        0: () => this.look({ x: 0.5, y: 0.5, zoom: 1 }), l: () => this.lassoView(),
+        ...(this.lens.zoom > 1 ? moves : {}), // of the whole map there is nothing to move: the arrows are the timeline's
+      }; // prettier-ignore
+      const act = this.shown && acts[event.key];
+      if (!act) return;
+      event.preventDefault();
+      act();
     }
 
     draw() {
@@ -303,14 +384,23 @@
     }
 
     press(event) {
-      if (event.button !== 0 || !this.shown) return;
-      this.start = this.at(event);
+      const grabs = event.button === 1 || (event.button === 0 && event.shiftKey);
+      if (!(event.button === 0 || grabs) || !this.shown) return;
+      event.preventDefault(); // of the middle button: no scrolling by itself
+      this.canvas.focus({ preventScroll: true });
+      if (grabs) this.grabbed = { at: this.at(event), lens: this.lens };
+      else this.start = this.at(event);
       this.canvas.setPointerCapture(event.pointerId);
       this.hide();
     }
 
     move(event) {
       const here = this.at(event);
+      if (this.grabbed) {
+        const { at, lens } = this.grabbed;
+        this.pan(here[0] - at[0], here[1] - at[1], lens);
+        return;
+      }
       if (!this.start) {
         this.hover(here);
         return;
@@ -330,13 +420,18 @@
         if (position >= 0 && this.data.images) mloscope.view.set({ image: this.data.images.ids[position] });
         return;
       }
+      this.lasso(drawn);
+    }
+
+    /** Choose the images within a line. @param {number[][]} corners in pixels of the stage */
+    lasso(corners) {
       const box = this.box(this.shown);
       const code = ([x, y]) => [((x - box.x) / box.width) * 65534 - 32767, 32767 - ((y - box.y) / box.height) * 65534];
-      mloscope.view.set({ lasso: mloscope.clusters.lasso(mloscope.time.step, drawn.map(code)) });
+      mloscope.view.set({ lasso: mloscope.clusters.lasso(mloscope.time.step, corners.map(code)) });
     }
 
     drop() {
-      this.start = this.drawn = null;
+      this.start = this.drawn = this.grabbed = null;
       this.drawLine();
     }
 
@@ -387,7 +482,17 @@
     }
   }
 
-  const WATCHED = new Set(["cluster", "point-colour", "image", "lasso"]);
+  const WATCHED = new Set(["cluster", "point-colour", "image", "lasso", "map-area"]);
+
+  const within = (value, least, most) => Math.min(most, Math.max(least, value));
+
+  /** @param {string} text "0.25,0.5,4" @returns {{x: number, y: number, zoom: number}} the whole map where it says nothing else */
+  function lensOf(text) {
+    const [x, y, zoom] = (text || "").split(",").map(Number);
+    return zoom > 1 && x >= 0 && x <= 1 && y >= 0 && y <= 1 ? { x, y, zoom: Math.min(zoom, MOST_ZOOM) } : { x: 0.5, y: 0.5, zoom: 1 };
+  }
+
+  const textOf = ({ x, y, zoom }) => (zoom > 1 ? [x, y, zoom].map((number) => String(Number(number.toFixed(4)))).join(",") : "");
 
   function pointSize(images) {
     return Math.max(2, Math.min(6, 90 / Math.sqrt(images)) + 1.5);

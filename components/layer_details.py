@@ -30,7 +30,11 @@ def number_text(value: float | None, digits: int = 4) -> str:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}".replace("-", "−")
+    text = f"{value:.{digits}g}"
+    if "e" in text:  # short of one digit: four such numbers stand side by side
+        mantissa, exponent = f"{value:.{max(0, digits - 2)}e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    return text.replace("-", "−")
 
 
 def _number(value: float | None) -> html.Td:

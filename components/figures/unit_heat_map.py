@@ -73,7 +73,7 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
     )
     if field.size <= NUMBERS_IN_UP_TO:
         figure.data[0].update(
-            text=[[_short(value) for value in row] for row in field], texttemplate="%{text}", textfont={"size": 10}
+            text=[[_short(value) for value in row] for row in field], texttemplate="%{text}", textfont={"size": 9}
         )
     one = len(tiles) == 1
     axis = {"constrain": "domain", "showgrid": False, "zeroline": False, "showticklabels": one, "ticks": ""}
@@ -94,7 +94,7 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
 def _short(value: float) -> str:
     """At most six characters, so that it stays within its cell."""
     text = "" if np.isnan(value) else f"{value:.2g}"
-    if len(text) > LONGEST_NUMBER:
+    if len(text) > LONGEST_NUMBER or "e" in text:
         mantissa, exponent = f"{value:.0e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
     return text.replace("-", "−")

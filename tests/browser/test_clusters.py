@@ -321,6 +321,7 @@ def test_a_lasso_lists_the_images_within_it_and_follows_them_through_time(stage,
     step = 1200
     show(stage, hash=f"#step={step}")
     go(stage, step)
+    stage.page.locator(".points-canvas").scroll_into_view_if_needed()
     box = stage.page.locator(".points-canvas").bounding_box()
     x, y = spot(stage, clusters, step, 0)
     corners = [(x - 60, y - 60), (x + 60, y - 60), (x + 60, y + 60), (x - 60, y + 60)]

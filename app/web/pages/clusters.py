@@ -20,6 +20,7 @@ from mloscope.app.web import ids
 from mloscope.app.web.threaded_callbacks import threaded
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import ClusterImages, ClusterRows, PointMap, StatisticsState
+from mloscope.components.chart import chart
 from mloscope.components.figures.cluster_course import cluster_course
 
 if TYPE_CHECKING:
@@ -52,7 +53,12 @@ def layout() -> html.Div:
                             html.Div(
                                 [
                                     html.H3("images in each cluster over all steps", className="panel-subtitle"),
-                                    _course(),
+                                    chart(
+                                        ids.CLUSTER_COURSE,
+                                        "Number of images in each cluster over all steps",
+                                        190,
+                                        cursor=True,
+                                    ),
                                 ],
                                 className="clusters-course",
                             ),
@@ -66,21 +72,6 @@ def layout() -> html.Div:
         ],
         className="clusters-page",
         id="clusters-page",
-    )
-
-
-def _course() -> html.Div:
-    return html.Div(
-        dcc.Graph(
-            id=ids.CLUSTER_COURSE,
-            figure=themes.empty_figure("light", ""),
-            responsive=True,
-            config={"displayModeBar": False},
-            style={"height": "190px"},
-        ),
-        className="chart time-cursor",
-        role="figure",
-        **{"aria-label": "Number of images in each cluster over all steps"},
     )
 
 

@@ -31,6 +31,7 @@ from mloscope.components.browser_parts import (
     ComparisonPredictions,
     ImageGrid,
 )
+from mloscope.components.chart import chart
 from mloscope.components.figures.comparison_change import comparison_change
 from mloscope.components.figures.comparison_scatter import comparison_scatter
 from mloscope.components.figures.comparison_unit import comparison_unit
@@ -102,33 +103,6 @@ def _tabs(key: str, options: tuple[tuple[str, ...], ...], label: str) -> html.Di
     )  # fmt: skip
 
 
-def _graph(graph_id: str, label: str, height_px: int) -> html.Div:
-    return html.Div(
-        [
-            dcc.Graph(
-                id=graph_id,
-                figure=themes.empty_figure("light", ""),
-                responsive=True,
-                config={"displayModeBar": False},
-                style={"height": f"{height_px}px"},
-            ),
-            html.Div(
-                [
-                    html.Button(
-                        f".{kind}", className="compare-save", title=f"Save this chart as {kind.upper()}",
-                        **{"data-chart": graph_id, "data-save": kind},
-                    )
-                    for kind in ("png", "svg")
-                ],
-                className="compare-chart-saves",
-            ),
-        ],
-        className="chart compare-chart",
-        role="figure",
-        **{"aria-label": label},
-    )  # fmt: skip
-
-
 def _change_panel() -> list[Any]:
     return [
         html.Div(id=ids.COMPARE_SUMMARY, className="compare-summary", **{"aria-live": "polite"}),
@@ -136,11 +110,11 @@ def _change_panel() -> list[Any]:
             [html.H3("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
             className="compare-title",
         ),
-        _graph(ids.COMPARE_SCATTER, "A number of each unit at A against the same at B", 250),
+        chart(ids.COMPARE_SCATTER, "A number of each unit at A against the same at B", 250, class_name="compare-chart"),
         html.H3("change of each unit, sorted", className="panel-subtitle"),
-        _graph(ids.COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220),
+        chart(ids.COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220, class_name="compare-chart"),
         html.H3("selected unit, exact values", className="panel-subtitle"),
-        _graph(ids.COMPARE_UNIT, "The selected unit on both sides and the difference", 150),
+        chart(ids.COMPARE_UNIT, "The selected unit on both sides and the difference", 150, class_name="compare-chart"),
     ]  # fmt: skip
 
 
@@ -155,7 +129,7 @@ def _image_panel() -> list[Any]:
 def _training_panel() -> list[Any]:
     return [
         html.Div(id=ids.COMPARE_METRIC, className="compare-metrics", role="group", **{"aria-label": "Metric"}),
-        _graph(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 460),
+        chart(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 460, class_name="compare-chart"),
         html.P(
             "The line is A's moment, the broken one B's. A click moves time. "
             "The axis is what time is aligned by: step, epoch, or share of training.",

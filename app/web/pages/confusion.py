@@ -27,6 +27,7 @@ from mloscope.components.browser_parts import (
     ConfusionTools,
     StatisticsState,
 )
+from mloscope.components.chart import chart
 from mloscope.components.figures.confusion_course import confusion_course
 from mloscope.components.figures.confusion_heat_map import confusion_heat_map
 
@@ -64,7 +65,12 @@ def layout() -> html.Div:
                         [
                             ConfusionAccuracy(id=ids.CONFUSION_ACCURACY),
                             html.H3("accuracy and recall of each class over all steps", className="panel-subtitle"),
-                            _course(),
+                            chart(
+                                ids.CONFUSION_COURSE,
+                                "Accuracy and recall of each class over all steps",
+                                190,
+                                cursor=True,
+                            ),
                             html.H2("Pairs", className="panel-title"),
                             ConfusionPairs(id=ids.CONFUSION_PAIRS),
                         ],
@@ -82,21 +88,6 @@ def layout() -> html.Div:
         ],
         className="confusion",
         id="confusion-page",
-    )
-
-
-def _course() -> html.Div:
-    return html.Div(
-        dcc.Graph(
-            id=ids.CONFUSION_COURSE,
-            figure=themes.empty_figure("light", ""),
-            responsive=True,
-            config={"displayModeBar": False},
-            style={"height": "190px"},
-        ),
-        className="chart time-cursor",
-        role="figure",
-        **{"aria-label": "Accuracy and recall of each class over all steps"},
     )
 
 

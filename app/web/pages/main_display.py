@@ -24,6 +24,7 @@ from mloscope.app.web import ids
 from mloscope.app.web.threaded_callbacks import threaded
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
+from mloscope.components.chart import chart
 from mloscope.components.figures.prediction_course import prediction_course
 from mloscope.components.figures.training_chart import metrics_of, run_course
 from mloscope.components.figures.unit_course import unit_course
@@ -75,29 +76,6 @@ def layout() -> html.Div:
     )
 
 
-def _graph(graph_id: str, label: str, height_px: int, *, cursor: bool = False) -> html.Div:
-    # Figures keep their room while they are computed, so that nothing jumps.
-    return html.Div(
-        dcc.Graph(
-            id=graph_id,
-            figure={
-                "layout": {
-                    "paper_bgcolor": "rgba(0,0,0,0)",
-                    "plot_bgcolor": "rgba(0,0,0,0)",
-                    "xaxis": {"visible": False},
-                    "yaxis": {"visible": False},
-                }
-            },
-            responsive=True,
-            config={"displayModeBar": False},
-            style={"height": f"{height_px}px"},
-        ),
-        className="chart time-cursor" if cursor else "chart",
-        role="figure",
-        **{"aria-label": label},
-    )
-
-
 def _image_side() -> html.Aside:
     return html.Aside(
         [
@@ -106,7 +84,7 @@ def _image_side() -> html.Aside:
             PredictionBars(id=ids.PREDICTIONS),
             html.P(id=ids.PREPROCESSING, className="quiet-text"),
             html.H3("over all steps", className="panel-subtitle"),
-            _graph(ids.PREDICTION_COURSE, "Class probabilities of the selected image over all steps", 210, cursor=True),
+            chart(ids.PREDICTION_COURSE, "Class probabilities of the selected image over all steps", 210, cursor=True),
         ],
         className="display-side display-images",
         **{"aria-label": "Images"},
@@ -144,19 +122,19 @@ def _unit_side() -> html.Aside:
             html.Div(
                 [
                     html.H3("selected unit, exact values", className="panel-subtitle"),
-                    _graph(ids.UNIT_HEAT_MAP, "The selected unit enlarged", 190),
+                    chart(ids.UNIT_HEAT_MAP, "The selected unit enlarged", 190),
                 ]
             ),
             html.Div(
                 [
                     html.H3("its values over all steps", className="panel-subtitle"),
-                    _graph(ids.UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
+                    chart(ids.UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
                 ]
             ),
             html.Div(
                 [
                     html.H3("how training went", className="panel-subtitle"),
-                    _graph(ids.TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
+                    chart(ids.TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
                     html.P(id=ids.TRAINING_PROBLEMS, className="quiet-text"),
                 ],
                 id=ids.TRAINING,

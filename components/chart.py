@@ -1,0 +1,44 @@
+"""A Plotly chart in its frame, with the buttons that keep it as a picture."""
+
+from __future__ import annotations
+
+from dash import dcc, html
+
+FORMATS = ("png", "svg")
+_NOTHING = {
+    "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "xaxis": {"visible": False}, "yaxis": {"visible": False},
+}  # fmt: skip
+
+
+def chart(graph_id: str, label: str, height_px: int, *, cursor: bool = False, class_name: str = "") -> html.Div:
+    """An empty chart that a callback fills; it keeps its room meanwhile, so that nothing jumps.
+
+    label: what it shows, in words, for screen readers and as the name of a saved picture.
+    cursor: whether its axis is time, and assets/time_cursor.js draws the moment on it.
+    The buttons show under pointer and focus; assets/chart_export.js does what they say.
+    """
+    classes = ["chart", "time-cursor" if cursor else "", class_name]
+    return html.Div(
+        [
+            dcc.Graph(
+                id=graph_id,
+                figure={"layout": _NOTHING},
+                responsive=True,
+                config={"displayModeBar": False},
+                style={"height": f"{height_px}px"},
+            ),
+            html.Div(
+                [
+                    html.Button(
+                        kind.upper(), className="chart-export-button", title=f"{label}: save as {kind.upper()}",
+                        **{"data-chart": graph_id, "data-chart-format": kind, "aria-label": f"{label}: save as {kind.upper()}"},
+                    )
+                    for kind in FORMATS
+                ],
+                className="chart-export",
+            ),
+        ],
+        className=" ".join(filter(None, classes)),
+        role="figure",
+        **{"aria-label": label},
+    )  # fmt: skip
