@@ -92,8 +92,8 @@
         element("div", { class: "points-tools" }, [
           element("label", { class: "tool" }, [element("span", {}, ["colour by"]), this.colouring]),
           this.zooms,
-          this.hint,
           this.free,
+          this.hint,
         ]),
         this.stage,
         this.legend,
@@ -125,8 +125,7 @@
       this.view = mloscope.view.get();
       if (!this.keeping) this.lens = lensOf(this.view["map-area"]);
       this.colouring.value = this.view["point-colour"];
-      this.free.hidden = !this.view.lasso;
-      this.hint.hidden = Boolean(this.view.lasso);
+      this.free.disabled = !this.view.lasso; // not hidden: the row above the map keeps its height
       this.tellLegend();
       this.draw();
       this.drawTrail();

@@ -89,6 +89,24 @@ def test_runs_that_are_not_there(two: Any) -> None:
         two.compared.overview("lenet", "wider", pairs="conv2")
 
 
+def test_a_run_removed_while_both_are_looked_at_is_said_to_be_gone(two: Any) -> None:
+    sides = Side("lenet", 20, "block/conv1"), Side("wider", 1000, "block/conv1")
+    assert two.compared.overview("lenet", "wider")["pairs"]
+    two.compared.both(*sides, PARAMETERS)
+    workspace = two.observatory.workspace
+    gone = replace(workspace.run("wider"), adaptor=None, problem='The run "wider" is gone: arrays was removed.')
+    others = [gone if run.name == "wider" else run for run in workspace.runs]
+    workspace.replace(others, list(workspace.corpora))
+    for ask in (
+        lambda: two.compared.overview("lenet", "wider"),
+        lambda: two.compared.both(*sides, PARAMETERS),
+        lambda: two.compared.changes(*sides, PARAMETERS),
+    ):
+        with pytest.raises(NotPossible, match='The run "wider" is gone'):
+            ask()
+    assert two.compared.overview("lenet", "lenet")["pairs"], "the other run is there still"
+
+
 def test_nearest_accuracy_is_that_of_the_statistics(two: Any, measure: Any) -> None:
     measure(two, [0, 200, 390])
     found = two.compared.overview("lenet", "lenet", "noise")["alignments"]["accuracy"]

@@ -375,6 +375,105 @@ def test_a_lasso_in_the_address_is_there_again_and_a_wrong_one_is_none(stage, cl
     assert stage.js("() => mloscope.clusters.outline('300:1,2;3,4;5,x')") is None
 
 
+def middle(stage) -> tuple[float, float]:
+    width, height = stage.js(
+        "() => { const s = document.querySelector('.points-stage'); return [s.clientWidth, s.clientHeight]; }"
+    )
+    return width / 2, height / 2
+
+
+def ring(stage) -> tuple[float, float]:
+    """Where the selected image is marked, in CSS pixels of the stage."""
+    return stage.js(
+        "() => ['cx', 'cy'].map((name) => Number(document.querySelector('.points-ring').getAttribute(name)))"
+    )
+
+
+def test_keys_magnify_and_move_the_map_and_the_address_keeps_it(stage, clusters):
+    position = lonely(clusters, 300)
+    show(stage, hash=f"#step=300&image=test-{position}")
+    go(stage, 300)
+    (x, y), (across, down) = spot(stage, clusters, 300, position), middle(stage)
+    assert ring(stage) == pytest.approx((x, y), abs=0.5)
+    canvas = stage.page.locator(".points-canvas")
+    canvas.press("ArrowRight")
+    assert ring(stage) == pytest.approx((x, y), abs=0.5), "of the whole map there is nothing to move"
+    canvas.press("+")
+    canvas.press("+")
+    larger = (across + (x - across) * 2.25, down + (y - down) * 2.25)
+    assert ring(stage) == pytest.approx(larger, abs=1)
+    canvas.press("ArrowRight")
+    canvas.press("ArrowUp")
+    moved = (larger[0] - 0.2 * across, larger[1] + 0.2 * down)
+    assert ring(stage) == pytest.approx(moved, abs=1)
+    stage.wait("() => location.hash.includes('map-area=')")
+    address = stage.js("() => location.hash")
+    show(stage, hash=address)
+    go(stage, 300)
+    assert ring(stage) == pytest.approx(moved, abs=1.5)
+    stage.page.locator(".points-canvas").press("0")
+    assert ring(stage) == pytest.approx((x, y), abs=0.5)
+    stage.wait("() => !location.hash.includes('map-area')")
+
+
+def test_the_wheel_magnifies_around_the_pointer_and_shift_moves(stage, clusters):
+    position = lonely(clusters, 300)
+    show(stage, hash=f"#step=300&image=test-{position}")
+    go(stage, 300)
+    canvas = stage.page.locator(".points-canvas")
+    canvas.scroll_into_view_if_needed()
+    x, y = spot(stage, clusters, 300, position)
+    box = canvas.bounding_box()
+    stage.page.mouse.move(box["x"] + x, box["y"] + y)
+    stage.page.mouse.wheel(0, -600)
+    stage.wait("() => location.hash.includes('map-area=')")
+    here = ring(stage)
+    assert here == pytest.approx((x, y), abs=2.5), "what lies under the pointer, which has whole pixels, stays there"
+    assert float(stage.js("() => mloscope.view.get()['map-area']").split(",")[2]) == pytest.approx(
+        np.exp(0.9), abs=0.01
+    )
+    stage.page.keyboard.down("Shift")
+    stage.page.mouse.down()
+    stage.page.mouse.move(box["x"] + x - 30, box["y"] + y + 20, steps=3)
+    stage.page.mouse.up()
+    stage.page.keyboard.up("Shift")
+    assert ring(stage) == pytest.approx((here[0] - 30, here[1] + 20), abs=1)
+    assert stage.js("() => mloscope.view.get().lasso") == "", "moving is no lasso"
+
+
+def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
+    show(stage, hash="#step=300&map-area=0.25,0.5,3")
+    go(stage, 300)
+    height = stage.js("() => document.querySelector('.points-stage').offsetTop")
+    (across, down), codes = middle(stage), (clusters.codes(300).astype(float) + 32767) / 65534
+    scale = min((2 * across - 28) / 2, 2 * down - 28)
+    x = across + (codes[:, 0] - 0.25) * 2 * scale * 3
+    y = down - (codes[:, 1] - 0.5) * scale * 3
+    known = clusters.codes(300)[:, 0] != NO_COORDINATE
+    inside = known & (x > 3) & (x < 2 * across - 3) & (y > 3) & (y < 2 * down - 3)
+    outside = ~known | (x < -3) | (x > 2 * across + 3) | (y < -3) | (y > 2 * down + 3)
+    stage.page.locator(".points-canvas").press("l")
+    stage.page.wait_for_selector(".cluster-part:visible .cluster-tile")
+    caught = set(stage.js(f"() => {DATA}.lassoed(mloscope.view.get().lasso).positions"))
+    assert 0 < inside.sum() < known.sum()
+    assert set(np.flatnonzero(inside)) <= caught
+    assert not caught & set(np.flatnonzero(outside))
+    assert stage.js("() => document.querySelector('.points-stage').offsetTop") == height, "nothing jumps"
+    stage.page.get_by_role("button", name="Forget the line drawn").or_(
+        stage.page.get_by_text("forget the lasso")
+    ).first.click()
+    assert stage.js("() => mloscope.view.get().lasso") == ""
+    assert stage.page.get_by_text("forget the lasso").is_disabled()
+
+
+@pytest.mark.parametrize("text", ["1,2", "0.5,0.5,0.5", "2,0.5,4", "x,y,z", "0.5,0.5,NaN"])
+def test_a_wrong_part_of_the_map_in_the_address_is_the_whole_map(stage, clusters, text):
+    position = lonely(clusters, 300)
+    show(stage, hash=f"#step=300&image=test-{position}&map-area={text}")
+    go(stage, 300)
+    assert ring(stage) == pytest.approx(spot(stage, clusters, 300, position), abs=0.5)
+
+
 def test_webgl_and_pixels_put_points_in_the_same_places(stage, clusters):
     show(stage, hash="#step=500", parts=("ClusterRows:rows", "PointMap:map:webgl"))
     go(stage, 500)

@@ -286,6 +286,29 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
     assert tiles.nth(1).get_attribute("aria-selected") == "true"
 
 
+def test_the_page_of_a_cell_s_images_is_in_the_address(show):
+    stage = show("#actual=5&predicted=5&cell-offset=60")
+    expected = stage.server.statistics.cell(STEPS[-1], 5, 5, "confident")
+    first = "() => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id"
+    stage.wait(f"id => ({first})() === id", f"test-{expected[60]}")
+    stage.page.locator(".confusion-cell").get_by_role("button", name="Next page of images").click()
+    stage.wait(f"id => ({first})() === id", f"test-{expected[120]}")
+    assert "cell-offset=120" in stage.js("() => location.hash")
+    stage.page.get_by_role("radio", name="least sure").click()
+    stage.wait(f"id => ({first})() === id", f"test-{stage.server.statistics.cell(STEPS[-1], 5, 5, 'unsure')[0]}")
+    assert "cell-offset" not in stage.js("() => location.hash"), "another order begins at its first page"
+
+
+def test_a_page_beyond_the_last_is_the_last(show):
+    stage = show("#actual=5&predicted=5&cell-offset=999999")
+    expected = stage.server.statistics.cell(STEPS[-1], 5, 5, "confident")
+    last = (len(expected) - 1) // 60 * 60
+    stage.wait(
+        "id => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id === id",
+        f"test-{expected[last]}",
+    )
+
+
 def test_images_of_another_step_are_never_left_standing(show):
     stage = show("#actual=5&predicted=5")
     stage.page.wait_for_selector(".confusion-cell-images[data-total]")
@@ -368,6 +391,10 @@ def test_the_fastest_growing_pairs_since_a_chosen_step(show):
     np.fill_diagonal(grown, 0)
     best = sorted((-count, cell) for cell, count in enumerate(grown.ravel()) if count > 0)[:12]
     assert pairs(stage) == [(f"{cell // 11},{cell % 11}", -count) for count, cell in best]
+    address = stage.js("() => location.hash")
+    assert "pairs=growing" in address
+    stage = show(address)
+    assert pairs(stage) == [(f"{cell // 11},{cell % 11}", -count) for count, cell in best]
 
 
 def test_what_changed_lists_the_moves_and_shows_their_images(show):
@@ -389,6 +416,10 @@ def test_what_changed_lists_the_moves_and_shows_their_images(show):
         "tiles => tiles.map((tile) => tile.dataset.id)"
     )
     assert ids == [f"test-{position}" for position in expected][:60]
+    more = stage.page.locator(".confusion-changes .confusion-more")
+    assert more.inner_text().replace("\u202f", "").replace("\u2009", "") == f"show all {len(moves)} moves"
+    more.click()
+    assert rows.count() == len(moves)
     go_to(stage, 1000)
     stage.page.wait_for_selector('.confusion-changes[data-shows="100>1000"]')
 

@@ -28,6 +28,8 @@ def test_shapes_and_numbers_are_written_for_people():
     assert number_text(float("nan")) == "NaN"
     assert number_text(float("-inf")) == "−∞"
     assert number_text(-0.123456789) == "−0.1235"
+    assert number_text(-2.4712e10) == "−2.47e10"
+    assert number_text(3.2e-9) == "3.20e−9"
 
 
 def test_facts_name_kind_shapes_counts_and_hyperparameters():

@@ -20,6 +20,16 @@ def test_the_heat_map_tells_exact_values_and_leaves_nan_open():
     assert (heat_map.zmin, heat_map.zmax) == (-1, 1)
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [(0.25, "0.25"), (-0.031, "−0.031"), (12345.0, "1e4"), (-2.47e10, "−2e10"), (3.2e-9, "3e−9"), (0.0, "0")],
+)
+def test_numbers_within_cells_stay_within_them(value, written):
+    figure = unit_heat_map(np.full((1, 1, 1), value), value_range=(-1, 1), diverging=True, theme="light")
+    assert figure.data[0].text[0][0] == written
+    assert len(written) <= 6
+
+
 def test_channels_stand_side_by_side_and_are_named():
     tiles = np.arange(3 * 2 * 2, dtype=np.float32).reshape(3, 2, 2)
     field, origin = mosaic(tiles)
