@@ -344,3 +344,20 @@ def test_the_keyboard_map_opens_with_a_question_mark(display):
     display.open().wait_drawn()
     display.page.keyboard.press("?")
     display.page.get_by_text("play or pause").wait_for()
+
+
+@pytest.mark.parametrize("page", ["", "clusters", "confusion", "compare"])
+def test_every_chart_has_its_buttons_and_what_they_save_is_the_chart(measured, display, page):
+    display.open("#layer=conv1&image=test-3", search=f"{page}?run=damaged")
+    display.wait("() => document.querySelector('.chart .js-plotly-plot .trace')")
+    frames = display.page.locator(".chart")
+    assert frames.count() > 0
+    for frame in frames.all():
+        assert frame.locator("[data-chart-format]").all_text_contents() == ["PNG", "SVG"]
+    assert display.js("() => [...document.querySelectorAll('.js-plotly-plot')].length") >= 1
+    drawn = display.page.locator(".chart:visible").filter(has=display.page.locator(".js-plotly-plot .trace")).first
+    for kind, begins in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        with display.page.expect_download() as download:
+            drawn.locator(f"[data-chart-format={kind}]").click()
+        assert download.value.suggested_filename.endswith(f".{kind}")
+        assert download.value.path().read_bytes().startswith(begins)
