@@ -11,7 +11,9 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,7 +79,7 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
     Raises BadRequest where they could not share: what one of them makes, the others must find."""
     import logging
 
-    from uvicorn.supervisors import Multiprocess
+    from mloscope.app.web.doors.metrics import SHARED_FOLDER
 
     needed = {"MLOSCOPE_REDIS_URL": settings.redis_url, "MLOSCOPE_MODEL_SERVICE_URL": settings.model_service_url}
     missing = [variable for variable, value in needed.items() if not value]
@@ -86,18 +88,48 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
             f"--workers {count} needs {' and '.join(missing)}, for workers share results and the model service."
         )
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    os.environ[_COMMAND_LINE] = json.dumps(list(command_line))
     config = _server_config("mloscope.app.cli:worker_application", settings, factory=True, workers=count)
     listener.listen(_BACKLOG)
     address = _address(settings, listener)
     write(f"ML-o-scope listens on {address} with {count} workers (Ctrl-C stops it).\n")
     try:
-        Multiprocess(config, sockets=[listener]).run()
+        with _folder_of_counts() as folder:
+            os.environ |= {_COMMAND_LINE: json.dumps(list(command_line)), SHARED_FOLDER: folder}
+            _supervisor(config, listener, folder).run()
     except (KeyboardInterrupt, Terminated):
         pass
     finally:
         listener.close()
     return 0
+
+
+@contextmanager
+def _folder_of_counts() -> Iterator[str]:
+    """Where the workers count together: the folder that is set, else one of our own, for as long as we live."""
+    from mloscope.app.web.doors.metrics import SHARED_FOLDER
+
+    named = os.environ.get(SHARED_FOLDER)
+    if named:
+        yield named
+        return
+    with tempfile.TemporaryDirectory(prefix="mloscope-counts-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+def _supervisor(config: Any, listener: socket.socket, folder_of_counts: str) -> Any:
+    from prometheus_client.multiprocess import mark_process_dead
+    from uvicorn.supervisors import Multiprocess
+
+    class Supervisor(Multiprocess):
+        """Uvicorn's, that also strikes out what workers which are gone had under way."""
+
+        def keep_subprocess_alive(self) -> None:
+            before = {process.pid for process in self.processes}
+            super().keep_subprocess_alive()
+            for pid in before - {process.pid for process in self.processes}:
+                mark_process_dead(pid, folder_of_counts)
+
+    return Supervisor(config, sockets=[listener])
 
 
 def command_line_of_worker() -> list[str]:
@@ -162,7 +194,8 @@ def _application(workspace: Workspace, settings: Settings, service: _Service, tr
     from mloscope.app.web.doors.metrics import Metrics
     from mloscope.app.web.server import create_guarded_app
 
-    metrics = Metrics(lambda: observatory.vitals())
+    cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
+    metrics = Metrics(lambda: observatory.vitals(), lambda: cache.counts)
     cache_folder = cache_folder_of(settings, os.environ)
     statistics = Statistics(workspace, StatisticsStore(cache_folder))
     # The children end with this process.
@@ -171,7 +204,7 @@ def _application(workspace: Workspace, settings: Settings, service: _Service, tr
     )
     observatory = Observatory(
         workspace,
-        ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes),
+        cache,
         service.client,
         service_state=service.state,
         film_chunk_bytes=settings.film_chunk_bytes,

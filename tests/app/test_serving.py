@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import urllib3
+from prometheus_client.parser import text_string_to_metric_families
 
 REDIS_SERVER = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS_SERVER is None, reason="no redis-server on the PATH (apt: redis-server)")
@@ -112,6 +113,42 @@ def test_of_two_workers_one_may_be_killed(keras_folder: Callable[..., Path], tmp
         until(lambda: len(workers_of(process)) == 2 and workers_of(process) != before, "another in its place")
         assert runs(address) == ["mine"]
     assert process.returncode == 0
+
+
+@needs_redis
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="tells a process's children by /proc")
+def test_workers_count_together(keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str) -> None:
+    run = keras_folder(tmp_path / "run")
+    settings = {"MLOSCOPE_REDIS_URL": redis_url, "MLOSCOPE_MODEL_SERVICE_URL": NOBODY, "TMPDIR": str(tmp_path)}
+    settings["PROMETHEUS_MULTIPROC_DIR"] = ""
+
+    def counted(name: str, **labels: str) -> float:
+        text = urllib3.request("GET", f"{address}/metrics", timeout=PATIENCE_S).data.decode()
+        return sum(
+            sample.value
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+            if sample.name == name and labels.items() <= sample.labels.items()
+        )
+
+    with served(str(run), "--name=mine", "--workers=2", **settings) as (process, address):
+        until(lambda: counted("mloscope_web_processes") == 2, "two workers that count")
+        for _ in range(2):
+            film = urllib3.request("GET", f"{address}/api/v1/runs/mine/layers/conv/film", timeout=PATIENCE_S)
+            assert b'"done":true' in film.data
+        for _ in range(20):
+            assert runs(address) == ["mine"]
+        assert counted("mloscope_requests_total", route="/api/v1/runs", status="200") == 20
+        assert counted("mloscope_request_seconds_count", route="/api/v1/runs") == 20
+        assert counted("mloscope_cache_misses_total") == 2  # a chunk with two steps and one with the third
+        assert counted("mloscope_cache_hits_total") == 4  # each chunk, and its bytes
+        before = workers_of(process)
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: not before & workers_of(process) - {max(before)}, "the end of one")
+        until(lambda: counted("mloscope_web_processes") == 2, "another that counts in its place")
+        assert counted("mloscope_requests_in_flight") == 1
+        assert counted("mloscope_requests_total", route="/api/v1/runs", status="200") == 20
+    assert not list(tmp_path.glob("mloscope-counts-*"))
 
 
 def test_what_is_put_into_a_watched_folder_is_served(keras_folder: Callable[..., Path], tmp_path: Path) -> None:

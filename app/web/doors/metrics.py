@@ -3,15 +3,18 @@
     mloscope_requests_total{method, route, status}      mloscope_request_seconds{route}       mloscope_requests_in_flight
     mloscope_evaluations_total                          mloscope_refusals_total{kind}         mloscope_sign_ins_total{outcome}
     mloscope_cache_{hits,joined,misses}_total           mloscope_cache_available              mloscope_cache_bytes
-    mloscope_model_service_{ready, queue, evaluations_total, memory_bytes, weights_bytes}     process_resident_memory_bytes ...
+    mloscope_model_service_{ready, queue, evaluations_total, memory_bytes, weights_bytes}
+    mloscope_web_processes                              mloscope_web_memory_bytes         process_... (of one alone)
 
-Where several web processes share an address, set ``PROMETHEUS_MULTIPROC_DIR`` to an empty folder that all of them can write:
-counters and times are then those of all; what the cache and the model service say is asked by whichever process answers.
+Where several web processes share an address, whichever is asked answers for all. They count in files of the folder that
+``PROMETHEUS_MULTIPROC_DIR`` names, which ``mloscope serve --workers`` sets by itself; otherwise it must be an empty one.
 """
 
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,18 +25,32 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from mloscope.app.logs import resident_bytes
+
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
-_SHARED = "PROMETHEUS_MULTIPROC_DIR"
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""Set before prometheus_client is imported."""
+_WEIGH_EVERY_S = 2.0
 
 
 class Metrics:
     """Counts of one application. Thread-safe."""
 
-    def __init__(self, vitals: Callable[[], Mapping[str, Mapping[str, Any]]]) -> None:
-        """``vitals``: see :meth:`Observatory.vitals`."""
+    def __init__(
+        self,
+        vitals: Callable[[], Mapping[str, Mapping[str, Any]]],
+        cache_counts: Callable[[], Mapping[str, int]] = dict,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``vitals``: see :meth:`Observatory.vitals`. ``cache_counts``: this process's :attr:`ResultCache.counts`."""
         self.evaluations = 0
         """How many :meth:`evaluated` has counted in this process."""
+        self._cache_counts = cache_counts
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._told: dict[str, int] = {}
+        self._weighed = float("-inf")
         own = CollectorRegistry()
         self._requests = Counter("mloscope_requests", "Requests answered.", ("method", "route", "status"), registry=own)
         self._seconds = Histogram(
@@ -48,12 +65,30 @@ class Metrics:
         )
         self._refusals = Counter("mloscope_refusals", "Requests refused at the door.", ("kind",), registry=own)
         self._sign_ins = Counter("mloscope_sign_ins", "Passwords tried.", ("outcome",), registry=own)
+        self._cache = {
+            what: Counter(f"mloscope_cache_{what}", meaning, registry=own)
+            for what, meaning in (
+                ("hits", "Results that were in the cache."),
+                ("joined", "Results that another request was computing already."),
+                ("misses", "Results that had to be computed."),
+            )
+        }
+        self._memory = Gauge(
+            "mloscope_web_memory_bytes", "Resident memory of the web processes, all together.",
+            registry=own, multiprocess_mode="livesum",
+        )  # fmt: skip
+        processes = Gauge(
+            "mloscope_web_processes", "Web processes that live.", registry=own, multiprocess_mode="livesum"
+        )
+        processes.set(1)
         self._registry = own
-        if os.environ.get(_SHARED):
+        if os.environ.get(SHARED_FOLDER):
             self._registry = CollectorRegistry()
             MultiProcessCollector(self._registry)
-        ProcessCollector(registry=self._registry)
+        else:  # one process's counters would jump with whichever answers
+            ProcessCollector(registry=self._registry)
         self._registry.register(_Vitals(vitals))
+        self._look()
 
     def began(self) -> None:
         self._in_flight.inc()
@@ -63,6 +98,22 @@ class Metrics:
         self._in_flight.dec()
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+        self._look()
+
+    def _look(self) -> None:
+        """Write down what the cache has counted and what this process weighs, for others cannot ask it."""
+        with self._lock:
+            counts = dict(self._cache_counts())
+            grown = {what: counts.get(what, 0) - self._told.get(what, 0) for what in self._cache}
+            self._told = counts
+            weigh = self._clock() - self._weighed >= _WEIGH_EVERY_S
+            if weigh:
+                self._weighed = self._clock()
+        for what, count in grown.items():
+            if count:
+                self._cache[what].inc(count)
+        if weigh:
+            self._memory.set(resident_bytes() or 0)
 
     def evaluated(self, count: int) -> None:
         self.evaluations += count
@@ -76,6 +127,7 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """In Prometheus' text format. Asks the model service, so it may take a second."""
+        self._look()
         return generate_latest(self._registry)
 
 
@@ -91,13 +143,6 @@ class _Vitals(Collector):
     def collect(self) -> Iterator[Metric]:
         vitals = self._vitals()
         cache, service = vitals["cache"], vitals["model_service"]
-        for what, meaning in (
-            ("hits", "Results that were in the cache."),
-            ("joined", "Results that another request was computing already."),
-            ("misses", "Results that had to be computed."),
-        ):
-            if what in cache:
-                yield CounterMetricFamily(f"mloscope_cache_{what}", meaning, cache[what])
         yield _gauge("mloscope_cache_available", "1 while the cache answers.", float(bool(cache.get("available"))))
         for key, name, meaning in (
             ("used_bytes", "mloscope_cache_bytes", "Memory that results take in this process."),

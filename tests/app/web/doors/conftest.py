@@ -97,10 +97,11 @@ def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> It
             if people:
                 shutil.copy(residents, str(chosen.users_file))
             bench = bench or make_bench()
-            metrics = Metrics(lambda: observatory.vitals())
+            cache = ResultCache(bench.store)
+            metrics = Metrics(lambda: observatory.vitals(), lambda: cache.counts)
             observatory = Observatory(
                 bench.observatory.workspace,
-                ResultCache(bench.store),
+                cache,
                 bench.service,
                 charge=EvaluationCharge(chosen.evaluations_a_minute, metrics.evaluated),
             )

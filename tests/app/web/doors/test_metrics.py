@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.parser import text_string_to_metric_families
 
 from mloscope.app.web.doors.metrics import Metrics
@@ -81,21 +82,52 @@ def test_what_the_model_service_says_is_shown() -> None:
     assert of(found, "mloscope_model_service_memory_bytes") == 5
     assert of(found, "mloscope_model_service_weights_bytes") == 7
     assert of(found, "mloscope_model_service_evaluations_total") == 9
-    assert ("mloscope_cache_hits_total", ()) not in found
+    assert of(found, "mloscope_cache_hits_total") == 0
+
+
+def test_what_the_cache_counts_is_counted_once() -> None:
+    counts = {"hits": 3, "joined": 0, "misses": 2}
+    metrics = Metrics(lambda: {"cache": {}, "model_service": {"state": "ready"}}, lambda: counts)
+    metrics.began()
+    counts["hits"] += 4
+    metrics.ended("GET", "/", 200, 0.1)
+    for _ in range(2):
+        found = samples(metrics.exposition().decode())
+        assert of(found, "mloscope_cache_hits_total") == 7
+        assert of(found, "mloscope_cache_joined_total") == 0
+        assert of(found, "mloscope_cache_misses_total") == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="several processes on one address are POSIX's")
 def test_several_processes_are_counted_together(tmp_path: Path) -> None:
     code = (
         "from mloscope.app.web.doors.metrics import Metrics\n"
-        "metrics = Metrics(lambda: {'cache': {}, 'model_service': {'state': 'ready'}})\n"
-        "metrics.began(); metrics.ended('GET', '/', 200, 0.1); metrics.evaluated(5)\n"
+        "counts = {'hits': 4, 'joined': 1, 'misses': 2}\n"
+        "metrics = Metrics(lambda: {'cache': {}, 'model_service': {'state': 'ready'}}, lambda: counts)\n"
+        "metrics.began(); metrics.ended('GET', '/', 200, 0.1); metrics.evaluated(5); metrics.began()\n"
         "print(metrics.exposition().decode())"
     )
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    pids = []
     for _ in range(2):
-        said = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True)
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, stdout=subprocess.PIPE)
+        pids.append(process.pid)
+        said, _nothing = process.communicate(timeout=60)
+        assert process.returncode == 0
     found = samples(said)
     assert of(found, "mloscope_requests_total", method="GET", route="/", status="200") == 2
+    assert of(found, "mloscope_request_seconds_count", route="/") == 2
     assert of(found, "mloscope_evaluations_total") == 10
+    assert of(found, "mloscope_cache_hits_total") == 8
+    assert of(found, "mloscope_cache_joined_total") == 2
+    assert of(found, "mloscope_cache_misses_total") == 4
     assert of(found, "mloscope_model_service_ready") == 1
+    assert of(found, "mloscope_requests_in_flight") == 2
+    assert of(found, "mloscope_web_processes") == 2
+    assert of(found, "mloscope_web_memory_bytes") > 2e7 or sys.platform != "linux"
+    assert not [name for name, _labels in found if name.startswith("process_")]
+    mark_process_dead(pids[0], str(tmp_path))
+    said = subprocess.check_output([sys.executable, "-c", code], env=environment, text=True, timeout=60)
+    found = samples(said)
+    assert of(found, "mloscope_web_processes") == of(found, "mloscope_requests_in_flight") == 2
+    assert of(found, "mloscope_cache_hits_total") == 12
