@@ -40,6 +40,7 @@ from mloscope.app import films
 from mloscope.app.class_probabilities import AS_GIVEN, as_probabilities, output_layer
 from mloscope.app.errors import (
     BadRequest,
+    Conflict,
     MloscopeError,
     NotFound,
     NotPossible,
@@ -401,11 +402,21 @@ class Observatory:
         _, adaptor = self.workspace.opened_run(run)
         return self._read(adaptor, self.checkpoint(run, step), self.layer(run, layer))
 
-    def _read(self, adaptor: RunAdaptor, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
+    def _read(
+        self, adaptor: RunAdaptor, checkpoint: Checkpoint, layer: Layer, fingerprint: str | None = None
+    ) -> dict[str, np.ndarray]:
+        """The layer's arrays. Raises :class:`Conflict` where the file is another one afterwards than before, or than
+        that of the ``fingerprint``."""
         if checkpoint.problem:
             raise NotPossible(checkpoint.problem)
         try:
-            return adaptor.parameters(checkpoint, layer)
+            before = fingerprint or adaptor.fingerprint(checkpoint)
+            values = adaptor.parameters(checkpoint, layer)
+            if adaptor.fingerprint(checkpoint) != before:
+                raise Conflict(_changed(checkpoint))
+            return values
+        except MloscopeError:
+            raise
         except AdaptorError as error:
             raise from_adaptor(error) from error
         except Exception as error:  # a stranger's adaptor: one checkpoint must not take the others with it
@@ -519,7 +530,7 @@ class Observatory:
                 if checkpoint.step not in prints:
                     continue
                 try:
-                    array = self._read(adaptor, checkpoint, known)[wanted.name]
+                    array = self._read(adaptor, checkpoint, known, prints[checkpoint.step])[wanted.name]
                 except (MloscopeError, KeyError):
                     continue
                 if array.shape == tuple(wanted.shape):
@@ -753,19 +764,29 @@ class Observatory:
         return prints, reasons
 
     def _maps(
-        self, run: str, checkpoints: Sequence[Checkpoint], layer: Layer, image: _Input, priority: int = 0
+        self,
+        run: str,
+        checkpoints: Sequence[Checkpoint],
+        layer: Layer,
+        image: _Input,
+        priority: int = 0,
+        prints: Mapping[int, str] | None = None,
     ) -> FeatureMaps:
         """Feature maps out of the cache, the others evaluated in one call, predictions with them in the same
-        pass."""
+        pass. ``prints``: fingerprints by step, where they are known and the maps are to be of those very files."""
         self._must_evaluate(run, layer)
         _, adaptor = self.workspace.opened_run(run)
         architecture = self._described(run)[2]
-        prints, missing = self._fingerprints(adaptor, checkpoints)
+        prints, missing = self._fingerprints(adaptor, checkpoints) if prints is None else (prints, {})
         output = self._output_layer(run)
         names = list(dict.fromkeys((layer.name, output.name) if not output.problem else (layer.name,)))
         questions: dict[str, tuple[int, str]] = {
-            "map:" + _digest(CODE_VERSION, architecture, fingerprint, name, image.digest): (step, name)
-            for step, fingerprint in prints.items()
+            "map:" + _digest(CODE_VERSION, architecture, prints[checkpoint.step], name, image.digest): (
+                checkpoint.step,
+                name,
+            )
+            for checkpoint in checkpoints
+            if checkpoint.step in prints
             for name in names
         }
 
@@ -773,7 +794,7 @@ class Observatory:
 
         def compute(keys: Sequence[str]) -> dict[str, bytes]:
             asked = {key: questions[key] for key in keys if questions[key][0] not in reasons}
-            return self._evaluate(run, asked, image, priority, reasons) if asked else {}
+            return self._evaluate(run, asked, prints, image, priority, reasons) if asked else {}
 
         found = self._cache.get_or_compute_many(list(questions), compute)
         maps = {
@@ -790,13 +811,15 @@ class Observatory:
         self,
         run: str,
         questions: Mapping[str, tuple[int, str]],
+        prints: Mapping[int, str],
         image: _Input,
         priority: int,
         reasons: dict[int, str],
     ) -> dict[str, bytes]:
         """Ask the model service for (step, layer name) by key; packed arrays by key.
 
-        A step that cannot be evaluated gets its sentence in ``reasons`` and is left out.
+        A step that cannot be evaluated, or whose file is no longer that of the fingerprint in ``prints``, gets its sentence
+        in ``reasons`` and is left out.
         """
         connected, adaptor = self.workspace.opened_run(run)
         assert self._service is not None
@@ -806,11 +829,17 @@ class Observatory:
         self._charge(len(steps))
         answer = self._service.evaluate(spec, steps, names, image.values, priority)
         reasons |= answer.failed
+        # Kept under a fingerprint that the file had before, another file's answer would come back when the first file does.
+        checkpoints = [checkpoint for checkpoint in self.checkpoints(run) if checkpoint.step in set(steps)]
+        now, gone = self._fingerprints(adaptor, checkpoints)
+        for checkpoint in checkpoints:
+            if now.get(checkpoint.step) != prints[checkpoint.step] and checkpoint.step not in reasons:
+                reasons[checkpoint.step] = gone.get(checkpoint.step) or _changed(checkpoint)
         rows = {step: row for row, step in enumerate(steps)}
         return {
             key: _packed(np.asarray(answer[name][rows[step]], np.float32))
             for key, (step, name) in questions.items()
-            if step not in answer.failed
+            if step not in reasons
         }
 
     def _paced(self, blocks: Sequence[range]) -> Iterator[list[range]]:
@@ -942,6 +971,7 @@ class Observatory:
         architecture = self._described(film.question.run)[2]
         reasons: list[dict[int, str]] = []
         chosen: dict[str, list[Checkpoint]] = {}
+        known_prints: dict[int, str] = {}
         keys: list[str | None] = []
         for block in blocks:
             checkpoints = [film.checkpoints[i] for i in block]
@@ -955,8 +985,10 @@ class Observatory:
             reasons.append(missing)
             key = "chunk:" + _digest(CODE_VERSION, architecture, film.identity(), repr(list(prints.items())))
             keys.append(key if prints else None)
+            known_prints |= prints
             if prints:
                 chosen[key] = [checkpoint for checkpoint in checkpoints if checkpoint.step in prints]
+        film = replace(film, prints=known_prints)
         failed: dict[str, dict[int, str]] = {}
         made: dict[str, dict[str, Any] | None] = {}
 
@@ -973,9 +1005,7 @@ class Observatory:
             else:
                 chunk = json.loads(kept[key])
                 # Its bytes may have been let go since: then they are made anew.
-                self._cache.get_or_compute(
-                    _film_key(chunk), lambda key=key: self._shot(film, chosen[key])[0].to_bytes()
-                )
+                self._cache.get_or_compute(_film_key(chunk), lambda key=key: self._shot_again(film, chosen[key]))
                 answer.append((chunk, missing))
         return answer
 
@@ -995,7 +1025,7 @@ class Observatory:
         """
         if film.image is not None:
             everything = [checkpoint for checkpoints in chosen.values() for checkpoint in checkpoints]
-            found = self._maps(film.question.run, everything, film.layer, film.image, priority)
+            found = self._maps(film.question.run, everything, film.layer, film.image, priority, film.prints)
             film = replace(film, evaluated=found)
         keep: dict[str, bytes] = {}
         for key, checkpoints in chosen.items():
@@ -1017,7 +1047,7 @@ class Observatory:
     def _shot(self, film: _Shooting, checkpoints: Sequence[Checkpoint]) -> tuple[films.Film, dict[int, str]]:
         """The film of the checkpoints, and the reasons of those that are not in it."""
         if film.image is not None and film.evaluated is None:
-            found = self._maps(film.question.run, checkpoints, film.layer, film.image)
+            found = self._maps(film.question.run, checkpoints, film.layer, film.image, prints=film.prints)
             film = replace(film, evaluated=found)
         _, adaptor = self.workspace.opened_run(film.question.run)
         select = np.ix_(film.units, film.channels)
@@ -1036,6 +1066,12 @@ class Observatory:
             frames.append(frame if whole else frame[select])
         return films.quantise(steps, frames, np.array(unit_ranges), np.array(layer_ranges)), missing
 
+    def _shot_again(self, film: _Shooting, checkpoints: Sequence[Checkpoint]) -> bytes:
+        shot, missing = self._shot(film, checkpoints)
+        for reason in missing.values():  # what misses a step is not what the address stands for
+            raise Conflict(reason)
+        return shot.to_bytes()
+
     def _frame(self, film: _Shooting, adaptor: RunAdaptor, checkpoint: Checkpoint) -> np.ndarray:
         """(unit, channel, row, column, component) of everything the layer has at the checkpoint."""
         if film.evaluated is not None:
@@ -1043,13 +1079,14 @@ class Observatory:
                 raise NotPossible(film.evaluated.missing.get(checkpoint.step, "It could not be evaluated."))
             return films.map_tiles(film.evaluated.maps[checkpoint.step])[..., np.newaxis]
         assert film.picture is not None
+        fingerprint = film.prints[checkpoint.step]
         try:
-            return film.picture(self._read(adaptor, checkpoint, film.layer))
-        except MloscopeError as error:
+            return film.picture(self._read(adaptor, checkpoint, film.layer, fingerprint))
+        except (NotPossible, NotFound) as error:
             # What a file's content makes unreadable stays so while its fingerprint is the same.
-            if isinstance(error, NotPossible | NotFound):
+            if self._fingerprints(adaptor, (checkpoint,))[0].get(checkpoint.step) == fingerprint:
                 with self._lock:
-                    self._unreadable[(adaptor.fingerprint(checkpoint), film.layer.name)] = str(error)
+                    self._unreadable[(fingerprint, film.layer.name)] = str(error)
                     while len(self._unreadable) > 10_000:
                         self._unreadable.popitem(last=False)
             raise
@@ -1071,6 +1108,8 @@ class _Shooting:
     channels: tuple[int, ...]
     blocks: list[range]
     evaluated: FeatureMaps | None = field(default=None, compare=False)
+    prints: Mapping[int, str] = field(default_factory=dict, compare=False)
+    """Fingerprints, by step, under which the cache is to know what is shot."""
 
     @property
     def selects_everything(self) -> bool:
@@ -1164,6 +1203,10 @@ def _ended(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 # ---------------------------------------------------------------------------------------- plain functions
+
+
+def _changed(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.name} was changed while it was read; ask again."
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,6 +34,12 @@ _KINDS = {
     for each in (errors.BadRequest, errors.NotFound, errors.Conflict, errors.NotPossible, errors.Unavailable)
 }
 _CONNECT_TIMEOUT_S = 2.0
+_SILENT_AFTER = 3
+"""Looks in a row at which a service did not say that it lives, until what it was asked is asked of another."""
+
+
+class _Silent(Exception):
+    """A service that holds its connections and says nothing: it hangs, or the network between us is cut."""
 
 
 class Service(Protocol):
@@ -67,14 +75,17 @@ class ModelServiceClient:
         *,
         timeout_s: float = 120.0,
         token: str | None = None,
+        look_every_s: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``service``: the address of one that somebody else runs, e.g. ``http://gpu-host:8060`` (with its
         ``token``, by default from the environment variable MLOSCOPE_MODEL_SERVICE_TOKEN), or of several with
-        commas between them; or a supervised one."""
+        commas between them; or a supervised one. ``look_every_s``: how often one of the former is asked whether it
+        lives while it works on an answer."""
         self._service = ServiceAddresses(service, clock=clock) if isinstance(service, str) else service
         self._token = token if token is not None else os.environ.get(TOKEN_VARIABLE, "")
         self.timeout_s = timeout_s
+        self._look_every_s = look_every_s
         self._clock = clock
         self._pool = urllib3.PoolManager(num_pools=4, maxsize=16, retries=False)
 
@@ -156,8 +167,10 @@ class ModelServiceClient:
                     raise errors.Unavailable("The model service stopped in the middle of this; ask again.") from stopped
                 tried.add(address.url)
                 try:
-                    answer = request(address.url, self._token, host=address.host)
-                except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+                    answer = self._while_it_lives(
+                        address.url, lambda at=address: request(at.url, self._token, host=at.host)
+                    )
+                except (_Silent, urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
                     services.failed(address)
                     continue
                 except urllib3.exceptions.ReadTimeoutError:
@@ -169,6 +182,29 @@ class ModelServiceClient:
                     continue
                 services.answered(address)
                 return answer
+
+    def _while_it_lives(self, url: str, ask: Callable[[], urllib3.BaseHTTPResponse]) -> urllib3.BaseHTTPResponse:
+        """What ``ask()`` answers, however long it takes, as long as the service says in between that it lives.
+
+        Raises :class:`_Silent` where it does not; the thread that still waits ends with its own timeout."""
+        answer = _in_a_thread(ask)
+        silent = 0
+        while True:
+            try:
+                return answer.result(self._look_every_s)
+            except TimeoutError:
+                if answer.done():
+                    raise
+            silent = 0 if self._says_that_it_lives(url) else silent + 1
+            if silent == _SILENT_AFTER:
+                raise _Silent
+
+    def _says_that_it_lives(self, url: str) -> bool:
+        try:
+            self._pool.request("GET", f"{url}/healthz", timeout=min(_CONNECT_TIMEOUT_S, self._look_every_s))
+        except urllib3.exceptions.HTTPError:
+            return False
+        return True
 
     def _ask_supervised(
         self, service: Service, request: Callable[..., urllib3.BaseHTTPResponse], deadline: float
@@ -194,6 +230,20 @@ class ModelServiceClient:
     def _not_ready(self) -> errors.Unavailable:
         assert not isinstance(self._service, ServiceAddresses)
         return errors.Unavailable(self._service.problem or "The model service is being restarted; ask again.")
+
+
+def _in_a_thread(ask: Callable[[], urllib3.BaseHTTPResponse]) -> Future[urllib3.BaseHTTPResponse]:
+    """A thread of its own for each: a pool's would keep the process from ending while a service hangs."""
+    answer: Future[urllib3.BaseHTTPResponse] = Future()
+
+    def run() -> None:
+        try:
+            answer.set_result(ask())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=run, name="question to the model service", daemon=True).start()
+    return answer
 
 
 def _error_of(status: int, body: bytes) -> errors.MloscopeError:

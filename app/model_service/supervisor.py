@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import secrets
 import subprocess
@@ -27,6 +28,8 @@ import urllib3
 
 from mloscope.app.model_service.wire import TOKEN_VARIABLE
 
+logger = logging.getLogger(__name__)
+
 NOT_INSTALLED = (
     'Feature maps and predictions need TensorFlow, which is not installed here: pip install "mloscope[evaluate]"'
 )
@@ -36,6 +39,7 @@ _STOPPED = "The model service was stopped."
 _HOPELESS_AFTER = 3
 _HEALTHY_AFTER_S = 30.0
 _STOP_TIMEOUT_S = 3.0
+_LOOK_EVERY_S = 2.0
 
 
 class ModelServiceProcess:
@@ -54,8 +58,10 @@ class ModelServiceProcess:
         command: tuple[str, ...] = (sys.executable, "-m", "mloscope.app.model_service.server"),
         first_backoff_s: float = 0.2,
         longest_backoff_s: float = 10.0,
+        hung_after_s: float = 20.0,
     ) -> None:
-        """``gpu_memory_bytes``: at most so much of each GPU; None takes memory as it is needed. ``log_path``:
+        """``hung_after_s``: a child that is asked again and again whether it lives and says nothing for so long is ended.
+        ``gpu_memory_bytes``: at most so much of each GPU; None takes memory as it is needed. ``log_path``:
         where the child's standard error goes; None: a temporary file, of which only the last line of a crash
         is ever shown."""
         self.token = secrets.token_urlsafe(32)
@@ -69,6 +75,7 @@ class ModelServiceProcess:
         if gpu_memory_bytes is not None:
             self._command.append(f"--gpu-memory-bytes={gpu_memory_bytes}")
         self._log_path = log_path
+        self._hung_after_s = hung_after_s
         self._find_spec = find_spec
         self._first_backoff_s, self._longest_backoff_s = first_backoff_s, longest_backoff_s
         self._changed = threading.Condition()
@@ -204,7 +211,7 @@ class ModelServiceProcess:
                             return True
                         self._failures = 0
                         self._become("ready", None, url)
-                    process.wait()
+                    self._wait_while_it_lives(process, url)
                 elif health.get("state") == "failed":
                     self._become("not installed", f"{health['problem']} {NOT_INSTALLED.rpartition(': ')[2]}")
                     return True
@@ -213,6 +220,25 @@ class ModelServiceProcess:
             return False
         finally:
             _end(process)
+
+    def _wait_while_it_lives(self, process: subprocess.Popen[bytes], url: str) -> None:
+        """Until the child has ended, by itself or, where it hangs, by us."""
+        ended = threading.Event()
+        threading.Thread(
+            target=self._end_when_it_hangs, args=(process, url, ended), name="look at the model service", daemon=True
+        ).start()
+        process.wait()  # without a timeout, which would make it a poll: the next child is to start at once
+        ended.set()
+
+    def _end_when_it_hangs(self, process: subprocess.Popen[bytes], url: str, ended: threading.Event) -> None:
+        lived = time.monotonic()
+        while not ended.wait(min(_LOOK_EVERY_S, self._hung_after_s / 4)):
+            if self._health(url):
+                lived = time.monotonic()
+            elif time.monotonic() - lived > self._hung_after_s:
+                logger.warning("The model service said nothing for %g s and is ended.", self._hung_after_s)
+                process.kill()
+                return
 
     def _health(self, url: str) -> dict[str, Any]:
         try:

@@ -250,9 +250,7 @@ _PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary
 _SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 _NDJSON = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
 REFUSAL_ANSWERS: dict[int | str, dict[str, Any]] = {
-    error.status: {"model": ErrorAnswer, "description": meaning}
-    for error, meaning in REFUSALS.items()
-    if error is not Conflict  # nothing here writes
+    error.status: {"model": ErrorAnswer, "description": meaning} for error, meaning in REFUSALS.items()
 }
 
 
@@ -457,11 +455,13 @@ def rest_router(observatory: Observatory) -> APIRouter:
         ``channels`` select along these axes. The header X-Mloscope-Axes names the axes.
         """
         wanted = observatory.parameter_of(run, layer, parameter)
-        etag = etag_of(fingerprint(run, step), layer, wanted.name, units, channels)
+        before = fingerprint(run, step)
+        etag = etag_of(before, layer, wanted.name, units, channels)
         unchanged = unchanged_answer(request, etag, ASK_AGAIN)
         if unchanged is not None:
             return unchanged
         array = observatory.parameters(run, step, layer).get(wanted.name)
+        must_be_still(run, step, before)
         if array is None:
             raise NotPossible(f"The checkpoint of step {step} has no {layer}/{wanted.name}.")
         for text, axis, what in ((units, "unit", "units"), (channels, "channel", "channels")):
@@ -504,11 +504,13 @@ def rest_router(observatory: Observatory) -> APIRouter:
         """
         wanted = observatory.parameter_of(run, layer, parameter)
         question = (units, channels, layout, low, high, colour, zoom)
-        etag = etag_of("png", fingerprint(run, step), layer, wanted.name, question)
+        before = fingerprint(run, step)
+        etag = etag_of("png", before, layer, wanted.name, question)
         unchanged = unchanged_answer(request, etag, ASK_AGAIN)
         if unchanged is not None:
             return unchanged
         tiles = observatory.parameter_tiles(run, step, layer, wanted.name, layout)
+        must_be_still(run, step, before)
         shown = tiles[
             np.ix_(_selection(units, tiles.shape[0], "units"), _selection(channels, tiles.shape[1], "channels"))
         ]
@@ -523,6 +525,11 @@ def rest_router(observatory: Observatory) -> APIRouter:
             return workspace.opened_run(run)[1].fingerprint(checkpoint)
         except AdaptorError as error:
             raise from_adaptor(error) from error
+
+    def must_be_still(run: str, step: int, before: str) -> None:
+        """An answer's tag must not stand for another file's values, which a browser would show again for it."""
+        if fingerprint(run, step) != before:
+            raise Conflict(f"The checkpoint of step {step} was changed while it was read; ask again.")
 
     # ---- feature maps and predictions
 

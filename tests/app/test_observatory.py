@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions
 from mloscope.app import films
 from mloscope.app import observatory as module
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, NotPossible, Unavailable
 from mloscope.app.observatory import FilmQuestion, Observatory
 from mloscope.app.result_cache import MemoryStore, ResultCache
 from mloscope.app.workspace import RunEntry, Workspace
@@ -393,6 +393,75 @@ def test_a_film_of_parameters_is_the_arrays(make_bench: Any, array_run: Any) -> 
         assert spans[step] == [kernel.min(), kernel.max()]
     assert lines[-1] == {"done": True}
     assert [line["progress"]["done"] for line in lines if "progress" in line][-1] == 40
+
+
+def test_a_checkpoint_written_anew_while_it_is_read_is_never_shown_as_the_old_one(
+    make_bench: Any, array_run: Any
+) -> None:
+    class Rewritten(array_run):
+        """Written anew, once, in the middle of reading step 20."""
+
+        rewriting = True
+
+        def parameters(self, checkpoint: Any, layer: Any) -> dict[str, np.ndarray]:
+            found = super().parameters(checkpoint, layer)
+            if checkpoint.step == 20 and self.rewriting:
+                self.rewriting = False
+                self.versions[20] += 1
+                self.replaced[(20, CONV, "kernel")] = np.ones((3, 3, 3, 4), np.float32)
+            return found
+
+    run = Rewritten(steps=range(0, 40, 10))
+    bench = make_bench(run=run)
+    question = FilmQuestion("lenet", CONV)
+    lines = list(bench.observatory.film(question))
+    assert missing(lines) == {20: "20.npz was changed while it was read; ask again."}
+    assert sorted(shot(bench.observatory, lines)[0]) == [0, 10, 30]
+    lines = list(bench.observatory.film(question))
+    assert missing(lines) == {}
+    assert shot(bench.observatory, lines)[1][20] == [1, 1]
+    run.rewriting = True
+    with pytest.raises(Conflict, match=r"20\.npz was changed while it was read; ask again\."):
+        bench.observatory.parameters("lenet", 20, CONV)
+
+
+def test_a_checkpoint_caught_half_written_is_read_again_once_it_is_whole(make_bench: Any, array_run: Any) -> None:
+    class HalfWritten(array_run):
+        """Torn when it is read first; whole, and so another file, a moment later."""
+
+        def parameters(self, checkpoint: Any, layer: Any) -> dict[str, np.ndarray]:
+            try:
+                return super().parameters(checkpoint, layer)
+            finally:
+                if checkpoint.step in self.torn:
+                    self.torn.clear()
+                    self.versions[checkpoint.step] += 1
+
+    bench = make_bench(run=HalfWritten(steps=range(0, 40, 10), torn=[20]))
+    assert missing(bench.observatory.film(FilmQuestion("lenet", CONV))) == {20: f"20.npz ends in the middle of {CONV}."}
+    assert missing(bench.observatory.film(FilmQuestion("lenet", CONV))) == {}
+
+
+def test_maps_of_a_checkpoint_written_anew_while_it_is_evaluated_are_not_kept(bench: Any) -> None:
+    evaluate = bench.service.evaluate
+
+    class Meanwhile:
+        def evaluate(self, *question: Any) -> Any:
+            answer = evaluate(*question)
+            if len(bench.service.calls) == 1:
+                bench.run.versions[10] += 1
+            return answer
+
+    bench.observatory._service = Meanwhile()
+    found = bench.observatory.feature_maps("lenet", [0, 10], CONV, "test-0")
+    assert (list(found.maps), found.missing) == ([0], {10: "10.npz was changed while it was read; ask again."})
+    bench.run.versions[10] -= 1  # the first file again: nothing of the other one may come back for it
+    assert list(bench.observatory.feature_maps("lenet", [0, 10], CONV, "test-0").maps) == [0, 10]
+    assert [steps for steps, *_ in bench.service.calls] == [(0, 10), (10,)]
+    bench.service.calls.clear()
+    film = list(bench.observatory.film(FilmQuestion("lenet", "conv2", "features", image="test-0", near=10)))
+    assert list(missing(film)) == [10]
+    assert 10 not in shot(bench.observatory, film)[0]
 
 
 def test_the_second_asking_reads_no_file_and_evaluates_nothing(make_bench: Any, array_run: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -101,11 +102,17 @@ def test_a_name_with_a_certificate_is_asked_by_its_name():
 
 
 @contextmanager
-def service(answer: bytes | None) -> Iterator[str]:
-    """A service that says ``answer`` to everything, or hangs up in the middle where it is None."""
+def service(answer: bytes | None, hangs: threading.Event | None = None, seconds: float = 0) -> Iterator[str]:
+    """A service that says ``answer`` to everything, or hangs up in the middle where it is None.
+
+    It takes ``seconds`` for everything but /healthz, and says nothing at all before the event where ``hangs`` is one."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if hangs is not None:
+                hangs.wait(30)
+            if self.path != "/healthz":
+                time.sleep(seconds)
             if answer is None:
                 self.send_response(200)
                 self.send_header("content-length", "1000")
@@ -134,6 +141,26 @@ def test_a_service_that_hangs_up_or_is_not_there_costs_no_answer():
         client = ModelServiceClient(f"{sick}, http://127.0.0.1:9, {well}", token="t", timeout_s=5)
         for _ in range(5):
             assert client.status() == {"state": "ready"}
+
+
+def test_what_a_service_that_hangs_was_asked_is_asked_of_another():
+    lives_again = threading.Event()
+    with service(json.dumps({"state": "ready"}).encode()) as well, service(b"{}", hangs=lives_again) as hung:
+        client = ModelServiceClient(f"{hung}, {well}", token="t", timeout_s=60, look_every_s=0.02)
+        try:
+            began = time.monotonic()
+            assert [client.status() for _ in range(5)] == [{"state": "ready"}] * 5
+            with pytest.raises(errors.Unavailable, match="does not answer"):
+                ModelServiceClient(hung, token="t", timeout_s=60, look_every_s=0.02).status()
+            assert time.monotonic() - began < 15
+        finally:
+            lives_again.set()
+
+
+def test_one_that_only_takes_long_is_waited_for():
+    with service(json.dumps({"state": "ready"}).encode(), seconds=0.5) as slow:
+        client = ModelServiceClient(slow, token="t", timeout_s=60, look_every_s=0.05)
+        assert client.status() == {"state": "ready"}
 
 
 def test_where_none_answers_the_sentence_names_them():

@@ -107,6 +107,18 @@ def test_a_child_that_dies_is_started_again_at_another_address(tmp_path: Path) -
         ModelServiceClient(process).status()
 
 
+def test_a_child_that_hangs_is_ended_and_another_one_started(tmp_path: Path) -> None:
+    process = ModelServiceProcess(**fake(tmp_path), hung_after_s=0.4)
+    process.start()
+    until(lambda: process.state == "ready")
+    hung = process.pid
+    assert hung is not None
+    os.kill(hung, signal.SIGSTOP)
+    until(lambda: process.generation == 2 and process.state == "ready")
+    assert process.pid != hung
+    process.stop()
+
+
 def test_a_child_that_never_starts_is_tried_again_and_nobody_waits_for_it(tmp_path: Path) -> None:
     settings = fake(tmp_path, before="sys.exit('No space left for the model service')")
     process = ModelServiceProcess(**settings, log_path=tmp_path / "service.log")
