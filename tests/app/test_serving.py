@@ -1,4 +1,4 @@
-"""Several processes on one port, and folders that are watched: real processes, real Redis."""
+"""Several processes on one port or with one Redis, and folders that are watched: real processes, real Redis."""
 
 from __future__ import annotations
 
@@ -9,14 +9,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
+import numpy as np
 import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
+
+from mloscope.app.model_service.wire import Evaluation, pack_evaluation, unpack
 
 REDIS_SERVER = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS_SERVER is None, reason="no redis-server on the PATH (apt: redis-server)")
@@ -149,6 +157,89 @@ def test_workers_count_together(keras_folder: Callable[..., Path], tmp_path: Pat
         assert counted("mloscope_requests_in_flight") == 1
         assert counted("mloscope_requests_total", route="/api/v1/runs", status="200") == 20
     assert not list(tmp_path.glob("mloscope-counts-*"))
+
+
+class CountingModelService(ThreadingHTTPServer):
+    """Evaluates to zeros, in half a second, and counts what it is asked."""
+
+    shapes: ClassVar = {"conv": (8, 8, 4), "classes": (10,)}
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.calls: list[tuple[int, ...]] = []
+        self.evaluated: Counter[tuple[int, str]] = Counter()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        server: CountingModelService
+
+        def do_GET(self) -> None:
+            self.answer(b'{"state": "ready", "problem": null}')
+
+        def do_POST(self) -> None:
+            head, _image = unpack(self.rfile.read(int(self.headers["content-length"])))
+            steps, layers = head["steps"], head["layers"]
+            self.server.calls.append(tuple(steps))
+            self.server.evaluated.update((step, layer) for step in steps for layer in layers)
+            time.sleep(0.5)
+            maps = {layer: np.zeros((len(steps), *self.server.shapes[layer]), np.float32) for layer in layers}
+            self.answer(pack_evaluation(Evaluation(maps, steps, {})))
+
+        def answer(self, body: bytes) -> None:
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_said: object) -> None:
+            pass
+
+
+@pytest.fixture
+def counting_service() -> Iterator[CountingModelService]:
+    service = CountingModelService()
+    threading.Thread(target=service.serve_forever, daemon=True).start()
+    yield service
+    service.shutdown()
+    service.server_close()
+
+
+@needs_redis
+def test_the_same_question_of_ten_browsers_costs_one_evaluation(
+    keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str, counting_service: CountingModelService
+) -> None:
+    """Two web processes, each asked by five at the same time."""
+    run, images = keras_folder(tmp_path / "run"), tmp_path / "images.npz"
+    np.savez(images, x_test=np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8), y_test=np.zeros(3, np.int64))
+    settings = {"MLOSCOPE_REDIS_URL": redis_url, "MLOSCOPE_MODEL_SERVICE_URL": counting_service.url}
+    arguments = (str(run), "--name=mine", f"--images={images}")
+    with ExitStack() as stack:
+        addresses = [stack.enter_context(served(*arguments, **settings))[1] for _ in range(2)]
+        pool = stack.enter_context(ThreadPoolExecutor(10))
+
+        def of_ten(path: str) -> list[bytes]:
+            together = threading.Barrier(10)
+
+            def ask(number: int) -> bytes:
+                together.wait()
+                address = addresses[number % 2] + path
+                answer = urllib3.request("GET", address, retries=False, timeout=PATIENCE_S)
+                assert answer.status == 200, answer.data
+                return answer.data
+
+            return list(pool.map(ask, range(10)))
+
+        maps = of_ten("/api/v1/runs/mine/checkpoints/5/layers/conv/features/test-0.npy")
+        assert len(set(maps)) == 1
+        assert counting_service.calls == [(5,)]
+        predictions = of_ten("/api/v1/runs/mine/predictions/test-1")
+        assert len(set(predictions)) == 1
+        assert counting_service.calls == [(5,), (0, 5, 20)]
+        counting_service.evaluated.clear()
+        films = of_ten("/api/v1/runs/mine/layers/conv/film?show=features&image=test-2")
+        assert all(film.endswith(b'{"done":true}\n') for film in films)
+        assert counting_service.evaluated == {(step, name): 1 for step in (0, 5, 20) for name in ("conv", "classes")}
 
 
 def test_what_is_put_into_a_watched_folder_is_served(keras_folder: Callable[..., Path], tmp_path: Path) -> None:
