@@ -121,7 +121,9 @@ class MemoryStore:
 
 # ------------------------------------------------------------------------------------------------------ Redis
 
-_RELEASE_OWN_CLAIM = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end"
+_OWN_CLAIM = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call({}) else return 0 end"
+_RELEASE_OWN_CLAIM = _OWN_CLAIM.format("'del', KEYS[1]")
+_RENEW_OWN_CLAIM = _OWN_CLAIM.format("'pexpire', KEYS[1], ARGV[2]")
 _KEYS_A_READ = 16
 _BYTES_A_WRITE = 8 * 2**20
 _Answer = TypeVar("_Answer")
@@ -141,7 +143,7 @@ class RedisStore:
         *,
         prefix: str = "mloscope:1:",
         ttl_s: float | None = None,
-        claim_s: float = 10.0,
+        claim_s: float = 3.0,
         connect_timeout_s: float = 0.2,
         operation_timeout_s: float = 2.0,
         first_backoff_s: float = 0.1,
@@ -149,8 +151,8 @@ class RedisStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``url``: ``redis://[user:password@]host:port/database``, ``rediss://`` or ``unix://``. ``claim_s``:
-        how long others wait for a process that claimed a key and died. Connects at first use. Raises
-        ValueError for another URL."""
+        how long others wait for a process that claimed a key and died; claims of one that lives are renewed,
+        however long it computes. Connects at first use. Raises ValueError for another URL."""
         self._redis = redis.Redis.from_url(
             url,
             socket_connect_timeout=connect_timeout_s,
@@ -162,6 +164,8 @@ class RedisStore:
         self._ttl_ms = None if ttl_s is None else max(1, int(ttl_s * 1000))
         self._claim_ms = max(1, int(claim_s * 1000))
         self._holder = secrets.token_hex(8).encode()
+        self._claims: set[str] = set()
+        self._renewer: threading.Thread | None = None
         self._clock = clock
         self._first_backoff_s = first_backoff_s
         self._longest_backoff_s = longest_backoff_s
@@ -216,19 +220,44 @@ class RedisStore:
             pipeline = self._redis.pipeline(transaction=False)
             for key in keys:
                 pipeline.set(self._claim_key(key), self._holder, nx=True, px=self._claim_ms)
-            return frozenset(key for key, won in zip(keys, pipeline.execute(), strict=True) if won)
+            # What a full Redis refuses, others can claim no more than we: it is granted.
+            answers = pipeline.execute(raise_on_error=False)
+            return frozenset(key for key, won in zip(keys, answers, strict=True) if won)
 
-        return self._ask(set_claims, frozenset(keys)) if keys else frozenset()
+        granted = self._ask(set_claims, frozenset(keys)) if keys else frozenset()
+        if granted:
+            with self._lock:
+                self._claims |= granted
+                if self._renewer is None:
+                    self._renewer = threading.Thread(target=self._renew_claims, name="claims in Redis", daemon=True)
+                    self._renewer.start()
+        return granted
+
+    def _renew_claims(self) -> None:
+        """As long as there are any."""
+        while True:
+            time.sleep(self._claim_ms / 3000)
+            with self._lock:
+                held = tuple(self._claims)
+                if not held:
+                    self._renewer = None
+                    return
+            self._ask_of_own_claims(held, _RENEW_OWN_CLAIM, self._claim_ms)
 
     def release(self, keys: Sequence[str]) -> None:
-        def delete_claims() -> None:
+        if keys:
+            with self._lock:
+                self._claims.difference_update(keys)
+            self._ask_of_own_claims(keys, _RELEASE_OWN_CLAIM)
+
+    def _ask_of_own_claims(self, keys: Sequence[str], script: str, *arguments: int) -> None:
+        def run() -> None:
             pipeline = self._redis.pipeline(transaction=False)
             for key in keys:
-                pipeline.eval(_RELEASE_OWN_CLAIM, 1, self._claim_key(key), self._holder)
+                pipeline.eval(script, 1, self._claim_key(key), self._holder, *arguments)
             pipeline.execute()
 
-        if keys:
-            self._ask(delete_claims, None)
+        self._ask(run, None)
 
     def status(self) -> dict[str, Any]:
         with self._lock:
