@@ -4,17 +4,20 @@
     folder of corpora ─┼─ every few seconds: what is there now? ──► Workspace.replace
     named runs ────────┘
 
-Every folder or file directly in a watched folder is one run, or one corpus, named after itself. What changed is opened anew, so that
-checkpoints that training has saved since are there; what vanished stays in the list and says that it is gone.
+Every folder or file directly in a watched folder is one run, or one corpus, named after itself; a link is what it leads to,
+under the link's name. What changed is opened anew, so that checkpoints that training has saved since are there, and so that
+what was half copied becomes whole. What vanished stays in the list for a while and says that it is gone.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +28,39 @@ from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace, uni
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
+_PAUSES_FOR_EACH_LOOK = 9
+"""However many files there are, looking at them takes at most a tenth of the time."""
+_PUBLISH_EVERY_S = 1.0
+_WAIT_FOR_THE_FIRST_LOOK_S = 3.0
+FORGET_AFTER_S = 3600.0
 _DEPTH = 3
 _MOST_ENTRIES = 20_000
 """Beyond so many files a folder is compared by those alone: enough to see a checkpoint come, without hanging on a disk."""
 
-_Listing = tuple[tuple[str, int, int], ...]
+_Listing = tuple[tuple[str, int, int, int], ...]
 
 
-def listing(path: Path) -> _Listing | None:
-    """Relative name, size in bytes and time of change in ns of what lies at and below the path; None where nothing does."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    if not path.is_dir():
-        return (("", status.st_size, status.st_mtime_ns),)
-    found: list[tuple[str, int, int]] = []
+@dataclass
+class _Watched:
+    """What is known of a run or corpus besides what the workspace has."""
+
+    entry: Path
+    """In the watched folder, or as it was named."""
+    in_folder: bool
+    was_looked_at: bool = False
+    state: _Listing | str | None = None
+    """What was there when it was last looked at: files; or a sentence why they cannot be read; or nothing."""
+    gone_since_s: float | None = None
+
+
+def listing(path: Path) -> _Listing:
+    """Relative name, size in bytes, time of change in ns and mode of what lies at and below the path. Raises OSError where
+    nothing does, or nobody may know."""
+    status = os.stat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        return (("", status.st_size, status.st_mtime_ns, status.st_mode),)
+    os.scandir(path).close()  # below it, what nobody may list is left out
+    found: list[tuple[str, int, int, int]] = []
     for entry, name in _below(path, "", _DEPTH):
         if len(found) == _MOST_ENTRIES:
             break
@@ -48,7 +68,7 @@ def listing(path: Path) -> _Listing | None:
             about = entry.stat()
         except OSError:
             continue  # it was there a moment ago
-        found.append((name, 0 if entry.is_dir() else about.st_size, about.st_mtime_ns))
+        found.append((name, 0 if entry.is_dir() else about.st_size, about.st_mtime_ns, about.st_mode))
     return tuple(sorted(found))
 
 
@@ -63,6 +83,11 @@ def _below(path: Path | str, prefix: str, depth: int) -> Iterator[tuple[os.DirEn
             yield from _below(entry.path, f"{prefix}{entry.name}/", depth - 1)
 
 
+def shown_name(entry: Path) -> str:
+    """What an entry of a watched folder is called, unless something else is called so already."""
+    return url_safe(entry.stem if os.path.isfile(entry) else entry.name)
+
+
 class WatchedFolders:
     """Keeps a workspace up to date with the disk. :meth:`look` once, or :meth:`start` for every few seconds."""
 
@@ -75,88 +100,162 @@ class WatchedFolders:
         open_run: Callable[..., RunAdaptor] = registry.open_run,
         open_corpus: Callable[..., CorpusAdaptor] = registry.open_corpus,
         look_every_s: float = LOOK_EVERY_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``runs``, ``corpora``: folders to watch; what the workspace holds already is kept up to date as well."""
         self._workspace = workspace
         self._folders = {"run": runs, "corpus": corpora}
-        self._open_run = open_run
-        self._open_corpus = open_corpus
-        self._look_every_s = look_every_s
-        self._seen: dict[Path, _Listing | None] = {
-            connected.path: listing(connected.path) for connected in (*workspace.runs, *workspace.corpora)
-        }
+        self._open_run, self._open_corpus = open_run, open_corpus
+        self._look_every_s, self._clock = look_every_s, clock
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        for what, each in (*(("run", run) for run in workspace.runs), *(("corpus", c) for c in workspace.corpora)):
+            self._watched[what, each.name] = _Watched(each.path, False, True, _state(each.path))
+        self._unlisted: set[Path] = set()
+        self._told: set[Path] = set()
         self._ending = threading.Event()
+        self._looked = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look now, and then every few seconds until :meth:`stop`."""
-        self.look()
+        """Look now, and then every few seconds until :meth:`stop`. Returns after the first look; where that takes long, while
+        it goes on."""
         self._thread = threading.Thread(target=self._watch, name="watched folders", daemon=True)
         self._thread.start()
+        self._looked.wait(_WAIT_FOR_THE_FIRST_LOOK_S)
 
     def stop(self) -> None:
         self._ending.set()
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(_WAIT_FOR_THE_FIRST_LOOK_S)
 
     def _watch(self) -> None:
-        while not self._ending.wait(self._look_every_s):
+        while not self._ending.is_set():
+            began = self._clock()
             try:
                 self.look()
             except Exception:  # one strange folder must not end the watch
                 logger.exception("The watched folders could not be looked at")
+            self._looked.set()
+            self._ending.wait(max(self._look_every_s, _PAUSES_FOR_EACH_LOOK * (self._clock() - began)))
 
     def look(self) -> bool:
-        """Compare with the disk and connect what changed. Whether anything did."""
-        runs = self._up_to_date("run", self._workspace.runs, self._opened_run)
-        corpora = self._up_to_date("corpus", self._workspace.corpora, self._opened_corpus)
-        if runs == self._workspace.runs and corpora == self._workspace.corpora:
-            return False
-        self._workspace.replace(runs, corpora)
-        return True
+        """Compare with the disk and connect what changed, as it is opened where that takes long. Whether anything did."""
+        before = (self._workspace.runs, self._workspace.corpora)
+        runs, corpora = list(before[0]), list(before[1])
+        published = self._clock()
+        for what, known in (("run", runs), ("corpus", corpora)):
+            known += self._new_in(what, known)
+        for what, known in (("run", runs), ("corpus", corpora)):
+            for position, connected in enumerate(known):
+                if self._ending.is_set():
+                    break
+                known[position] = self._up_to_date(what, connected)
+                if known[position] is not connected and self._clock() - published > _PUBLISH_EVERY_S:
+                    self._workspace.replace(runs, corpora)
+                    published = self._clock()
+            known[:] = [connected for connected in known if not self._is_forgotten(what, connected)]
+        if (tuple(runs), tuple(corpora)) != (self._workspace.runs, self._workspace.corpora):
+            self._workspace.replace(runs, corpora)
+        return (self._workspace.runs, self._workspace.corpora) != before
 
-    def _up_to_date(self, what: str, connected: tuple[Any, ...], opened: Callable[[Any], Any]) -> tuple[Any, ...]:
-        known = {each.path for each in connected}
-        names = {each.name for each in connected}
-        found = list(connected)
-        for path in self._new_in(what, known):
-            name = unique_name(url_safe(path.stem if path.is_file() else path.name), names)
-            found.append(ConnectedRun(name, path, None) if what == "run" else ConnectedCorpus(name, path, None))
-        return tuple(self._one(what, each, opened) for each in found)
+    def _new_in(self, what: str, known: list[Any]) -> Iterator[Any]:
+        """What lies in the watched folder and is not known, not yet opened."""
+        entries = self._entries(what)
+        names = {each.name for each in known}
+        watched = [about for (kind, _), about in self._watched.items() if kind == what]
+        here = {os.path.abspath(about.entry) for about in watched}
+        entries = [entry for entry in entries if os.path.abspath(entry) not in here]
+        # What was named when the server was started, and lies here too or is linked here, is shown under that name alone.
+        named = {os.path.realpath(about.entry) for about in watched if not about.in_folder} if entries else set()
+        for entry in entries:
+            if os.path.realpath(entry) in named:
+                continue
+            name = unique_name(shown_name(entry), names)
+            if entry.name not in (name, name + entry.suffix):
+                logger.info('%s is shown as the %s "%s", for names stand in addresses.', entry, what, name)
+            self._watched[what, name] = _Watched(entry, True)
+            connect = ConnectedRun if what == "run" else ConnectedCorpus
+            yield connect(name, _place(entry), None, problem=f'The {what} "{name}" is being opened.')
 
-    def _new_in(self, what: str, known: set[Path]) -> list[Path]:
+    def _entries(self, what: str) -> list[Path]:
         folder = self._folders[what]
         if folder is None:
             return []
         try:
             entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
         except OSError as error:
-            if folder not in self._seen:  # once
-                logger.warning("The folder of %ss %s cannot be listed: %s.", what, folder, error.strerror or error)
-            self._seen[folder] = None
+            if folder not in self._unlisted:  # once
+                reason = error.strerror or error
+                what = "runs" if what == "run" else "corpora"
+                logger.warning("The folder of %s %s cannot be listed: %s.", what, folder, reason)
+            self._unlisted.add(folder)
             return []
-        return [entry for entry in entries if entry not in known]
+        self._unlisted.discard(folder)
+        return entries
 
-    def _one(self, what: str, connected: Any, opened: Callable[[Any], Any]) -> Any:
-        now = listing(connected.path)
-        is_new = connected.path not in self._seen
-        if not is_new and now == self._seen[connected.path]:
+    def _up_to_date(self, what: str, connected: Any) -> Any:
+        watched = self._watched[what, connected.name]
+        place = _place(watched.entry) if watched.in_folder else connected.path
+        state = _state(place)
+        is_first, watched.was_looked_at = not watched.was_looked_at, True
+        if not is_first and state == watched.state and (state is None or place == connected.path):
             return connected
-        self._seen[connected.path] = now
-        if now is None:
-            logger.info("The %s %s is gone", what, connected.name)
-            return replace(
-                connected, adaptor=None, problem=f'The {what} "{connected.name}" is gone: {connected.path} was removed.'
-            )
+        watched.state = state
+        if state is None and not is_first:
+            return self._gone(what, connected, watched)
+        adaptor, problem = None, state
         try:
-            return replace(connected, adaptor=opened(connected), problem=None)
+            if not isinstance(state, str):
+                adaptor, problem = self._opened(what, place, connected), None
         except AdaptorError as error:
-            if is_new:
-                logger.warning("The %s %s cannot be opened: %s", what, connected.name, error)
-            return replace(connected, adaptor=None, problem=str(error))
+            problem = str(error)
+        except Exception as error:  # a stranger's adaptor must not keep the others from being looked at
+            problem = f"{place} could not be opened: {type(error).__name__}."
+            logger.exception("The %s %s cannot be opened", what, connected.name)
+        if problem and is_first:
+            logger.warning("The %s %s cannot be opened: %s", what, connected.name, problem)
+        return replace(connected, path=place, adaptor=adaptor, problem=problem, gone=False)
 
-    def _opened_run(self, run: ConnectedRun) -> RunAdaptor:
-        return self._open_run(run.path, run.options, run.asked_format)
+    def _gone(self, what: str, connected: Any, watched: _Watched) -> Any:
+        how = f"{connected.path} was removed"
+        if not os.path.lexists(watched.entry) and os.path.lexists(connected.path):
+            how = f"its link to {connected.path} was removed"
+        sentence = f'The {what} "{connected.name}" is gone: {how}.'
+        logger.info("%s", sentence)
+        return replace(connected, adaptor=None, problem=sentence, gone=True)
 
-    def _opened_corpus(self, corpus: ConnectedCorpus) -> CorpusAdaptor:
-        return self._open_corpus(corpus.path, corpus.asked_format)
+    def _opened(self, what: str, path: Path, connected: Any) -> Any:
+        if what == "run":
+            return self._open_run(path, connected.options, connected.asked_format)
+        return self._open_corpus(path, connected.asked_format)
+
+    def _is_forgotten(self, what: str, connected: Any) -> bool:
+        """Whether it left its watched folder so long ago that nobody looks for it any more."""
+        watched = self._watched[what, connected.name]
+        if not connected.gone or not watched.in_folder or os.path.lexists(watched.entry):
+            watched.gone_since_s = None
+            return False
+        if watched.gone_since_s is None:
+            watched.gone_since_s = self._clock()
+        if self._clock() - watched.gone_since_s < FORGET_AFTER_S:
+            return False
+        del self._watched[what, connected.name]
+        return True
+
+
+def _place(entry: Path) -> Path:
+    """Where the files are: a link is followed, for what belongs to a file lies beside it and not beside the link."""
+    return Path(os.path.realpath(entry)) if os.path.islink(entry) else entry
+
+
+def _state(place: Path) -> _Listing | str | None:
+    """See :class:`_Watched`."""
+    try:
+        mode = os.stat(place).st_mode
+        if stat.S_ISDIR(mode) or stat.S_ISREG(mode):
+            return listing(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        return f"{place} cannot be reached: {error.strerror or error}."
+    return f"{place} is neither a file nor a folder."  # a pipe or a device might be read for ever

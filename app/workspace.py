@@ -288,6 +288,8 @@ class ConnectedRun:
     corpus: str | None = None
     """The corpus that the user gave this run, None where nothing was said."""
     asked_format: str | None = None
+    gone: bool = False
+    """Whether it was there once; ``problem`` says so then, by name."""
 
     @property
     def format(self) -> str | None:
@@ -312,6 +314,8 @@ class ConnectedCorpus:
     problem: str | None = None
     asked_format: str | None = None
     hierarchy: Path | None = None
+    gone: bool = False
+    """Whether it was there once; ``problem`` says so then, by name."""
 
     @property
     def format(self) -> str | None:
@@ -436,7 +440,7 @@ class Workspace:
         opened."""
         run = self.run(name)
         if run.adaptor is None:
-            raise NotPossible(f'The run "{name}" could not be opened: {run.problem}')
+            raise NotPossible(str(run.problem) if run.gone else f'The run "{name}" could not be opened: {run.problem}')
         return run, run.adaptor
 
     def opened_corpus(self, name: str) -> tuple[ConnectedCorpus, CorpusAdaptor]:
@@ -444,7 +448,8 @@ class Workspace:
         be opened."""
         corpus = self.corpus(name)
         if corpus.adaptor is None:
-            raise NotPossible(f'The corpus "{name}" could not be opened: {corpus.problem}')
+            problem = str(corpus.problem)
+            raise NotPossible(problem if corpus.gone else f'The corpus "{name}" could not be opened: {problem}')
         return corpus, corpus.adaptor
 
     def corpus_of(self, run_name: str) -> str | None:

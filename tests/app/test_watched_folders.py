@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mloscope.app.errors import NotPossible
-from mloscope.app.watched_folders import WatchedFolders, listing
+from mloscope.app.watched_folders import FORGET_AFTER_S, WatchedFolders, listing
 from mloscope.app.workspace import Workspace
 
 NETWORK = """
@@ -139,13 +139,15 @@ def test_a_corpus_that_changes_forgets_what_was_remembered_of_its_images(folders
     assert workspace.thumbnail("noise", 0) != before
 
 
-def test_a_listing_sees_size_and_time_of_files_and_none_where_nothing_is(tmp_path):
-    assert listing(tmp_path / "nowhere") is None
+def test_a_listing_sees_size_time_and_mode_of_files(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        listing(tmp_path / "nowhere")
     file = tmp_path / "a.bin"
     file.write_bytes(b"12345")
     os.utime(file, ns=(7, 7))
-    assert listing(file) == (("", 5, 7),)
-    assert ("a.bin", 5, 7) in listing(tmp_path)
+    file.chmod(0o640)
+    assert listing(file) == (("", 5, 7, 0o100640),)
+    assert listing(tmp_path) == (("a.bin", 5, 7, 0o100640),)
 
 
 def test_the_watch_looks_by_itself_and_ends(folders):
@@ -165,3 +167,216 @@ def test_the_watch_looks_by_itself_and_ends(folders):
     assert opened.wait(20)
     watched.stop()
     assert not any(thread.name == "watched folders" for thread in threading.enumerate())
+
+
+# ------------------------------------------------------------------------------------------------- links
+
+
+def test_a_link_is_what_it_leads_to_and_is_followed_when_it_leads_elsewhere(folders, tmp_path):
+    runs, corpora = folders
+    save(tmp_path / "one", 1)
+    save(tmp_path / "two", 2)
+    (runs / "latest").symlink_to(tmp_path / "one")
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs, corpora)
+    watched.look()
+    assert workspace.run("latest").path == tmp_path / "one"
+    (runs / "latest").unlink()
+    (runs / "latest").symlink_to(tmp_path / "two")
+    assert watched.look()
+    assert workspace.run("latest").path == tmp_path / "two"
+    assert steps(workspace, "latest") == [2]
+
+
+def test_a_run_of_one_file_is_found_with_what_lies_beside_it_through_a_link(folders, tmp_path):
+    runs, corpora = folders
+    save(tmp_path / "one", 7)
+    (runs / "mine.h5").symlink_to(tmp_path / "one" / "net_iter_7.caffemodel.h5")
+    workspace = Workspace([])
+    WatchedFolders(workspace, runs, corpora).look()
+    assert workspace.run("mine").problem is None, "net.prototxt lies beside the file, not beside the link"
+
+
+def test_a_link_says_what_was_removed_itself_or_what_it_leads_to(folders, tmp_path):
+    runs, corpora = folders
+    save(tmp_path / "one", 1)
+    for name in ("a", "b"):
+        (runs / name).symlink_to(tmp_path / "one")
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs, corpora)
+    watched.look()
+    (runs / "a").unlink()
+    watched.look()
+    assert workspace.run("a").problem == f'The run "a" is gone: its link to {tmp_path / "one"} was removed.'
+    shutil.rmtree(tmp_path / "one")
+    watched.look()
+    with pytest.raises(NotPossible) as refusal:
+        workspace.opened_run("b")
+    assert str(refusal.value) == f'The run "b" is gone: {tmp_path / "one"} was removed.'
+
+
+def test_a_link_that_never_led_anywhere_says_so_until_it_does(folders, tmp_path):
+    runs, corpora = folders
+    (runs / "soon").symlink_to(tmp_path / "not-yet")
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs, corpora)
+    watched.look()
+    assert workspace.run("soon").problem == f"There is nothing at {tmp_path / 'not-yet'}."
+    assert not workspace.run("soon").gone
+    save(tmp_path / "not-yet", 1)
+    watched.look()
+    assert steps(workspace, "soon") == [1]
+
+
+def test_what_was_named_is_not_shown_a_second_time_where_it_is_linked(folders, tmp_path):
+    from mloscope.app.workspace import RunEntry
+
+    runs, corpora = folders
+    save(tmp_path / "mine", 1)
+    (runs / "linked").symlink_to(tmp_path / "mine")
+    workspace = Workspace.connect([RunEntry(tmp_path / "mine", "baseline")])
+    WatchedFolders(workspace, runs, corpora).look()
+    assert [run.name for run in workspace.runs] == ["baseline"]
+
+
+# ------------------------------------------------------------------------------------------------ what else lies there
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_pipes_devices_and_links_in_circles_are_named_and_never_opened(folders):
+    runs, corpora = folders
+    os.mkfifo(runs / "pipe")
+    (runs / "null").symlink_to(os.devnull)
+    (runs / "circle").symlink_to(runs / "circle")
+    opened: list[Path] = []
+    workspace = Workspace([])
+    WatchedFolders(workspace, runs, corpora, open_run=lambda path, *_: opened.append(path)).look()
+    assert opened == []
+    assert workspace.run("pipe").problem == f"{runs / 'pipe'} is neither a file nor a folder."
+    assert workspace.run("null").problem == f"{os.devnull} is neither a file nor a folder."
+    assert "cannot be reached" in str(workspace.run("circle").problem)
+
+
+def test_a_run_that_appears_bit_by_bit_settles_to_the_whole_run(folders, tmp_path):
+    """Looked at after every byte count at which a copy may stand, the last time while the copy goes on under the reader."""
+    runs, corpora = folders
+    for step in (1, 2):
+        save(tmp_path / "whole", step)
+    workspace = Workspace([])
+
+    def open_run(path: Path, options: object, format: object) -> object:
+        from mloscope.adaptors import registry
+
+        run = registry.open_run(path)
+        copy_some()  # more has come since it was looked at
+        return run
+
+    parts = [
+        (source, end)
+        for source in sorted((tmp_path / "whole").iterdir())
+        for end in (0, source.stat().st_size // 2, source.stat().st_size)
+    ]
+
+    def copy_some() -> None:
+        if parts:
+            source, end = parts.pop(0)
+            (runs / "copied").mkdir(exist_ok=True)
+            (runs / "copied" / source.name).write_bytes(source.read_bytes()[:end])
+
+    watched = WatchedFolders(workspace, runs, corpora, open_run=open_run)
+    while parts:
+        copy_some()
+        watched.look()
+    watched.look()
+    assert not watched.look()
+    assert steps(workspace, "copied") == [1, 2]
+    assert all(checkpoint.problem is None for checkpoint in workspace.opened_run("copied")[1].checkpoints())
+
+
+def test_one_that_fails_in_an_unheard_of_way_takes_no_other_with_it(folders, caplog):
+    runs, corpora = folders
+    for name in ("bad", "good"):
+        save(runs / name, 1)
+
+    def open_run(path: Path, options: object, format: object) -> object:
+        from mloscope.adaptors import registry
+
+        if path.name == "bad":
+            raise MemoryError
+        return registry.open_run(path)
+
+    workspace = Workspace([])
+    WatchedFolders(workspace, runs, corpora, open_run=open_run).look()
+    assert steps(workspace, "good") == [1]
+    assert workspace.run("bad").problem == f"{runs / 'bad'} could not be opened: MemoryError."
+
+
+def test_what_left_the_folder_is_forgotten_after_an_hour_and_what_was_named_never(folders, tmp_path):
+    from mloscope.app.workspace import RunEntry
+
+    runs, corpora = folders
+    now_s = 0.0
+    save(tmp_path / "named", 1)
+    save(runs / "first", 1)
+    (runs / "nowhere").symlink_to(tmp_path / "nowhere")
+    workspace = Workspace.connect([RunEntry(tmp_path / "named")])
+    watched = WatchedFolders(workspace, runs, corpora, clock=lambda: now_s)
+    watched.look()
+    shutil.rmtree(runs / "first")
+    shutil.rmtree(tmp_path / "named")
+    watched.look()
+    now_s = FORGET_AFTER_S - 1
+    assert not watched.look()
+    now_s = FORGET_AFTER_S
+    assert watched.look()
+    assert [run.name for run in workspace.runs] == ["named", "nowhere"]
+    save(runs / "first", 2)
+    watched.look()
+    assert steps(workspace, "first") == [2]
+
+
+def test_what_is_slow_to_open_appears_one_after_the_other(folders):
+    runs, corpora = folders
+    for name in "abc":
+        save(runs / name, 1)
+    now_s, states = 0.0, []
+    workspace = Workspace([])
+
+    def open_run(path: Path, options: object, format: object) -> object:
+        from mloscope.adaptors import registry
+
+        nonlocal now_s
+        now_s += 2.0
+        states.append([run.adaptor is not None for run in workspace.runs])
+        return registry.open_run(path)
+
+    WatchedFolders(workspace, runs, corpora, open_run=open_run, clock=lambda: now_s).look()
+    assert states == [[], [True, False, False], [True, True, False]]
+    assert all(run.adaptor is not None and run.problem is None for run in workspace.runs)
+
+
+def test_a_folder_that_cannot_be_listed_is_said_once_each_time(tmp_path, caplog):
+    folder = tmp_path / "later"
+    watched = WatchedFolders(Workspace([]), folder, None)
+    for _ in range(2):
+        watched.look()
+        watched.look()
+        assert caplog.text.count("cannot be listed: No such file or directory.") == 1
+        folder.mkdir()
+        watched.look()
+        folder.rmdir()
+        caplog.clear()
+
+
+@pytest.mark.skipif(getattr(os, "geteuid", lambda: 0)() == 0, reason="root may read everything")
+def test_what_nobody_may_read_says_so_until_somebody_may(folders):
+    runs, corpora = folders
+    save(runs / "first", 1)
+    (runs / "first").chmod(0)
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs, corpora)
+    watched.look()
+    assert workspace.run("first").problem == f"{runs / 'first'} cannot be reached: Permission denied."
+    (runs / "first").chmod(0o700)
+    watched.look()
+    assert steps(workspace, "first") == [1]
