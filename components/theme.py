@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import plotly.graph_objects as go
 
 FONT = '"Inter", "Segoe UI", system-ui, -apple-system, "Helvetica Neue", "DejaVu Sans", sans-serif'
@@ -45,6 +47,7 @@ SEQUENTIAL = [[0.0, "#440154"], [0.25, "#3b528b"], [0.5, "#21918c"], [0.75, "#5e
 DIVERGING = [[0.0, "#0b3c8c"], [0.25, "#7ba4d4"], [0.5, "#f4f4f4"], [0.75, "#d98f76"], [1.0, "#8c1d18"]]
 
 
+@functools.cache
 def template(theme: str) -> go.layout.Template:
     """Plotly template for ``light`` or ``dark``; transparent paper, so that the page shows through."""
     tokens = TOKENS[theme]
@@ -78,14 +81,21 @@ def template(theme: str) -> go.layout.Template:
 
 def empty_figure(theme: str, sentence: str) -> go.Figure:
     """A figure that says in words why there is nothing to see."""
-    figure = go.Figure(layout={"template": template(theme), "xaxis": {"visible": False}, "yaxis": {"visible": False}})
-    figure.add_annotation(
-        text=sentence,
-        showarrow=False,
-        x=0.5,
-        y=0.5,
-        xref="paper",
-        yref="paper",
-        font={"color": TOKENS[theme]["text-quiet"]},
+    return go.Figure(
+        layout={
+            "template": template(theme),
+            "xaxis": {"visible": False},
+            "yaxis": {"visible": False},
+            "annotations": [
+                {
+                    "text": sentence,
+                    "showarrow": False,
+                    "x": 0.5,
+                    "y": 0.5,
+                    "xref": "paper",
+                    "yref": "paper",
+                    "font": {"color": TOKENS[theme]["text-quiet"]},
+                }
+            ],
+        }
     )
-    return figure
