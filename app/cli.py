@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
-from mloscope.app import serving, statistics_cli, users_cli
+from mloscope.app import connect_cli, serving, statistics_cli, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 from mloscope.app.terminal import Terminated, write
 
@@ -122,6 +122,8 @@ def _parser() -> argparse.ArgumentParser:
         help="processes that answer browsers; more than one need Redis and a model service (default: 1)",
     )  # fmt: skip
     serve.set_defaults(command=_serve)
+
+    connect_cli.add_commands(commands)
 
     inspect = commands.add_parser(
         "inspect",

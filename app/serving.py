@@ -23,6 +23,7 @@ from mloscope.app.errors import BadRequest
 from mloscope.app.terminal import Terminated, write
 
 if TYPE_CHECKING:
+    from mloscope.app.running_servers import RunningServer
     from mloscope.app.settings import Settings
     from mloscope.app.watched_folders import WatchedFolders
     from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _FAILED = 1
 _STOP_WITHIN_S = 3
 _BACKLOG = 2048
-_COMMAND_LINE = "MLOSCOPE_WORKER_COMMAND_LINE"
+_COMMAND_LINE, _ANNOUNCED = "MLOSCOPE_WORKER_COMMAND_LINE", "MLOSCOPE_WORKER_ANNOUNCED"
 """How a worker is told what its parent was told: by the environment, which is all that a new process gets."""
 
 
@@ -49,28 +50,29 @@ def connect(runs: Sequence[RunEntry], corpora: Sequence[CorpusEntry], settings: 
 
 def serve(workspace: Workspace, settings: Settings, listener: socket.socket, *, open_browser: bool) -> int:
     """Serve until told to stop; the exit code. Closes the socket."""
-    from mloscope.app import logs
+    from mloscope.app import logs, running_servers
 
     troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
     service = _model_service(settings)
-    watched = _watched(workspace, settings)
+    with running_servers.announced(_address(settings, listener), settings, os.environ, workspace) as announced:
+        watched = _watched(workspace, settings, announced)
 
-    def listening(address: str) -> None:
-        # Only now, for loading TensorFlow would double the time until the first page is there.
-        service.start()
-        watched.start()
-        _announce(workspace, address, settings)
-        if open_browser and _has_display(os.environ):
-            _open_browser(address)
+        def listening(address: str) -> None:
+            # Only now, for loading TensorFlow would double the time until the first page is there.
+            service.start()
+            watched.start()
+            _announce(workspace, address, settings)
+            if open_browser and _has_display(os.environ):
+                _open_browser(address)
 
-    try:
-        return _listen(_application(workspace, settings, service, troubles), settings, listener, listening)
-    except (KeyboardInterrupt, Terminated):
-        return 0
-    finally:
-        watched.stop()
-        service.stop()
-        listener.close()
+        try:
+            return _listen(_application(workspace, settings, service, troubles), settings, listener, listening)
+        except (KeyboardInterrupt, Terminated):
+            return 0
+        finally:
+            watched.stop()
+            service.stop()
+            listener.close()
 
 
 def serve_with_workers(count: int, command_line: Sequence[str], settings: Settings, listener: socket.socket) -> int:
@@ -79,6 +81,7 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
     Raises BadRequest where they could not share: what one of them makes, the others must find."""
     import logging
 
+    from mloscope.app import running_servers
     from mloscope.app.web.doors.metrics import SHARED_FOLDER
 
     needed = {"MLOSCOPE_REDIS_URL": settings.redis_url, "MLOSCOPE_MODEL_SERVICE_URL": settings.model_service_url}
@@ -93,8 +96,9 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
     address = _address(settings, listener)
     write(f"ML-o-scope listens on {address} with {count} workers (Ctrl-C stops it).\n")
     try:
-        with _folder_of_counts() as folder:
-            os.environ |= {_COMMAND_LINE: json.dumps(list(command_line)), SHARED_FOLDER: folder}
+        with _folder_of_counts() as folder, running_servers.announced(address, settings, os.environ) as announced:
+            found = json.dumps([str(announced.folder), address] if announced else None)
+            os.environ |= {_COMMAND_LINE: json.dumps(list(command_line)), SHARED_FOLDER: folder, _ANNOUNCED: found}
             _supervisor(config, listener, folder).run()
     except (KeyboardInterrupt, Terminated):
         pass
@@ -140,20 +144,21 @@ def command_line_of_worker() -> list[str]:
 def worker_application(workspace: Workspace, settings: Settings) -> Any:
     """The web application of one worker, with its own watch over the folders."""
     from mloscope.app import logs
+    from mloscope.app.running_servers import RunningServer
 
     troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
-    _watched(workspace, settings).start()
+    announced = json.loads(os.environ.get(_ANNOUNCED, "null"))
+    _watched(workspace, settings, RunningServer(Path(announced[0]), announced[1]) if announced else None).start()
     return _application(workspace, settings, _model_service(settings), troubles)
 
 
-def _watched(workspace: Workspace, settings: Settings) -> WatchedFolders:
+def _watched(workspace: Workspace, settings: Settings, announced: RunningServer | None) -> WatchedFolders:
+    """The folders that the settings name, else those that ``mloscope connect`` finds."""
     from mloscope.app.watched_folders import WatchedFolders
 
-    return WatchedFolders(
-        workspace,
-        Path(settings.watch_runs) if settings.watch_runs else None,
-        Path(settings.watch_corpora) if settings.watch_corpora else None,
-    )
+    runs = Path(settings.watch_runs) if settings.watch_runs else announced and announced.runs
+    corpora = Path(settings.watch_corpora) if settings.watch_corpora else announced and announced.corpora
+    return WatchedFolders(workspace, runs, corpora)
 
 
 @dataclass(frozen=True)

@@ -100,3 +100,9 @@ def test_the_other_commands_have_the_flags_that_the_page_gives_them(
     assert help_of(command, capsys) - {"--help"} == said
     words = section("Flags of `mloscope serve`")
     assert said - of_runs - of_address <= set(re.findall(r"`(--[a-z-]+)`", words))
+
+
+def test_connect_and_disconnect_have_the_flags_that_the_page_gives_them(capsys: pytest.CaptureFixture[str]) -> None:
+    words = set(re.findall(r"`(--[a-z-]+)", section("While it is up")))
+    assert words == help_of("connect", capsys) - {"--help"}
+    assert help_of("disconnect", capsys) == {"--help", "--as-corpus", "--port", "--watched"}

@@ -1,0 +1,137 @@
+"""How ``mloscope connect`` finds the servers that its user runs on this machine, and what they show.
+
+<user's cache>/mloscope/serving/
+└── 8050-f3a1/          one for each server, for its user alone; gone when the server is
+    ├── lock            held while the server lives, however it ends
+    ├── address         http://127.0.0.1:8050
+    ├── named           {"run": {"mine": "/data/mine"}, "corpus": {}}: what it was started with
+    ├── runs            the folder that it watches: its own, or a link to that of MLOSCOPE_WATCH_RUNS
+    └── corpora
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from mloscope.app.settings import Settings, user_cache_folder
+
+if TYPE_CHECKING:
+    from mloscope.app.workspace import Workspace
+
+try:
+    import fcntl
+except ImportError:  # Windows, where links are not for everybody either
+    fcntl = None  # type: ignore[assignment]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunningServer:
+    """A server that is up."""
+
+    folder: Path
+    address: str
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def corpora(self) -> Path:
+        return self.folder / "corpora"
+
+    def named(self, what: str) -> dict[str, Path]:
+        """Where the runs or corpora (``what``: run, corpus) lie that it was started with, by name; without those of a server of
+        several processes."""
+        try:
+            return {name: Path(path) for name, path in json.loads((self.folder / "named").read_text())[what].items()}
+        except OSError:
+            return {}
+
+
+def running(environment: Mapping[str, str]) -> list[RunningServer]:
+    """This user's servers by port. What servers that were killed have left is cleared away."""
+    servers = []
+    for folder in _home(environment).glob("[0-9]*-*"):
+        try:
+            with open(folder / "lock", "rb+") as lock:
+                if not _take(lock):
+                    servers.append(RunningServer(folder, (folder / "address").read_text()))
+                    continue
+        except OSError:
+            continue  # ended this very moment
+        shutil.rmtree(folder, ignore_errors=True)  # never what a link leads to
+    return sorted(servers, key=lambda server: server.port)
+
+
+@contextlib.contextmanager
+def announced(
+    address: str, settings: Settings, environment: Mapping[str, str], workspace: Workspace | None = None
+) -> Iterator[RunningServer | None]:
+    """Inside the ``with``, :func:`running` knows of a server of the workspace at the address. None where it cannot be told, as
+    on a disk that nobody may write to: the server does without."""
+    with contextlib.ExitStack() as ends:
+        try:
+            server = _announce(address, settings, environment, workspace, ends)
+        except OSError as error:
+            logger.debug("mloscope connect will not find this server: %s", error)
+            server = None
+        yield server
+
+
+def _announce(
+    address: str,
+    settings: Settings,
+    environment: Mapping[str, str],
+    workspace: Workspace | None,
+    ends: contextlib.ExitStack,
+) -> RunningServer | None:
+    if fcntl is None:
+        return None
+    running(environment)
+    home = _home(environment)
+    home.mkdir(parents=True, exist_ok=True)
+    # Under a name that nobody looks for until the lock is held.
+    folder = Path(tempfile.mkdtemp(prefix=".", dir=home))
+    server = RunningServer(home / f"{address.rpartition(':')[2]}-{secrets.token_hex(4)}", address)
+    ends.callback(lambda: [shutil.rmtree(each, ignore_errors=True) for each in (folder, server.folder)])
+    _take(ends.enter_context((folder / "lock").open("wb")))
+    (folder / "address").write_text(address)
+    for name, watched in (("runs", settings.watch_runs), ("corpora", settings.watch_corpora)):
+        if watched is None:
+            (folder / name).mkdir()
+        else:
+            (folder / name).symlink_to(Path(watched).absolute())
+    if workspace is not None:
+        shown = {"run": workspace.runs, "corpus": workspace.corpora}
+        named = {what: {each.name: str(each.path.absolute()) for each in known} for what, known in shown.items()}
+        (folder / "named").write_text(json.dumps(named))
+    folder.rename(server.folder)
+    return server
+
+
+def _home(environment: Mapping[str, str]) -> Path:
+    return user_cache_folder(environment) / "serving"
+
+
+def _take(lock: IO[bytes]) -> bool:
+    """Whether nobody else holds it; held until the file is closed or the process ends."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
