@@ -293,6 +293,7 @@ class CorpusConformance(_Shared):
             "..",
             "~",
             "test-999999999",
+            "test-" + "9" * 5000,
             known + "0000000",
             known + "~",
             "-1",

@@ -86,4 +86,5 @@ def from_adaptor(error: interface.AdaptorError) -> MloscopeError:
 
 def as_json(error: MloscopeError) -> dict[str, dict[str, str]]:
     """``{"error": {"kind", "message"}}``, the body of every error answer of the REST API."""
-    return {"error": {"kind": error.kind, "message": str(error)}}
+    # Halves of letters, which JSON and names of files can hold, cannot be sent on.
+    return {"error": {"kind": error.kind, "message": str(error).encode("utf-8", "replace").decode()}}

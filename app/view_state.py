@@ -9,6 +9,7 @@ Bad entries never fail a page: :func:`parse` gives the default and a sentence.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -164,6 +165,30 @@ def _checked(field: Field, text: str) -> Any:
     if len(text) > 1000 or not text.isprintable():
         raise ValueError(f"{field.key} is too long or not printable.")
     return text
+
+
+def check(view: Mapping[str, Any]) -> None:
+    """Raises ValueError with a sentence unless the view, as ``assets/url_state.js`` keeps it (all but the step), is complete
+    and each entry can be."""
+    for field in FIELDS:
+        if field.key == "step":  # it belongs to the time bus
+            continue
+        if field.key not in view:
+            raise ValueError(f"{field.key} is missing; reload the page, which may be another version's.")
+        value = view[field.key]
+        if field.kind == "number":
+            whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**15
+            right = whole or (value is None and field.default is None)
+        elif field.kind == "flag":
+            right = isinstance(value, bool)
+        elif field.kind == "choice":
+            right = value in field.choices
+        else:
+            right = isinstance(value, str)
+        if not right:
+            raise ValueError(f"{field.key} is no {field.kind}.")
+        if field.kind == "units":
+            parse_units(value)
 
 
 def parse(hash_text: str) -> tuple[dict[str, Any], list[str]]:

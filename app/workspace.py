@@ -557,8 +557,9 @@ class Workspace:
         names = adaptor.class_names
         if isinstance(label, str) and label in names:
             return names.index(label)
-        if str(label).isdecimal() and int(label) < max(len(names), 1 + max(adaptor.labels, default=-1)):
-            return int(label)
+        said = str(label)
+        if said.isdecimal() and len(said) < 20 and int(said) < max(len(names), 1 + max(adaptor.labels, default=-1)):
+            return int(said)
         raise NotFound(f'The corpus "{corpus_name}" has no class "{label}"; it has: {", ".join(names)}.')
 
     def _search_texts(self, corpus_name: str, adaptor: CorpusAdaptor) -> list[str]:

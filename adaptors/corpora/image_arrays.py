@@ -138,7 +138,8 @@ class ArrayCorpus:
     def position(self, image_id: str) -> int:
         split, _, number = image_id.rpartition("-")
         places = self._splits.get(split, range(0))
-        if not (number.isascii() and number.isdigit()) or str(int(number)) != number or int(number) >= len(places):
+        is_number = number.isascii() and number.isdigit() and len(number) < 20  # or int() would not take it
+        if not is_number or str(int(number)) != number or int(number) >= len(places):
             raise Unknown(f"{self._path} has no image {image_id!r}; ids run from {self._first_and_last()}.")
         return places[int(number)]
 

@@ -17,7 +17,7 @@ from mloscope.app.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.errors import BadRequest
 from mloscope.app.observatory import Observatory, plain
 from mloscope.app.view_state import parse_units
-from mloscope.app.web.rest import ASK_AGAIN, CorpusChoice, RunName
+from mloscope.app.web.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
 
 
 class PairBody(BaseModel):
@@ -90,6 +90,7 @@ def comparison_router(observatory: Observatory) -> APIRouter:
     api = APIRouter(
         prefix="/api/v1/runs/{run}/comparison",
         tags=["comparison"],
+        responses=REFUSAL_ANSWERS,
         generate_unique_id_function=lambda route: route.name,
     )
     compared = ComparedRuns(observatory)

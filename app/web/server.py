@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from mloscope.app.web import shell
 from mloscope.app.web.api_docs import api_docs_router
 from mloscope.app.web.comparison_rest import comparison_router
+from mloscope.app.web.dash_requests import DashRequests
 from mloscope.app.web.doors.authentication import Authentication
 from mloscope.app.web.doors.guards import Doors, script_hash
 from mloscope.app.web.doors.metrics import Metrics
@@ -64,6 +65,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     for page in PAGES:
         page.bind(app, observatory)
     _prepare(app)
+    server.add_middleware(DashRequests, dash_app=app)
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
         *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT)),

@@ -208,6 +208,9 @@ Format = Annotated[Literal["json", "csv", "parquet"], Query(description="json, o
 
 _TABLES = {"text/csv": {"schema": {"type": "string"}}, export.FORMATS["parquet"]: {"schema": {"type": "string"}}}
 _TABLE: dict[int | str, dict[str, Any]] = {200: {"content": _TABLES}}
+_COLUMNS: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"application/json": {"schema": {"type": "object"}}, **_TABLES}}
+}
 _BYTES: dict[int | str, dict[str, Any]] = {200: NPY}
 _SHEET: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {"schema": {"type": "string"}}}}}
 _STALE: dict[int | str, dict[str, Any]] = {
@@ -216,10 +219,14 @@ _STALE: dict[int | str, dict[str, Any]] = {
 
 
 def _steps(text: str) -> list[int]:
+    """Each once: of a thousand times the same, all would be read a thousand times."""
     try:
-        return [int(word) for word in text.split(",") if word.strip()]
+        steps = [int(word) for word in text.split(",") if word.strip()]
     except ValueError:
         raise BadRequest(f"steps = {text}: it must be whole numbers with commas between, such as 0,100.") from None
+    if len(set(steps)) < len(steps):
+        raise BadRequest("steps: each step is named once.")
+    return steps
 
 
 def statistics_router(observatory: Observatory) -> APIRouter:
@@ -491,7 +498,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         names = ("precision", "recall", "support")
         return json_answer(request, {"class_names": rows["class_name"], **{name: rows[name] for name in names}})
 
-    @api.get(at_step + "/images", response_class=Response, responses=_TABLE)
+    @api.get(at_step + "/images", response_class=Response, responses=_COLUMNS)
     def images_of_step(
         request: Request,
         run: RunName,
@@ -521,7 +528,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
             return table(request, statistics.clusters_table(subject, step), format, subject, step, "clusters")
         return json_answer(request, statistics.clusters(run, step, corpus, split))
 
-    @api.get(at_step + "/clusters/members", response_class=Response, responses=_TABLE)
+    @api.get(at_step + "/clusters/members", response_class=Response, responses=_COLUMNS)
     def members_of_all_clusters(
         request: Request,
         run: RunName,

@@ -1,0 +1,194 @@
+"""What is asked of Dash itself, looked at before Dash sees it: what it does not expect, it answers with 500.
+
+    POST /_dash-update-component      one of our callbacks, with its inputs, and in them what our scripts write ──► Dash
+    GET  /_dash-component-suites/...  a file that a component brought                                           ──► Dash
+
+Anything else is refused with a sentence. So a callback can rely on what is in its stores, whoever sent it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from dash.fingerprint import check_fingerprint
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+
+from mloscope.app import view_state
+from mloscope.app.errors import BadRequest, MloscopeError, NotFound, as_json
+from mloscope.app.observatory import RANKING_RULES
+from mloscope.app.web import ids
+
+if TYPE_CHECKING:
+    from dash import Dash
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CALLBACKS = "/_dash-update-component"
+COMPONENT_FILES = "/_dash-component-suites/"
+_NO_STORE = {"Cache-Control": "no-store"}
+
+# ------------------------------------------------------------------------------------------------ what stores hold
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Checkpoint(_Stored):
+    step: int
+    label: str
+
+
+class _Subject(_Stored):
+    run: str | None
+    corpus: str | None
+    runs: list[str]
+    checkpoints: list[_Checkpoint]
+
+
+class _SettledTime(_Stored):
+    step: int | None
+
+
+def _selection(text: str) -> str:
+    view_state.parse_units(text)
+    return text
+
+
+def _page(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("a page's path begins with /")
+    return path
+
+
+class _SideB(_Stored):
+    run: str | None
+    step: int | None
+    label: str | None
+    layer: str | None
+    parameter: str | None
+    units: Annotated[str, AfterValidator(_selection)]
+    reason: str | None
+    problem: str | None
+
+
+def _view(view: dict[str, Any]) -> dict[str, Any]:
+    view_state.check(view)
+    return view
+
+
+_Checked = Callable[[Any], Any]
+
+
+def _as(kind: Any) -> _Checked:
+    return TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python
+
+
+def _anything(_: Any) -> None:
+    """It only says that something changed."""
+
+
+INPUTS: Mapping[str, _Checked] = {
+    "_pages_location.pathname": _as(Annotated[str, AfterValidator(_page)] | None),
+    "_pages_location.search": _as(str | None),
+    f"{ids.SUBJECT}.data": TypeAdapter(_Subject | None).validate_python,
+    f"{ids.SETTLED_TIME}.data": TypeAdapter(_SettledTime | None).validate_python,
+    f"{ids.COMPARE_SETTLED}.data": TypeAdapter(_SideB | None).validate_python,
+    f"{ids.VIEW}.data": _as(Annotated[dict[str, Any], AfterValidator(_view)] | None),
+    f"{ids.THEME}.data": _as(Literal["light", "dark"] | None),
+    f"{ids.UNIT_RULE}.value": _as(Literal["", *RANKING_RULES] | None),
+    f"{ids.STATISTICS_READY}.data": _anything,
+    f"{ids.CLUSTERS_READY}.data": _anything,
+}
+"""What each input of a callback on the server may be. Raises ValueError."""
+
+# --------------------------------------------------------------------------------------------------- requests
+
+
+class DashRequests:
+    """An ASGI application around the one that Dash is part of."""
+
+    def __init__(self, app: ASGIApp, dash_app: Dash) -> None:
+        self._application = app
+        self._dash = dash_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            try:
+                if scope["path"] == CALLBACKS and scope["method"] == "POST":
+                    receive = await self._checked_callback(Request(scope, receive))
+                elif scope["path"].startswith(COMPONENT_FILES):
+                    self._check_file(scope["path"].removeprefix(COMPONENT_FILES))
+            except MloscopeError as refusal:
+                await JSONResponse(as_json(refusal), refusal.status, _NO_STORE)(scope, receive, send)
+                return
+            except ClientDisconnect:
+                return
+        await self._application(scope, receive, send)
+
+    async def _checked_callback(self, request: Request) -> Receive:
+        """``receive`` with the request's body in hand."""
+        if not request.headers.get("content-type", "").startswith("application/json"):
+            raise BadRequest("A callback is asked in JSON, with Content-Type: application/json.")
+        body = await request.body()
+        check_callback(body, self._dash.callback_map)
+        whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive() -> Message:
+            return whole.pop() if whole else await request.receive()
+
+        return receive
+
+    def _check_file(self, path: str) -> None:
+        package, _, file = path.partition("/")
+        if check_fingerprint(file)[0] not in self._dash.registered_paths.get(package, ()):
+            raise NotFound(f"No component has a file {path[:200]}.")
+
+
+def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises :class:`BadRequest` or :class:`NotFound` unless the body asks one of the callbacks, which Dash has by their outputs,
+    for what it gives, with what it takes."""
+    try:
+        question = json.loads(body)
+        json.dumps(
+            question, ensure_ascii=False
+        ).encode()  # JSON can write halves of letters, which no answer can repeat
+    except (ValueError, RecursionError):
+        raise BadRequest("A callback is asked in JSON, and this is none.") from None
+    output = question.get("output") if isinstance(question, dict) else None
+    callback = callbacks.get(output) if isinstance(output, str) else None
+    if callback is None or "callback" not in callback:
+        raise NotFound("There is no such callback here; reload the page, which may be another version's.")
+    wanted = {"inputs": callback["inputs"], "state": callback["state"], "outputs": _outputs(callback)}
+    for word, expected in wanted.items():
+        given = question.get(word) or []
+        listed = [given] if isinstance(given, dict) else given
+        if not isinstance(listed, list) or [_named(each) for each in listed] != [_named(each) for each in expected]:
+            raise BadRequest(f'The {word} of the callback "{output}" are others; reload the page.')
+    changed = question.get("changedPropIds", [])
+    if not isinstance(changed, list) or not all(isinstance(each, str) for each in changed):
+        raise BadRequest("changedPropIds must be a list of names.")
+    for each in (*question["inputs"], *(question.get("state") or ())):
+        name = f"{each['id']}.{each['property']}"
+        try:
+            INPUTS.get(name, _anything)(each.get("value"))
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
+            raise BadRequest(
+                f"The value of {name} cannot be{f', at {where}' if where else ''}: {problem['msg'].rstrip('.')}."
+            ) from None
+
+
+def _outputs(callback: Mapping[str, Any]) -> list[dict[str, str]]:
+    if callback["no_output"]:
+        return []
+    outputs = callback["output"] if isinstance(callback["output"], list | tuple) else [callback["output"]]
+    return [{"id": each.component_id, "property": each.component_property} for each in outputs]
+
+
+def _named(each: Any) -> Any:
+    return (each.get("id"), each.get("property")) if isinstance(each, dict) else None

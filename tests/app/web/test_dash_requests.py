@@ -1,0 +1,151 @@
+"""What is asked of Dash: what a browser sends goes through, and nothing else reaches a callback."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import dash
+import pytest
+from starlette.testclient import TestClient
+
+from mloscope.app import view_state
+from mloscope.app.settings import Settings
+from mloscope.app.web import ids
+from mloscope.app.web.dash_requests import CALLBACKS, COMPONENT_FILES, INPUTS
+from mloscope.app.web.server import create_app
+
+VIEW = {key: value for key, value in view_state.defaults().items() if key != "step"} | {"layer": "block/conv1"}
+
+
+@pytest.fixture
+def client(bench: Any) -> Iterator[TestClient]:
+    with TestClient(create_app(bench.observatory, Settings()), raise_server_exceptions=False) as client:
+        yield client
+
+
+def question(output: str, values: dict[str, Any]) -> dict[str, Any]:
+    """What Dash's script sends for a callback, with these values of its inputs, null for others."""
+    callback = dash.get_app().callback_map[output]
+    made: dict[str, Any] = {"output": output, "changedPropIds": []}
+    for word in ("inputs", "state"):
+        made[word] = [{**each, "value": values.get(f"{each['id']}.{each['property']}")} for each in callback[word]]
+    several = isinstance(callback["output"], list | tuple)
+    outputs = [
+        {"id": each.component_id, "property": each.component_property}
+        for each in (callback["output"] if several else [callback["output"]])
+    ]
+    return {**made, "outputs": outputs if several else outputs[0]}
+
+
+def stores(client: TestClient) -> dict[str, Any]:
+    answer = client.post(CALLBACKS, json=question("subject.data", {"_pages_location.search": "?run=lenet"}))
+    subject = answer.json()["response"]["subject"]["data"]
+    return {
+        f"{ids.SUBJECT}.data": subject,
+        f"{ids.VIEW}.data": VIEW,
+        f"{ids.SETTLED_TIME}.data": {"step": 20, "index": 2},
+        f"{ids.THEME}.data": "dark",
+        f"{ids.COMPARE_SETTLED}.data": {
+            "run": "lenet", "step": 10, "label": "10", "layer": "block/conv1", "parameter": "", "units": "", "reason": None,
+            "problem": None,
+        },
+        "_pages_location.pathname": "/compare",
+        "_pages_location.search": "",
+    }  # fmt: skip
+
+
+def refusal(answer: Any) -> tuple[int, str]:
+    error = answer.json()["error"]
+    assert error["message"].endswith(".")
+    return answer.status_code, error["kind"]
+
+
+def test_every_callback_answers_what_a_browser_asks(client: TestClient) -> None:
+    values = stores(client)
+    asked = [output for output, callback in dash.get_app().callback_map.items() if "callback" in callback]
+    assert len(asked) > 12
+    for output in asked:
+        answer = client.post(CALLBACKS, json=question(output, values))
+        assert answer.status_code in (200, 204), output
+        assert client.post(CALLBACKS, json=question(output, {"_pages_location.pathname": "/"})).status_code in (
+            200,
+            204,
+        )
+
+
+def test_what_may_come_in_is_said_of_every_input(client: TestClient) -> None:
+    client.get("/")
+    callbacks = [callback for callback in dash.get_app().callback_map.values() if "callback" in callback]
+    taken = {f"{each['id']}.{each['property']}" for each in callbacks for each in (*each["inputs"], *each["state"])}
+    assert taken == set(INPUTS)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"null", b"[]", b"{}", b"no JSON", b"\xff", b"[" * 100_000, b"9" * 5000, b'{"output": ["subject.data"]}',
+        b'{"output": "subject.data", "inputs": [{"id": "_pages_location", "property": "search", "value": "\\ud800"}]}',
+        b'{"output": "nothing.here", "inputs": []}', b'{"output": "theme.data", "inputs": []}',
+        b'{"output": "subject.data"}', b'{"output": "subject.data", "inputs": {}}', b'{"output": "subject.data", "inputs": [3]}',
+        b'{"output": "subject.data", "inputs": [{"id": "view", "property": "data"}]}',
+    ],
+)  # fmt: skip
+def test_what_no_page_sends_is_refused(client: TestClient, body: bytes) -> None:
+    answer = client.post(CALLBACKS, content=body, headers={"content-type": "application/json"})
+    assert refusal(answer) in ((400, "bad-request"), (404, "not-found"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"outputs": {"id": "view", "property": "data"}}, "outputs"),
+        ({"changedPropIds": [{"a": 1}]}, "changedPropIds"),
+        ({"changedPropIds": "subject.data"}, "changedPropIds"),
+        ({"state": [{"id": "view", "property": "data"}]}, "state"),
+    ],
+)
+def test_a_question_that_is_wrong_in_one_place_is_refused(client: TestClient, changes: dict, said: str) -> None:
+    asked = question("subject.data", {"_pages_location.search": "?run=lenet"})
+    answer = client.post(CALLBACKS, json={**asked, **changes})
+    assert refusal(answer) == (400, "bad-request")
+    assert said in answer.json()["error"]["message"]
+    form = client.post(CALLBACKS, content=json.dumps(asked), headers={"content-type": "text/plain"})
+    assert refusal(form) == (400, "bad-request")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        (f"{ids.SUBJECT}.data", {"run": 3}, "at run"),
+        (f"{ids.SUBJECT}.data", "lenet", "subject.data"),
+        (
+            f"{ids.SUBJECT}.data",
+            {"run": "lenet", "corpus": None, "runs": [], "checkpoints": [{"step": "1"}]},
+            "checkpoints.0",
+        ),
+        (f"{ids.VIEW}.data", {**VIEW, "unit": -1}, "unit is no number"),
+        (f"{ids.VIEW}.data", {**VIEW, "unit": None}, "unit is no number"),
+        (f"{ids.VIEW}.data", {**VIEW, "unit": True}, "unit is no number"),
+        (f"{ids.VIEW}.data", {**VIEW, "layer": ["a"]}, "layer is no text"),
+        (f"{ids.VIEW}.data", {**VIEW, "mode": {}}, "mode is no choice"),
+        (f"{ids.VIEW}.data", {**VIEW, "units": "5000000"}, "larger than any layer"),
+        (f"{ids.VIEW}.data", {"layer": "block/conv1"}, "is missing"),
+        (f"{ids.SETTLED_TIME}.data", {"step": "20"}, "at step"),
+        (f"{ids.THEME}.data", "pink", "theme.data"),
+    ],
+)
+def test_stores_hold_what_our_scripts_write(client: TestClient, name: str, value: Any, said: str) -> None:
+    answer = client.post(CALLBACKS, json=question("unit-heat-map.figure", {**stores(client), name: value}))
+    assert refusal(answer) == (400, "bad-request")
+    assert said in answer.json()["error"]["message"]
+
+
+def test_components_bring_their_files_and_no_others(client: TestClient) -> None:
+    known = [f"{package}/{path}" for package, paths in dash.get_app().registered_paths.items() for path in paths]
+    assert known
+    for path in ("", "dash", "dash/dash.py", "os/path", "dash/deps/x.js"):
+        assert refusal(client.get(COMPONENT_FILES + path)) == (404, "not-found"), path
+    found = [path for path in known if path.endswith(".min.js")]
+    assert client.get(COMPONENT_FILES + found[0]).status_code == 200
