@@ -121,6 +121,13 @@ class MemoryStore:
 
 # ------------------------------------------------------------------------------------------------------ Redis
 
+# A claim that would last longer than any does is left from before Redis' clock was set back; its holder, if it lives,
+# only loses that nobody else computes the same.
+_CLAIM = """
+local lasts = tonumber(ARGV[2])
+if redis.call('pttl', KEYS[1]) > 2 * lasts then redis.call('del', KEYS[1]) end
+return redis.call('set', KEYS[1], ARGV[1], 'NX', 'PX', lasts)
+"""
 _OWN_CLAIM = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call({}) else return 0 end"
 _RELEASE_OWN_CLAIM = _OWN_CLAIM.format("'del', KEYS[1]")
 _RENEW_OWN_CLAIM = _OWN_CLAIM.format("'pexpire', KEYS[1], ARGV[2]")
@@ -219,7 +226,7 @@ class RedisStore:
         def set_claims() -> frozenset[str]:
             pipeline = self._redis.pipeline(transaction=False)
             for key in keys:
-                pipeline.set(self._claim_key(key), self._holder, nx=True, px=self._claim_ms)
+                pipeline.eval(_CLAIM, 1, self._claim_key(key), self._holder, self._claim_ms)
             # What a full Redis refuses, others can claim no more than we: it is granted.
             answers = pipeline.execute(raise_on_error=False)
             return frozenset(key for key, won in zip(keys, answers, strict=True) if won)

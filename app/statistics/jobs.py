@@ -27,7 +27,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,8 +54,6 @@ class _Job:
     message: str | None = None
     """Ours, where the child has nothing to say."""
     asked_to_stop: bool = False
-    changed: float = 0.0
-    """When, by the clock on the wall."""
 
 
 class StatisticsJobs:
@@ -89,9 +86,10 @@ class StatisticsJobs:
         subject = (run, corpus, split)
         with self._lock:
             job = self._jobs.get(subject)
-            elsewhere = self._elsewhere(subject)
-            if elsewhere is not None and (job is None or elsewhere["changed"] > job.changed):
-                return elsewhere["told"]
+            if job is None or job.state not in _AT_WORK:  # while ours works, nobody else may begin
+                elsewhere = self._elsewhere(subject)
+                if elsewhere is not None:
+                    return elsewhere["told"]
             return _told(job)
 
     def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
@@ -214,11 +212,11 @@ class StatisticsJobs:
         return Path(self._cache_folder) / "statistics" / "jobs" / f"{name}.json"
 
     def _note(self, subject: tuple[str, str, str], job: _Job) -> None:
-        """Tell the others. Where it cannot be written, they know nothing, and nothing else is lost."""
-        job.changed = time.time()
+        """Tell the others. Where it cannot be written, they know nothing, and nothing else is lost. Whoever wrote last knows
+        best, which no clock has to say."""
         noted = {
             "host": socket.gethostname(), "server": os.getpid(), "token": self._token, "child": job.process.pid,
-            "changed": job.changed, "told": _told(job),
+            "told": _told(job),
         }  # fmt: skip
         with contextlib.suppress(OSError):
             write_file(self._file(subject), json.dumps(noted).encode())
@@ -230,7 +228,7 @@ class StatisticsJobs:
             if noted["host"] != socket.gethostname() or noted["token"] == self._token:
                 return None
             os.kill(noted["server"], 0)
-            return {"child": int(noted["child"]), "changed": float(noted["changed"]), "told": dict(noted["told"])}
+            return {"child": int(noted["child"]), "told": dict(noted["told"])}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

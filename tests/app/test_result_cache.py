@@ -438,6 +438,16 @@ def test_waiting_for_another_process_ends_when_redis_dies(own_redis: RedisServer
         assert answer.result(2) == b"computed here"
 
 
+@needs_redis
+def test_a_claim_from_before_the_clock_was_set_back_holds_nobody_up(shared_redis: RedisServer) -> None:
+    redis.Redis(port=shared_redis.port).set("clock:claim:a", "somebody who died", px=86_400_000)
+    started = time.monotonic()
+    cache = ResultCache(RedisStore(shared_redis.url, prefix="clock:"))
+    assert cache.get_or_compute("a", lambda: b"at once") == b"at once"
+    assert time.monotonic() - started < 1
+    assert not redis.Redis(port=shared_redis.port).exists("clock:claim:a")
+
+
 _OTHER_PROCESS = """
 import sys, time
 from mloscope.app.result_cache import RedisStore, ResultCache

@@ -49,8 +49,15 @@ class Origin:
 class Authentication:
     """Believes requests, or does not. Thread-safe."""
 
-    def __init__(self, settings: Settings, users: UserFile, clock: Callable[[], float] = time.time) -> None:
-        """``clock`` gives seconds since 1970. Raises :class:`BadRequest` where the settings contradict each other."""
+    def __init__(
+        self,
+        settings: Settings,
+        users: UserFile,
+        clock: Callable[[], float] = time.time,
+        stopwatch: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``clock`` gives seconds since 1970; ``stopwatch``, which nobody sets, seconds since anything. Raises
+        :class:`BadRequest` where the settings contradict each other."""
         if settings.proxy_user_header and not settings.trusted_proxies:
             raise BadRequest(
                 "MLOSCOPE_PROXY_USER_HEADER says that a proxy names users, and MLOSCOPE_TRUSTED_PROXIES names no proxy; "
@@ -60,8 +67,8 @@ class Authentication:
         self._users = users
         self._clock = clock
         self._demanded = False
-        self._tries = Allowance(1 / _SECONDS_A_TRY, _TRIES_AT_ONCE, clock)
-        self._tries_for_a_name = Allowance(1 / _SECONDS_A_TRY, 3 * _TRIES_AT_ONCE, clock)
+        self._tries = Allowance(1 / _SECONDS_A_TRY, _TRIES_AT_ONCE, stopwatch)
+        self._tries_for_a_name = Allowance(1 / _SECONDS_A_TRY, 3 * _TRIES_AT_ONCE, stopwatch)
         self._passwords = anyio.Semaphore(_PASSWORDS_AT_ONCE)
 
     @property

@@ -49,7 +49,7 @@ def users(residents: Path, tmp_path: Path) -> UserFile:
 
 @pytest.fixture
 def authentication(users: UserFile, clock: Clock) -> Callable[..., Authentication]:
-    return lambda **settings: Authentication(Settings(**settings), users, clock)
+    return lambda **settings: Authentication(Settings(**settings), users, clock, clock)
 
 
 def sign_in(
