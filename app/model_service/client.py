@@ -18,6 +18,7 @@ from mloscope.app import errors
 from mloscope.app.model_service.service_addresses import ServiceAddresses
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
+    STARTING_HEADER,
     TOKEN_HEADER,
     TOKEN_VARIABLE,
     Evaluation,
@@ -36,6 +37,8 @@ _KINDS = {
 _CONNECT_TIMEOUT_S = 2.0
 _SILENT_AFTER = 3
 """Looks in a row at which a service did not say that it lives, until what it was asked is asked of another."""
+_MAY_STOP = 2
+"""So many services may break off in the middle of one question before it is held for the cause."""
 
 
 class _Silent(Exception):
@@ -153,22 +156,31 @@ class ModelServiceClient:
     def _ask_one_of_several(
         self, services: ServiceAddresses, request: Callable[..., urllib3.BaseHTTPResponse], body: bytes | None
     ) -> urllib3.BaseHTTPResponse:
-        """The first answer: one that cannot be reached, or breaks off, is left out and another is asked, each once.
+        """The first answer: one that cannot be reached, or breaks off, is left out and another is asked, each once. One that
+        is starting is waited for only where all others are away.
 
         Every question may be asked twice, for answering changes nothing."""
         key = hashlib.blake2b(body or b"", digest_size=8).hexdigest()
         tried: set[str] = set()
-        stopped: Exception | None = None
+        starting: set[str] = set()
+        stopped: list[Exception] = []
+        how = {STARTING_HEADER: "refuse"}
         while True:
             with services.lent(key, tried) as address:
+                if len(stopped) == _MAY_STOP or (address is None and stopped):
+                    raise errors.Unavailable(
+                        "The model service stopped in the middle of this; ask again."
+                    ) from stopped[-1]
+                if address is None and starting:
+                    tried -= starting
+                    starting, how = set(), {}
+                    continue
                 if address is None:
-                    if stopped is None:
-                        raise errors.Unavailable(f"The model service at {services} does not answer.")
-                    raise errors.Unavailable("The model service stopped in the middle of this; ask again.") from stopped
+                    raise errors.Unavailable(f"The model service at {services} does not answer.")
                 tried.add(address.url)
                 try:
                     answer = self._while_it_lives(
-                        address.url, lambda at=address: request(at.url, self._token, host=at.host)
+                        address.url, lambda at=address, how=how: request(at.url, self._token, host=at.host, **how)
                     )
                 except (_Silent, urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
                     services.failed(address)
@@ -178,7 +190,11 @@ class ModelServiceClient:
                     raise
                 except urllib3.exceptions.HTTPError as error:
                     services.failed(address)
-                    stopped = error
+                    stopped.append(error)
+                    continue
+                if STARTING_HEADER in answer.headers:
+                    services.failed(address)
+                    starting.add(address.url)
                     continue
                 services.answered(address)
                 return answer

@@ -37,6 +37,7 @@ from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import errors, logs
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
+    STARTING_HEADER,
     TOKEN_HEADER,
     TOKEN_VARIABLE,
     RunSpec,
@@ -183,8 +184,16 @@ def application(worker: Worker, token: str) -> Starlette:
                     }
                 }
                 return JSONResponse(body, 403)
+            impatient = request.method == "POST" and request.headers.get(STARTING_HEADER) == "refuse"
+            if impatient and worker.state == "starting":
+                loading = errors.Unavailable(LOADING)
+                return JSONResponse(errors.as_json(loading), loading.status, {STARTING_HEADER: "yes"})
             try:
                 return await endpoint(request)
+            except MemoryError:
+                logger.exception("Out of memory")
+                full = errors.Unavailable("The model service has not enough memory for this just now; ask again.")
+                return JSONResponse(errors.as_json(full), full.status)
             except errors.MloscopeError as error:
                 return JSONResponse(errors.as_json(error), error.status)
             except AdaptorError as error:

@@ -23,6 +23,8 @@ MAGIC = b"MLW1"
 CONTENT_TYPE = "application/x-mloscope"
 TOKEN_HEADER = "x-mloscope-token"
 TOKEN_VARIABLE = "MLOSCOPE_MODEL_SERVICE_TOKEN"
+STARTING_HEADER = "x-mloscope-starting"
+"""With a question, ``refuse``: who asks has others to ask, and would not wait for TensorFlow to load. With the refusal, ``yes``."""
 
 
 @dataclass(frozen=True)

@@ -330,3 +330,35 @@ def test_nobody_at_the_address_is_said_at_once() -> None:
         with pytest.raises(errors.Unavailable, match=f"The model service at {url} does not answer"):
             ModelServiceClient(url, token="").status()
         assert time.monotonic() - started < 1
+
+
+def test_of_several_one_that_is_loading_is_waited_for_only_where_there_is_no_other(service: Running) -> None:
+    loading = Running()
+    loading.start()
+    try:
+        spec = RunSpec("lenet-4", "memory")
+        several = ModelServiceClient(f"{loading.url}, {service.url}", token=TOKEN, timeout_s=20)
+        for number in range(4):  # whichever of the two comes first
+            assert several.evaluate(spec, [0], ["output"], IMAGE + number)["output"].shape == (1, 10)
+        assert loading.worker.queue.waiting == 0
+        alone = ModelServiceClient(loading.url, token=TOKEN, timeout_s=20)
+        assert alone.status()["state"] == "starting"
+        with ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(alone.evaluate, spec, [0], ["output"], IMAGE)
+            until(lambda: loading.worker.queue.waiting == 1)
+            loading.may_load.set()
+            assert asked.result(20)["output"].shape == (1, 10)
+    finally:
+        loading.may_load.set()
+        loading.stop()
+
+
+def test_a_network_for_which_memory_is_wanting_is_said_and_costs_nobody_else(service: Running) -> None:
+    class Greedy(MemoryRun):
+        def weights(self, checkpoint: Any) -> dict[str, np.ndarray]:
+            raise MemoryError
+
+    service.runs["lenet-greedy"] = Greedy.open(Path("lenet-4"), RunOptions())
+    with pytest.raises(errors.Unavailable, match="has not enough memory for this just now; ask again"):
+        service.client().evaluate(RunSpec("lenet-greedy", "memory"), [0], ["output"], IMAGE)
+    assert service.client().evaluate(RunSpec("lenet-4", "memory"), [0], ["output"], IMAGE).failed == {}

@@ -102,13 +102,20 @@ def test_a_name_with_a_certificate_is_asked_by_its_name():
 
 
 @contextmanager
-def service(answer: bytes | None, hangs: threading.Event | None = None, seconds: float = 0) -> Iterator[str]:
+def service(
+    answer: bytes | None,
+    hangs: threading.Event | None = None,
+    seconds: float = 0,
+    asked: list[str] | None = None,
+) -> Iterator[str]:
     """A service that says ``answer`` to everything, or hangs up in the middle where it is None.
 
-    It takes ``seconds`` for everything but /healthz, and says nothing at all before the event where ``hangs`` is one."""
+    It takes ``seconds`` for everything but /healthz, and says nothing at all before the event where ``hangs`` is one. ``asked`` gets the paths."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            if asked is not None:
+                asked.append(self.path)
             if hangs is not None:
                 hangs.wait(30)
             if self.path != "/healthz":
@@ -141,6 +148,15 @@ def test_a_service_that_hangs_up_or_is_not_there_costs_no_answer():
         client = ModelServiceClient(f"{sick}, http://127.0.0.1:9, {well}", token="t", timeout_s=5)
         for _ in range(5):
             assert client.status() == {"state": "ready"}
+
+
+def test_what_two_services_died_of_is_not_asked_of_a_third():
+    asked: list[str] = []
+    with ExitStack() as stack:
+        urls = [stack.enter_context(service(None, asked=asked)) for _ in range(4)]
+        with pytest.raises(errors.Unavailable, match="stopped in the middle"):
+            ModelServiceClient(", ".join(urls), token="t", timeout_s=5).status()
+    assert len(asked) == 2
 
 
 def test_what_a_service_that_hangs_was_asked_is_asked_of_another():
