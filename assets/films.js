@@ -10,7 +10,7 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const CHUNKS_AT_ONCE = 3;
-  const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
+  const RETRY_MS = [1000, 2000, 4000, 8000];
   const WORTH_A_RETRY = new Set(["unavailable", "unreachable", "hung-up"]);
 
   let budgetBytes = 256 * 2 ** 20;

@@ -11,7 +11,7 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const JOB_MS = 2000;
   const MISSING_MS = 8000; // somebody may be computing them in a terminal
-  const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
+  const RETRY_MS = [1000, 2000, 4000, 8000];
   const AT_WORK = new Set(["starting", "running"]);
   const sharedByKey = new Map();
 

@@ -11,7 +11,7 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const CHUNKS_AT_ONCE = 3;
   const REFUSALS = 3; // of one address, though overviews name it; then it is said to be lost
-  const RETRY_MS = [1000, 2000, 4000, 8000, 15000];
+  const RETRY_MS = [1000, 2000, 4000, 8000];
   const WORTH_A_RETRY = new Set(["unavailable", "unreachable"]);
 
   mloscope.StatisticsChunks = class {

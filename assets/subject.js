@@ -9,6 +9,7 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const openListeners = new Set();
   const NOTICES_SHOWN = 4;
+  const PAUSES_MS = [250, 1000];
   let openedKey = null;
 
   mloscope.subject = null;
@@ -46,9 +47,10 @@
    * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`
    */
   mloscope.fetchAnswer = async (url, signal, options = {}) => {
+    const ask = () => fetch(url, { ...options, signal });
     let answer;
     try {
-      answer = await fetch(url, { ...options, signal });
+      answer = await (options.method ? ask() : mloscope.askAgain(ask, PAUSES_MS, signal));
     } catch (cause) {
       if (cause.name === "AbortError") throw cause;
       throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
@@ -105,6 +107,11 @@
     for (const listener of [...openListeners]) listener(subject, isNew);
   };
 
+  /** The subject that comes next is another one, even if nothing of it looks different: its files may be others. */
+  mloscope.openAnew = () => {
+    openedKey = null;
+  };
+
   /**
    * @param {function(Object, boolean): void} listener called with (subject, whether it is another one than before); at
    *   once where a subject is open
@@ -135,6 +142,14 @@
     item.querySelector("button").addEventListener("click", () => item.remove());
     place.append(item);
     while (place.children.length > NOTICES_SHOWN) place.firstElementChild.remove();
+  };
+
+  /**
+   * What was said is no longer so.
+   * @param {string} text how the sentence begins
+   */
+  mloscope.takeBackNotice = (text) => {
+    for (const item of document.querySelectorAll("#notices .notice")) if (item.dataset.text.startsWith(text)) item.remove();
   };
 
   /**

@@ -78,7 +78,7 @@ class ModelServiceClient:
         *,
         timeout_s: float = 120.0,
         token: str | None = None,
-        look_every_s: float = 2.0,
+        look_every_s: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``service``: the address of one that somebody else runs, e.g. ``http://gpu-host:8060`` (with its

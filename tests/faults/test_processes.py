@@ -171,7 +171,6 @@ def test_all_model_services_hang(team: Team, measured: Callable[..., None]):
 
 def test_model_services_run_out_of_memory(team: Team, measured: Callable[..., None]):
     question = "/api/v1/runs/wide/predictions/test-{}?corpus=noise"
-    assert team.ask(question.format(0))[0] == 200
     refused: list[tuple[int, bytes]] = []
 
     @contextlib.contextmanager

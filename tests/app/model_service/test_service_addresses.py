@@ -110,7 +110,8 @@ def service(
 ) -> Iterator[str]:
     """A service that says ``answer`` to everything, or hangs up in the middle where it is None.
 
-    It takes ``seconds`` for everything but /healthz, and says nothing at all before the event where ``hangs`` is one. ``asked`` gets the paths."""
+    It takes ``seconds`` for everything but /healthz, and says nothing at all before the event where ``hangs`` is one.
+    ``asked`` gets the paths."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
