@@ -8,6 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
+from mloscope.components.figures.unchecked_figure import unchecked_figure
 
 NUMBERS_IN_UP_TO = 36
 """Cells are labelled with their value while they are at most this many (a 5x5 filter)."""
@@ -75,9 +76,8 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
         cells |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": 9}}
     one = len(tiles) == 1
     axis = {"constrain": "domain", "showgrid": False, "zeroline": False, "showticklabels": one, "ticks": ""}
-    # All at once: adding settings one by one costs Plotly several times as long.
-    return go.Figure(
-        cells,
+    return unchecked_figure(
+        [cells],
         {
             "template": themes.template(theme),
             "margin": {"l": 22 if one else 4, "r": 8, "t": 6, "b": 20 if one else 4},
