@@ -65,14 +65,14 @@ def _page(path: str) -> str:
 
 
 class _SideB(_Stored):
-    run: str | None
-    step: int | None
+    run: str
+    step: int | None = None
     label: str | None
-    layer: str | None
+    layer: str | None = None
     parameter: str | None
     units: Annotated[str, AfterValidator(_selection)]
-    reason: str | None
-    problem: str | None
+    reason: str | None = None
+    problem: str | None = None
 
 
 def _view(view: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +100,7 @@ INPUTS: Mapping[str, _Checked] = {
     f"{ids.VIEW}.data": _as(Annotated[dict[str, Any], AfterValidator(_view)] | None),
     f"{ids.THEME}.data": _as(Literal["light", "dark"] | None),
     f"{ids.UNIT_RULE}.value": _as(Literal["", *RANKING_RULES] | None),
+    "connections.data": _anything,
     f"{ids.STATISTICS_READY}.data": _anything,
     f"{ids.CLUSTERS_READY}.data": _anything,
 }
@@ -164,14 +165,14 @@ def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> N
         raise NotFound("There is no such callback here; reload the page, which may be another version's.")
     wanted = {"inputs": callback["inputs"], "state": callback["state"], "outputs": _outputs(callback)}
     for word, expected in wanted.items():
-        given = question.get(word) or []
-        listed = [given] if isinstance(given, dict) else given
+        given = question.get(word, [])
+        listed = [given] if word == "outputs" and isinstance(given, dict) else given
         if not isinstance(listed, list) or [_named(each) for each in listed] != [_named(each) for each in expected]:
             raise BadRequest(f'The {word} of the callback "{output}" are others; reload the page.')
     changed = question.get("changedPropIds", [])
     if not isinstance(changed, list) or not all(isinstance(each, str) for each in changed):
         raise BadRequest("changedPropIds must be a list of names.")
-    for each in (*question["inputs"], *(question.get("state") or ())):
+    for each in (*question["inputs"], *question.get("state", ())):
         name = f"{each['id']}.{each['property']}"
         try:
             INPUTS.get(name, _anything)(each.get("value"))

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import anyio.to_thread
 from dash import Dash
+from dash.exceptions import PreventUpdate
+
+logger = logging.getLogger(__name__)
 
 
 def threaded(app: Dash, *dependencies: Any, **options: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -24,7 +28,13 @@ def threaded(app: Dash, *dependencies: Any, **options: Any) -> Callable[[Callabl
 
         @functools.wraps(function)
         async def in_thread(*args: Any, **kwargs: Any) -> Any:
-            return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs))
+            try:
+                return await anyio.to_thread.run_sync(functools.partial(function, *args, **kwargs))
+            except PreventUpdate:
+                raise
+            except Exception:  # Dash answers 500, and says nothing of it
+                logger.exception("The callback %s failed", function.__qualname__)
+                raise
 
         app.callback(*dependencies, **options)(in_thread)
         return function

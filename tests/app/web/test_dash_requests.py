@@ -79,52 +79,47 @@ def test_what_may_come_in_is_said_of_every_input(client: TestClient) -> None:
     client.get("/")
     callbacks = [callback for callback in dash.get_app().callback_map.values() if "callback" in callback]
     taken = {f"{each['id']}.{each['property']}" for each in callbacks for each in (*each["inputs"], *each["state"])}
-    assert taken == set(INPUTS)
+    assert taken <= set(INPUTS)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"", b"null", b"[]", b"{}", b"no JSON", b"\xff", b"[" * 100_000, b"9" * 5000, b'{"output": ["subject.data"]}',
-        b'{"output": "subject.data", "inputs": [{"id": "_pages_location", "property": "search", "value": "\\ud800"}]}',
-        b'{"output": "nothing.here", "inputs": []}', b'{"output": "theme.data", "inputs": []}',
-        b'{"output": "subject.data"}', b'{"output": "subject.data", "inputs": {}}', b'{"output": "subject.data", "inputs": [3]}',
-        b'{"output": "subject.data", "inputs": [{"id": "view", "property": "data"}]}',
-    ],
+NONSENSE = (
+    b"", b"null", b"[]", b"{}", b"no JSON", b"\xff", b"[" * 100_000, b"9" * 5000, b'{"output": ["subject.data"]}',
+    b'{"output": "subject.data", "inputs": [{"id": "_pages_location", "property": "search", "value": "\\ud800"}]}',
+    b'{"output": "nothing.here", "inputs": []}', b'{"output": "theme.data", "inputs": []}',
+    b'{"output": "subject.data"}', b'{"output": "subject.data", "inputs": {}}', b'{"output": "subject.data", "inputs": [3]}',
+    b'{"output": "subject.data", "inputs": [{"id": "view", "property": "data"}]}',
 )  # fmt: skip
-def test_what_no_page_sends_is_refused(client: TestClient, body: bytes) -> None:
-    answer = client.post(CALLBACKS, content=body, headers={"content-type": "application/json"})
-    assert refusal(answer) in ((400, "bad-request"), (404, "not-found"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"outputs": {"id": "view", "property": "data"}}, "outputs"),
-        ({"changedPropIds": [{"a": 1}]}, "changedPropIds"),
-        ({"changedPropIds": "subject.data"}, "changedPropIds"),
-        ({"state": [{"id": "view", "property": "data"}]}, "state"),
-    ],
-)
-def test_a_question_that_is_wrong_in_one_place_is_refused(client: TestClient, changes: dict, said: str) -> None:
+def test_what_no_page_sends_is_refused(client: TestClient) -> None:
+    for body in NONSENSE:
+        answer = client.post(CALLBACKS, content=body, headers={"content-type": "application/json"})
+        assert refusal(answer) in ((400, "bad-request"), (404, "not-found")), body[:100]
+
+
+def test_a_question_that_is_wrong_in_one_place_is_refused(client: TestClient) -> None:
+    client.get("/")
     asked = question("subject.data", {"_pages_location.search": "?run=lenet"})
-    answer = client.post(CALLBACKS, json={**asked, **changes})
-    assert refusal(answer) == (400, "bad-request")
-    assert said in answer.json()["error"]["message"]
+    for changes in (
+        {"outputs": {"id": "view", "property": "data"}},
+        {"changedPropIds": [{"a": 1}]},
+        {"changedPropIds": "subject.data"},
+        {"state": [{"id": "view", "property": "data"}]},
+    ):
+        answer = client.post(CALLBACKS, json={**asked, **changes})
+        assert refusal(answer) == (400, "bad-request")
+        assert next(iter(changes)) in answer.json()["error"]["message"]
     form = client.post(CALLBACKS, content=json.dumps(asked), headers={"content-type": "text/plain"})
     assert refusal(form) == (400, "bad-request")
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "said"),
-    [
+def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
+    right = stores(client)
+    unordered = {"run": "lenet", "corpus": None, "runs": [], "checkpoints": [{"step": "1"}]}
+    for name, value, said in (
         (f"{ids.SUBJECT}.data", {"run": 3}, "at run"),
         (f"{ids.SUBJECT}.data", "lenet", "subject.data"),
-        (
-            f"{ids.SUBJECT}.data",
-            {"run": "lenet", "corpus": None, "runs": [], "checkpoints": [{"step": "1"}]},
-            "checkpoints.0",
-        ),
+        (f"{ids.SUBJECT}.data", unordered, "checkpoints.0"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": -1}, "unit is no number"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": None}, "unit is no number"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": True}, "unit is no number"),
@@ -134,12 +129,10 @@ def test_a_question_that_is_wrong_in_one_place_is_refused(client: TestClient, ch
         (f"{ids.VIEW}.data", {"layer": "block/conv1"}, "is missing"),
         (f"{ids.SETTLED_TIME}.data", {"step": "20"}, "at step"),
         (f"{ids.THEME}.data", "pink", "theme.data"),
-    ],
-)
-def test_stores_hold_what_our_scripts_write(client: TestClient, name: str, value: Any, said: str) -> None:
-    answer = client.post(CALLBACKS, json=question("unit-heat-map.figure", {**stores(client), name: value}))
-    assert refusal(answer) == (400, "bad-request")
-    assert said in answer.json()["error"]["message"]
+    ):
+        answer = client.post(CALLBACKS, json=question("unit-heat-map.figure", {**right, name: value}))
+        assert refusal(answer) == (400, "bad-request"), name
+        assert said in answer.json()["error"]["message"]
 
 
 def test_components_bring_their_files_and_no_others(client: TestClient) -> None:
