@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mloscope.app.errors import MloscopeError, NotFound, NotPossible
+from mloscope.app.errors import MloscopeError, NotFound, NotPossible, Unavailable
 
 if TYPE_CHECKING:
     from mloscope.adaptors.interface import RunOptions
@@ -302,6 +302,7 @@ def _cluster(
 ) -> None:
     from mloscope.app.statistics.clusters import fit_run
     from mloscope.app.statistics.engine import Progress
+    from mloscope.app.statistics.store import unwritable
 
     planes = list(subject.planes().items())
     if not planes:
@@ -310,7 +311,10 @@ def _cluster(
     def progress(done: int, total: int) -> None:
         told(Progress("running", of, of, message=f"Clusters: {done} of {total}"))
 
-    fit = fit_run(subject.store, subject.series, planes, arguments.clusters, arguments.seed, progress, stop)
+    try:
+        fit = fit_run(subject.store, subject.series, planes, arguments.clusters, arguments.seed, progress, stop)
+    except OSError as error:
+        raise Unavailable(unwritable(error)) from error
     if fit is None:
         outcome.state = "paused"
 

@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 
 from mloscope.app.errors import Conflict
 from mloscope.app.statistics.cluster_store import MAJORITY, NO_COORDINATE, Fit, StepClusters, note_fit
-from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, read_complete
+from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, read_complete, save_array
 
 CODE_VERSION = "clusters 1"
 """Part of every key; raise it whenever other clusters come of the same probabilities."""
@@ -338,7 +338,7 @@ def _step_in_store(
                 ("centres", found.centres),
                 ("flows", moved),
             ):
-                np.save(made / f"{name}.npy", array)
+                save_array(made / f"{name}.npy", array)
             return _about(found, earlier, plane, seed, before.key if before is not None else None)
 
         folder = store.publish("clusters", key, fill)
@@ -411,14 +411,14 @@ def project_run(store: StatisticsStore, planes: Sequence[Plane]) -> str:
             if chosen.any():
                 found[chosen] = points_of(plane)[np.flatnonzero(chosen)] @ axes.T - mean @ axes.T
                 low, high = np.minimum(low, found[chosen].min(axis=0)), np.maximum(high, found[chosen].max(axis=0))
-            np.save(made / f"codes-{number}.npy", found)
+            save_array(made / f"codes-{number}.npy", found)
         low, high = np.where(low <= high, low, 0.0), np.where(low <= high, high, 1.0)
         high = np.where(high > low, high, low + 1.0)
         for number in range(len(planes)):
             path = made / f"codes-{number}.npy"
-            np.save(path, _codes(np.load(path), low, high))
-        np.save(made / "axes.npy", axes.astype(np.float32))
-        np.save(made / "mean.npy", mean.astype(np.float32))
+            save_array(path, _codes(np.load(path), low, high))
+        save_array(made / "axes.npy", axes.astype(np.float32))
+        save_array(made / "mean.npy", mean.astype(np.float32))
         return {
             "version": CODE_VERSION,
             "planes": [plane.key for plane in planes],

@@ -31,7 +31,7 @@ from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible, Unavailable, from_adaptor
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, UnfinishedPlane
+from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, UnfinishedPlane, unwritable
 from mloscope.app.statistics.tasks import NetworkSource, SliceDone, SliceTask, Source, Span, describe, evaluate_slice
 from mloscope.app.workspace import Workspace
 
@@ -551,10 +551,7 @@ class _Doing:
     @staticmethod
     def _of_error(error: BaseException | None) -> SliceDone:
         if isinstance(error, OSError):
-            where = f"{error.filename}: " if error.filename else ""
-            return SliceDone(
-                problem=f"The statistics cannot be written: {where}{error.strerror or error}.", hopeless=True
-            )
+            return SliceDone(problem=unwritable(error), hopeless=True)
         return SliceDone(problem=_in_words(error))
 
     def _give_up(self, step: int, problem: str, order: _Order) -> None:
@@ -578,7 +575,7 @@ class _Doing:
             except MloscopeError as error:
                 self._outcome.problems[step] = str(error)
             except OSError as error:
-                raise Unavailable(f"The statistics cannot be written: {error}.") from error
+                raise Unavailable(unwritable(error)) from error
 
     def _tell(self, state: str, message: str) -> None:
         now = self._clock()

@@ -218,8 +218,13 @@ class StatisticsJobs:
             "host": socket.gethostname(), "server": os.getpid(), "token": self._token, "child": job.process.pid,
             "told": _told(job),
         }  # fmt: skip
-        with contextlib.suppress(OSError):
-            write_file(self._file(subject), json.dumps(noted).encode())
+        file, text = self._file(subject), json.dumps(noted).encode()
+        try:
+            write_file(file, text)
+        except OSError:  # a full disk has room for what is there already; that the job failed for it is to be known
+            with contextlib.suppress(OSError), open(file, "r+b") as there:
+                there.write(text)
+                there.truncate()
 
     def _elsewhere(self, subject: tuple[str, str, str]) -> dict[str, Any] | None:
         """What another living process of this machine noted last."""

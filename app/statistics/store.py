@@ -469,6 +469,24 @@ class _NpyFile:
 # ---------------------------------------------------------------------------------------------------- files
 
 
+def unwritable(error: OSError) -> str:
+    """What to say where something of the store could not be written."""
+    where = f"{error.filename}: " if error.filename else ""
+    return (
+        f"The statistics cannot be written: {where}{error.strerror or error}. What is finished stays, and starting again goes on "
+        "from there."
+    )
+
+
+def save_array(path: Path, array: np.ndarray) -> None:
+    """What :func:`numpy.save` writes. That one says of a full disk "40000 requested and 7136 written" and no more."""
+    file = _NpyFile(path, array.dtype.str, array.shape)
+    try:
+        file.append(array)
+    finally:
+        file.close()
+
+
 def read_complete(folder: Path) -> dict[str, Any] | None:
     """What ``about.json`` says, where the folder is there with all its files in their sizes; else None."""
     try:

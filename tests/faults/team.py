@@ -237,12 +237,19 @@ class Team:
         self._unseen = itertools.count()
 
     def __enter__(self) -> Self:
-        self.be_well()
+        try:
+            self.be_well()
+        except BaseException:
+            self.end()
+            raise
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
         for program in (self.web, *self.services, self.redis):
             program.end()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
         said = (self.folder / "web.log").read_text()
         assert "Traceback" not in said, said[-5000:]
 

@@ -25,6 +25,7 @@ class Link:
 
     def __init__(self) -> None:
         self.name = f"mloscope-{os.getpid()}"
+        self.here, self.there = f"mlo{os.getpid()}a", f"mlo{os.getpid()}b"  # 15 letters at most
         self.inside = ["ip", "netns", "exec", self.name]
 
     def ip(self, *words: str) -> None:
@@ -34,24 +35,25 @@ class Link:
 
     def __enter__(self) -> Link:
         self.ip("netns", "add", self.name)
-        self.ip("link", "add", "mlo-here", "type", "veth", "peer", "name", "mlo-there", "netns", self.name)
-        self.ip("addr", "add", f"{HERE}/30", "dev", "mlo-here")
-        self.ip("link", "set", "mlo-here", "up")
-        self.ip("-n", self.name, "addr", "add", f"{THERE}/30", "dev", "mlo-there")
-        self.ip("-n", self.name, "link", "set", "mlo-there", "up")
+        self.ip("link", "add", self.here, "type", "veth", "peer", "name", self.there, "netns", self.name)
+        self.ip("addr", "add", f"{HERE}/30", "dev", self.here)
+        self.ip("link", "set", self.here, "up")
+        self.ip("-n", self.name, "addr", "add", f"{THERE}/30", "dev", self.there)
+        self.ip("-n", self.name, "link", "set", self.there, "up")
         self.ip("-n", self.name, "link", "set", "lo", "up")
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(OSError):
-            self.ip("netns", "del", self.name)
+        for words in (("link", "del", self.here), ("netns", "del", self.name)):
+            with contextlib.suppress(OSError):
+                self.ip(*words)
 
     @contextlib.contextmanager
     def cut(self) -> Iterator[None]:
         """What is sent is lost, and nobody hears of it: there is no reset and no refusal."""
-        self.ip("-n", self.name, "link", "set", "mlo-there", "down")
+        self.ip("-n", self.name, "link", "set", self.there, "down")
         yield
-        self.ip("-n", self.name, "link", "set", "mlo-there", "up")
+        self.ip("-n", self.name, "link", "set", self.there, "up")
 
 
 @pytest.fixture(scope="module")
