@@ -9,10 +9,10 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench fuzz lint screenshot clean system-packages
+.PHONY: help demo test test-all test-faults test-compose bench fuzz lint compose-secrets screenshot clean system-packages
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/installed-demo ## train a small network on handwritten digits (once) and show it in the browser
 	@$(BIN)/mloscope demo --folder demo-runs $(ARGS)
@@ -39,6 +39,9 @@ lint: $(VENV)/installed-dev ## check style, and that no part imports what it mus
 	@if command -v node >/dev/null; then \
 		for script in assets/*.js; do node --check "$$script" || exit 1; done; echo "assets/*.js: node finds no fault"; \
 	else echo "assets/*.js: not checked, for there is no node"; fi
+
+test-faults: $(VENV)/installed-dev system-packages ## kill, hang, fill up and cut what serves a team, and see it get well
+	@$(BIN)/python -m pytest tests/faults -m faults -s $(ARGS)
 
 compose-secrets: ## write the two secrets that docker-compose.yml wants into .env, once
 	@if [ -e .env ]; then echo ".env is there already; nothing is changed."; else umask 077 && \
@@ -74,10 +77,13 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@$(INSTALL) --editable ".[dev]"
 	@touch $(VENV)/installed-demo $@
 
-# What the tests need besides Python packages. Where it cannot be installed, they skip and say why.
+# What the tests need besides Python packages, as command=package. Where it cannot be installed, they skip and say why.
+SYSTEM := chromium=chromium redis-server=redis-server
+test-faults: SYSTEM += faketime=faketime ip=iproute2
 system-packages:
-	@missing=; command -v chromium >/dev/null || missing="$$missing chromium"; \
-	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	@missing=; for each in $(SYSTEM); do \
+		command -v "$${each%=*}" >/dev/null || missing="$$missing $${each#*=}"; \
+	done; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	root=; [ "$$(id -u)" = 0 ] || root="sudo -n"; \
 	if command -v apt-get >/dev/null && { [ -z "$$root" ] || $$root true 2>/dev/null; }; then \
