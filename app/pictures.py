@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
 from collections.abc import Iterable
 
 import numpy as np
@@ -14,6 +15,11 @@ from mloscope.app.errors import BadRequest
 GAP = 1
 _GAP_COLOUR = (236, 236, 236)
 _HATCH = ((120, 120, 120), (200, 200, 200))
+MOST_PIXELS, MOST_VALUES = 48_000_000, 20_000_000
+"""What one picture may have: seconds of work, and half a GiB."""
+_BLOCK_PIXELS = 1 << 20
+_AT_ONCE = threading.BoundedSemaphore(2)
+"""So that nobody fills the memory by asking for many large pictures at the same time."""
 COLOUR_TABLES = ("viridis", "cividis", "magma", "grey", "blue-red", "purple-green")
 
 
@@ -56,30 +62,42 @@ def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1
     across = channels if channels > 1 else max(1, round((units * (rows + GAP) / (columns + GAP)) ** 0.5))
     if not 1 <= zoom <= 32:
         raise BadRequest(f"zoom = {zoom} cannot be; it must be from 1 to 32 pixels a value.")
-    flat = tiles.reshape(units * channels, rows, columns, components).astype(np.float64)
-    down = -(-len(flat) // across)
+    down = -(-units * channels // across)
     height, width = down * (rows * zoom + GAP) - GAP, across * (columns * zoom + GAP) - GAP
-    if height * width > 64_000_000:
+    if height * width > MOST_PIXELS or tiles.size > MOST_VALUES:
         raise BadRequest(f"The picture would have {width} by {height} pixels; ask for fewer units or a smaller zoom.")
-    finite = np.isfinite(flat)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        share = (flat - low) / (high - low) if high > low else np.full(flat.shape, 0.5)
-    levels = (np.clip(np.nan_to_num(share), 0, 1) * 255).round().astype(np.uint8)
-    cells = levels if components == 3 else table[levels[..., 0]]
-    cells = cells.repeat(zoom, axis=1).repeat(zoom, axis=2)
-    broken = ~finite.all(axis=3).repeat(zoom, axis=1).repeat(zoom, axis=2)
-    if broken.any():
-        row, column = np.indices(broken.shape[1:])
-        stripes = np.array(_HATCH, np.uint8)[(row + column) // max(1, zoom // 4) % 2]
-        cells = np.where(broken[..., np.newaxis], stripes, cells)
-    canvas = np.empty((down * across, rows * zoom + GAP, columns * zoom + GAP, 3), np.uint8)
-    canvas[:] = _GAP_COLOUR
-    canvas[: len(cells), : rows * zoom, : columns * zoom] = cells
-    whole = canvas.reshape(down, across, *canvas.shape[1:]).transpose(0, 2, 1, 3, 4)
-    picture = whole.reshape(down * canvas.shape[1], across * canvas.shape[2], 3)[:-GAP, :-GAP]
-    file = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=6)
+    with _AT_ONCE:
+        canvas = np.empty((down * across, rows * zoom + GAP, columns * zoom + GAP, 3), np.uint8)
+        canvas[:] = _GAP_COLOUR
+        flat = tiles.reshape(units * channels, rows, columns, components)
+        at_once = max(1, _BLOCK_PIXELS // max(1, rows * columns * zoom**2))
+        for start in range(0, len(flat), at_once):
+            block = flat[start : start + at_once]
+            canvas[start : start + len(block), : rows * zoom, : columns * zoom] = _cells(block, low, high, table, zoom)
+        whole = canvas.reshape(down, across, *canvas.shape[1:]).transpose(0, 2, 1, 3, 4)
+        picture = whole.reshape(down * canvas.shape[1], across * canvas.shape[2], 3)[:-GAP, :-GAP]
+        del canvas, whole
+        file = io.BytesIO()
+        # What is drawn of weights is mostly noise, which more effort makes no smaller.
+        Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def _cells(tiles: np.ndarray, low: float, high: float, table: np.ndarray, zoom: int) -> np.ndarray:
+    """uint8 (tile, row, column, 3) of tiles (tile, row, column, component), ``zoom`` pixels a value."""
+    values = tiles.astype(np.float64)
+    finite = np.isfinite(values)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        share = (values - low) / (high - low) if high > low else np.full(values.shape, 0.5)
+    levels = (np.clip(np.nan_to_num(share), 0, 1) * 255).round().astype(np.uint8)
+    cells = levels if tiles.shape[3] == 3 else table[levels[..., 0]]
+    cells = cells.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    if finite.all():
+        return cells
+    broken = ~finite.all(axis=3).repeat(zoom, axis=1).repeat(zoom, axis=2)
+    row, column = np.indices(broken.shape[1:])
+    stripes = np.array(_HATCH, np.uint8)[(row + column) // max(1, zoom // 4) % 2]
+    return np.where(broken[..., np.newaxis], stripes, cells)
 
 
 def sheet(images: Iterable[np.ndarray | None], count: int, edge_px: int, across: int) -> bytes:

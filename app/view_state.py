@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 MAXIMUM_UNIT = 1_000_000
-"""A unit number beyond this is a typing error, not a layer."""
+"""A unit number beyond this is a typing error, not a layer; so are more numbers than this, repeated ones counted."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ def parse_units(text: str) -> tuple[int, ...]:
     Raises ValueError with a sentence where the text is no selection.
     """
     units: dict[int, None] = {}
+    total = 0
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         match = re.fullmatch(r"(\d{1,7})(?:\s*-\s*(\d{1,7}))?", part)
         if match is None:
@@ -133,6 +134,9 @@ def parse_units(text: str) -> tuple[int, ...]:
             raise ValueError(f'The range "{part}" runs backwards; "{last}-{first}" would be right.')
         if last > MAXIMUM_UNIT or last - first > 100_000:
             raise ValueError(f'The range "{part}" is larger than any layer.')
+        total += last - first + 1
+        if total > MAXIMUM_UNIT:
+            raise ValueError("The selection names more than any layer has.")
         units.update(dict.fromkeys(range(first, last + 1)))
     return tuple(units)
 

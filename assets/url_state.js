@@ -13,6 +13,7 @@
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const STORE_DELAY_MS = 60;
+  const MAXIMUM_UNIT = 1000000; // as in app/view_state.py
   const OF_A_LAYER = ["unit", "units", "channels", "parameter"]; // mean nothing for another layer
   const subscribers = new Set();
   let fields = null;
@@ -36,13 +37,16 @@
   /** Numbers of a selection such as "0-15,40", in order, each once. Throws an Error with a sentence. */
   function parseUnits(text) {
     const units = new Set();
+    let total = 0;
     for (const part of String(text).split(",").map((piece) => piece.trim()).filter(Boolean)) {
       const match = /^(\d{1,7})(?:\s*-\s*(\d{1,7}))?$/.exec(part);
       if (!match) throw new Error(`"${part}" is not a number or a range of numbers; "0-15,40" would be right.`);
       const first = Number(match[1]);
       const last = Number(match[2] || match[1]);
       if (last < first) throw new Error(`The range "${part}" runs backwards; "${last}-${first}" would be right.`);
-      if (last - first > 100000) throw new Error(`The range "${part}" is larger than any layer.`);
+      if (last > MAXIMUM_UNIT || last - first > 100000) throw new Error(`The range "${part}" is larger than any layer.`);
+      total += last - first + 1;
+      if (total > MAXIMUM_UNIT) throw new Error("The selection names more than any layer has.");
       for (let unit = first; unit <= last; unit += 1) units.add(unit);
     }
     return [...units];

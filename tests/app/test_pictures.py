@@ -65,6 +65,19 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         drawn(np.zeros((1, 1, 1, 1, 1)), 0, 1, zoom=0)
     with pytest.raises(BadRequest, match="fewer units"):
         drawn(np.broadcast_to(np.float32(0), (4096, 1, 20, 20, 1)), 0, 1, zoom=32)
+    with pytest.raises(BadRequest, match="fewer units"):
+        drawn(np.broadcast_to(np.float32(0), (5000, 1, 65, 65, 1)), 0, 1, zoom=1)
+
+
+def test_a_large_picture_is_drawn_like_its_parts() -> None:
+    tiles = np.random.default_rng(0).normal(size=(300, 1, 8, 8, 1)).astype(np.float32)
+    tiles[7, 0, 3, 3, 0] = np.nan
+    together = drawn(tiles, -1, 1, "viridis", 8)  # more than is drawn at once
+    across = (together.shape[1] + 1) // 65
+    for unit in (0, 7, 150, 299):
+        row, column = unit // across * 65, unit % across * 65
+        alone = drawn(tiles[unit : unit + 1], -1, 1, "viridis", 8)
+        assert np.array_equal(together[row : row + 64, column : column + 64], alone)
 
 
 def test_a_sheet_fits_images_into_squares_and_leaves_what_is_not_there_transparent() -> None:

@@ -54,6 +54,23 @@ def test_units_read_back_in_their_order(units):
     assert view_state.parse_units(view_state.format_units(units)) == tuple(units)
 
 
+@pytest.mark.parametrize("text", ["0-99999," * 5000, ",".join(f"{i}00000-{i}99999" for i in range(11)), "1000001"])
+def test_a_selection_of_more_than_any_layer_has_is_refused_at_once(text):
+    with pytest.raises(ValueError, match="any layer"):
+        view_state.parse_units(text)
+
+
+def test_the_view_of_the_store_is_complete_and_of_the_right_kinds():
+    right = {key: value for key, value in view_state.defaults().items() if key != "step"}
+    view_state.check(right)
+    for key, value in right.items():
+        with pytest.raises(ValueError, match=f"{key} is no"):
+            view_state.check({**right, key: ["x"]})
+        with pytest.raises(ValueError, match=f"{key} is missing"):
+            view_state.check({other: held for other, held in right.items() if other != key})
+        assert value != ["x"]
+
+
 def test_every_field_is_explained_and_offers_its_default():
     for field in view_state.FIELDS:
         assert field.help
