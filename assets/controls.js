@@ -52,8 +52,9 @@
     if (subject.evaluation.possible || !subject.evaluation.passing) return;
     setTimeout(async () => {
       try {
-        const { evaluation } = await mloscope.fetchJson(mloscope.api(["runs", subject.run]));
-        clientside.set_props("subject", { data: { ...subject, evaluation: { ...evaluation, asked: Date.now() } } });
+        const { evaluation, problem } = await mloscope.fetchJson(mloscope.api(["runs", subject.run]));
+        const now = evaluation || { ...subject.evaluation, message: problem }; // null while the run is gone
+        clientside.set_props("subject", { data: { ...subject, evaluation: { ...now, asked: Date.now() } } });
       } catch {
         awaitEvaluation(subject); // the server itself is away; that is said where it matters
       }

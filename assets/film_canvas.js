@@ -158,6 +158,7 @@
 
     reasonForNothing(subject, view, layer) {
       if (!subject) return "";
+      if (!subject.layers.length && subject.problems && subject.problems.length) return subject.problems[0];
       if (!layer) return "Select a layer of the network.";
       if (this.show === "parameters") {
         if (layer.parameters.length) return null;

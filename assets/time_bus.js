@@ -216,6 +216,10 @@
         clock.cancel(settleTimer);
       },
 
+      get held() {
+        return held;
+      },
+
       /** The hand has let go; the step settles at once. */
       release() {
         if (!held) return;

@@ -140,7 +140,8 @@
   }
 
   function writeHash(how) {
-    const hash = format(view, mloscope.time.step);
+    // While a run is gone there is no step, and the address keeps the one for when it is there again.
+    const hash = format(view, mloscope.time.step === null ? parse(location.hash).step : mloscope.time.step);
     if (hash === location.hash) return;
     history[how === "push" ? "pushState" : "replaceState"](history.state, "", hash);
   }
@@ -186,7 +187,7 @@
     const found = settledOnSubject(parse(location.hash), mloscope.subject);
     found.problems.forEach(mloscope.notice);
     apply(found.view);
-    if (found.step !== null && found.step !== mloscope.time.step) goTo(found.step);
+    if (found.step !== null && found.step !== mloscope.time.step && mloscope.time.count) goTo(found.step);
     writeHash("replace");
   }
 
@@ -250,7 +251,8 @@
       isOpen = true;
       apply(found.view);
       mirror();
-      const known = found.step === null || subject.checkpoints.some((checkpoint) => checkpoint.step === found.step);
+      const none = !subject.checkpoints.length; // which is said already
+      const known = found.step === null || none || subject.checkpoints.some((checkpoint) => checkpoint.step === found.step);
       if (!known) found.problems.push(`The run ${subject.run} has no checkpoint of step ${found.step}; the last one is shown.`);
       found.problems.forEach(mloscope.notice);
       mloscope.time.open(subject.checkpoints, found.step);

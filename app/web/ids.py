@@ -2,6 +2,7 @@
 
 # ------------------------------------------------------------------------- the shell: on every page, outlives page changes
 SUBJECT = "subject"  # JS. Store: run, corpus, checkpoints, layers, evaluation. One writer: shell.describe_subject
+CONNECTIONS = "connections"  # JS. Store: when something else was seen to be connected. One writer: assets/workspace.js
 SETTLED_TIME = "settled-time"  # JS. Store {"step", "index"}. One writer: assets/time_bus.js
 VIEW = "view"  # JS. Store: the hash as a dict. One writer: assets/url_state.js
 NOTICES = "notices"  # JS
@@ -16,6 +17,8 @@ HELP = "help"  # JS: the key "?" presses it
 KEY_MAP = "key-map"
 
 # ------------------------------------------------------------------------- the main display
+UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/view_parts.js
+IMAGE_VIEW = "image-view"  # JS. Store {"image"}. One writer: assets/view_parts.js
 NETWORK = "network"
 IMAGES = "images"
 PREDICTIONS = "predictions"

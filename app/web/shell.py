@@ -65,6 +65,7 @@ def layout() -> html.Div:
     return html.Div(
         [
             dcc.Store(id=ids.SUBJECT),
+            dcc.Store(id=ids.CONNECTIONS),
             dcc.Store(id=ids.SETTLED_TIME),
             dcc.Store(id=ids.VIEW),
             dcc.Store(id=ids.THEME),
@@ -137,8 +138,8 @@ def subject_of(observatory: Observatory, search: str | None) -> dict[str, Any]:
 
 
 def bind(app: Dash, observatory: Observatory) -> None:
-    @threaded(app, Output(ids.SUBJECT, "data"), Input("_pages_location", "search"))
-    def describe_subject(search: str | None) -> dict[str, Any]:
+    @threaded(app, Output(ids.SUBJECT, "data"), Input("_pages_location", "search"), Input(ids.CONNECTIONS, "data"))
+    def describe_subject(search: str | None, _seen: dict | None) -> dict[str, Any]:
         return subject_of(observatory, search)
 
     def browser(function: str, *args: Any, **kwargs: Any) -> None:

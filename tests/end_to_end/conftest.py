@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -206,14 +206,15 @@ def exploded_address(runs, tmp_path_factory) -> Iterator[str]:
         yield address
 
 
-def _page(chromium, address: str) -> Iterator[Page]:
+def _page(chromium, address: str, refusals: bool = False) -> Iterator[Page]:
     # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/doors hold it to that).
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
     context.set_default_timeout(20_000)
     page = Page(context.new_page(), address)
     yield page
     context.close()
-    assert page.problems == []
+    # Chromium complains of every refusal.
+    assert [problem for problem in page.problems if not (refusals and "status of 422" in problem)] == []
 
 
 @pytest.fixture
@@ -230,3 +231,23 @@ def exploded_display(chromium, exploded_address) -> Iterator[Page]:
 def another_display(chromium, dashboard) -> Iterator[Page]:
     """Another browser: nothing in common with the first but the address."""
     yield from _page(chromium, dashboard.address)
+
+
+@pytest.fixture(scope="session")
+def serving():
+    """:func:`served`, for a test that needs a dashboard of its own."""
+    return served
+
+
+@pytest.fixture
+def display_of(chromium) -> Iterator[Callable[[str], Page]]:
+    """``display_of(address)``: a page of a dashboard of a test's own, which may refuse what the test makes impossible."""
+    pages = []
+
+    def build(address: str) -> Page:
+        pages.append(_page(chromium, address, refusals=True))
+        return next(pages[-1])
+
+    yield build
+    for page in pages:
+        next(page, None)

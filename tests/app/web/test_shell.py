@@ -133,7 +133,10 @@ def test_the_subject_comes_through_the_callback_too(client: TestClient) -> None:
         json={
             "output": callback["output"],
             "outputs": {"id": ids.SUBJECT, "property": "data"},
-            "inputs": [{"id": "_pages_location", "property": "search", "value": "?run=vgg"}],
+            "inputs": [
+                {"id": "_pages_location", "property": "search", "value": "?run=vgg"},
+                {"id": ids.CONNECTIONS, "property": "data", "value": {"asked": 1}},
+            ],
             "changedPropIds": ["_pages_location.search"],
         },
     )

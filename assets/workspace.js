@@ -1,0 +1,82 @@
+/**
+ * What comes, grows and goes while a page is open.
+ *
+ *     every 5 s, while the page is seen and time rests: GET runs, GET corpora (mostly 304)
+ *       ├── something that is shown is gone ──► a notice; what was loaded stays, and the slider moves it
+ *       └── it is there again, or has grown, or others have come ──► Store "connections" ──► server ──► Store "subject"
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const LOOK_EVERY_MS = 5000;
+  const AT_REST_AFTER_MS = 2000;
+  const known = new Map(); // kind and name -> {count, problem} of what is shown, as last seen
+  let looking = false;
+  let movedAtMs = -Infinity;
+
+  const key = (kind, name) => `${kind} ${name}`;
+
+  /** Kind and name of everything that the page shows. */
+  function shown(subject) {
+    const view = mloscope.view.get();
+    const runs = [subject.run, view["b-run"], ...(view["compare-runs"] || "").split(",")];
+    return [...runs.map((name) => ["run", name]), ["corpus", subject.corpus]].filter(([, name]) => name);
+  }
+
+  /** Say what happened to one of them; whether it has to be asked for anew. */
+  function changed(kind, name, now, before) {
+    if (now.problem === before.problem) return now.problem === null && now.count !== before.count;
+    if (before.problem) mloscope.takeBackNotice(before.problem);
+    if (now.problem === null) mloscope.notice(`The ${kind} "${name}" is there again.`);
+    else mloscope.notice(mloscope.subject.checkpoints.length ? `${now.problem} What was loaded before is still shown.` : now.problem);
+    return now.problem === null;
+  }
+
+  async function look() {
+    const { subject, time } = mloscope;
+    const resting = !time.playing && !time.held && performance.now() - movedAtMs > AT_REST_AFTER_MS;
+    if (!subject || looking || document.hidden || !resting) return;
+    looking = true;
+    try {
+      const [{ runs }, { corpora }] = await Promise.all(["runs", "corpora"].map((what) => mloscope.fetchJson(mloscope.api([what]))));
+      if (mloscope.subject !== subject) return; // another one was opened meanwhile
+      const now = new Map([
+        ...runs.map((run) => [key("run", run.name), { count: run.checkpoints, problem: run.problem }]),
+        ...corpora.map((corpus) => [key("corpus", corpus.name), { count: corpus.size, problem: corpus.problem }]),
+      ]);
+      compare(subject, now, [runs, corpora].map((all) => all.map(({ name }) => name)));
+    } catch {
+      // A server that is away, or wants somebody to sign in, is said where something is asked of it.
+    } finally {
+      looking = false;
+    }
+  }
+
+  function compare(subject, now, names) {
+    let anew = false;
+    let broken = false;
+    for (const [kind, name] of shown(subject)) {
+      const state = now.get(key(kind, name)) || { count: 0, problem: `The ${kind} "${name}" is gone.` };
+      const before = known.get(key(kind, name));
+      anew = (before && changed(kind, name, state, before)) || anew;
+      broken = broken || (kind === "run" && name === subject.run && Boolean(state.problem));
+      known.set(key(kind, name), state);
+    }
+    const others = JSON.stringify(names) !== JSON.stringify([subject.runs, subject.corpora]);
+    if (broken || !(anew || others)) return; // opened anew, a run that is gone would take away what was loaded
+    if (anew) mloscope.openAnew();
+    window.dash_clientside.set_props("connections", { data: { asked: Date.now() } });
+  }
+
+  mloscope.onOpen((subject, isNew) => {
+    if (!isNew) return;
+    known.clear();
+    const count = subject.checkpoints.length;
+    known.set(key("run", subject.run), { count, problem: count ? null : (subject.problems || [])[0] || "" });
+  });
+  mloscope.time.subscribe(() => {
+    movedAtMs = performance.now();
+  });
+  setInterval(look, LOOK_EVERY_MS);
+  document.addEventListener("visibilitychange", look);
+})();
