@@ -2,36 +2,49 @@
 #
 #     docker build --target web .        docker build --target model-service --build-arg EVALUATE=gpu .
 
+# Where it matters, name it by its digest as well: docs/deployment.md.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS base
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    PIP_NO_CACHE_DIR=1 \
-    PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PATH=/opt/mloscope/bin:$PATH
 # A new volume takes over owner and mode of the folder that it is mounted on.
 RUN useradd --system --uid 10001 --home-dir /nowhere --shell /usr/sbin/nologin mloscope \
     && mkdir --parents /cache /users /runs /corpora \
     && chown mloscope /cache /users \
-    && chmod 700 /users \
-    && python -m venv /opt/mloscope
+    && chmod 700 /users
 
-# What both need, before our own code, so that a change of ours fetches nothing again.
-FROM base AS dependencies
+# What pip is to fetch. In a stage of its own, so that pyproject.toml may change otherwise and nothing is fetched again.
+# pandas: other packages can use it, and ours do not. The model service has no pages, and so no use for what draws them.
+FROM base AS wanted
 WORKDIR /source
-COPY pyproject.toml constraints.txt ./
-RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-print(*project['dependencies'], *project['optional-dependencies']['jobs'], sep='\n')" > wanted.txt \
-    && pip install --constraint constraints.txt --requirement wanted.txt
+COPY pyproject.toml deploy/dependencies.py ./
+RUN python dependencies.py jobs --without pandas > web.txt \
+    && python dependencies.py jobs --without pandas dash dash-bootstrap-components plotly > model-service.txt
 
-FROM dependencies AS web-build
-COPY README.md LICENSE ./
+# The base image's pip puts packages into /opt/mloscope from outside; in there is none. Our own code comes after what is fetched.
+# Bytecode is made at the end, of what a start imports: the file system will be read-only, and all of it would be twice as much.
+FROM base AS build
+ENV PIP_NO_CACHE_DIR=1 \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_ROOT_USER_ACTION=ignore
+WORKDIR /source
+RUN python -m venv --without-pip /opt/mloscope
+COPY constraints.txt deploy/slim_packages.sh ./
+
+FROM build AS web-build
+COPY --from=wanted /source/web.txt ./
+RUN pip --python /opt/mloscope/bin/python install --no-compile --constraint constraints.txt --requirement web.txt \
+    && sh slim_packages.sh /opt/mloscope
+COPY pyproject.toml README.md LICENSE ./
 COPY adaptors adaptors
 COPY app app
 COPY assets assets
 COPY components components
-RUN pip install --no-deps .
+RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
+    && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet, uvicorn.supervisors; \
+import mloscope.app.web.server, mloscope.app.statistics.clusters, mloscope.app.statistics.engine"
 
 FROM base AS web
 COPY --from=web-build /opt/mloscope /opt/mloscope
@@ -42,17 +55,25 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8050/healthz', timeout=4)"]
 CMD ["mloscope", "serve", "--host", "0.0.0.0", "--no-browser"]
 
-FROM dependencies AS model-service-build
+FROM build AS model-service-build
 # cpu or gpu: which TensorFlow.
 ARG EVALUATE=cpu
-RUN if [ "$EVALUATE" = gpu ]; then wanted='tensorflow[and-cuda]'; else wanted=tensorflow-cpu; fi \
-    && pip install --constraint constraints.txt "$wanted"
-COPY README.md LICENSE ./
+# binutils: for strip.
+RUN apt-get -qq update && apt-get -qq install --yes --no-install-recommends binutils
+COPY --from=wanted /source/model-service.txt ./
+RUN if [ "$EVALUATE" = gpu ]; then tensorflow='tensorflow[and-cuda]'; else tensorflow=tensorflow-cpu; fi \
+    && pip --python /opt/mloscope/bin/python install --no-compile --constraint constraints.txt \
+        --requirement model-service.txt "$tensorflow" \
+    && sh slim_packages.sh /opt/mloscope
+COPY pyproject.toml README.md LICENSE ./
 COPY adaptors adaptors
 COPY app app
 COPY assets assets
 COPY components components
-RUN pip install --no-deps .
+RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
+    && PYTHONDONTWRITEBYTECODE= python -c "import distributed.cli.dask_scheduler, distributed.cli.dask_worker, pyarrow.parquet; \
+import mloscope.app.model_service.evaluation, mloscope.app.model_service.server; \
+import mloscope.app.statistics.clusters, mloscope.app.statistics.engine, mloscope.app.statistics.tasks"
 
 FROM base AS model-service
 COPY --from=model-service-build /opt/mloscope /opt/mloscope
