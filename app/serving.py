@@ -300,9 +300,12 @@ def _listen(
 def _server_config(application: Any, settings: Settings, **more: Any) -> Any:
     import uvicorn
 
+    from mloscope.app.web.doors.connections import ImpatientProtocol
+
     chosen = settings.log_level
     return uvicorn.Config(
         application,
+        http=ImpatientProtocol,
         log_config=None,
         log_level="warning" if chosen == "info" else chosen,
         access_log=False,  # the doors log requests, with their numbers

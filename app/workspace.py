@@ -52,6 +52,7 @@ ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, assumed=True)
 """What is done to pixels where neither the run's files nor the user say anything."""
 
 _THUMBNAIL_BUDGET_BYTES = 32 << 20
+_MOST_WORDS = 32
 
 # ---------------------------------------------------------------------------------------- what to connect
 
@@ -544,7 +545,10 @@ class Workspace:
             number = self._class_number(corpus_name, adaptor, label)
             labels = np.asarray(adaptor.labels)[positions.start : positions.stop]
             positions = (np.flatnonzero(labels == number) + positions.start).tolist()
-        for word in text.casefold().split():
+        words = dict.fromkeys(text.casefold().split())
+        if len(words) > _MOST_WORDS:
+            raise BadRequest(f"The search has {len(words)} words; {_MOST_WORDS} are the most.")
+        for word in words:
             texts = self._search_texts(corpus_name, adaptor)
             positions = [position for position in positions if word in texts[position]]
         total = len(positions)

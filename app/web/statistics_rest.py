@@ -199,7 +199,7 @@ class JobOrder(BaseModel):
 
 SplitChoice = Annotated[str | None, Query(description="Which images; default: test where there is one, else the last.")]
 Steps = Annotated[str, Query(description="Steps with commas between, as the overview has them.")]
-Digest = Annotated[str, Query(description="From the overview.")]
+Digest = Annotated[str, Query(pattern="^[0-9a-f]{1,64}$", description="From the overview.")]
 Class = Annotated[int, Path(description="Number of a class.")]
 Predicted = Annotated[int, Path(description="Number of a class; the number of classes for images not predicted.")]
 Offset = Annotated[int, Query(ge=0, description="How many to leave out at the beginning.")]

@@ -205,6 +205,9 @@ def test_every_word_must_match_name_id_or_class(images: Workspace) -> None:
     assert images.search("noise", "test-1").total == 11
     assert images.search("noise", "training bird 3").positions == (30, 32, 34, 36, 38)
     assert images.search("noise", "dog").total == 0
+    assert images.search("noise", "bird " * 1000).total == images.search("noise", "bird").total
+    with pytest.raises(BadRequest, match="40 words; 32 are the most"):
+        images.search("noise", " ".join(map(str, range(40))))
 
 
 def test_label_split_and_pages(images: Workspace) -> None:

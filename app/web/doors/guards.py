@@ -37,6 +37,7 @@ from mloscope.app.errors import (
     TooManyRequests,
     as_json,
 )
+from mloscope.app.inspection import printable
 from mloscope.app.logs import EXTRA
 from mloscope.app.observatory import UNEXPECTED
 from mloscope.app.request_context import ASKER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
@@ -176,7 +177,7 @@ class _Visit:
         except Exception as error:
             # FastAPI's handler answers with 500 and logs, and then the error comes here as well.
             if self.status != 500:
-                logger.error("%s %s", self.method, self.path, exc_info=error)
+                logger.error("%s %s", self.method, printable(self.path), exc_info=error)
             if not self.status:
                 await self._refuse(MloscopeError(UNEXPECTED))
         finally:
@@ -361,7 +362,7 @@ class _Visit:
             logging.DEBUG if quiet else logging.INFO,
             "%s %s %d %.3f s%s",
             self.method,
-            self.path,
+            printable(self.path),  # or a line in it would look like one of ours
             self.status,
             seconds,
             f" {self.refusal}" if self.refusal is not None else "",

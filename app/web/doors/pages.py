@@ -9,6 +9,7 @@ GET  /metrics        see metrics.py
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import hmac
 import math
@@ -64,6 +65,7 @@ class Pages:
         self._session_s = session_s
         self._troubles = troubles
         self._began = time.monotonic()
+        self._asking: asyncio.Task[dict[str, dict[str, Any]]] | None = None
         self.routes: Mapping[str, Handler] = {
             "/login": self._login,
             "/logout": self._logout,
@@ -165,7 +167,11 @@ class Pages:
         )
 
     async def _vitals(self) -> dict[str, dict[str, Any]]:
-        return await anyio.to_thread.run_sync(self._observatory.vitals)
+        """Asked once for all who want them at the same time: strangers may ask /readyz as often as they like."""
+        loop = asyncio.get_running_loop()
+        if self._asking is None or self._asking.done() or self._asking.get_loop() is not loop:
+            self._asking = loop.create_task(anyio.to_thread.run_sync(self._observatory.vitals))
+        return await asyncio.shield(self._asking)
 
     async def _status(self, request: Request, origin: Origin) -> Response:
         _must_be_get(request)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from mloscope.app.logs import Trouble
 from mloscope.app.result_cache import MemoryStore
+from mloscope.app.web.doors.authentication import Origin
 from mloscope.app.web.doors.pages import CSRF_COOKIE, Pages, local_path
 
 HOME = "http://127.0.0.1:8050"
@@ -239,3 +243,26 @@ def test_a_link_in_the_bar_says_who_is_signed_in(house: Callable[..., Any]) -> N
         (house(people=False, unprotected=True).visitor(), "Status"),
     ):
         assert f'"children":"{words}"' in visitor.get("/_dash-layout").text.replace('": "', '":"')
+
+
+def test_strangers_who_ask_all_at_once_cost_one_question() -> None:
+    class Asked:
+        count = 0
+
+        def vitals(self) -> dict[str, Any]:
+            self.count += 1
+            time.sleep(0.2)
+            return {"cache": {"available": True}, "model_service": {"state": "ready"}}
+
+    async def all_at_once(pages: Pages) -> list[int]:
+        request = Request({"type": "http", "method": "GET", "path": "/readyz", "headers": []})
+        origin = Origin("10.0.0.9", "http", False)
+        answers = await asyncio.gather(*(pages.routes["/readyz"](request, origin) for _ in range(50)))
+        return [answer.status_code for answer in answers]
+
+    asked: Any = Asked()
+    pages = Pages(None, asked, None, 1.0)  # type: ignore[arg-type]
+    assert asyncio.run(all_at_once(pages)) == [200] * 50
+    assert asked.count == 1
+    assert asyncio.run(all_at_once(pages)) == [200] * 50
+    assert asked.count == 2
