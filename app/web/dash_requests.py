@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from dash.fingerprint import check_fingerprint
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
@@ -51,6 +51,19 @@ class _Subject(_Stored):
 
 class _SettledTime(_Stored):
     step: int | None
+
+
+class _UnitView(_Stored):
+    layer: str
+    unit: NonNegativeInt
+    parameter: str
+    mode: Literal["parameters", "features", "both"]
+    symmetric: Literal["auto", "yes", "no"]
+    image: str
+
+
+class _ImageView(_Stored):
+    image: str
 
 
 def _selection(text: str) -> str:
@@ -98,6 +111,8 @@ INPUTS: Mapping[str, _Checked] = {
     f"{ids.SETTLED_TIME}.data": TypeAdapter(_SettledTime | None).validate_python,
     f"{ids.COMPARE_SETTLED}.data": TypeAdapter(_SideB | None).validate_python,
     f"{ids.VIEW}.data": _as(Annotated[dict[str, Any], AfterValidator(_view)] | None),
+    f"{ids.UNIT_VIEW}.data": TypeAdapter(_UnitView | None).validate_python,
+    f"{ids.IMAGE_VIEW}.data": TypeAdapter(_ImageView | None).validate_python,
     f"{ids.THEME}.data": _as(Literal["light", "dark"] | None),
     f"{ids.UNIT_RULE}.value": _as(Literal["", *RANKING_RULES] | None),
     "connections.data": _anything,

@@ -214,6 +214,32 @@ def test_dragging_a_loaded_film_asks_the_server_for_nothing(display, dashboard):
     display.wait_drawn("parameters", dashboard.steps[0])
 
 
+def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
+    display.open("#layer=conv1&mode=both").wait_loaded("features")
+    page = display.page
+    page.wait_for_load_state("networkidle")
+    asked = []
+    page.on("request", lambda request: request.method == "POST" and asked.append(request.post_data_json["output"]))
+
+    def asked_after(change):
+        asked.clear()
+        display.js(f"() => mloscope.view.set({change})")
+        page.wait_for_timeout(300)  # the view is told 60 ms later
+        page.wait_for_load_state("networkidle")
+        return sorted(asked)
+
+    of_unit = ["layer-details.children", "unit-course.figure", "unit-heat-map.figure"]
+    assert asked_after("{image: 'test-3'}") == ["prediction-course.figure"]
+    assert asked_after("{unit: 2}") == of_unit
+    assert asked_after("{colour: 'magma'}") == []
+    assert asked_after("{mode: 'features'}") == of_unit
+    assert asked_after("{image: 'test-4'}") == sorted([*of_unit, "prediction-course.figure"])
+    page.get_by_role("link", name="Confusion").click()
+    page.get_by_role("link", name="Network").click()
+    page.locator("#layer-details h2", has_text="conv1").wait_for()
+    display.wait("document.querySelectorAll('#prediction-course .trace').length > 1")
+
+
 def test_keys_move_time_and_typing_a_step_jumps(display, dashboard):
     display.open().wait_drawn()
     page, steps = display.page, dashboard.steps

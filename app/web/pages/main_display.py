@@ -3,12 +3,12 @@
 Frames while time moves are drawn in the browser from films (assets/film_canvas.js). The callbacks below run when time or view
 have settled:
 
-    Store "view" ─────────┬──► show_layer     ──► layer-details   ◄──┬── Store "settled-time"
-                          ├──► enlarge_unit   ──► unit-heat-map   ◄──┘
-                          ├──► draw_course    ──► unit-course
-                          ├──► draw_training  ──► training-course
-                          ├──► draw_classes   ──► prediction-course
-    select "by rule" ─────┴──► choose_units   ──► Store "chosen-units" ──► assets: view.set({units})
+    Store "view" ──assets: view_parts──┬──► Store "unit-view" ──┬──► show_layer     ──► layer-details   ◄──┬── Store "settled-time"
+                                       │                        ├──► enlarge_unit   ──► unit-heat-map   ◄──┘
+                                       │                        └──► draw_course    ──► unit-course
+                                       └──► Store "image-view" ────► draw_classes   ──► prediction-course
+    Store "subject" ──────────────────────────────────────────────► draw_training  ──► training-course
+    select "by rule" ─────────────────────────────────────────────► choose_units   ──► Store "chosen-units" ──► assets: view.set({units})
 """
 
 from __future__ import annotations
@@ -66,6 +66,8 @@ def layout() -> html.Div:
     return html.Div(
         [
             dcc.Store(id=ids.CHOSEN_UNITS),
+            dcc.Store(id=ids.UNIT_VIEW),
+            dcc.Store(id=ids.IMAGE_VIEW),
             html.Section(NetworkGraph(id=ids.NETWORK), className="display-network", **{"aria-label": "The network"}),
             html.Div(
                 [_image_side(), _centre(), _unit_side()],
@@ -221,11 +223,12 @@ def bind(app: Dash, observatory: Observatory) -> None:
     subject, view, time, theme = (
         Input(ids.SUBJECT, "data"), Input(ids.VIEW, "data"), Input(ids.SETTLED_TIME, "data"), Input(ids.THEME, "data"),
     )  # fmt: skip
+    unit, image = Input(ids.UNIT_VIEW, "data"), Input(ids.IMAGE_VIEW, "data")
     here = Main(observatory)
-    threaded(app, Output(ids.LAYER_DETAILS, "children"), subject, view, time)(here.show_layer)
-    threaded(app, Output(ids.UNIT_HEAT_MAP, "figure"), subject, view, time, theme)(here.enlarge_unit)
-    threaded(app, Output(ids.UNIT_COURSE, "figure"), subject, view, theme)(here.draw_course)
-    threaded(app, Output(ids.PREDICTION_COURSE, "figure"), subject, view, theme)(here.draw_classes)
+    threaded(app, Output(ids.LAYER_DETAILS, "children"), subject, unit, time)(here.show_layer)
+    threaded(app, Output(ids.UNIT_HEAT_MAP, "figure"), subject, unit, time, theme)(here.enlarge_unit)
+    threaded(app, Output(ids.UNIT_COURSE, "figure"), subject, unit, theme)(here.draw_course)
+    threaded(app, Output(ids.PREDICTION_COURSE, "figure"), subject, image, theme)(here.draw_classes)
     training = (
         Output(ids.TRAINING_COURSE, "figure"),
         Output(ids.TRAINING_PROBLEMS, "children"),
@@ -243,6 +246,11 @@ def bind(app: Dash, observatory: Observatory) -> None:
     def browser(function: str, *args: Any, **kwargs: Any) -> None:
         app.clientside_callback(ClientsideFunction("mloscope", function), *args, **kwargs)
 
+    app.clientside_callback(
+        ClientsideFunction("mloscopeView", "viewParts"),
+        Output(ids.UNIT_VIEW, "data"), Output(ids.IMAGE_VIEW, "data"),
+        view, State(ids.UNIT_VIEW, "data"), State(ids.IMAGE_VIEW, "data"),
+    )  # fmt: skip
     browser("tellPreprocessing", Output(ids.PREPROCESSING, "children"), Input(ids.SUBJECT, "data"))
     controls = (ids.MODE, ids.PARAMETER, ids.LAYOUT, ids.COLOUR, ids.RANGE, ids.SYMMETRIC, ids.UNITS, ids.CHANNELS)
     browser("showView", *(Output(c, "value") for c in controls), Output(ids.PARAMETER, "options"), subject, view)
@@ -323,7 +331,7 @@ class Main:
         return run_course(curves, metrics, steps, labels, theme=theme), said, False
 
     def draw_classes(self, subject: dict | None, view: dict | None, theme: str | None) -> Any:
-        if not _ready(subject, view) or theme is None:
+        if not subject or not subject.get("run") or not view or theme is None:
             return no_update
         if not view["image"]:
             return themes.empty_figure(theme, "Choose an image.")

@@ -45,6 +45,8 @@ def stores(client: TestClient) -> dict[str, Any]:
     return {
         f"{ids.SUBJECT}.data": subject,
         f"{ids.VIEW}.data": VIEW,
+        f"{ids.UNIT_VIEW}.data": VIEW,
+        f"{ids.IMAGE_VIEW}.data": VIEW,
         f"{ids.SETTLED_TIME}.data": {"step": 20, "index": 2},
         f"{ids.THEME}.data": "dark",
         f"{ids.COMPARE_SETTLED}.data": {
@@ -121,6 +123,9 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
         (f"{ids.SUBJECT}.data", "lenet", "subject.data"),
         (f"{ids.SUBJECT}.data", unordered, "checkpoints.0"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": -1}, "unit is no number"),
+        (f"{ids.UNIT_VIEW}.data", {**VIEW, "unit": -1}, "at unit"),
+        (f"{ids.UNIT_VIEW}.data", {**VIEW, "mode": "all"}, "at mode"),
+        (f"{ids.IMAGE_VIEW}.data", {"image": 3}, "at image"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": None}, "unit is no number"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": True}, "unit is no number"),
         (f"{ids.VIEW}.data", {**VIEW, "layer": ["a"]}, "layer is no text"),
@@ -130,7 +135,9 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
         (f"{ids.SETTLED_TIME}.data", {"step": "20"}, "at step"),
         (f"{ids.THEME}.data", "pink", "theme.data"),
     ):
-        answer = client.post(CALLBACKS, json=question("unit-heat-map.figure", {**right, name: value}))
+        takers = {f"{ids.VIEW}.data": "chosen-units.data", f"{ids.IMAGE_VIEW}.data": "prediction-course.figure"}
+        output = takers.get(name, "unit-heat-map.figure")
+        answer = client.post(CALLBACKS, json=question(output, {**right, name: value}))
         assert refusal(answer) == (400, "bad-request"), name
         assert said in answer.json()["error"]["message"]
 
