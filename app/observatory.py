@@ -881,6 +881,23 @@ class Observatory:
 
         return self._cache.get_or_compute(f"film:{digest}", gone)
 
+    def frames(self, question: FilmQuestion, steps: Sequence[int]) -> bytes:
+        """What a chunk of the film would hold of these steps, no more than a chunk has, as their files are now; nothing of it
+        is kept. So a film can be seen while the cache is away, and what the cache let go need not be sought in a new
+        manifest. Raises what is the matter with the first step that has nothing."""
+        shooting = self._shooting(question)
+        most = max(map(len, shooting.blocks), default=1)
+        if not 0 < len(steps) <= most:
+            raise BadRequest(f"{len(steps)} steps are asked for; of this film it must be 1 to {most} at a time.")
+        checkpoints = [self.checkpoint(question.run, step) for step in sorted(set(steps))]
+        _, adaptor = self.workspace.opened_run(question.run)
+        prints, missing = self._fingerprints(adaptor, checkpoints)
+        if not missing:
+            shot, missing = self._shot(replace(shooting, prints=prints), checkpoints)
+        for step, reason in missing.items():
+            raise NotPossible(f"Step {step} is missing: {reason}")
+        return shot.to_bytes()
+
     def _shooting(self, question: FilmQuestion) -> _Shooting:
         """Check the question and find out all that can be known before anything is read or evaluated."""
         if question.show not in ("parameters", "features"):

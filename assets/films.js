@@ -146,7 +146,10 @@
       chunk.state = "coming";
       this.fetching += 1;
       try {
-        const answer = await mloscope.fetchAnswer(chunk.address);
+        const answer = await mloscope.fetchAnswer(chunk.address).catch((error) => {
+          if (error.status !== 404) throw error;
+          return mloscope.fetchAnswer(this.framesAddress(chunk.steps));
+        });
         const buffer = await answer.arrayBuffer();
         this.place(chunk, mloscope.filmBytes.parse(buffer), buffer.byteLength);
       } catch (error) {
@@ -155,6 +158,12 @@
       this.fetching -= 1;
       this.fetchMore();
       this.tell();
+    }
+
+    /** Where to ask for these steps when the server's cache, which a chunk's address leads to, has let it go or is away. */
+    framesAddress(steps) {
+      const [path, query = ""] = this.key.split("?");
+      return `${path.replace(/film$/, "frames")}?${query ? `${query}&` : ""}steps=${steps.join(",")}`;
     }
 
     place(chunk, film, bytes) {
@@ -175,8 +184,8 @@
     }
 
     /**
-     * A chunk that cannot be had. The server may forget what it can make again (404): one more manifest brings it back,
-     * the same one for all that an older `manifest` named.
+     * A chunk that cannot be had. What is neither in the server's cache nor to be made of these files any more (404) is to be
+     * looked for in one more manifest, the same one for all that an older `manifest` named.
      */
     lose(chunk, error, manifest) {
       if (error.status === 404 && (chunk.forgotten += 1) === 1) {

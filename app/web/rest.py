@@ -15,12 +15,13 @@ import logging
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
 import numpy as np
-from fastapi import APIRouter, FastAPI, Path, Query, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
@@ -245,6 +246,36 @@ Layout = Annotated[
     Query(description="Dense kernels in the shape of the map before them, or a row a unit."),
 ]
 
+
+def _filmed(
+    run: RunName,
+    layer: LayerName,
+    show: Annotated[Literal["parameters", "features"], Query(description="What is filmed.")] = "parameters",
+    parameter: ParameterChoice = None,
+    units: Annotated[
+        str, Query(description="Default: all up to 256 tiles, else the first 32 units and 16 channels.")
+    ] = "",
+    channels: Annotated[str, Query(description="Incoming channels; default as for units.")] = "",
+    layout: Layout = "tiles",
+    image: Annotated[str | None, Query(description="Id of an image, for features.")] = None,
+    corpus: CorpusChoice = None,
+) -> FilmQuestion:
+    return FilmQuestion(
+        run=run,
+        layer=layer,
+        show=show,
+        parameter=parameter or None,
+        units=_numbers(units, "units") or None,
+        channels=_numbers(channels, "channels") or None,
+        layout=layout,
+        image=image,
+        corpus=corpus,
+    )
+
+
+Filmed = Annotated[FilmQuestion, Depends(_filmed)]
+Near = Annotated[int | None, Query(description="The step whose neighbours come first.")]
+
 NPY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 _PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 _SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
@@ -262,6 +293,13 @@ def _selection(text: str, total: int, what: str) -> np.ndarray:
     if max(numbers) >= total:
         raise NotFound(f"{what} = {text}: there are {what} 0 to {total - 1}; {max(numbers)} is none of them.")
     return np.array(numbers)
+
+
+def _steps(text: str) -> list[int]:
+    try:
+        return [int(step) for step in text.split(",")]
+    except ValueError:
+        raise BadRequest(f'steps = "{text}" cannot be; it must be whole numbers with commas between them.') from None
 
 
 def _numbers(text: str, what: str) -> tuple[int, ...]:
@@ -678,39 +716,29 @@ def rest_router(observatory: Observatory) -> APIRouter:
         responses={200: _NDJSON},
         tags=["films"],
     )
-    def film(
-        request: Request,
-        run: RunName,
-        layer: LayerName,
-        show: Annotated[Literal["parameters", "features"], Query(description="What is filmed.")] = "parameters",
-        parameter: ParameterChoice = None,
-        units: Annotated[
-            str, Query(description="Default: all up to 256 tiles, else the first 32 units and 16 channels.")
-        ] = "",
-        channels: Annotated[str, Query(description="Incoming channels; default as for units.")] = "",
-        layout: Layout = "tiles",
-        image: Annotated[str | None, Query(description="Id of an image, for features.")] = None,
-        corpus: CorpusChoice = None,
-        near: Annotated[int | None, Query(description="The step whose neighbours come first.")] = None,
-    ) -> Response:
+    def film(request: Request, question: Filmed, near: Near = None) -> Response:
         """A film's manifest, one JSON object a line, as the work goes on: ``{"film": {...}}``, then for each
         chunk ``{"chunk": {"address", "steps", "bytes"}}`` and ``{"progress": {"done", "of", "doing"}}``,
         ``{"missing": {"step", "reason"}}`` for what there is not, at the end ``{"done": true}`` or
         ``{"error"}``. Hang up at any line and the work stops.
         """
-        question = FilmQuestion(
-            run=run,
-            layer=layer,
-            show=show,
-            parameter=parameter or None,
-            units=_numbers(units, "units") or None,
-            channels=_numbers(channels, "channels") or None,
-            layout=layout,
-            image=image,
-            corpus=corpus,
-            near=near,
-        )
-        return _lines(request, observatory.film(question))
+        return _lines(request, observatory.film(replace(question, near=near)))
+
+    @api.get(
+        "/runs/{run}/layers/{layer:path}/frames",
+        response_class=Response,
+        responses={200: NPY},
+        tags=["films"],
+    )
+    def frames(
+        request: Request,
+        question: Filmed,
+        steps: Annotated[str, Query(description='Steps of checkpoints, 1 to 16, such as "0,10,20".')] = "",
+    ) -> Response:
+        """The frames of some steps, as a chunk holds them, of the files as they are now: what to ask for where a
+        chunk's address is not there any more. A step that has nothing is an error that says why.
+        """
+        return answer(request, observatory.frames(question, _steps(steps)), "application/octet-stream")
 
     @api.get("/films/{digest}", response_class=Response, responses={200: NPY}, tags=["films"])
     def film_chunk(request: Request, digest: Annotated[str, Path(description="From a manifest's chunk.")]) -> Response:

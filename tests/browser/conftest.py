@@ -172,6 +172,8 @@ class FakeServer:
     """Each chunk is 404 until the manifest was asked for a second time."""
     refusals: list[dict] = field(default_factory=list)
     """Manifests that end with this error, one each, before one succeeds."""
+    keeps_nothing: bool = False
+    """Its cache is away: no chunk is ever there, and frames are made when they are asked for."""
     slow_manifest_s: float = 0
     missing: dict[int, str] = field(default_factory=lambda: {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."})
     factors: dict[int, float] = field(default_factory=dict)
@@ -196,7 +198,7 @@ class FakeServer:
     def reset(self) -> None:
         self.statistics = self.new_statistics()
         self.steps, self.chunk_steps, self.held, self.evict_once, self.refusals = STEPS, 4, set(), False, []
-        self.slow_manifest_s = 0
+        self.slow_manifest_s, self.keeps_nothing = 0, False
         self.missing = {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."}
         self.log.clear()
         self._open.clear()
@@ -268,7 +270,7 @@ class FakeServer:
         async def chunk(request):
             data = self._chunks.get(request.path_params["digest"])
             manifests = self.count("/film?")
-            if data is None or (self.evict_once and manifests < 2):
+            if data is None or self.keeps_nothing or (self.evict_once and manifests < 2):
                 body = {"error": {"kind": "not-found", "message": "This film is not held any more."}}
                 return JSONResponse(body, status_code=404)
             (length,) = struct.unpack_from("<I", data, 4)
@@ -276,6 +278,17 @@ class FakeServer:
             while steps & self.held:
                 await asyncio.sleep(0.01)
             return Response(data, media_type="application/octet-stream", headers={"Cache-Control": "immutable"})
+
+        async def frames(request):
+            query = request.query_params
+            if not self.keeps_nothing:
+                return JSONResponse({"error": {"kind": "not-found", "message": "No such run."}}, status_code=404)
+            steps = [int(step) for step in query["steps"].split(",")]
+            show, image = query["show"], query.get("image", "")
+            parameter = (query.get("parameter") or "kernel") if show == "parameters" else ""
+            layer_name = request.path_params["layer"]
+            data = mlf1(steps, [self.frame(show, layer_name, parameter, image, step) for step in steps])
+            return Response(data, media_type="application/octet-stream")
 
         async def predictions(request):
             async def lines():
@@ -349,6 +362,7 @@ class FakeServer:
                 Route("/", page),
                 Route("/other", page),
                 Route("/api/v1/runs/{run}/layers/{layer:path}/film", film),
+                Route("/api/v1/runs/{run}/layers/{layer:path}/frames", frames),
                 Route("/api/v1/runs/{run}/predictions/{image}", predictions),
                 Route("/api/v1/films/{digest}", chunk),
                 Route("/api/v1/corpora/{corpus}/images/{image}.png", image),

@@ -101,6 +101,17 @@ def test_a_forgotten_chunk_is_asked_for_by_one_more_manifest(films):
     assert films.js("() => film.frame(1200).codes.length") == 150
 
 
+def test_without_the_server_s_cache_frames_are_asked_for_by_their_steps(films):
+    films.server.keeps_nothing = True
+    start(films)
+    films.wait("() => whole()")
+    assert films.server.count("/film?") == 1
+    assert films.server.count("/frames?") == films.server.count("/films/") > 1
+    codes = np.array(films.js("() => [...film.frame(1200).codes]"), np.uint8)
+    expected = films.server.frame("parameters", "conv1", "kernel", "", 1200).codes
+    np.testing.assert_array_equal(codes, expected.ravel())
+
+
 def test_a_service_that_restarts_is_waited_for_and_the_film_completed(films):
     sentence = "The model service stopped; it is being restarted."
     films.server.refusals = [{"kind": "unavailable", "message": sentence}]

@@ -65,6 +65,7 @@ def test_the_document_holds_the_routes_of_the_contract_and_no_others(client: Tes
             "runs/{run}/predictions/{image}",
             "runs/{run}/layers/{layer}/units",
             "runs/{run}/layers/{layer}/film",
+            "runs/{run}/layers/{layer}/frames",
             "films/{digest}",
             "corpora",
             "corpora/{corpus}",

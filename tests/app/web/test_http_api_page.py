@@ -97,6 +97,7 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
         kinds = {
             ".npy": b"\x93NUMPY",
             ".npz": b"PK",
+            ".mlf1": b"MLF1",
             ".png": b"\x89PNG",
             ".svg": b"<svg",
             ".parquet": b"PAR1",

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 from mloscope.app import films
 from mloscope.app.web import rest
 from mloscope.app.web.api_docs import api_docs_router
-from mloscope.app.web.rest import IMMUTABLE, install_error_handlers, rest_router
+from mloscope.app.web.rest import ASK_AGAIN, IMMUTABLE, install_error_handlers, rest_router
 
 RUN = "/api/v1/runs/lenet"
 CONV = f"{RUN}/checkpoints/20/layers/block/conv1"
@@ -264,6 +264,41 @@ def test_a_film_comes_as_lines_and_its_chunks_for_ever(client: TestClient, bench
         again = client.get(line["chunk"]["address"], headers={"If-None-Match": answer.headers["etag"]})
         assert (again.status_code, again.headers["cache-control"]) == (304, IMMUTABLE)
     assert sorted(steps) == list(range(0, 400, 10))
+
+
+def test_what_the_cache_let_go_is_had_by_its_steps(client: TestClient, bench: Any) -> None:
+    params = {"show": "features", "image": "test-0", "corpus": "noise", "units": "1,3"}
+    lines = lines_of(client.get(f"{RUN}/layers/conv2/film", params=params))
+    chunk = next(line["chunk"] for line in lines if "chunk" in line and len(line["chunk"]["steps"]) == 16)
+    kept = client.get(chunk["address"]).content
+    made = client.get(f"{RUN}/layers/conv2/frames", params={**params, "steps": ",".join(map(str, chunk["steps"]))})
+    assert (made.status_code, made.headers["cache-control"]) == (200, ASK_AGAIN)
+    assert made.content == kept
+    bench.run.torn.add(20)
+    kernel = client.get(f"{RUN}/layers/block/conv1/frames", params={"steps": "0,10"})
+    assert films.Film.from_bytes(kernel.content).steps == (0, 10)
+
+
+@pytest.mark.parametrize(
+    ("steps", "status", "sentence"),
+    [
+        ("0,x", 400, 'steps = "0,x" cannot be; it must be whole numbers with commas between them.'),
+        ("", 400, 'steps = "" cannot be; it must be whole numbers with commas between them.'),
+        (
+            ",".join(map(str, range(0, 170, 10))),
+            400,
+            "17 steps are asked for; of this film it must be 1 to 16 at a time.",
+        ),
+        ("5", 404, 'The run "lenet" has no checkpoint of step 5; its steps go from 0 to 390.'),
+        ("0,20", 422, "Step 20 is missing: 20.npz ends in the middle of block/conv1."),
+    ],
+)
+def test_frames_that_cannot_be_had_are_an_error_that_says_why(
+    client: TestClient, bench: Any, steps: str, status: int, sentence: str
+) -> None:
+    bench.run.torn.add(20)
+    answer = client.get(f"{RUN}/layers/block/conv1/frames", params={"steps": steps})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (status, sentence)
 
 
 def test_a_film_of_features_is_served_with_its_image(client: TestClient) -> None:
