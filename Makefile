@@ -79,7 +79,7 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # What the tests need besides Python packages, as command=package. Where it cannot be installed, they skip and say why.
 SYSTEM := chromium=chromium redis-server=redis-server
-test-faults: SYSTEM += faketime=faketime ip=iproute2
+test-faults: SYSTEM += cc=gcc ip=iproute2
 system-packages:
 	@missing=; for each in $(SYSTEM); do \
 		command -v "$${each%=*}" >/dev/null || missing="$$missing $${each#*=}"; \

@@ -268,6 +268,15 @@ class Team:
             and all(self.is_right(self.predictions(self.unseen_image())) for _ in range(2 * self.workers))
         )
 
+    def caches(self) -> bool:
+        """Whether all is well, and what was asked for once costs nothing after that, whichever worker answers."""
+        if not self.is_well():
+            return False
+        image = self.unseen_image()
+        self.predictions(image)
+        before = self.evaluated()
+        return all(self.is_right(self.predictions(image)) for _ in range(4)) and self.evaluated() == before
+
     def worker_pids(self) -> list[int]:
         """Of the processes that answer browsers: children of the one that was started, or that one itself."""
         assert self.web.process is not None

@@ -15,7 +15,7 @@ from team import WELL_WITHIN_S, Program, Team, Witness, model_service, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(400)]
 
-HERE, THERE = "192.0.2.1", "192.0.2.2"
+HERE, THERE = "198.51.100.1", "198.51.100.2"
 """Addresses that are nobody's (RFC 5737)."""
 PORT = 8060
 

@@ -62,7 +62,7 @@ def test_redis_killed_and_started_again_empty(team: Team, measured: Callable[...
         yield
         team.redis.start()
 
-    stays_well(team, measured, "Redis killed, and started again empty", killed, 4, well=redis_is_used)
+    stays_well(team, measured, "Redis killed, and started again empty", killed, 4, well=Team.caches)
 
     # A film's piece that Redis has forgotten is said to be gone, and asking for the film brings the same piece back.
     status, _, body = team.ask(chunk)
@@ -80,20 +80,8 @@ def film_chunk(team: Team) -> str:
     return re.search(rb'"address":"([^"]+)"', lines)[1].decode()  # type: ignore[index]
 
 
-def redis_is_used(team: Team) -> bool:
-    """Whether what was asked for once costs nothing after that, whichever worker answers."""
-    if not team.is_well():
-        return False
-    image = team.unseen_image()
-    team.predictions(image)
-    before = team.evaluated()
-    for _ in range(4):
-        assert team.is_right(team.predictions(image))
-    return team.evaluated() == before
-
-
 def test_redis_hangs(team: Team, measured: Callable[..., None]):
-    witness = stays_well(team, measured, "Redis hangs", team.redis.paused, 6, well=redis_is_used)
+    witness = stays_well(team, measured, "Redis hangs", team.redis.paused, 6, well=Team.caches)
     assert witness.slowest_s < 10
 
 
@@ -110,7 +98,7 @@ def test_redis_is_full(team: Team, measured: Callable[..., None], policy: str):
         for name, value in usual.items():
             client.config_set(name, value)
 
-    stays_well(team, measured, f"Redis full ({policy})", full, 4, well=redis_is_used)
+    stays_well(team, measured, f"Redis full ({policy})", full, 4, well=Team.caches)
 
 
 def test_one_of_two_model_services_is_killed_in_the_middle(team: Team, measured: Callable[..., None]):
