@@ -8,6 +8,7 @@ Secrets are blotted out of whatever is logged, tracebacks included. The last war
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import logging
@@ -16,6 +17,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TextIO
 
 from mloscope.app.request_context import ASKER, REQUEST_ID
@@ -71,10 +73,11 @@ class Trouble:
 
 
 class Troubles(logging.Handler):
-    """Keeps the last of them, the newest first."""
+    """Keeps the last of them, the newest first; with those of other processes that share the folder."""
 
-    def __init__(self, count: int = 50, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, count: int = 50, secrets: Iterable[str] = (), shared_folder: str | None = None) -> None:
         super().__init__(logging.WARNING)
+        self._folder = Path(shared_folder) if shared_folder else None
         self._kept: deque[Trouble] = deque(maxlen=count)
         self._keeping = threading.Lock()
         self.setFormatter(_Blotting("%(message)s", secrets))
@@ -87,20 +90,53 @@ class Troubles(logging.Handler):
         moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         with self._keeping:
             self._kept.appendleft(Trouble(moment, record.levelname.lower(), message[:500], REQUEST_ID.get()))
+            if self._folder is not None:
+                self._tell_the_others(self._folder)
 
     def __call__(self) -> tuple[Trouble, ...]:
         with self._keeping:
-            return tuple(self._kept)
+            kept = list(self._kept)
+        if self._folder is not None:
+            kept += self._told_by_others(self._folder)
+        return tuple(sorted(kept, key=lambda trouble: trouble.time, reverse=True)[: self._kept.maxlen])
+
+    def _tell_the_others(self, folder: Path) -> None:
+        lines = [
+            (trouble.time.timestamp(), trouble.level, trouble.message, trouble.request_id) for trouble in self._kept
+        ]
+        new = folder / f"troubles-{os.getpid()}.new"
+        with contextlib.suppress(OSError):  # to log that would come here again
+            new.write_text(json.dumps(lines))
+            new.replace(folder / f"troubles-{os.getpid()}.json")
+
+    @staticmethod
+    def _told_by_others(folder: Path) -> list[Trouble]:
+        told = []
+        for file in folder.glob("troubles-*.json"):
+            if file.name != f"troubles-{os.getpid()}.json":
+                with contextlib.suppress(OSError, ValueError):
+                    told += [
+                        Trouble(datetime.datetime.fromtimestamp(moment, datetime.UTC), *words)
+                        for moment, *words in json.loads(file.read_text())
+                    ]
+        return told
 
 
-def configure(level: str, form: str = "text", secrets: Iterable[str] = (), stream: TextIO | None = None) -> Troubles:
-    """Log to ``stream`` (standard error) from ``level`` on, as ``form``: ``text`` or ``json``. Replaces what was set before."""
+def configure(
+    level: str,
+    form: str = "text",
+    secrets: Iterable[str] = (),
+    stream: TextIO | None = None,
+    shared_folder: str | None = None,
+) -> Troubles:
+    """Log to ``stream`` (standard error) from ``level`` on, as ``form``: ``text`` or ``json``. Replaces what was set before.
+    ``shared_folder``: where the processes of one server tell each other of their troubles."""
     secrets = tuple(secrets)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         _Json("", secrets) if form == "json" else _Blotting("%(levelname)s %(name)s: %(message)s", secrets)
     )
-    troubles = Troubles(secrets=secrets)
+    troubles = Troubles(secrets=secrets, shared_folder=shared_folder)
     logging.basicConfig(level=level.upper(), handlers=[handler, troubles], force=True)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

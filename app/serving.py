@@ -145,8 +145,11 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     """The web application of one worker, with its own watch over the folders."""
     from mloscope.app import logs
     from mloscope.app.running_servers import RunningServer
+    from mloscope.app.web.doors.metrics import SHARED_FOLDER
 
-    troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    troubles = logs.configure(
+        settings.log_level, settings.log_format, settings.secrets, shared_folder=os.environ.get(SHARED_FOLDER)
+    )
     announced = json.loads(os.environ.get(_ANNOUNCED, "null"))
     _watched(workspace, settings, RunningServer(Path(announced[0]), announced[1]) if announced else None).start()
     return _application(workspace, settings, _model_service(settings), troubles)

@@ -108,9 +108,15 @@ class StatisticsJobs:
         return self.state(*subject)
 
     def subjects(self) -> tuple[tuple[str, str, str], ...]:
-        """Run, corpus and split of all that was ever started here, in the order of their first start."""
+        """Run, corpus and split of all that was ever started here, in the order of their first start, and then of what other
+        living processes of this machine have started."""
         with self._lock:
-            return tuple(self._jobs)
+            known = dict.fromkeys(self._jobs)
+        for file in sorted((Path(self._cache_folder) / "statistics" / "jobs").glob("*.json")):
+            noted = self._noted(file)
+            if noted is not None:
+                known.setdefault(noted["subject"])
+        return tuple(known)
 
     def stop(self) -> None:
         """End all that is at work. What is finished stays."""
@@ -216,7 +222,7 @@ class StatisticsJobs:
         best, which no clock has to say."""
         noted = {
             "host": socket.gethostname(), "server": os.getpid(), "token": self._token, "child": job.process.pid,
-            "told": _told(job),
+            "subject": subject, "told": _told(job),
         }  # fmt: skip
         file, text = self._file(subject), json.dumps(noted).encode()
         try:
@@ -227,13 +233,17 @@ class StatisticsJobs:
                 there.truncate()
 
     def _elsewhere(self, subject: tuple[str, str, str]) -> dict[str, Any] | None:
+        return self._noted(self._file(subject))
+
+    def _noted(self, file: Path) -> dict[str, Any] | None:
         """What another living process of this machine noted last."""
         try:
-            noted = json.loads(self._file(subject).read_text())
+            noted = json.loads(file.read_text())
             if noted["host"] != socket.gethostname() or noted["token"] == self._token:
                 return None
             os.kill(noted["server"], 0)
-            return {"child": int(noted["child"]), "told": dict(noted["told"])}
+            run, corpus, split = noted["subject"]
+            return {"subject": (run, corpus, split), "child": int(noted["child"]), "told": dict(noted["told"])}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

@@ -90,5 +90,5 @@ def create_guarded_app(
     """:func:`create_app` behind its doors, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
     application = create_app(observatory, settings)
     authentication = Authentication(settings, user_file(settings, os.environ))
-    pages = Pages(authentication, observatory, metrics, settings.session_s, troubles)
+    pages = Pages(authentication, observatory, metrics, settings.session_s, troubles, settings.dask_address)
     return Doors(application, settings, authentication, pages, metrics, application.state.inline_script_hashes)

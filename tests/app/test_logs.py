@@ -5,7 +5,10 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -94,3 +97,31 @@ def test_the_level_holds(configured: Callable[..., tuple[io.StringIO, logs.Troub
 def test_memory_is_a_sensible_number() -> None:
     memory = logs.resident_bytes()
     assert memory is None or 1 << 23 < memory < 1 << 36
+
+
+def test_processes_of_one_server_tell_each_other_of_their_troubles(tmp_path: Path) -> None:
+    """One in a process of its own, which has ended since: why, is what somebody wants to know."""
+    code = (
+        "import sys\nfrom mloscope.app import logs\nimport logging\n"
+        f"logs.configure('info', secrets=('hidden words',), shared_folder={str(tmp_path)!r})\n"
+        "logging.getLogger('x').error('of another process, with hidden words')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+    troubles = logs.Troubles(count=2, shared_folder=str(tmp_path))
+    alone = logs.Troubles(count=2)
+    for words in ("first", "second"):
+        record = logging.LogRecord("x", logging.WARNING, "", 0, words, (), None)
+        troubles.emit(record)
+        alone.emit(record)
+    assert [trouble.message for trouble in troubles()] == ["second", "first"]
+    assert [trouble.message for trouble in alone()] == ["second", "first"]
+    others = logs.Troubles(count=3, shared_folder=str(tmp_path))
+    assert "of another process, with ***" in [trouble.message for trouble in others()]
+
+
+def test_troubles_that_cannot_be_shared_are_kept_all_the_same(tmp_path: Path) -> None:
+    troubles = logs.Troubles(shared_folder=str(tmp_path / "nowhere"))
+    troubles.emit(logging.LogRecord("x", logging.WARNING, "", 0, "here", (), None))
+    (tmp_path / "troubles-1.json").write_text("[[")
+    assert [trouble.message for trouble in troubles()] == ["here"]
+    assert logs.Troubles(shared_folder=str(tmp_path))() == ()

@@ -16,6 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -124,6 +125,11 @@ class Metrics:
 
     def signed_in(self, outcome: str) -> None:
         self._sign_ins.labels(outcome).inc()
+
+    def processes(self) -> int:
+        """How many web processes count together, this one included."""
+        folder = os.environ.get(SHARED_FOLDER)
+        return max(1, len(list(Path(folder).glob("gauge_livesum_*.db")))) if folder else 1
 
     def exposition(self) -> bytes:
         """In Prometheus' text format. Asks the model service, so it may take a second."""

@@ -14,8 +14,8 @@ import datetime
 import hmac
 import math
 import os
-import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import cached_property
 from html import escape
 from typing import Any
 from urllib.parse import parse_qs
@@ -28,8 +28,11 @@ from mloscope.app.errors import BadRequest, Forbidden, MloscopeError, NotSignedI
 from mloscope.app.logs import Trouble, resident_bytes
 from mloscope.app.observatory import Observatory
 from mloscope.app.request_context import ASKER
+from mloscope.app.statistics.condition import DaskCluster, KeptStatistics
+from mloscope.app.web.doors import status_page
 from mloscope.app.web.doors.authentication import SESSION_COOKIE, Authentication, Origin
 from mloscope.app.web.doors.metrics import CONTENT_TYPE, Metrics
+from mloscope.app.web.doors.status_page import Connected, Seen
 from mloscope.app.web.shell import THEME_SCRIPT
 
 Handler = Callable[[Request, Origin], Awaitable[Response]]
@@ -43,8 +46,6 @@ document.querySelector("form").addEventListener("submit", (event) => { event.tar
 """
 """What is behind # is the view; browsers do not send it, so it would be lost on the way through the login page."""
 _NO_STORE = {"Cache-Control": "no-store"}
-_REFRESH_S = 10
-_PASSING = ("starting", "restarting")
 
 
 class Pages:
@@ -57,14 +58,17 @@ class Pages:
         metrics: Metrics,
         session_s: float,
         troubles: Callable[[], Iterable[Trouble]] = tuple,
+        dask_address: str | None = None,
     ) -> None:
-        """``troubles``: the last warnings and errors that were logged, the newest first."""
+        """``troubles``: the last warnings and errors that were logged, the newest first. ``dask_address``: of the cluster that
+        computes statistics; None: this machine does."""
         self._authentication = authentication
         self._observatory = observatory
         self._metrics = metrics
         self._session_s = session_s
         self._troubles = troubles
-        self._began = time.monotonic()
+        self._began = datetime.datetime.now(datetime.UTC)
+        self._cluster = DaskCluster(dask_address) if dask_address else None
         self._asking: asyncio.Task[dict[str, dict[str, Any]]] | None = None
         self.routes: Mapping[str, Handler] = {
             "/login": self._login,
@@ -176,24 +180,31 @@ class Pages:
     async def _status(self, request: Request, origin: Origin) -> Response:
         _must_be_get(request)
         vitals = await self._vitals()
-        connected = await anyio.to_thread.run_sync(self._connected)
-        return HTMLResponse(
-            _page(
-                "Status",
-                "door-status",
-                self._bar(request)
-                + f'<h1 class="door-summary">{escape(_summary(vitals, connected))}</h1>'
-                + '<div class="door-columns">'
-                + _section("Cache", _cache_facts(vitals["cache"]))
-                + _section("Model service", _service_facts(vitals["model_service"]))
-                + _section("This web process", self._process_facts())
-                + "</div>"
-                + _jobs_table(await anyio.to_thread.run_sync(self._jobs))
-                + _connected_table(connected)
-                + _troubles_table(self._troubles()),
-                head=f'<meta http-equiv="refresh" content="{_REFRESH_S}">',
-            ),
-            headers=_NO_STORE,
+        seen = await anyio.to_thread.run_sync(self._seen, vitals)
+        made = status_page.body(status_page.parts(seen))
+        # Without scripts the page comes anew as a whole.
+        refresh = f'<noscript><meta http-equiv="refresh" content="{status_page.REFRESH_S}"></noscript>'
+        script = f'<script src="/assets/doors.js" data-refresh-s="{status_page.REFRESH_S}" defer></script>'
+        page = _page("Status", "door-status", made, head=refresh + script, header=self._bar(request))
+        return HTMLResponse(page, headers=_NO_STORE)
+
+    @cached_property
+    def _kept(self) -> KeptStatistics:
+        return KeptStatistics(self._observatory.statistics.store.folder)
+
+    def _seen(self, vitals: Mapping[str, Mapping[str, Any]]) -> Seen:
+        asker = ASKER.get()
+        return Seen(
+            at=datetime.datetime.now(datetime.UTC),
+            vitals=vitals,
+            jobs=self._jobs(),
+            cluster=self._cluster.look() if self._cluster is not None else None,
+            kept=self._kept.look(),
+            connected=list(self._connected()),
+            troubles=list(self._troubles()),
+            began=self._began,
+            process=list(self._process_facts()),
+            in_detail=asker.is_owner or (asker.role == "editor" and asker.via != "open"),
         )
 
     def _bar(self, request: Request) -> str:
@@ -212,36 +223,37 @@ class Pages:
             f'<a href="/api/docs">REST API</a>{who}</header>'
         )
 
-    def _connected(self) -> list[tuple[str, str, str, str, str | None]]:
-        """Kind, name, format, what it holds, problem, of runs and corpora."""
-        rows = []
+    def _connected(self) -> Iterable[Connected]:
         for run in self._observatory.workspace.runs:
-            holds, problem = "", run.problem
+            holds, problem, broken = "", run.problem, []
             if run.adaptor is not None:
                 try:
                     checkpoints = self._observatory.checkpoints(run.name)
-                    broken = sum(bool(checkpoint.problem) for checkpoint in checkpoints)
+                    broken = [(each.name, each.problem) for each in checkpoints if each.problem]
                     holds = f"{len(checkpoints):,} checkpoints"
-                    problem = f"{broken} of them cannot be read." if broken else None
                 except MloscopeError as error:
                     problem = str(error)
-            rows.append(("run", run.name, run.format or "", holds, problem))
+            yield Connected("run", run.name, run.format or "", holds, problem, run.gone, broken)
         for corpus in self._observatory.workspace.corpora:
             holds = f"{len(corpus.adaptor):,} images" if corpus.adaptor is not None else ""
-            rows.append(("corpus", corpus.name, corpus.format or "", holds, corpus.problem))
-        return rows
+            yield Connected("corpus", corpus.name, corpus.format or "", holds, corpus.problem, corpus.gone)
 
     def _jobs(self) -> list[tuple[tuple[str, str, str], Mapping[str, Any]]]:
         """Computations of statistics: run, corpus and split, and how far they are."""
-        jobs = self._observatory.statistics.jobs
-        return [(subject, jobs.state(*subject)) for subject in jobs.subjects()] if jobs is not None else []
+        jobs, workspace = self._observatory.statistics.jobs, self._observatory.workspace
+        if jobs is None:
+            return []
+        runs, corpora = {run.name for run in workspace.runs}, {corpus.name for corpus in workspace.corpora}
+        # Another server of this machine may keep its statistics in the same folder.
+        ours = [subject for subject in jobs.subjects() if subject[0] in runs and subject[1] in corpora]
+        return [(subject, jobs.state(*subject)) for subject in ours]
 
     def _process_facts(self) -> Iterable[tuple[str, str]]:
-        yield "up for", _duration(time.monotonic() - self._began)
         memory = resident_bytes()
         if memory is not None:
-            yield "memory", _bytes(memory)
-        yield "process", str(os.getpid())
+            yield "memory", status_page.as_bytes(memory)
+        others = self._metrics.processes()
+        yield "process", f"{os.getpid()}, one of {others} that share the work" if others > 1 else str(os.getpid())
         yield "evaluations", f"{self._metrics.evaluations:,.0f} asked for"
 
 
@@ -282,140 +294,12 @@ def _is_secure(request: Request, origin: Origin) -> bool:
 _BRAND = '<span class="door-mark"></span>ML-o-scope'
 
 
-def _page(title: str, kind: str, body: str, head: str = "") -> str:
+def _page(title: str, kind: str, body: str, head: str = "", header: str = "") -> str:
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title} · ML-o-scope</title>{head}"
         f'<link rel="icon" href="data:,"><script>{THEME_SCRIPT}</script>'
         '<link rel="stylesheet" href="/assets/theme.css"><link rel="stylesheet" href="/assets/doors.css">'
-        f'</head><body class="door-page"><main class="{kind}">{body}</main></body></html>'
+        f'</head><body class="door-page">{header}<main class="{kind}">{body}</main></body></html>'
     )
-
-
-def _section(title: str, facts: Iterable[tuple[str, str]]) -> str:
-    """``facts``: words and HTML."""
-    rows = "".join(f"<dt>{escape(word)}</dt><dd>{value}</dd>" for word, value in facts)
-    return f'<section><h2>{title}</h2><dl class="door-facts">{rows}</dl></section>'
-
-
-def _state(words: str, state: str) -> str:
-    return f'<span class="door-state" data-state="{state}">{escape(words)}</span>'
-
-
-def _summary(
-    vitals: Mapping[str, Mapping[str, Any]], connected: Iterable[tuple[str, str, str, str, str | None]]
-) -> str:
-    service = vitals["model_service"]["state"]
-    wrong = []
-    if not vitals["cache"].get("available"):
-        wrong.append("the cache does not answer")
-    if service not in ("ready", "not installed"):
-        wrong.append(f"the model service is {service}")
-    broken = sum(bool(problem) for *_, problem in connected)
-    if broken:
-        wrong.append(f"{broken} of the runs and corpora {'has' if broken == 1 else 'have'} a problem")
-    if not wrong:
-        return "All is well."
-    sentence = ", and ".join(wrong)
-    return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _cache_facts(cache: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    yield "kept in", "Redis" if cache.get("kind") == "redis" else "memory of this process"
-    yield "state", _state("answers", "good") if cache.get("available") else _state("does not answer", "bad")
-    if cache.get("problem"):
-        yield "", f'<span class="door-bad">{escape(str(cache["problem"]))}</span>'
-    if cache.get("budget_bytes"):
-        share = 100 * cache["used_bytes"] / cache["budget_bytes"]
-        meter = f'<span class="door-meter"><span style="width: {share:.1f}%"></span></span>'
-        yield "used", f"{_bytes(cache['used_bytes'])} of {_bytes(cache['budget_bytes'])}{meter}"
-        yield "results", f"{cache['entries']:,}"
-    asked = sum(cache.get(word, 0) for word in ("hits", "joined", "misses"))
-    if asked:
-        yield "found", f"{cache['hits']:,} of {asked:,} ({cache['hits'] / asked:.0%})"
-        yield "computed", f"{cache['misses']:,}"
-        yield "shared", f"{cache['joined']:,} while others computed them"
-
-
-def _service_facts(service: Mapping[str, Any]) -> Iterable[tuple[str, str]]:
-    state = service["state"]
-    look = "good" if state == "ready" else "waiting" if state in (*_PASSING, "not installed") else "bad"
-    yield "state", _state(state, look)
-    if service.get("problem"):
-        yield "", escape(str(service["problem"]))
-    if service.get("device"):
-        yield "device", escape(str(service["device"]))
-    if service.get("waiting") is not None:
-        yield "waiting", f"{service['waiting']:,} questions"
-    if service.get("answered") is not None:
-        yield "answered", f"{service['answered']:,} questions"
-    if service.get("checkpoints_evaluated") is not None:
-        yield "evaluated", f"{service['checkpoints_evaluated']:,} checkpoints"
-    if service.get("weights_budget_bytes"):
-        yield "weights", f"{_bytes(service['weights_bytes'])} of {_bytes(service['weights_budget_bytes'])}"
-    if service.get("memory_bytes"):
-        yield "memory", _bytes(service["memory_bytes"])
-
-
-def _jobs_table(jobs: Iterable[tuple[tuple[str, str, str], Mapping[str, Any]]]) -> str:
-    looks = {"failed": "bad", "paused": "waiting", "cancelled": "waiting"}
-    rows = ""
-    for (run, corpus, split), said in jobs:
-        share = said["done"] / said["of"] if said.get("done") is not None and said.get("of") else None
-        far = f"{share:.0%}" if share is not None else ""
-        left = f", {_duration(said['seconds_left'])} left" if said.get("seconds_left") else ""
-        rows += (
-            f'<tr><td class="door-name">{escape(run)}</td><td>{escape(corpus)}</td><td>{escape(split)}</td>'
-            f'<td class="door-name">{_state(said["state"], looks.get(said["state"], "good"))}</td>'
-            f'<td class="door-number door-name">{far}{left}</td><td>{escape(str(said.get("message") or ""))}</td></tr>'
-        )
-    if not rows:
-        return '<section class="door-part"><h2>What runs</h2><p class="door-quiet">No statistics were started here.</p></section>'
-    return (
-        '<section><h2>What runs</h2><table class="door-table"><thead><tr><th>statistics of</th><th>corpus</th><th>split</th>'
-        f'<th></th><th class="door-number">done</th><th></th></tr></thead><tbody>{rows}</tbody></table></section>'
-    )
-
-
-def _connected_table(connected: Iterable[tuple[str, str, str, str, str | None]]) -> str:
-    rows = "".join(
-        f'<tr><td class="door-quiet">{kind}</td><td class="door-name">{escape(name)}</td><td>{escape(form)}</td>'
-        f'<td class="door-number door-name">{holds}</td><td class="door-bad">{escape(problem or "")}</td></tr>'
-        for kind, name, form, holds, problem in connected
-    )
-    return (
-        '<section><h2>Runs and corpora</h2><table class="door-table"><thead><tr><th></th><th>name</th><th>format</th>'
-        f'<th class="door-number">holds</th><th>problem</th></tr></thead><tbody>{rows}</tbody></table></section>'
-    )
-
-
-def _troubles_table(troubles: Iterable[Trouble]) -> str:
-    now = datetime.datetime.now(datetime.UTC)
-    rows = "".join(
-        f'<tr><td class="door-name door-quiet">{_duration((now - trouble.time).total_seconds())} ago</td>'
-        f"<td>{trouble.level}</td><td>{escape(trouble.message)}</td>"
-        f'<td class="door-mono">{escape(trouble.request_id)}</td></tr>'
-        for trouble in troubles
-    )
-    if not rows:
-        return '<section><h2>What failed</h2><p class="door-quiet">Nothing, since the process began.</p></section>'
-    return (
-        '<section><h2>What failed</h2><table class="door-table"><thead><tr><th>when</th><th></th><th>what</th>'
-        f"<th>request</th></tr></thead><tbody>{rows}</tbody></table></section>"
-    )
-
-
-def _bytes(count: float) -> str:
-    for unit in ("bytes", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
-
-
-def _duration(seconds: float) -> str:
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

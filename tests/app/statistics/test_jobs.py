@@ -171,6 +171,7 @@ def test_several_processes_of_a_server_see_and_steer_the_same_job(make_jobs, tmp
     one, other = make_jobs("slow"), make_jobs("slow")
     one.act("start", *SUBJECT)
     assert wait(other, "running")["done"] == 4
+    assert one.subjects() == other.subjects() == (SUBJECT,)
     with pytest.raises(Conflict, match="being computed already"):
         other.act("start", *SUBJECT)
     other.act("cancel", *SUBJECT)
@@ -194,6 +195,7 @@ def test_what_a_server_noted_that_has_ended_is_not_believed(make_jobs, tmp_path:
     jobs.stop()
     noted.write_text(noted.read_text().replace(f'"server": {os.getpid()}', f'"server": {ended.pid}'))
     assert make_jobs().state(*SUBJECT)["state"] == "none"
+    assert make_jobs().subjects() == ()
 
 
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:

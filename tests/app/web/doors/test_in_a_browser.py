@@ -195,3 +195,45 @@ def test_another_site_can_neither_frame_nor_read_nor_ask_nor_sign_out(
     answered = built.metrics.exposition().decode()
     assert 'mloscope_refusals_total{kind="forbidden"}' in answered
     assert 'route="/api/v1/runs/{run}/statistics/job"' not in answered  # nothing of it got through to the application
+
+
+def test_the_status_page_follows_and_leaves_alone_what_is_the_same(
+    house: Callable[..., Any], make_bench: Callable[..., Any], array_run: Any, browse: Callable[..., Any]
+) -> None:
+    import datetime
+
+    from mloscope.app.logs import Trouble
+
+    troubles: list[Trouble] = []
+    built = house(people=False, bench=make_bench(run=array_run(broken=(10,))), troubles=lambda: troubles)
+    page = browse()
+    with listening(built.application) as home:
+        page.goto(f"{home}/status")
+        assert "UTC" not in page.inner_text("main"), "times are the reader's own"
+        page.click("text=cannot be read")
+        page.evaluate("document.querySelector('[data-part=connected] table').isTheSame = true")
+        troubles.append(Trouble(datetime.datetime.now(datetime.UTC), "error", "Something broke.", "4f1c"))
+        look = "document.dispatchEvent(new Event('visibilitychange'))"  # as when somebody comes back to the page
+        page.evaluate(look)
+        page.wait_for_selector("text=Something broke.")
+        assert "UTC" not in page.inner_text("main")
+        assert page.evaluate("document.querySelector('[data-part=connected] table').isTheSame")
+        assert page.evaluate("document.querySelector('details').open")
+        assert page.problems == []
+    page.evaluate(look)
+    page.wait_for_selector("h1:has-text('has not answered since')")
+    assert "Something broke." in page.inner_text("main")
+
+
+def test_a_session_that_ends_while_the_status_page_is_open_leads_to_where_one_signs_in(
+    house: Callable[..., Any], street: ExitStack, browse: Callable[..., Any]
+) -> None:
+    built = house()
+    home = street.enter_context(listening(built.application))
+    page = browse()
+    page.goto(f"{home}/login?next=/status")
+    fill_in(page)
+    page.wait_for_selector("text=anna, editor")
+    built.users.remove_user("anna")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_url("**/login?next=%2Fstatus")

@@ -192,49 +192,57 @@ def test_status_shows_what_is_cached_what_runs_and_what_failed(house: Callable[.
         "60 images",
         "anna, editor",
         "40 asked for",
+        "this machine",
+        "0 checkpoints measured",
         "No statistics were started here.",
-        "Nothing, since the process began.",
+        "Nothing, since <time",
     ):
         assert words in page, words
 
 
+class Jobs:
+    def subjects(self) -> tuple[tuple[str, str, str], ...]:
+        return (("lenet", "noise", "<test>"), ("of-another-server", "noise", "test"))
+
+    def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
+        return {"state": "running", "done": 30, "of": 120, "rate": 10.0, "seconds_left": 9.0, "message": "<b>"}
+
+
 def test_status_tells_troubles_and_jobs_and_escapes_them(house: Callable[..., Any]) -> None:
-    from mloscope.app.settings import Settings
-    from mloscope.app.web.doors.guards import Doors
-
-    class Jobs:
-        def subjects(self) -> tuple[tuple[str, str, str], ...]:
-            return (("lenet", "<noise>", "test"),)
-
-        def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
-            return {"state": "running", "done": 30, "of": 120, "rate": 10.0, "seconds_left": 9.0, "message": "<b>"}
-
-    home = house(people=False)
-    inner, observatory = home.application, home.bench.observatory
-    observatory.statistics.jobs = Jobs()
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=2)
-    pages = Pages(
-        inner.authentication,
-        observatory,
-        home.metrics,
-        60.0,
-        lambda: [Trouble(now, "warning", "<i>broken</i>", "4f1c")],
-    )
-    doors = Doors(inner.application, Settings(), inner.authentication, pages, home.metrics, tuple)
-    page = TestClient(doors, HOME).get("/status").text
+    home = house(people=False, troubles=lambda: [Trouble(now, "warning", "<i>broken</i>", "4f1c")])
+    home.application.pages._observatory.statistics.jobs = Jobs()
+    page = home.visitor().get("/status").text
     for words in (
         "25%",
         "9 s left",
-        "&lt;noise&gt;",
+        "noise, &lt;test&gt;",
         "&lt;b&gt;",
         "&lt;i&gt;broken&lt;/i&gt;",
-        "2 min ago",
+        f"{now:%Y-%m-%d %H:%M:%S} UTC",
         "4f1c",
         "running",
     ):
         assert words in page, words
     assert "<b>" not in page
     assert "<i>" not in page
+    assert "of-another-server" not in page
+
+
+def test_what_was_logged_is_for_editors_and_the_owner(house: Callable[..., Any]) -> None:
+    logged = [Trouble(datetime.datetime.now(datetime.UTC), "error", "redis:6379 refused anna", "4f1c")]
+    home = house(troubles=lambda: logged)
+    assert "redis:6379 refused anna" in home.signed_in("anna").get("/status").text
+    page = home.signed_in("vera").get("/status").text
+    assert "refused anna" not in page
+    assert "1 error, the last at <time" in page
+
+
+def test_where_nobody_signs_in_what_was_logged_is_for_this_very_machine(house: Callable[..., Any]) -> None:
+    logged = [Trouble(datetime.datetime.now(datetime.UTC), "error", "redis:6379 refused anna", "4f1c")]
+    anybody = house(people=False, unprotected=True, troubles=lambda: logged)
+    assert "refused anna" in anybody.visitor().get("/status").text
+    assert "refused anna" not in anybody.visitor(address="10.0.0.9").get("/status").text
 
 
 def test_a_link_in_the_bar_says_who_is_signed_in(house: Callable[..., Any]) -> None:
