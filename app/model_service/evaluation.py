@@ -51,6 +51,8 @@ _MOST_RUNS = 16
 _MOST_NETWORKS = 4
 _MOST_FUNCTIONS = 64
 _MOST_STACKED = 64
+_MOST_STACKS = 16
+"""Sets of checkpoints that are kept stacked: each is a second copy of their weights, and readers at other steps ask for other sets."""
 _FIRST_PARTS_SHOWN = 12
 
 
@@ -104,6 +106,11 @@ class TensorCache:
             self.used_bytes -= dropped_bytes
         self._entries[key] = (tensors, size)
         self.used_bytes += size
+
+    def drop(self, key: Any) -> None:
+        """Let go of the key's tensors, if they are there."""
+        _dropped, dropped_bytes = self._entries.pop(key, ([], 0))
+        self.used_bytes -= dropped_bytes
 
 
 # ------------------------------------------------------------------------------------------------ the graph
@@ -394,6 +401,7 @@ class Evaluator:
         self._device = device
         self._open_run = open_run
         self._clock = clock
+        self._stacks: OrderedDict[tuple[_Key, ...], None] = OrderedDict()
         self._runs: OrderedDict[str, _OpenRun] = OrderedDict()
         self._networks: OrderedDict[str, Network] = OrderedDict()
         self._evaluated = 0
@@ -667,6 +675,11 @@ class Evaluator:
         if stacks is None:
             stacks = [tf.stack(tensors) for tensors in zip(*(each for _key, each in checkpoints), strict=True)]
             self.weights.put(key, stacks)
+        self._stacks[key] = None
+        self._stacks.move_to_end(key)
+        if len(self._stacks) > _MOST_STACKS:
+            oldest, _nothing = self._stacks.popitem(last=False)
+            self.weights.drop(oldest)
         return stacks
 
 

@@ -4,6 +4,7 @@ kept."""
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import resource
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,21 @@ def test_blocks_bounded_by_memory_give_the_same() -> None:
     assert 1 < network.block < 7
     for layer in ("conv2", "output"):
         np.testing.assert_allclose(divided[layer], whole[layer], rtol=1e-5, atol=1e-6)
+
+
+def test_readers_at_many_steps_do_not_fill_the_budget_with_copies_of_the_same_weights() -> None:
+    run = MemoryRun("lenet", steps=7)
+    image, steps = image_for(run), list(range(0, 70, 10))
+    engine = evaluator(run, vectorise_below_s=1_000.0)
+    sets = [list(chosen) for size in (2, 3, 4) for chosen in itertools.combinations(steps, size)]
+    whole = engine.evaluate(SPEC, steps, ["conv2"], image)["conv2"]
+    for chosen in sets:
+        maps = engine.evaluate(SPEC, chosen, ["conv2"], image)["conv2"]
+        np.testing.assert_allclose(maps, whole[[step // 10 for step in chosen]], rtol=1e-5, atol=1e-6)
+    checkpoint_bytes = sum(values.nbytes for values in run.arrays[0].values())
+    assert len(sets) > 80
+    assert len(engine.weights) <= len(steps) + 16
+    assert engine.weights.used_bytes <= (len(steps) + 16 * 4) * checkpoint_bytes * 1.01
 
 
 def test_one_trace_whatever_layers_steps_and_images_are_asked_for() -> None:
