@@ -115,7 +115,7 @@ INPUTS: Mapping[str, _Checked] = {
     f"{ids.IMAGE_VIEW}.data": TypeAdapter(_ImageView | None).validate_python,
     f"{ids.THEME}.data": _as(Literal["light", "dark"] | None),
     f"{ids.UNIT_RULE}.value": _as(Literal["", *RANKING_RULES] | None),
-    "connections.data": _anything,
+    f"{ids.CONNECTIONS}.data": _anything,
     f"{ids.STATISTICS_READY}.data": _anything,
     f"{ids.CLUSTERS_READY}.data": _anything,
 }

@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -218,8 +218,8 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
 
 
 @contextlib.contextmanager
-def served(root: Path, **settings: Any) -> Iterator[TargetServer]:
-    """Everything under the folder, served to editors and viewers."""
+def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **settings: Any) -> Iterator[TargetServer]:
+    """Everything under the folder, served to editors and viewers. ``prepare(root)`` may add to it before it is opened."""
     from mloscope.app.observatory import Observatory
     from mloscope.app.result_cache import MemoryStore, ResultCache
     from mloscope.app.serving import _server_config
@@ -236,6 +236,7 @@ def served(root: Path, **settings: Any) -> Iterator[TargetServer]:
         write_run(lab / "runs" / name, number, damaged=(DAMAGED_STEP,))
     write_pictures(lab / "corpora" / CORPUS)
     write_secrets(root)
+    prepare(root)
     chosen = replace(
         Settings(users_file=str(root / "users.json"), cache_folder=str(root / "cache"), evaluations_a_minute=0),
         **settings,

@@ -47,8 +47,9 @@ def bombarded(target: TargetServer, requests: int, every: int = 1) -> Tally:
     return tally
 
 
-def test_a_thousand_requests_are_answered_as_the_document_says(target: TargetServer) -> None:
-    assert bombarded(target, 1000, every=4).answered_share > 0.2
+@pytest.mark.timeout(300)  # it takes 20 s where nobody else is at work
+def test_hundreds_of_requests_are_answered_as_the_document_says(target: TargetServer) -> None:
+    assert bombarded(target, 800, every=5).answered_share > 0.2
 
 
 @pytest.mark.slow
@@ -102,6 +103,10 @@ def stores(target: TargetServer) -> dict[str, st.SearchStrategy[Any]]:
     return {
         "subject.data": subject,
         "view.data": st.fixed_dictionaries(fields),
+        "unit-view.data": st.fixed_dictionaries(
+            {key: fields[key] for key in ("layer", "unit", "parameter", "mode", "symmetric", "image")}
+        ),
+        "image-view.data": st.fixed_dictionaries({"image": fields["image"]}),
         "settled-time.data": st.fixed_dictionaries({"step": steps}),
         "compare-settled.data": side,
         "theme.data": st.sampled_from(["light", "dark", None]),
@@ -192,8 +197,9 @@ def dash_is_asked(target: TargetServer, times: int) -> Counter[int]:
     return statuses
 
 
+@pytest.mark.timeout(300)
 def test_dash_is_asked_what_no_page_asks(target: TargetServer) -> None:
-    statuses = dash_is_asked(target, 25)
+    statuses = dash_is_asked(target, 15)
     print(statuses)
     assert statuses[200] > 0.2 * statuses.total()
     with target.visitor("viewer") as client:

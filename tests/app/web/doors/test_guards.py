@@ -509,3 +509,13 @@ def test_requests_are_logged_without_what_is_secret(
     said = json.dumps(facts) + "".join(r.getMessage() for r in caplog.records if not r.name.startswith("httpx"))
     for secret in ("correct horse", "correct+horse", token, *anna.cookies.values(), "in-the-query"):
         assert secret not in said
+
+
+def test_an_address_writes_no_line_of_its_own_into_the_log(
+    house: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG):
+        house(people=False).visitor().get("/api/v1/x%0aERROR%20mloscope:%20all%20is%20lost%1b[2J")
+    said = [record.getMessage() for record in caplog.records if record.name == "mloscope.requests"]
+    assert len(said) == 1
+    assert said[0].startswith("GET /api/v1/x\\nERROR mloscope: all is lost\\x1b[2J 404")
