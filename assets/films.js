@@ -125,7 +125,9 @@
       this.error = error.message;
       this.progress = null;
       if (WORTH_A_RETRY.has(error.kind)) {
-        const delayMs = RETRY_MS[Math.min(this.attempts, RETRY_MS.length - 1)];
+        // Where nobody answers, asking often costs nobody anything.
+        const most = error.kind === "unavailable" ? RETRY_MS.length - 1 : 1;
+        const delayMs = RETRY_MS[Math.min(this.attempts, most)];
         this.attempts += 1;
         this.retryTimer = setTimeout(() => this.viewers.size && this.read(), delayMs);
       }
