@@ -169,12 +169,11 @@ def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> N
     for what it gives, with what it takes."""
     try:
         question = json.loads(body)
-        json.dumps(
-            question, ensure_ascii=False
-        ).encode()  # JSON can write halves of letters, which no answer can repeat
     except (ValueError, RecursionError):
-        raise BadRequest("A callback is asked in JSON, and this is none.") from None
-    output = question.get("output") if isinstance(question, dict) else None
+        question = None
+    if not isinstance(question, dict):
+        raise BadRequest("A callback is asked with a JSON object, and this is none.")
+    output = question.get("output")
     callback = callbacks.get(output) if isinstance(output, str) else None
     if callback is None or "callback" not in callback:
         raise NotFound("There is no such callback here; reload the page, which may be another version's.")

@@ -199,7 +199,7 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
     """Of three steps of both runs over the test split, with clusters and a map."""
     from mloscope.app.statistics.clusters import fit_run
 
-    positions = corpus.splits["test"]
+    positions, classes = corpus.splits["test"], len(corpus.class_names)
     actual = np.asarray(corpus.labels)[positions.start : positions.stop]
     for run in RUNS:
         checkpoints = statistics.workspace.opened_run(run)[1].checkpoints()
@@ -207,10 +207,10 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
             if checkpoint.step == DAMAGED_STEP:
                 continue
             random = np.random.default_rng([checkpoint.step, len(run)])
-            powers = np.exp(random.normal(size=(len(positions), len(CLASSES)))).astype(np.float32)
+            powers = np.exp(random.normal(size=(len(positions), classes))).astype(np.float32)
             powers /= powers.sum(axis=1, keepdims=True)
             key = statistics.identity.plane(run, checkpoint, CORPUS, "test")
-            plane = statistics.store.begin(key, {"images": len(positions), "classes": len(CLASSES)}, actual)
+            plane = statistics.store.begin(key, {"images": len(positions), "classes": classes}, actual)
             plane.write(0, len(positions), powers)
             plane.finish()
         series = statistics.identity.series(run, CORPUS, "test")
