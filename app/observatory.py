@@ -353,6 +353,7 @@ class Observatory:
             "runs": [known.name for known in self.workspace.runs],
             "corpora": [known.name for known in self.workspace.corpora],
             "problems": problems,
+            "version": "",
             "checkpoints": [],
             "classNames": [],
             "layers": [],
@@ -365,6 +366,7 @@ class Observatory:
         if run is None or self.workspace.run(run).adaptor is None:
             return subject
         connected, opened = self.workspace.opened_run(run)
+        subject["version"] = connected.version
         problems += opened.problems()
         try:
             subject["checkpoints"] = [checkpoint_json(checkpoint) for checkpoint in self.checkpoints(run)]

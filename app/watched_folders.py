@@ -11,6 +11,7 @@ what was half copied becomes whole. What vanished stays in the list for a while 
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import stat
@@ -110,6 +111,10 @@ class WatchedFolders:
         self._watched: dict[tuple[str, str], _Watched] = {}
         for what, each in (*(("run", run) for run in workspace.runs), *(("corpus", c) for c in workspace.corpora)):
             self._watched[what, each.name] = _Watched(each.path, False, True, _state(each.path))
+        workspace.replace(
+            [replace(run, version=_version(self._watched["run", run.name].state)) for run in workspace.runs],
+            workspace.corpora,
+        )
         self._unlisted: set[Path] = set()
         self._told: set[Path] = set()
         self._ending = threading.Event()
@@ -214,7 +219,8 @@ class WatchedFolders:
             logger.exception("The %s %s cannot be opened", what, connected.name)
         if problem and is_first:
             logger.warning("The %s %s cannot be opened: %s", what, connected.name, problem)
-        return replace(connected, path=place, adaptor=adaptor, problem=problem, gone=False)
+        opened = replace(connected, path=place, adaptor=adaptor, problem=problem, gone=False)
+        return replace(opened, version=_version(state)) if what == "run" else opened
 
     def _gone(self, what: str, connected: Any, watched: _Watched) -> Any:
         how = f"{connected.path} was removed"
@@ -241,6 +247,10 @@ class WatchedFolders:
             return False
         del self._watched[what, connected.name]
         return True
+
+
+def _version(state: _Listing | str | None) -> str:
+    return hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()
 
 
 def _place(entry: Path) -> Path:

@@ -291,6 +291,8 @@ class ConnectedRun:
     asked_format: str | None = None
     gone: bool = False
     """Whether it was there once; ``problem`` says so then, by name."""
+    version: str = ""
+    """Another one whenever a file of it is another one, the same in every web process; empty where nobody looks."""
 
     @property
     def format(self) -> str | None:

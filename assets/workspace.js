@@ -10,7 +10,8 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const LOOK_EVERY_MS = 5000;
   const AT_REST_AFTER_MS = 2000;
-  const known = new Map(); // kind and name -> {count, problem} of what is shown, as last seen
+  const known = new Map(); // kind and name -> {count, version, problem} of what is shown, as last seen
+  const grown = new Map(); // the same, of what has other files since: seen once
   let looking = false;
   let movedAtMs = -Infinity;
 
@@ -23,9 +24,22 @@
     return [...runs.map((name) => ["run", name]), ["corpus", subject.corpus]].filter(([, name]) => name);
   }
 
+  const differs = (now, before) => now.count !== before.count || now.version !== before.version;
+
+  /** Of several web processes one may not have looked yet: that files are others has to be seen twice, or it would come and go. */
+  function isSeenTwice(place, now, before) {
+    if (!before || now.problem !== null || before.problem !== null || !differs(now, before)) {
+      grown.delete(place);
+      return true;
+    }
+    const seen = grown.get(place);
+    grown.set(place, now);
+    return Boolean(seen) && !differs(now, seen);
+  }
+
   /** Say what happened to one of them; whether it has to be asked for anew. */
   function changed(kind, name, now, before) {
-    if (now.problem === before.problem) return now.problem === null && now.count !== before.count;
+    if (now.problem === before.problem) return now.problem === null && differs(now, before);
     if (before.problem) mloscope.takeBackNotice(before.problem);
     if (now.problem === null) mloscope.notice(`The ${kind} "${name}" is there again.`);
     else mloscope.notice(mloscope.subject.checkpoints.length ? `${now.problem} What was loaded before is still shown.` : now.problem);
@@ -41,12 +55,13 @@
       const [{ runs }, { corpora }] = await Promise.all(["runs", "corpora"].map((what) => mloscope.fetchJson(mloscope.api([what]))));
       if (mloscope.subject !== subject) return; // another one was opened meanwhile
       const now = new Map([
-        ...runs.map((run) => [key("run", run.name), { count: run.checkpoints, problem: run.problem }]),
+        ...runs.map((run) => [key("run", run.name), { count: run.checkpoints, version: run.version, problem: run.problem }]),
         ...corpora.map((corpus) => [key("corpus", corpus.name), { count: corpus.size, problem: corpus.problem }]),
       ]);
       compare(subject, now, [runs, corpora].map((all) => all.map(({ name }) => name)));
-    } catch {
-      // A server that is away, or wants somebody to sign in, is said where something is asked of it.
+    } catch (error) {
+      // A server that is away is said where something is asked of it.
+      if (error.status === 401) mloscope.notice(error.message);
     } finally {
       looking = false;
     }
@@ -58,6 +73,7 @@
     for (const [kind, name] of shown(subject)) {
       const state = now.get(key(kind, name)) || { count: 0, problem: `The ${kind} "${name}" is gone.` };
       const before = known.get(key(kind, name));
+      if (!isSeenTwice(key(kind, name), state, before)) continue;
       anew = (before && changed(kind, name, state, before)) || anew;
       broken = broken || (kind === "run" && name === subject.run && Boolean(state.problem));
       known.set(key(kind, name), state);
@@ -71,8 +87,10 @@
   mloscope.onOpen((subject, isNew) => {
     if (!isNew) return;
     known.clear();
+    grown.clear();
+    const { version } = subject;
     const count = subject.checkpoints.length;
-    known.set(key("run", subject.run), { count, problem: count ? null : (subject.problems || [])[0] || "" });
+    known.set(key("run", subject.run), { count, version, problem: count ? null : (subject.problems || [])[0] || "" });
   });
   mloscope.time.subscribe(() => {
     movedAtMs = performance.now();

@@ -75,6 +75,7 @@ class RunSummary(BaseModel):
     format: str | None
     path: str
     checkpoints: int
+    version: str = Field(description="Another one whenever a file of the run is another one.")
     problem: str | None = Field(description="Why it could not be opened; null where it could.")
 
 
@@ -422,6 +423,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             "format": run.format,
             "path": str(run.path),
             "checkpoints": count,
+            "version": run.version,
             "problem": problem,
         }
 

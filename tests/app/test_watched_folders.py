@@ -66,6 +66,24 @@ def test_what_is_added_is_connected_and_what_grows_is_opened_anew(folders):
     assert steps(workspace, "first") == [10, 20]
 
 
+def test_a_run_has_another_version_when_a_file_is_another_one_whoever_looks(folders):
+    runs, _ = folders
+    save(runs / "first", 10)
+    one, other = Workspace([]), Workspace([])
+    watched = WatchedFolders(one, runs)
+    watched.look()
+    first = one.run("first").version
+    assert first
+    (checkpoint,) = (runs / "first").glob("*.h5")
+    os.utime(checkpoint, ns=(1, 1))  # written anew, with as many bytes
+    assert watched.look()
+    assert one.run("first").version != first
+    WatchedFolders(other, runs).look()
+    assert other.run("first").version == one.run("first").version
+    WatchedFolders(other)
+    assert other.run("first").version == one.run("first").version, "known from the start, without a look"
+
+
 def test_what_vanishes_says_so_and_comes_back(folders):
     runs, corpora = folders
     save(runs / "first", 10)

@@ -101,3 +101,22 @@ def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display
     finally:
         saved.unlink()
         (folder / "second").unlink()
+
+
+def test_a_checkpoint_that_is_written_anew_is_shown_anew(display, watched, runs):
+    folder, steps = watched[1], runs[1]
+    display.open(f"#layer=conv1&step={steps[-1]}&mode=parameters", "?run=first").wait_loaded()
+    last, before = folder / "first" / demo.checkpoint_name(steps[-1]), display.pixels()
+    kept = last.read_bytes()
+    try:
+        shutil.copyfile(folder / "first" / demo.checkpoint_name(steps[0]), last)
+        display.wait(
+            "before => document.querySelector('[data-show=parameters] canvas.film-canvas').toDataURL() !== before",
+            before,
+        )
+        display.wait_drawn("parameters", steps[-1])
+        display.wait_loaded()
+        assert display.js("() => mloscope.time.step") == steps[-1]
+        assert notices(display) == ""
+    finally:
+        last.write_bytes(kept)
