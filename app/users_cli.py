@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mloscope.app.web.doors.users import UserFile
 
 
+_ROLES = "a viewer reads; an editor also starts jobs"
+
+
 def add_commands(commands: Any) -> None:
     """Add both to the subcommands of ``mloscope``."""
     user = commands.add_parser(
@@ -23,16 +26,35 @@ def add_commands(commands: Any) -> None:
     ).add_subparsers(title="commands", metavar="COMMAND", required=True)
     add = user.add_parser(
         "add",
-        help="add a user, or give one another password and role",
-        description="Add a user, or give one another password and role; their sessions end then. Asks for the password.",
+        help="add a user",
+        description="Add a user, who can sign in at once. Asks for the password. A user who is there already is given the new "
+        "password, and keeps the role unless another is said; their sessions end.",
     )
-    _add_name(add, "what they sign in as")
+    _add_name(add, "what they sign in as: letters, digits and . _ @ -")
     _add_role(add)
-    how = add.add_mutually_exclusive_group()
-    how.add_argument("--password-stdin", action="store_true", help="read the password from the first line of the input")
-    how.add_argument("--no-password", action="store_true", help="only a trusted proxy says who they are")
+    _add_ways(add).add_argument("--no-password", action="store_true", help="only a trusted proxy says who they are")
     add.set_defaults(command=_add_user)
-    remove = user.add_parser("remove", help="take a user out; their sessions end", description="Take a user out.")
+    password = user.add_parser(
+        "password",
+        help="give a user another password; their sessions end",
+        description="Give a user another password, and ask for it. The role stays; all their sessions end at once.",
+    )
+    _add_name(password, "who")
+    _add_ways(password)
+    password.set_defaults(command=_change_password)
+    role = user.add_parser(
+        "role",
+        help="make a user a viewer or an editor",
+        description="Make a user a viewer or an editor, at once, also where they are signed in. The password stays.",
+    )
+    _add_name(role, "who")
+    role.add_argument("role", choices=("viewer", "editor"), help=_ROLES)
+    role.set_defaults(command=_change_role)
+    remove = user.add_parser(
+        "remove",
+        help="take a user out; their sessions end",
+        description="Take a user out. All their sessions end at once.",
+    )
     _add_name(remove, "who")
     remove.set_defaults(command=_remove_user)
     user.add_parser("list", help="list users and roles", description="List users and roles.").set_defaults(
@@ -61,12 +83,16 @@ def _add_name(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def _add_role(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--role",
-        choices=("viewer", "editor"),
-        default="viewer",
-        help="a viewer reads; an editor also starts jobs (default: viewer)",
+    parser.add_argument("--role", choices=("viewer", "editor"), help=f"{_ROLES} (default: viewer)")
+
+
+def _add_ways(parser: argparse.ArgumentParser) -> Any:
+    """Ways to say a password without a terminal; there may be more."""
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--password-stdin", action="store_true", help="read the password from the first line of the input"
     )
+    return ways
 
 
 def _users() -> UserFile:
@@ -82,7 +108,22 @@ def _add_user(arguments: argparse.Namespace) -> int:
     password = None if arguments.no_password else _asked_password(arguments.password_stdin)
     new = users.put_user(arguments.name, password, arguments.role)
     how = "comes in through a proxy" if password is None else "can sign in"
-    print(f"{arguments.name} {how} as {arguments.role}{'' if new else ' now'}; this stands in {users.path}.")
+    role = users.users()[arguments.name].role
+    print(f"{arguments.name} {how} as {role}{'' if new else ' now'}; this stands in {users.path}.")
+    return 0
+
+
+def _change_password(arguments: argparse.Namespace) -> int:
+    users = _users()
+    users.user(arguments.name)  # before anybody is asked for a password
+    users.change_password(arguments.name, _asked_password(arguments.password_stdin))
+    print(f"{arguments.name} has another password; all their sessions have ended.")
+    return 0
+
+
+def _change_role(arguments: argparse.Namespace) -> int:
+    _users().change_role(arguments.name, arguments.role)
+    print(f"{arguments.name} is {'an' if arguments.role == 'editor' else 'a'} {arguments.role} from now on.")
     return 0
 
 
@@ -104,13 +145,16 @@ def _remove_user(arguments: argparse.Namespace) -> int:
 
 
 def _list_users(arguments: argparse.Namespace) -> int:
-    for name, user in sorted(_users().users().items()):
+    users = _users()
+    for name, user in sorted(users.users().items()):
         print(f"{name}  {user.role}  since {user.created}{'' if user.password else '  through a proxy'}")
+    if not users.users():
+        print(f"There are no users in {users.path}.", file=sys.stderr)
     return 0
 
 
 def _add_token(arguments: argparse.Namespace) -> int:
-    text = _users().add_token(arguments.name, arguments.role)
+    text = _users().add_token(arguments.name, arguments.role or "viewer")
     print(text)
     print("It is shown this once. Send it as: Authorization: Bearer TOKEN", file=sys.stderr)
     return 0
@@ -123,6 +167,9 @@ def _remove_token(arguments: argparse.Namespace) -> int:
 
 
 def _list_tokens(arguments: argparse.Namespace) -> int:
-    for name, token in sorted(_users().tokens().items()):
+    users = _users()
+    for name, token in sorted(users.tokens().items()):
         print(f"{name}  {token.role}  since {token.created}")
+    if not users.tokens():
+        print(f"There are no tokens in {users.path}.", file=sys.stderr)
     return 0

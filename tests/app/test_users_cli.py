@@ -41,10 +41,34 @@ def test_users_are_added_listed_changed_and_removed(
     assert "scrypt" not in listed
     typed(monkeypatch, "another horse\r\n")
     assert cli.main(["user", "add", "anna", "--password-stdin"]) == 0
-    assert "as viewer now" in capsys.readouterr().out
+    assert "as editor now" in capsys.readouterr().out, "the role is what it was where none is said"
     assert users.user_with_password("anna", "another horse") is not None
     assert cli.main(["user", "remove", "anna"]) == 0
     assert set(users.users()) == {"carl"}
+
+
+def test_password_and_role_are_changed_one_without_the_other(
+    users: UserFile, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    users.put_user("anna", "correct horse", "editor")
+    typed(monkeypatch, "another horse\n")
+    assert cli.main(["user", "password", "anna", "--password-stdin"]) == 0
+    assert capsys.readouterr().out == "anna has another password; all their sessions have ended.\n"
+    found = users.user_with_password("anna", "another horse")
+    assert found is not None
+    assert found.role == "editor"
+    assert cli.main(["user", "role", "anna", "viewer"]) == 0
+    assert capsys.readouterr().out == "anna is a viewer from now on.\n"
+    changed = users.user_with_password("anna", "another horse")
+    assert changed is not None
+    assert changed.role == "viewer"
+
+
+def test_an_empty_list_says_so(users: UserFile, capsys: Any) -> None:
+    for what in ("user", "token"):
+        assert cli.main([what, "list"]) == 0
+        said = capsys.readouterr()
+        assert (said.out, said.err) == ("", f"There are no {what}s in {users.path}.\n")
 
 
 def test_a_token_is_all_that_is_printed(users: UserFile, capsys: Any) -> None:
@@ -68,6 +92,8 @@ def test_a_token_is_all_that_is_printed(users: UserFile, capsys: Any) -> None:
         (["user", "add", "a b", "--password-stdin"], "correct horse\n", "cannot be a name"),
         (["user", "add", "anna"], "correct horse\n", "--password-stdin"),
         (["user", "remove", "anna"], "", 'There is no user "anna"; there are: none.'),
+        (["user", "role", "anna", "editor"], "", 'There is no user "anna"; there are: none.'),
+        (["user", "password", "anna"], "", 'There is no user "anna"; there are: none.'),
         (["token", "remove", "nightly"], "", 'There is no token "nightly"'),
     ],
 )

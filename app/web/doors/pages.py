@@ -94,14 +94,15 @@ class Pages:
         self, request: Request, wanted: str, name: str = "", problem: str = "", status: int = 200
     ) -> Response:
         hidden = f'<input type="hidden" name="token" value="{request.scope[CSRF_SCOPE_KEY]}">'
-        alert = f'<p role="alert">{escape(problem)}</p>'
+        alert = f'<p role="alert" id="problem">{escape(problem)}</p>'
+        wrong = ' aria-invalid="true" aria-describedby="problem"' if problem else ""
         if self._authentication.by_password:
             fields = (
                 f'{hidden}<input type="hidden" name="next" value="{escape(wanted)}">'
                 '<label class="door-field">Name<input name="name" autocomplete="username" autocapitalize="none" '
                 f'spellcheck="false" required maxlength="64" value="{escape(name)}"{"" if name else " autofocus"}></label>'
                 '<label class="door-field">Password<input name="password" type="password" maxlength="1024" '
-                f'autocomplete="current-password" required{" autofocus" if name else ""}></label>'
+                f'autocomplete="current-password" required{" autofocus" if name else ""}{wrong}></label>'
                 f'<button class="door-button">Sign in</button>{alert}'
             )
         else:

@@ -170,6 +170,13 @@ class UserFile:
     def users(self) -> Mapping[str, User]:
         return self._read().users
 
+    def user(self, name: str) -> User:
+        """Raises :class:`NotFound`."""
+        users = self.users()
+        if name not in users:
+            raise NotFound(f'There is no user "{name}"; there are: {_listed(users)}.')
+        return users[name]
+
     def tokens(self) -> Mapping[str, Token]:
         return self._read().tokens
 
@@ -200,24 +207,40 @@ class UserFile:
 
     # ---- changes
 
-    def put_user(self, name: str, password: str | None, role: Role) -> bool:
+    def put_user(self, name: str, password: str | None, role: Role | None = None) -> bool:
         """Add the user, or change password and role of one; whether it is a new one. ``password`` None: only a proxy
-        says who they are."""
+        says who they are. ``role`` None: as it was, and of a new one viewer."""
         _check_name(name)
-        _check_role(role)
+        _check_role(role or "viewer")
         if password is not None:
             _check_password(name, password)
         with self._changing() as contents:
-            new = name not in contents["users"]
+            before = contents["users"].get(name)
+            role = role or (before["role"] if before else "viewer")
             hashed = hash_password(password) if password is not None else None
-            contents["users"][name] = asdict(User(role, hashed, _today()))
-        return new
+            created = before["created"] if before else _today()
+            contents["users"][name] = asdict(User(role, hashed, created))
+        return before is None
+
+    def change_password(self, name: str, password: str) -> None:
+        """Of a user who is there; their sessions end at once."""
+        _check_password(name, password)
+        with self._changing() as contents:
+            self.user(name)
+            contents["users"][name]["password"] = hash_password(password)
+
+    def change_role(self, name: str, role: Role) -> None:
+        """Of a user who is there; it holds for the sessions that they have, from their next question on."""
+        _check_role(role)
+        with self._changing() as contents:
+            self.user(name)
+            contents["users"][name]["role"] = role
 
     def remove_user(self, name: str) -> None:
         """Their sessions end at once."""
         with self._changing() as contents:
-            if contents["users"].pop(name, None) is None:
-                raise NotFound(f'There is no user "{name}"; there are: {_listed(contents["users"])}.')
+            self.user(name)
+            del contents["users"][name]
 
     def add_token(self, name: str, role: Role) -> str:
         """Make a token and return its text, which is kept nowhere."""

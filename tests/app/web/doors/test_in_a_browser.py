@@ -237,3 +237,21 @@ def test_a_session_that_ends_while_the_status_page_is_open_leads_to_where_one_si
     built.users.remove_user("anna")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     page.wait_for_url("**/login?next=%2Fstatus")
+
+
+def test_a_session_that_ends_while_a_page_is_open_is_said_there(
+    house: Callable[..., Any], street: ExitStack, browse: Callable[..., Any]
+) -> None:
+    built = house()
+    home = street.enter_context(listening(built.application))
+    page = browse()
+    page.goto(f"{home}/?run=lenet#layer=conv2")
+    fill_in(page)
+    page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
+    built.users.change_password("anna", "another horse")
+    page.wait_for_selector("#notices :text('This sign-in is over; reload the page to sign in again.')")
+    page.reload()
+    page.fill("[name=name]", "anna")
+    page.fill("[name=password]", "another horse")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => window.mloscope?.view?.get().layer === 'conv2'")

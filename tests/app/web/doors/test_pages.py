@@ -121,6 +121,27 @@ def test_signing_out_ends_it(house: Callable[..., Any]) -> None:
     assert visitor.get("/").status_code == 401
 
 
+def test_what_is_taken_from_somebody_who_is_signed_in_is_taken_at_once(house: Callable[..., Any]) -> None:
+    home = house()
+
+    def act(visitor: Any) -> int:
+        """Start a job, which only an editor may: 503 where they may, for the house can compute none."""
+        headers = {"x-mloscope": "1", "origin": HOME}
+        asked = {"action": "start", "corpus": "noise"}
+        return visitor.post("/api/v1/runs/lenet/statistics/job", json=asked, headers=headers).status_code
+
+    anna, vera, carl = home.signed_in("anna"), home.signed_in("vera"), home.signed_in("anna")
+    assert (act(anna), act(vera)) == (503, 403)
+    home.users.change_role("anna", "viewer")
+    home.users.change_role("vera", "editor")
+    assert (act(anna), act(vera)) == (403, 503)
+    assert "anna, viewer" in anna.get("/status").text
+    home.users.change_password("anna", "another horse")
+    assert (anna.get("/api/v1/runs").status_code, carl.get("/api/v1/runs").status_code) == (401, 401)
+    home.users.remove_user("vera")
+    assert (vera.get("/api/v1/runs").status_code, act(vera)) == (401, 401)
+
+
 def test_who_comes_through_a_proxy_only_is_told_so(house: Callable[..., Any]) -> None:
     from ipaddress import ip_network
 
