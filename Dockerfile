@@ -24,14 +24,15 @@ RUN python dependencies.py jobs --without pandas > web.txt \
     && python dependencies.py jobs --without pandas dash dash-bootstrap-components plotly > model-service.txt
 
 # The base image's pip puts packages into /opt/mloscope from outside; in there is none. Our own code comes after what is fetched.
-# Bytecode is made at the end, of what a start imports: the file system will be read-only, and all of it would be twice as much.
+# Bytecode is made at the end, by starting what will be started: the file system will be read-only, and that of everything
+# would be twice as much.
 FROM base AS build
 ENV PIP_NO_CACHE_DIR=1 \
     PIP_DISABLE_PIP_VERSION_CHECK=1 \
     PIP_ROOT_USER_ACTION=ignore
 WORKDIR /source
 RUN python -m venv --without-pip /opt/mloscope
-COPY constraints.txt deploy/slim_packages.sh ./
+COPY constraints.txt deploy/slim_packages.sh deploy/start_once.py ./
 
 FROM build AS web-build
 COPY --from=wanted /source/web.txt ./
@@ -43,8 +44,10 @@ COPY app app
 COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
-    && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet, uvicorn.supervisors; \
-import mloscope.app.web.server, mloscope.app.statistics.clusters, mloscope.app.statistics.engine"
+    && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet; \
+import mloscope.app.statistics.clusters, mloscope.app.statistics.engine" \
+    && MLOSCOPE_WATCH_RUNS=/runs MLOSCOPE_REDIS_URL=redis://127.0.0.1:9 MLOSCOPE_MODEL_SERVICE_URL=http://127.0.0.1:9 \
+        python start_once.py / /metrics -- mloscope serve --no-browser --port PORT --workers 2
 
 FROM base AS web
 COPY --from=web-build /opt/mloscope /opt/mloscope
@@ -71,9 +74,11 @@ COPY app app
 COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
-    && PYTHONDONTWRITEBYTECODE= python -c "import distributed.cli.dask_scheduler, distributed.cli.dask_worker, pyarrow.parquet; \
-import mloscope.app.model_service.evaluation, mloscope.app.model_service.server; \
-import mloscope.app.statistics.clusters, mloscope.app.statistics.engine, mloscope.app.statistics.tasks"
+    && PYTHONDONTWRITEBYTECODE= python -c "import distributed.cli.dask_worker, pyarrow.parquet; \
+import mloscope.app.model_service.evaluation; \
+import mloscope.app.statistics.clusters, mloscope.app.statistics.engine, mloscope.app.statistics.tasks" \
+    && MLOSCOPE_MODEL_SERVICE_TOKEN=none python start_once.py /healthz -- python -m mloscope.app.model_service.server --port PORT \
+    && python start_once.py /health -- dask scheduler --no-dashboard --port 0 --dashboard-address 127.0.0.1:PORT
 
 FROM base AS model-service
 COPY --from=model-service-build /opt/mloscope /opt/mloscope
