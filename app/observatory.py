@@ -248,6 +248,9 @@ class Observatory:
                 state, problem = service["state"], service["problem"]
             except MloscopeError as error:
                 state, problem = "unreachable", str(error)
+            several = getattr(self._service, "services", None)
+            if several is not None:
+                service["services"] = several(timeout_s)
         return {"cache": self._cache.status(), "model_service": {**service, "state": state, "problem": problem}}
 
     # ------------------------------------------------------------------------------------- what there is
@@ -357,7 +360,12 @@ class Observatory:
             "checkpoints": [],
             "classNames": [],
             "layers": [],
-            "evaluation": {"possible": False, "state": "impossible", "message": None, "passing": False},
+            "evaluation": {
+                "possible": False,
+                "state": "impossible",
+                "message": self.workspace.run(run).problem if run is not None else None,
+                "passing": False,
+            },
             "preprocessing": None,
         }
         if corpus is not None:

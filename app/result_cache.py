@@ -267,8 +267,30 @@ class RedisStore:
         self._ask(run, None)
 
     def status(self) -> dict[str, Any]:
+        """Also ``keys``, ``memory_bytes``, ``memory_limit_bytes`` (0: none), ``evicted``, ``store_hits`` and ``store_misses``
+        of Redis as a whole, where it tells; asks it now, so ``available`` is of now."""
+
+        def ask() -> dict[str, Any]:
+            try:
+                said: dict[str, Any] = self._redis.info("memory") | self._redis.info("stats")
+                return {"keys": self._redis.dbsize()} | {
+                    ours: said[theirs]
+                    for ours, theirs in (
+                        ("memory_bytes", "used_memory"),
+                        ("memory_limit_bytes", "maxmemory"),
+                        ("evicted", "evicted_keys"),
+                        ("store_hits", "keyspace_hits"),
+                        ("store_misses", "keyspace_misses"),
+                    )
+                    if theirs in said
+                }
+            except redis.ResponseError:  # a user who may read and write, but not this
+                return {}
+
+        told: dict[str, Any] = self._ask(ask, {})
         with self._lock:
-            return {"kind": "redis", "available": self._problem is None, "problem": self._problem}
+            about = {"kind": "redis", "available": self._problem is None, "problem": self._problem}
+        return about | told
 
     def _claim_key(self, key: str) -> str:
         return f"{self._prefix}claim:{key}"
@@ -326,8 +348,9 @@ class ResultCache:
 
     def status(self) -> dict[str, Any]:
         """What the store says of itself, and :attr:`counts`; JSON-able."""
+        about = self.store.status()  # may ask Redis, which nobody else is to wait for
         with self._lock:
-            return {**self.store.status(), **self.counts}
+            return {**about, **self.counts}
 
     def get_or_compute(self, key: str, compute: Callable[[], bytes]) -> bytes:
         """The bytes kept under the key, else what ``compute`` returns."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,7 +16,7 @@ import numpy as np
 import urllib3
 
 from mloscope.app import errors
-from mloscope.app.model_service.service_addresses import ServiceAddresses
+from mloscope.app.model_service.service_addresses import Address, ServiceAddresses
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     STARTING_HEADER,
@@ -121,6 +122,28 @@ class ModelServiceClient:
     def status(self, timeout_s: float | None = None) -> dict[str, Any]:
         """What the service says of itself: ``state``, ``problem``, ``device``, ``waiting`` ..."""
         return json.loads(self._ask("GET", "/status", None, None, timeout_s))
+
+    def services(self, timeout_s: float = 1.0) -> list[dict[str, Any]]:
+        """Of several services each one's ``address``, ``state`` and what else it says of itself, asked at the same time; empty
+        where there is one alone."""
+        addresses = self._service.known() if isinstance(self._service, ServiceAddresses) else ()
+        if len(addresses) < 2:
+            return []
+
+        def ask(address: Address) -> urllib3.BaseHTTPResponse:
+            headers = {TOKEN_HEADER: self._token, "host": address.host}
+            return self._pool.request("GET", f"{address.url}/status", headers=headers, timeout=timeout_s)
+
+        asked = [(address, _in_a_thread(lambda at=address: ask(at))) for address in addresses]
+        deadline = self._clock() + timeout_s
+        found = []
+        for address, answer in asked:
+            said = {"state": "does not answer"}
+            with contextlib.suppress(TimeoutError, urllib3.exceptions.HTTPError, ValueError):
+                response = answer.result(max(0.01, deadline - self._clock()))
+                said = response.json() if response.status == 200 else {"state": f"answers with {response.status}"}
+            found.append({**said, "address": address.url})
+        return found
 
     def _ask(
         self, method: str, path: str, body: bytes | None, content_type: str | None, timeout_s: float | None = None

@@ -378,6 +378,19 @@ def test_a_full_redis_is_read_and_not_written(own_redis: RedisServer, caplog: py
 
 
 @needs_redis
+def test_redis_says_how_much_it_holds_and_of_what(own_redis: RedisServer) -> None:
+    store = RedisStore(own_redis.url)
+    store.set_many({"a": b"1" * 1000, "b": b"2"})
+    store.get_many(["a", "b", "c"])
+    status = store.status()
+    assert (status["available"], status["keys"], status["store_hits"], status["store_misses"]) == (True, 2, 2, 1)
+    assert (status["memory_limit_bytes"], status["evicted"]) == (0, 0)
+    assert status["memory_bytes"] > 1000
+    own_redis.kill()
+    assert store.status()["available"] is False
+
+
+@needs_redis
 def test_values_expire_only_where_a_time_to_live_is_set(shared_redis: RedisServer) -> None:
     RedisStore(shared_redis.url, ttl_s=100, prefix="ttl:").set_many({"a": b"1"})
     RedisStore(shared_redis.url, prefix="for ever:").set_many({"a": b"1"})

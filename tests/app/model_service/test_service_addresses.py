@@ -180,6 +180,17 @@ def test_one_that_only_takes_long_is_waited_for():
         assert client.status() == {"state": "ready"}
 
 
+def test_each_of_several_services_says_how_it_is():
+    with service(json.dumps({"state": "ready", "waiting": 3}).encode()) as well, service(None) as sick:
+        client = ModelServiceClient(f"{well}, http://127.0.0.1:9, {sick}", token="t", timeout_s=5)
+        assert client.services(2.0) == [
+            {"state": "ready", "waiting": 3, "address": well},
+            {"state": "does not answer", "address": "http://127.0.0.1:9"},
+            {"state": "does not answer", "address": sick},
+        ]
+        assert ModelServiceClient(well, token="t").services() == [], "one alone says it under its own name"
+
+
 def test_where_none_answers_the_sentence_names_them():
     with pytest.raises(errors.Unavailable, match=r"http://127\.0\.0\.1:9 does not answer"):
         ModelServiceClient("http://127.0.0.1:9", token="t", timeout_s=5).status()
