@@ -21,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import dash
 import h5py
 import numpy as np
 from PIL import Image
@@ -103,6 +104,8 @@ class TargetServer:
     service: MadeUpService
     jobs: CountedJobs
     faults: Faults
+    callbacks: dict[str, Any]
+    """Dash's, by their outputs."""
     document: dict[str, Any]
     """The OpenAPI document."""
     _tokens: dict[str, str] = field(default_factory=dict)
@@ -258,11 +261,12 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
         statistics=statistics,
     )
     application = create_guarded_app(observatory, chosen, metrics)
+    callbacks = dash.get_app().callback_map
     faults = Faults()
     logging.getLogger().addHandler(faults)
     try:
         with listening(_server_config(application, chosen)) as port:
-            found = TargetServer(root, port, observatory, users, service, jobs, faults, {})
+            found = TargetServer(root, port, observatory, users, service, jobs, faults, callbacks, {})
             with found.visitor() as editor:
                 found.document = editor.ask("/api/openapi.json").json()
             yield found

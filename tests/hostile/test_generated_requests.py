@@ -7,7 +7,6 @@ import random
 from collections import Counter
 from typing import Any
 
-import dash
 import pytest
 from bombardment import LONGEST_S, Bombardment, Tally
 from hypothesis import HealthCheck, Phase, given, seed, settings
@@ -132,7 +131,7 @@ def questions(target: TargetServer) -> list[tuple[dict[str, Any], dict[str, st.S
     """For every callback on the server its question, without values, and what the values may be."""
     values = stores(target)
     made = []
-    for output, callback in dash.get_app().callback_map.items():
+    for output, callback in target.callbacks.items():
         if "callback" not in callback:
             continue
         several = isinstance(callback["output"], list | tuple)

@@ -31,6 +31,7 @@ SESSION_COOKIE = "mloscope_session"
 SIGN_IN = "Sign in first, or send the header Authorization: Bearer with a token of mloscope token add."
 WRONG = "The name or the password is wrong."
 _TRIES_AT_ONCE, _SECONDS_A_TRY = 10, 10.0
+_LONGEST_NAME = 64  # what is remembered of a name that was tried
 _PASSWORDS_AT_ONCE = 2  # each takes 32 MiB and a processor for a fifth of a second
 
 
@@ -148,7 +149,7 @@ class Authentication:
 
     async def sign_in(self, name: str, password: str, address: str) -> str:
         """The value of the session's cookie. Raises :class:`NotSignedIn` and :class:`TooManyRequests`."""
-        for tries, key in ((self._tries, _neighbourhood(address)), (self._tries_for_a_name, name)):
+        for tries, key in ((self._tries, _neighbourhood(address)), (self._tries_for_a_name, name[:_LONGEST_NAME])):
             wait_s = tries.take(key)
             if wait_s:
                 raise TooManyRequests(f"Too many tries; wait {wait_s:.0f} seconds.", wait_s)
