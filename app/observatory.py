@@ -372,7 +372,7 @@ class Observatory:
             adaptor = self.workspace.corpus(corpus).adaptor
             problems += adaptor.problems() if adaptor is not None else ()
         if run is None or self.workspace.run(run).adaptor is None:
-            return subject
+            return plain(subject)
         connected, opened = self.workspace.opened_run(run)
         subject["version"] = connected.version
         problems += opened.problems()
@@ -384,7 +384,7 @@ class Observatory:
         subject["classNames"] = list(self.workspace.class_names(run, corpus))
         subject["evaluation"] = vars(self.evaluation(run))
         subject["preprocessing"] = preprocessing_json(connected)
-        return subject
+        return plain(subject)
 
     @staticmethod
     def _name_or_first(
@@ -1207,9 +1207,11 @@ def plain(value: Any) -> Any:
         return plain(value.tolist())
     if isinstance(value, float):
         return value if np.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):  # a file's name may hold bytes that are no text
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if value is None or isinstance(value, bool | int):
         return value
-    return str(value)
+    return plain(str(value))
 
 
 def _numbers(row: np.ndarray) -> list[float | None]:

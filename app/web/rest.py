@@ -346,9 +346,12 @@ def json_answer(request: Request, value: Any) -> Response:
 
 
 def _npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    return file.getvalue()
+    """As :func:`numpy.save` writes it, without a copy of its own: arrays may be large."""
+    array = np.asarray(array, order="C")
+    assert not array.dtype.hasobject, "numbers only: what an object's place in memory is concerns nobody"
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(head, np.lib.format.header_data_from_array_1_0(array))
+    return b"".join((head.getvalue(), array.data))
 
 
 def _lines(request: Request, lines: Iterator[dict[str, Any]]) -> StreamingResponse:
@@ -879,11 +882,13 @@ def install_error_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def of_starlette(_: Request, error: HTTPException) -> Response:
         known: dict[int, Callable[[str], MloscopeError]] = {404: NotFound}
-        return _refusal(known.get(error.status_code, BadRequest)(f"{error.detail}."), error.status_code)
+        refusal = _refusal(known.get(error.status_code, BadRequest)(f"{error.detail}."), error.status_code)
+        refusal.headers.update(error.headers or {})  # such as which methods are allowed
+        return refusal
 
     @app.exception_handler(Exception)
     async def of_nobody(request: Request, error: Exception) -> Response:
-        logger.error("%s %s", request.method, request.url.path, exc_info=error)
+        logger.error("%s %r", request.method, request.url.path, exc_info=error)
         return _refusal(MloscopeError(UNEXPECTED))
 
     methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]

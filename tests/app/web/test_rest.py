@@ -267,6 +267,18 @@ def test_a_film_comes_as_lines_and_its_chunks_for_ever(client: TestClient, bench
     assert sorted(steps) == list(range(0, 400, 10))
 
 
+def test_names_that_are_no_text_come_as_near_to_it_as_they_can(client: TestClient, bench: Any) -> None:
+    bench.corpus._names[0] = "caf\udce9 \udcff"  # as os.listdir gives bytes that are no UTF-8
+    images = client.get("/api/v1/corpora/noise/images", params={"limit": 2}).json()["images"]
+    assert [image["name"] for image in images] == ["caf? ?", "training 1"]
+
+
+def test_a_method_that_is_not_allowed_is_told_which_are(client: TestClient) -> None:
+    answer = client.request("TRACE", "/api/v1/runs")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert answer.json()["error"]["message"] == "Method Not Allowed."
+
+
 def test_what_the_cache_let_go_is_had_by_its_steps(client: TestClient, bench: Any) -> None:
     params = {"show": "features", "image": "test-0", "corpus": "noise", "units": "1,3"}
     lines = lines_of(client.get(f"{RUN}/layers/conv2/film", params=params))
