@@ -28,11 +28,17 @@ class Figure:
         return self.measured <= self.asked if self.sense == "<=" else self.measured >= self.asked
 
 
-def report(benchmark: str, figures: Sequence[Figure]) -> None:
-    """Print the figures; write them as JSON where ``--json FILE`` was given on the command line."""
+def command_line(benchmark: str) -> argparse.ArgumentParser:
+    """What every benchmark understands; one with options of its own adds them."""
     parser = argparse.ArgumentParser(description=f"Benchmark: {benchmark}")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    file = parser.parse_args().json
+    return parser
+
+
+def report(benchmark: str, figures: Sequence[Figure], parser: argparse.ArgumentParser | None = None) -> None:
+    """Print the figures; write them as JSON where ``--json FILE`` was given on the command line. ``parser``: that of a
+    benchmark with options of its own."""
+    file = (parser or command_line(benchmark)).parse_args().json
     width = max(len(figure.name) for figure in figures)
     print(benchmark, file=sys.stderr)
     for figure in figures:
