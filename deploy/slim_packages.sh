@@ -15,9 +15,9 @@ rm -rf clang
 # What C and Cython programs are compiled against: a quarter of TensorFlow.
 find . -type d -name include -prune -exec rm -r {} +
 find . -type f \( -name '*.pxd' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.a' \) -delete
-# What developers of Dash's scripts use, and Plotly's for notebooks and for pages written to disk; ours come from Dash.
+# What developers of Dash's scripts use, and Plotly's for notebooks.
 find . -type f \( -name '*.js.map' -o -name '*.dev.js' \) -delete
-rm -rf plotly/labextension plotly/package_data/plotly.min.js plotly/package_data/widgetbundle.js plotly/package_data/datasets ../../../share/jupyter
+rm -rf plotly/labextension plotly/package_data/widgetbundle.js plotly/package_data/datasets ../../../share/jupyter
 # Arrow's way to clouds and to other machines; pyarrow does without them where they are not there.
 rm -f pyarrow/*flight* pyarrow/_s3fs* pyarrow/_gcsfs* pyarrow/_azurefs* pyarrow/libarrow_s3*
 # Tables for debuggers, a quarter of TensorFlow's libraries. Not those of other packages: some are made up so that stripping breaks them.
