@@ -348,7 +348,7 @@ class _Visit:
         return str(pattern)
 
     def _log(self, seconds: float) -> None:
-        quiet = self.doors.settings.log_format == "text"
+        quiet = self.doors.settings.log_format == "text" or self.path == "/healthz"  # which is asked every few seconds
         facts: dict[str, Any] = {
             "method": self.method,
             "path": self.path,
