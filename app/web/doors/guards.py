@@ -56,6 +56,7 @@ CSRF_HEADER = "x-csrftoken"
 """Dash sends the cookie back in it."""
 OWN_HEADER = "x-mloscope"
 """Our scripts send it with ``1``. Another site cannot send either without asking first, and it is never told yes."""
+FAVICON = "/_favicon.ico"
 OPEN_TO_ALL = frozenset({"/login", "/healthz", "/readyz", "/assets/theme.css", "/assets/doors.css"})
 _FORM_LIMIT_BYTES = 16 << 10
 _BODY_WITHIN_S = 60.0
@@ -299,10 +300,17 @@ class _Visit:
         brought = headers.get("content-security-policy")
         if brought is not None:
             headers["content-security-policy"] = f"{brought}; frame-ancestors 'none'"
-        elif self.path.startswith("/api/"):
+        elif self.path.startswith("/api/") or not headers.get("content-type", "").startswith("text/html"):
             headers["content-security-policy"] = f"{_IMAGES_AND_DATA}; frame-ancestors 'none'"
         else:
             headers["content-security-policy"] = content_security_policy(self.doors.script_hashes())
+        if self.status == 200 and "cache-control" not in headers:
+            if self.path == FAVICON:  # Chromium asks for it whenever the address changes, unless it may keep it
+                headers["cache-control"] = "public, max-age=86400"
+            elif self.path.startswith("/assets/") and self.scope["query_string"].startswith(
+                b"m="
+            ):  # Dash: when it changed
+                headers["cache-control"] = "public, max-age=31536000, immutable"
         if self.asker.via != "open":  # nobody on the way may keep it for others
             headers["cache-control"] = headers.get("cache-control", "no-cache").replace("public", "private")
             headers.add_vary_header("Cookie, Authorization")

@@ -327,6 +327,16 @@ def test_every_answer_tells_the_browser_what_it_must_not_do(house: Callable[...,
             assert "'unsafe-inline'" not in re.search(r"script-src[^;]*|$", policy)[0]  # type: ignore[index]
 
 
+def test_what_never_changes_under_its_address_is_kept_by_browsers_and_by_nobody_on_the_way(
+    house: Callable[..., Any],
+) -> None:
+    anna = house().signed_in()
+    assert anna.get("/_favicon.ico?v=1").headers["cache-control"] == "private, max-age=86400"
+    assert anna.get("/assets/shell.css?m=12.5").headers["cache-control"] == "private, max-age=31536000, immutable"
+    assert anna.get("/assets/shell.css").headers["cache-control"] == "no-cache"
+    assert anna.get("/assets/nothing.css?m=12.5").headers["cache-control"] == "no-store"
+
+
 def test_the_policy_lets_exactly_the_page_s_own_scripts_run(house: Callable[..., Any]) -> None:
     answer = house().signed_in().get("/")
     scripts = re.findall(r"<script((?:\s[^>]*)?)>(.*?)</script>", answer.text, re.DOTALL)
