@@ -1,8 +1,8 @@
 """Sessions over HTTP that ask what a browser asks, in one process: what Chromium was seen to request of the main display, in its order.
 
     open      sign in, page, layout, all callbacks, graph, images, thumbnails, film of parameters, and as for an image that is chosen
-    choose    picture, stream of predictions, manifest of the film and its chunks, favicon, one callback (classes)
-    scrub     nothing while the hand moves; favicon and two callbacks (details, unit) when it rests
+    choose    picture, stream of predictions, manifest of the film and its chunks, one callback (classes)
+    scrub     nothing while the hand moves; two callbacks (details, unit) when it rests
 
 Each session has six connections, cookies, what it has kept (scripts and chunks are not asked for twice) and an address of its own,
 as a proxy names it. The HTTP client is a bare one, so that the measuring costs little of the machine that is measured.
@@ -26,7 +26,7 @@ from urllib.parse import urlencode, urlsplit
 CONNECTIONS, CHUNKS_AT_ONCE = 6, 3
 THUMBNAILS = 24
 SCRUBS_AN_IMAGE = 4
-DRAG_S = (0.5, 1.5)
+DRAG_S = (1.0, 3.0)
 """How long a hand moves the slider, at least and at most."""
 _GIVE_UP_AFTER_S = 60.0
 _OPEN_AT_ONCE = 4
@@ -283,14 +283,9 @@ class Session:
     def _settled(self) -> list[Awaitable[Any]]:
         moment = f"{self._view['layer']} {self._step}"
         return [
-            self._favicon(),
             self._callback("details", "layer-details.children", moment),
             self._callback("unit", "unit-heat-map.figure", moment),
         ]
-
-    def _favicon(self) -> Awaitable[Any]:
-        """Chromium asks for it each time that the address changes."""
-        return self._client.ask("favicon", "/_favicon.ico?v=1")
 
     async def _choose(self, image: str) -> None:
         self._view["image"] = image
@@ -304,7 +299,6 @@ class Session:
                 self._once("picture", f"/api/v1/corpora/images/images/{image}.png?edge=192"),
                 self._predictions(image),
                 self._film("features", image),
-                self._favicon(),
                 classes(),
             )
         )
