@@ -24,7 +24,7 @@ pytestmark = pytest.mark.browser
 
 ASSETS = Path(assets.__file__).parent
 REACT = sorted((Path(dash.__file__).parent / "deps").glob("react*@18*.min.js"), key=lambda path: len(path.name))
-SCRIPTS = ("subject.js", "time_bus.js", "url_state.js", "network_graph.js")
+SCRIPTS = ("asking_again.js", "subject.js", "time_bus.js", "url_state.js", "network_graph.js")
 RUNS = {
     "lenet": examples.lenet(),
     "resnet50": examples.resnet50(),
