@@ -237,6 +237,8 @@ def requests_figures(seen: Mapping[str, Any], began_s: float, seconds: float) ->
         Figure(f"cached {kind}: p95 of {len(each):,}", float(np.percentile(each, 95)), "ms")
         for kind, each in sorted(times.items())
     ]
+    late_ms = 1e3 * float(np.percentile(seen["late_s"], 95))
+    figures.append(Figure("how late the driver itself is: p95", late_ms, "ms"))
     if new:
         figures.append(Figure(f"new requests: p95 of {len(new):,}", float(np.percentile(new, 95)), "ms"))
     return figures
