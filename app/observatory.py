@@ -17,6 +17,7 @@ import hashlib
 import itertools
 import json
 import logging
+import math
 import struct
 import threading
 import time
@@ -72,6 +73,8 @@ CHUNK_STEPS = 16
 FIRST_CHUNK_STEPS = 2
 EVALUATION_STEPS = 64
 """Checkpoints in one call of the model service at most."""
+FIRST_KNOWN_STEPS = 8
+"""From so many steps in one call on, what the call itself costs does not hide what a step does."""
 EVALUATION_S = 0.5
 """How long a call of the model service should take, so that the reader sees progress and hanging up stops the
 work."""
@@ -93,6 +96,10 @@ class Cache(Protocol):
     """What is needed of :class:`mloscope.app.result_cache.ResultCache`."""
 
     def status(self) -> dict[str, Any]: ...
+
+    def kept(self, keys: Sequence[str]) -> dict[str, bytes]: ...
+
+    def has_all(self, keys: Sequence[str]) -> bool: ...
 
     def get_or_compute(self, key: str, compute: Callable[[], bytes]) -> bytes: ...
 
@@ -192,6 +199,17 @@ RANKING_RULES = ("largest-norm", "most-changed", "most-active")
 
 
 @dataclass(frozen=True)
+class _KeptOutputs:
+    """A network's outputs at every checkpoint for one image, as one result of the cache."""
+
+    key: str
+    prints: Mapping[int, str]
+    """Fingerprints, by step, of the checkpoints that can be read."""
+    found: FeatureMaps | None
+    """None where they are not all there."""
+
+
+@dataclass(frozen=True)
 class _Input:
     """An image as a network takes it."""
 
@@ -232,6 +250,8 @@ class Observatory:
         self._layers: dict[str, tuple[tuple[Layer, ...], dict[str, Layer], str]] = {}
         self._unreadable: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._metrics = MetricsReader()
+        self._step_s: dict[str, float] = {}
+        """Seconds that a step took to evaluate the last time, by the digest of the architecture."""
 
     def _presumed_state(self) -> tuple[str, str | None]:
         return ("not installed", INSTALL_EVALUATION) if self._service is None else ("ready", None)
@@ -497,24 +517,46 @@ class Observatory:
         ``nan``, ``infinite`` (how many). With a unit, also ``unit_min``, ``unit_max``, ``unit_norm``,
         ``unit_share_of_zeros``; a unit that the parameter has not: None.
         """
-        arrays = self.parameters(run, step, layer)
-        rows = []
-        for parameter in self.layer(run, layer).parameters:
-            array = arrays.get(parameter.name)
-            if array is None:
-                continue
-            row = {
-                "parameter": parameter.name,
-                "shape": list(array.shape),
-                "dtype": str(array.dtype),
-                **_statistics(array),
-            }
-            if unit is not None:
-                flat = _by_unit(array, parameter.axes)[0]
-                found = _statistics(flat[unit]) if 0 <= unit < len(flat) else {}
-                row |= {f"unit_{key}": found.get(key) for key in ("min", "max", "norm", "share_of_zeros")}
-            rows.append(row)
+
+        def tell(arrays: Mapping[str, np.ndarray]) -> bytes:
+            rows = []
+            for parameter in self.layer(run, layer).parameters:
+                array = arrays.get(parameter.name)
+                if array is None:
+                    continue
+                row = {
+                    "parameter": parameter.name,
+                    "shape": list(array.shape),
+                    "dtype": str(array.dtype),
+                    **_statistics(array),
+                }
+                if unit is not None:
+                    flat = _by_unit(array, parameter.axes)[0]
+                    found = _statistics(flat[unit]) if 0 <= unit < len(flat) else {}
+                    row |= {f"unit_{key}": found.get(key) for key in ("min", "max", "norm", "share_of_zeros")}
+                rows.append(row)
+            return json.dumps(rows).encode()
+
+        rows: list[dict[str, Any]] = json.loads(self._told_of(run, step, layer, ("details", str(unit)), tell))
         return rows
+
+    def _told_of(
+        self,
+        run: str,
+        step: int,
+        layer: str,
+        what: Sequence[str],
+        tell: Callable[[dict[str, np.ndarray]], bytes],
+    ) -> bytes:
+        """What ``tell`` makes of the layer's arrays at the step, and of nothing but them and ``what``: each file is read for
+        it once."""
+        _, adaptor = self.workspace.opened_run(run)
+        checkpoint, known = self.checkpoint(run, step), self.layer(run, layer)
+        prints, _ = self._fingerprints(adaptor, (checkpoint,))
+        if step not in prints:
+            return tell(self._read(adaptor, checkpoint, known))  # which raises what is the matter
+        key = "told:" + _digest(CODE_VERSION, self._described(run)[2], prints[step], known.name, *what)
+        return self._cache.get_or_compute(key, lambda: tell(self._read(adaptor, checkpoint, known, prints[step])))
 
     def unit_course(self, run: str, layer: str, parameter: str | None, unit: int) -> UnitCourse:
         """One unit's values at every checkpoint, exactly as stored."""
@@ -572,14 +614,18 @@ class Observatory:
         With an image its feature map (one channel), else its weights.
         """
         if image:
-            pictures = films.map_tiles(self.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
-        else:
-            pictures = self.parameter_tiles(run, step, layer, parameter, layout)
-        if not 0 <= unit < len(pictures):
-            raise _no_unit(layer, unit, len(pictures))
-        low, high = films.joint_range(films.ranges(pictures)).tolist()
-        tiles = pictures[unit].transpose(0, 3, 1, 2)
-        return tiles.reshape(-1, *tiles.shape[2:]), (low, high) if low == low else (0.0, 0.0)
+            maps = films.map_tiles(self.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
+            return _unit_of(maps, layer, unit)
+        wanted = self.parameter_of(run, layer, parameter)
+        picture = self._pictured(run, self.layer(run, layer), wanted, layout)
+
+        def tell(arrays: Mapping[str, np.ndarray]) -> bytes:
+            values, ends = _unit_of(picture(arrays), layer, unit)
+            return struct.pack("<2d", *ends) + _packed(values)
+
+        order = self.workspace.opened_run(run)[0].preprocessing.channel_order
+        told = self._told_of(run, step, layer, ("unit", wanted.name, layout, str(unit), order), tell)
+        return _unpacked(told[16:]), struct.unpack_from("<2d", told)
 
     def unit_ranking(
         self,
@@ -671,8 +717,39 @@ class Observatory:
     ) -> Predictions:
         """Class probabilities of one image at these steps."""
         output = self._output_layer(run)
-        found = self.feature_maps(run, steps, output.name, image, corpus, priority)
-        return self._as_predictions(output, found)
+        wanted, checkpoints = set(steps), self.checkpoints(run)
+        if len(checkpoints) > 1 and wanted == {checkpoint.step for checkpoint in checkpoints}:
+            return self._as_predictions(output, self._outputs(run, output, self._input(run, corpus, image), priority))
+        return self._as_predictions(output, self.feature_maps(run, wanted, output.name, image, corpus, priority))
+
+    def _outputs(self, run: str, output: Layer, image: _Input, priority: int = 0) -> FeatureMaps:
+        """The network's outputs at every checkpoint: one result of its own, as they are asked for together."""
+        kept = self._kept_outputs(run, output, image)
+        if kept.found is not None:
+            return kept.found
+        found = self._maps(run, self.checkpoints(run), output, image, priority)
+        self._keep_outputs(run, kept, found.maps)
+        return found
+
+    def _kept_outputs(self, run: str, output: Layer, image: _Input) -> _KeptOutputs:
+        self._must_evaluate(run, output)
+        _, adaptor = self.workspace.opened_run(run)
+        prints, missing = self._fingerprints(adaptor, self.checkpoints(run))
+        key = "outputs:" + _digest(
+            CODE_VERSION, self._described(run)[2], output.name, image.digest, *map(str, prints.items())
+        )
+        data = self._cache.kept([key]).get(key)
+        maps = dict(zip(prints, _unpacked(data), strict=True)) if data is not None else None
+        return _KeptOutputs(key, prints, None if maps is None else FeatureMaps(maps, missing))
+
+    def _keep_outputs(self, run: str, kept: _KeptOutputs, maps: Mapping[int, np.ndarray]) -> None:
+        """Where all are there, and the files are those that the key stands for."""
+        if not maps or maps.keys() != kept.prints.keys():
+            return
+        _, adaptor = self.workspace.opened_run(run)
+        if self._fingerprints(adaptor, self.checkpoints(run))[0] == kept.prints:
+            together = _packed(np.stack([maps[step] for step in kept.prints]))
+            self._cache.get_or_compute(kept.key, lambda: together)
 
     def prediction_course(self, run: str, corpus: str | None, image: str) -> PredictionCourse:
         """Class probabilities of one image at every checkpoint."""
@@ -699,26 +776,41 @@ class Observatory:
         ``{"steps", "probabilities", "kind"}``, ``{"missing": {"step", "reason"}}``, at the end ``{"done":
         true}``, or ``{"error"}``. Raises at once where the question is wrong.
         """
+        return _line_by_line(self.prediction_pieces(run, image, corpus, near))
+
+    def prediction_pieces(
+        self, run: str, image: str, corpus: str | None = None, near: int | None = None
+    ) -> Iterator[list[dict[str, Any]]]:
+        """:meth:`prediction_stream`, with the lines together that were worked out together."""
         output = self._output_layer(run)
         checkpoints = self.checkpoints(run)
         values = self._input(run, corpus, image)
-        self._must_evaluate(run, output)
+        kept = self._kept_outputs(run, output, values)
         order = _blocks(len(checkpoints), CHUNK_STEPS, _index_of(checkpoints, near))
 
-        def lines() -> Iterator[dict[str, Any]]:
-            for group in self._paced(order):
-                chosen = [checkpoints[i] for block in group for i in block]
-                found = self._as_predictions(output, self._maps(run, chosen, output, values))
-                if found.probabilities:
-                    yield {
-                        "steps": list(found.probabilities),
-                        "probabilities": [_numbers(row) for row in found.probabilities.values()],
-                        "kind": found.kind,
-                    }
-                for step, reason in found.missing.items():
-                    yield {"missing": {"step": step, "reason": reason}}
+        def lines_of(maps: FeatureMaps) -> list[dict[str, Any]]:
+            found = self._as_predictions(output, maps)
+            lines: list[dict[str, Any]] = []
+            if found.probabilities:
+                rows = [_numbers(row) for row in found.probabilities.values()]
+                lines.append({"steps": list(found.probabilities), "probabilities": rows, "kind": found.kind})
+            lines += ({"missing": {"step": step, "reason": reason}} for step, reason in found.missing.items())
+            return lines
 
-        return _ended(lines())
+        def pieces() -> Iterator[list[dict[str, Any]]]:
+            if kept.found is not None:
+                in_order = (checkpoints[i].step for block in order for i in block)
+                maps = {step: kept.found.maps[step] for step in in_order if step in kept.found.maps}
+                yield lines_of(FeatureMaps(maps, kept.found.missing))
+                return
+            every: dict[int, np.ndarray] = {}
+            for group in self._paced(run, order):
+                found = self._maps(run, [checkpoints[i] for block in group for i in block], output, values)
+                every |= found.maps
+                yield lines_of(found)
+            self._keep_outputs(run, kept, every)
+
+        return _ended(pieces())
 
     def _output_layer(self, run: str) -> Layer:
         return output_layer(self.layers(run), run)
@@ -837,7 +929,10 @@ class Observatory:
         names = list(dict.fromkeys(name for _, name in questions.values()))
         spec = RunSpec(str(connected.path.absolute()), adaptor.format, connected.options)
         self._charge(len(steps))
+        began = self._clock()
         answer = self._service.evaluate(spec, steps, names, image.values, priority)
+        if len(steps) >= FIRST_KNOWN_STEPS:
+            self._step_s[self._described(run)[2]] = (self._clock() - began) / len(steps)
         reasons |= answer.failed
         # Kept under a fingerprint that the file had before, another file's answer would come back when the first file does.
         checkpoints = [checkpoint for checkpoint in self.checkpoints(run) if checkpoint.step in set(steps)]
@@ -852,9 +947,10 @@ class Observatory:
             if step not in reasons
         }
 
-    def _paced(self, blocks: Sequence[range]) -> Iterator[list[range]]:
-        """The blocks in groups that take about :data:`EVALUATION_S` each, judged by how long the group before
-        took."""
+    def _paced(self, run: str, blocks: Sequence[range]) -> Iterator[list[range]]:
+        """The blocks in groups that take about :data:`EVALUATION_S` each: judged by how long evaluations of such a network
+        took lately, and before there was one, by how long the group before took."""
+        architecture = self._described(run)[2]
         rest = list(blocks)
         allowed = 1.0
         while rest:
@@ -865,8 +961,8 @@ class Observatory:
                 count += len(group[-1])
             began = self._clock()
             yield group
-            per_step = max(self._clock() - began, 1e-6) / count
-            allowed = min(EVALUATION_STEPS, EVALUATION_S / per_step)
+            step_s = self._step_s.get(architecture) or (self._clock() - began) / count
+            allowed = min(EVALUATION_STEPS, EVALUATION_S / max(step_s, 1e-6))
 
     # --------------------------------------------------------------------------------------------- films
 
@@ -879,8 +975,11 @@ class Observatory:
         ``{"error": {...}}``. Closing the iterator stops the work. The same question again, with nothing
         changed, reads no file and evaluates nothing.
         """
-        shooting = self._shooting(question)
-        return _ended(self._shoot(shooting))
+        return _line_by_line(self.film_pieces(question))
+
+    def film_pieces(self, question: FilmQuestion) -> Iterator[list[dict[str, Any]]]:
+        """:meth:`film`, with the lines together that were worked out together."""
+        return _ended(self._shoot(self._shooting(question)))
 
     def film_bytes(self, digest: str) -> bytes:
         """A film's chunk by the digest in its address. Raises :class:`NotFound` where the cache holds it no
@@ -953,9 +1052,9 @@ class Observatory:
                 return (*films.map_tiles(array).shape, 1)
         raise NotPossible(f'The layer "{layer.name}" can be evaluated at no checkpoint of the run "{run}".')
 
-    def _shoot(self, film: _Shooting) -> Iterator[dict[str, Any]]:
+    def _shoot(self, film: _Shooting) -> Iterator[list[dict[str, Any]]]:
         units, channels, rows, columns, components = film.shape
-        yield {
+        head = {
             "film": {
                 "show": film.question.show,
                 "layer": film.layer.name,
@@ -971,50 +1070,52 @@ class Observatory:
             }
         }
         reading = film.question.show == "parameters"
-        groups: Iterable[list[range]] = ([block] for block in film.blocks) if reading else self._paced(film.blocks)
+        kept = self._kept_chunks(film)
+        if kept is not None:
+            yield [head, *_chunk_lines(film, film.blocks, kept, 0, reading)]
+            return
+        yield [head]
+        groups: Iterable[list[range]] = (
+            ([block] for block in film.blocks) if reading else self._paced(film.question.run, film.blocks)
+        )
         done = 0
         for group in groups:
             priority = 1 if done else 0  # the picture at the current step comes before all others
-            for block, (chunk, missing) in zip(group, self._chunks(film, group, priority), strict=True):
-                if chunk is not None:
-                    yield {"chunk": chunk}
-                for step, reason in missing.items():
-                    yield {"missing": {"step": step, "reason": reason}}
-                done += len(block)
-                yield {
-                    "progress": {
-                        "done": done,
-                        "of": len(film.checkpoints),
-                        "doing": "reading parameters" if reading else "evaluating feature maps",
-                    }
-                }
+            yield _chunk_lines(film, group, self._chunks(film, group, priority), done, reading)
+            done += sum(map(len, group))
+
+    def _keyed(self, film: _Shooting, block: range) -> _Keyed:
+        _, adaptor = self.workspace.opened_run(film.question.run)
+        checkpoints = [film.checkpoints[i] for i in block]
+        prints, missing = self._fingerprints(adaptor, checkpoints)
+        if film.parameter is not None:
+            for step, fingerprint in list(prints.items()):
+                known = self._unreadable.get((fingerprint, film.layer.name))
+                if known is not None:
+                    missing[step] = known
+                    del prints[step]
+        architecture = self._described(film.question.run)[2]
+        key = "chunk:" + _digest(CODE_VERSION, architecture, film.identity(), repr(list(prints.items())))
+        chosen = [checkpoint for checkpoint in checkpoints if checkpoint.step in prints]
+        return _Keyed(key if prints else None, chosen, prints, missing)
+
+    def _kept_chunks(self, film: _Shooting) -> list[tuple[dict[str, Any] | None, dict[int, str]]] | None:
+        """As :meth:`_chunks`, of the whole film, where the cache has it all; else None. Most films that are asked for do."""
+        blocks = [self._keyed(film, block) for block in film.blocks]
+        keys = [block.key for block in blocks if block.key is not None]
+        kept = {key: json.loads(data) for key, data in self._cache.kept(keys).items()}
+        if len(kept) < len(keys) or not self._cache.has_all([_film_key(chunk) for chunk in kept.values()]):
+            return None
+        return [(kept[block.key] if block.key is not None else None, block.missing) for block in blocks]
 
     def _chunks(
         self, film: _Shooting, blocks: Sequence[range], priority: int
     ) -> list[tuple[dict[str, Any] | None, dict[int, str]]]:
         """For each block its chunk (None where no step of it has anything) and the reasons of the steps that
         miss."""
-        _, adaptor = self.workspace.opened_run(film.question.run)
-        architecture = self._described(film.question.run)[2]
-        reasons: list[dict[int, str]] = []
-        chosen: dict[str, list[Checkpoint]] = {}
-        known_prints: dict[int, str] = {}
-        keys: list[str | None] = []
-        for block in blocks:
-            checkpoints = [film.checkpoints[i] for i in block]
-            prints, missing = self._fingerprints(adaptor, checkpoints)
-            if film.parameter is not None:
-                for step, fingerprint in list(prints.items()):
-                    known = self._unreadable.get((fingerprint, film.layer.name))
-                    if known is not None:
-                        missing[step] = known
-                        del prints[step]
-            reasons.append(missing)
-            key = "chunk:" + _digest(CODE_VERSION, architecture, film.identity(), repr(list(prints.items())))
-            keys.append(key if prints else None)
-            known_prints |= prints
-            if prints:
-                chosen[key] = [checkpoint for checkpoint in checkpoints if checkpoint.step in prints]
+        keyed = [self._keyed(film, block) for block in blocks]
+        chosen = {block.key: block.checkpoints for block in keyed if block.key is not None}
+        known_prints = {step: fingerprint for block in keyed for step, fingerprint in block.prints.items()}
         film = replace(film, prints=known_prints)
         failed: dict[str, dict[int, str]] = {}
         made: dict[str, dict[str, Any] | None] = {}
@@ -1024,7 +1125,7 @@ class Observatory:
 
         kept = self._cache.get_or_compute_many(list(chosen), compute)
         answer: list[tuple[dict[str, Any] | None, dict[int, str]]] = []
-        for key, missing in zip(keys, reasons, strict=True):
+        for key, _checkpoints, _prints, missing in keyed:
             if key is None:
                 answer.append((None, missing))
             elif key in made:
@@ -1119,6 +1220,35 @@ class Observatory:
             raise
 
 
+class _Keyed(NamedTuple):
+    """A block of a film, as the cache knows it."""
+
+    key: str | None
+    """None where no checkpoint of it can be read."""
+    checkpoints: list[Checkpoint]
+    prints: dict[int, str]
+    missing: dict[int, str]
+
+
+def _chunk_lines(
+    film: _Shooting,
+    blocks: Sequence[range],
+    chunks: Sequence[tuple[dict[str, Any] | None, dict[int, str]]],
+    done: int,
+    reading: bool,
+) -> list[dict[str, Any]]:
+    """The lines of the blocks; ``done`` checkpoints came before them."""
+    lines: list[dict[str, Any]] = []
+    for block, (chunk, missing) in zip(blocks, chunks, strict=True):
+        if chunk is not None:
+            lines.append({"chunk": chunk})
+        lines += ({"missing": {"step": step, "reason": reason}} for step, reason in missing.items())
+        done += len(block)
+        doing = "reading parameters" if reading else "evaluating feature maps"
+        lines.append({"progress": {"done": done, "of": len(film.checkpoints), "doing": doing}})
+    return lines
+
+
 @dataclass(frozen=True)
 class _Shooting:
     """A film in the making: the question, checked, and what follows from it."""
@@ -1199,14 +1329,14 @@ def preprocessing_json(run: ConnectedRun) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """The value as JSON can have it: numbers that are not finite become None, what JSON does not know becomes
     text."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset | range):
         return [plain(item) for item in value]
     if isinstance(value, np.ndarray | np.generic):
         return plain(value.tolist())
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
     if isinstance(value, str):  # a file's name may hold bytes that are no text
         return value if value.isascii() else value.encode("utf-8", "replace").decode()
     if value is None or isinstance(value, bool | int):
@@ -1218,17 +1348,22 @@ def _numbers(row: np.ndarray) -> list[float | None]:
     return plain(row)
 
 
-def _ended(lines: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The lines and how they ended: an error becomes the last line, because the answer has begun."""
+def _ended(pieces: Iterator[list[dict[str, Any]]]) -> Iterator[list[dict[str, Any]]]:
+    """The pieces and how they ended: an error becomes the last line, because the answer has begun."""
     try:
-        yield from lines
+        yield from pieces
     except MloscopeError as error:
-        yield as_json(error)
+        yield [as_json(error)]
     except Exception:
         logger.exception("a stream broke off")
-        yield as_json(MloscopeError(UNEXPECTED))
+        yield [as_json(MloscopeError(UNEXPECTED))]
     else:
-        yield {"done": True}
+        yield [{"done": True}]
+
+
+def _line_by_line(pieces: Iterator[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    for piece in pieces:
+        yield from piece
 
 
 # ---------------------------------------------------------------------------------------- plain functions
@@ -1262,6 +1397,15 @@ def _unpacked(data: bytes) -> np.ndarray:
     (length,) = struct.unpack_from("<I", data)
     kind, *shape = data[4 : 4 + length].decode().split()
     return np.frombuffer(data, kind, offset=4 + length).reshape([int(size) for size in shape])
+
+
+def _unit_of(pictures: np.ndarray, layer: str, unit: int) -> tuple[np.ndarray, tuple[float, float]]:
+    """Of (unit, channel, row, column, component) one unit, (channel, row, column), and the range of all finite values."""
+    if not 0 <= unit < len(pictures):
+        raise _no_unit(layer, unit, len(pictures))
+    low, high = films.joint_range(films.ranges(pictures)).tolist()
+    tiles = pictures[unit].transpose(0, 3, 1, 2)
+    return tiles.reshape(-1, *tiles.shape[2:]), (low, high) if low == low else (0.0, 0.0)
 
 
 def _index_of(checkpoints: Sequence[Checkpoint], step: int | None) -> int:

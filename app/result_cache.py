@@ -12,6 +12,7 @@ convenience: one that fails is treated as empty, which costs time and never an a
 
 from __future__ import annotations
 
+import itertools
 import logging
 import secrets
 import threading
@@ -35,6 +36,10 @@ class Store(Protocol):
 
     def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
         """The values that are there, by key; what is not there is absent."""
+        ...
+
+    def has_all(self, keys: Sequence[str]) -> bool:
+        """Whether all the values are there; it counts as using them."""
         ...
 
     def set_many(self, values: Mapping[str, bytes]) -> None:
@@ -86,6 +91,9 @@ class MemoryStore:
             for key in found:
                 self._values.move_to_end(key)
         return found
+
+    def has_all(self, keys: Sequence[str]) -> bool:
+        return len(self.get_many(keys)) == len(set(keys))
 
     def set_many(self, values: Mapping[str, bytes]) -> None:
         with self._lock:
@@ -184,14 +192,20 @@ class RedisStore:
 
     def get_many(self, keys: Sequence[str]) -> dict[str, bytes]:
         def read() -> dict[str, bytes]:
-            found: dict[str, bytes] = {}
+            # All questions at once, for each wait for an answer is a wait for this process's turn as well.
+            pipeline = self._redis.pipeline(transaction=False)
             for start in range(0, len(keys), _KEYS_A_READ):
-                some = keys[start : start + _KEYS_A_READ]
-                values: list[Any] = self._redis.mget([self._prefix + key for key in some])
-                found.update((key, value) for key, value in zip(some, values, strict=True) if value is not None)
-            return found
+                pipeline.mget([self._prefix + key for key in keys[start : start + _KEYS_A_READ]])
+            values = itertools.chain.from_iterable(pipeline.execute())
+            return {key: value for key, value in zip(keys, values, strict=True) if value is not None}
 
         return self._ask(read, {}) if keys else {}
+
+    def has_all(self, keys: Sequence[str]) -> bool:
+        def touch() -> bool:
+            return self._redis.touch(*(self._prefix + key for key in keys)) == len(keys)
+
+        return self._ask(touch, False) if keys else True
 
     def set_many(self, values: Mapping[str, bytes]) -> None:
         def write() -> None:
@@ -351,6 +365,17 @@ class ResultCache:
         about = self.store.status()  # may ask Redis, which nobody else is to wait for
         with self._lock:
             return {**about, **self.counts}
+
+    def kept(self, keys: Sequence[str]) -> dict[str, bytes]:
+        """What is there of the keys, by key; nothing is computed and nothing is waited for."""
+        found = self.store.get_many(keys)
+        with self._lock:
+            self.counts["hits"] += len(found)
+        return found
+
+    def has_all(self, keys: Sequence[str]) -> bool:
+        """Whether what the keys name is all there."""
+        return self.store.has_all(keys)
 
     def get_or_compute(self, key: str, compute: Callable[[], bytes]) -> bytes:
         """The bytes kept under the key, else what ``compute`` returns."""

@@ -354,20 +354,20 @@ def _npy(array: np.ndarray) -> bytes:
     return b"".join((head.getvalue(), array.data))
 
 
-def _lines(request: Request, lines: Iterator[dict[str, Any]]) -> StreamingResponse:
-    """NDJSON, each line worked out in a thread of its own turn. A reader who hangs up stops the work at the
-    next line."""
+def _lines(request: Request, pieces: Iterator[list[dict[str, Any]]]) -> StreamingResponse:
+    """NDJSON, each piece worked out in a thread of its own turn. A reader who hangs up stops the work at the
+    next piece."""
 
     async def body() -> AsyncIterator[bytes]:
         nothing_more = object()
         try:
             while not await request.is_disconnected():
-                line = await anyio.to_thread.run_sync(next, lines, nothing_more)
-                if line is nothing_more:
+                lines = await anyio.to_thread.run_sync(next, pieces, nothing_more)
+                if lines is nothing_more:
                     return
-                yield json.dumps(plain(line), separators=(",", ":")).encode() + b"\n"
+                yield b"".join(json.dumps(plain(line), separators=(",", ":")).encode() + b"\n" for line in lines)
         finally:
-            lines.close()  # type: ignore[attr-defined]
+            pieces.close()  # type: ignore[attr-defined]
 
     return StreamingResponse(
         body(),
@@ -672,7 +672,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         ``{"error"}``.
         """
         if stream:
-            return _lines(request, observatory.prediction_stream(run, image, corpus, near))
+            return _lines(request, observatory.prediction_pieces(run, image, corpus, near))
         steps = [checkpoint.step for checkpoint in observatory.checkpoints(run)]
         found = observatory.predictions(run, steps, image, corpus)
         return json_answer(
@@ -727,7 +727,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         ``{"missing": {"step", "reason"}}`` for what there is not, at the end ``{"done": true}`` or
         ``{"error"}``. Hang up at any line and the work stops.
         """
-        return _lines(request, observatory.film(replace(question, near=near)))
+        return _lines(request, observatory.film_pieces(replace(question, near=near)))
 
     @api.get(
         "/runs/{run}/layers/{layer:path}/frames",

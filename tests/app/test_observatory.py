@@ -570,6 +570,57 @@ def test_ranges_are_over_all_channels_also_those_not_shown(bench: Any) -> None:
     assert film.layer_ranges[0].tolist() == [kernel.min(), kernel.max()]
 
 
+def test_a_film_that_the_cache_has_comes_in_one_piece(bench: Any) -> None:
+    question = FilmQuestion("lenet", CONV, "features", image="test-0", near=200)
+    first = list(bench.observatory.film_pieces(question))
+    again = list(bench.observatory.film_pieces(question))
+    assert len(first) > len(again) == 2
+    assert [line for piece in again for line in piece] == [line for piece in first for line in piece]
+    one_gone = next(line["chunk"] for line in again[0] if "chunk" in line)["address"].rpartition("/")[2]
+    del bench.store._values[f"film:{one_gone}"]
+    bench.service.calls.clear()
+    assert list(bench.observatory.film(question)) == list(bench.observatory.film(question))
+    assert bench.observatory.film_bytes(one_gone)
+    assert bench.service.calls == []
+
+
+def test_predictions_that_the_cache_has_come_in_one_piece_the_nearest_first(bench: Any) -> None:
+    first = list(bench.observatory.prediction_stream("lenet", "test-0", near=200))
+    pieces = list(bench.observatory.prediction_pieces("lenet", "test-0", near=200))
+    assert [len(piece) for piece in pieces] == [1, 1]
+    by_step = {step: row for line in first[:-1] for step, row in zip(line["steps"], line["probabilities"], strict=True)}
+    kept = pieces[0][0]
+    assert dict(zip(kept["steps"], kept["probabilities"], strict=True)) == by_step
+    assert kept["steps"][0] == 200
+    assert bench.observatory.prediction_course("lenet", "noise", "test-0").probabilities.shape == (40, 10)
+
+
+def test_how_long_a_network_takes_is_remembered(make_bench: Any) -> None:
+    """A call costs 0.2 s, whatever is asked: slow for the first steps, and quick for each of many."""
+    bench = make_bench(clock=lambda: len(bench.service.calls) * 0.2)
+    calls = []
+    for image in ("test-0", "test-1", "test-2"):
+        list(bench.observatory.film(FilmQuestion("lenet", CONV, "features", image=image)))
+        calls.append([len(steps) for steps, _, _ in bench.service.calls])
+        bench.service.calls.clear()
+    assert len(calls[0]) > len(calls[1]) > len(calls[2])
+    assert calls[2] == [2, 38]
+
+
+def test_details_and_the_enlarged_unit_are_read_from_a_file_once(bench: Any) -> None:
+    ask = [
+        lambda: bench.observatory.layer_details("lenet", 20, CONV, unit=1),
+        lambda: bench.observatory.unit_values("lenet", 20, CONV, 1)[0].tolist(),
+    ]
+    first = [question() for question in ask]
+    bench.run.reads.clear()
+    assert [question() for question in ask] == first
+    assert bench.run.reads == []
+    bench.run.versions[20] += 1
+    bench.run.replaced[(20, CONV, "kernel")] = np.zeros((3, 3, 3, 4), np.float32)
+    assert bench.observatory.layer_details("lenet", 20, CONV, unit=1)[0]["max"] == 0
+
+
 def test_a_service_that_dies_ends_the_film_with_its_sentence(bench: Any) -> None:
     lines = bench.observatory.film(FilmQuestion("lenet", CONV, "features", image="test-0"))
     assert "film" in next(lines)

@@ -126,6 +126,21 @@ def test_a_store_gives_back_what_it_was_given_and_says_nothing_of_the_rest(store
     assert store.get_many(["key/1 ü"]) == {"key/1 ü": b"replaced"}
 
 
+def test_a_store_says_whether_all_are_there(store: Store) -> None:
+    store.set_many({f"there {n}": b"" for n in range(40)})
+    assert store.has_all([f"there {n}" for n in range(40)])
+    assert store.has_all([])
+    assert not store.has_all(["there 1", "not there"])
+
+
+def test_what_is_kept_is_told_without_computing_it(store: Store) -> None:
+    cache = ResultCache(store)
+    cache.get_or_compute("a", lambda: b"1")
+    assert cache.kept(["a", "b"]) == {"a": b"1"}
+    assert (cache.has_all(["a"]), cache.has_all(["a", "b"])) == (True, False)
+    assert cache.counts == {"hits": 1, "joined": 0, "misses": 1}
+
+
 def test_a_large_value_survives(store: Store) -> None:
     value = bytes(range(256)) * 20_000
     store.set_many({"large": value, "small": b"s"})
