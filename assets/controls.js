@@ -18,11 +18,20 @@
   const VECTOR_PAGE = 64;
   const UNIT_PAGE = 32;
   const CHANNEL_PAGE = 16;
+  const CONTROLS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"]; // as in main_display.py
+  const valuesShown = new WeakMap();
 
   /** The selected layer as the subject describes it. */
   function selectedLayer() {
     const { layer } = mloscope.view.get();
     return mloscope.subject && mloscope.subject.layers.find((candidate) => candidate.name === layer);
+  }
+
+  /** What each of the controls was given to show, or has told the view. Empty where the page is new. */
+  function shownValues() {
+    const page = document.getElementById("films");
+    if (!valuesShown.has(page)) valuesShown.set(page, new Map());
+    return valuesShown.get(page);
   }
 
   /** How many units and channels the selected layer has, of what is drawn. */
@@ -115,9 +124,14 @@
 
     keyMap: (clicks) => Boolean(clicks),
 
-    /** What the controls show is what the view says. Values in the order of Main display's controls. */
-    showView(subject, view) {
-      if (!subject || !view || !view.layer) return Array(9).fill(nothing());
+    /**
+     * What the controls show is what the view says now; the Store may be behind. A control that already shows it is left
+     * alone, and so is one that somebody has used meanwhile: useControl comes next, and has it.
+     * Values in the order of Main display's controls.
+     */
+    showView(subject, stored, ...held) {
+      const view = mloscope.view.get();
+      if (!subject || !stored || !view.layer) return Array(CONTROLS.length + 1).fill(nothing());
       const layer = subject.layers.find((candidate) => candidate.name === view.layer);
       const parameters = layer ? layer.parameters : [];
       const parameter = parameters.find(({ name }) => name === view.parameter) || parameters[0];
@@ -127,30 +141,34 @@
       tool("layout", dense && view.mode !== "features");
       tool("channels", extents().channel > 1 && view.mode !== "features" && !(dense && view.layout === "matrix" && extents().channel < 2));
       document.getElementById("films").dataset.mode = view.mode;
-      return [
-        view.mode, parameter ? parameter.name : null, view.layout, view.colour, view.range, view.symmetric, view.units, view.channels,
-        parameters.map(({ name }) => ({ value: name, label: name })),
-      ]; // prettier-ignore
+      const wanted = { ...view, parameter: parameter ? parameter.name : null };
+      const shown = shownValues();
+      const written = CONTROLS.map((key, i) => {
+        const used = shown.has(key) && held[i] !== null && held[i] !== undefined && held[i] !== shown.get(key);
+        if (used || (shown.has(key) && wanted[key] === shown.get(key))) return nothing();
+        shown.set(key, wanted[key]);
+        return wanted[key];
+      });
+      return [...written, parameters.map(({ name }) => ({ value: name, label: name }))];
     },
 
-    /** Somebody used a control. */
-    useControl(mode, parameter, layout, colour, range, symmetric, units, channels) {
-      const values = { mode, parameter, layout, colour, range, symmetric, units, channels };
-      const key = triggered();
-      if (!(key in values) || values[key] === null || values[key] === undefined) return;
-      if (key === "parameter") {
-        const layer = selectedLayer();
-        const first = layer && layer.parameters[0];
-        if (first && first.name === parameter && !mloscope.view.get().parameter) return; // the default, already shown
-      }
-      try {
-        if (key === "units" || key === "channels") mloscope.view.parseUnits(values[key] || "");
-      } catch (error) {
-        mloscope.notice(error.message);
-        clientside.set_props(key, { value: mloscope.view.get()[key] });
-        return;
-      }
-      mloscope.view.set({ [key]: values[key] });
+    /** Somebody used controls: those that show something else than what they were given. */
+    useControl(...held) {
+      const shown = shownValues();
+      const used = {};
+      CONTROLS.forEach((key, i) => {
+        if (!shown.has(key) || held[i] === null || held[i] === undefined || held[i] === shown.get(key)) return;
+        try {
+          if (key === "units" || key === "channels") mloscope.view.parseUnits(held[i]);
+          used[key] = held[i];
+          shown.set(key, held[i]);
+        } catch (error) {
+          mloscope.notice(error.message);
+          shown.set(key, mloscope.view.get()[key]);
+          clientside.set_props(key, { value: shown.get(key) });
+        }
+      });
+      if (Object.keys(used).length) mloscope.view.set(used);
     },
 
     turnPage() {

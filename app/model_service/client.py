@@ -91,7 +91,7 @@ class ModelServiceClient:
         self.timeout_s = timeout_s
         self._look_every_s = look_every_s
         self._clock = clock
-        self._pool = urllib3.PoolManager(num_pools=4, maxsize=16, retries=False)
+        self._pool = urllib3.PoolManager(num_pools=4, maxsize=64, retries=False)
 
     def evaluate(
         self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0

@@ -66,6 +66,16 @@ class _ImageView(_Stored):
     image: str
 
 
+class _ConfusionView(_Stored):
+    split: str
+    actual: NonNegativeInt | None
+
+
+class _ClusterView(_Stored):
+    split: str
+    cluster: NonNegativeInt | None
+
+
 def _selection(text: str) -> str:
     view_state.parse_units(text)
     return text
@@ -113,6 +123,8 @@ INPUTS: Mapping[str, _Checked] = {
     f"{ids.VIEW}.data": _as(Annotated[dict[str, Any], AfterValidator(_view)] | None),
     f"{ids.UNIT_VIEW}.data": TypeAdapter(_UnitView | None).validate_python,
     f"{ids.IMAGE_VIEW}.data": TypeAdapter(_ImageView | None).validate_python,
+    f"{ids.CONFUSION_VIEW}.data": TypeAdapter(_ConfusionView | None).validate_python,
+    f"{ids.CLUSTER_VIEW}.data": TypeAdapter(_ClusterView | None).validate_python,
     f"{ids.THEME}.data": _as(Literal["light", "dark"] | None),
     f"{ids.UNIT_RULE}.value": _as(Literal["", *RANKING_RULES] | None),
     f"{ids.CONNECTIONS}.data": _anything,

@@ -66,6 +66,7 @@ STATISTICS_STATE = "statistics-state"
 STATISTICS_READY = (
     "statistics-ready"  # JS. Store: which statistics are ready, in one word. One writer: assets/confusion_state.js
 )
+CONFUSION_VIEW = "confusion-view"  # JS. Store: split and actual class of the view. One writer: assets/view_parts.js
 CONFUSION_MATRIX = "confusion-matrix"
 CONFUSION_TOOLS = "confusion-tools"
 CONFUSION_ACCURACY = "confusion-accuracy"
@@ -78,6 +79,7 @@ CONFUSION_CHANGES = "confusion-changes"
 CLUSTERS_READY = (
     "clusters-ready"  # JS. Store: which clusters there are, in one word. One writer: assets/cluster_rows.js
 )
+CLUSTER_VIEW = "cluster-view"  # JS. Store: split and cluster of the view. One writer: assets/view_parts.js
 CLUSTER_ROWS = "cluster-rows"
 CLUSTER_IMAGES = "cluster-images"
 CLUSTER_COURSE = "cluster-course"

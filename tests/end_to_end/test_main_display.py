@@ -153,6 +153,29 @@ def test_the_controls_change_what_is_drawn_and_the_address_follows(display):
     assert "per unit" in legend or "unit" in legend
 
 
+def test_a_control_used_while_the_page_catches_up_is_not_put_back(display):
+    """The Store "view" comes behind the view itself; what it held before must not undo what somebody has just done."""
+    display.open("#layer=dense1&range=unit").wait_drawn()
+    display.wait("document.querySelector('#range').value === 'unit'")
+    display.page.locator("#units").fill("0-7")  # typed, and not yet entered
+    display.js(
+        """() => {
+          const behind = { ...mloscope.view.get() };
+          document.querySelector("#mode input[value=features]").click();
+          dash_clientside.set_props("view", { data: behind });
+        }"""
+    )
+    display.wait("location.hash.includes('mode=features')")
+    display.page.locator("#parameters-pane").wait_for(state="hidden")
+    assert display.page.locator("#units").input_value() == "0-7"
+    display.page.locator("#units").press("Enter")
+    display.wait("location.hash.includes('units=0-7')")
+    assert display.js("mloscope.view.get().mode") == "features"
+    display.page.go_back()
+    display.page.go_back()
+    display.wait("document.querySelector('#mode input[value=both]').checked && !document.querySelector('#units').value")
+
+
 def test_the_array_of_a_layer_is_chosen(display):
     display.open("#layer=conv1").wait_drawn()
     display.page.locator("#parameter").select_option("bias")

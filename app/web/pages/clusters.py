@@ -4,7 +4,7 @@ Rows, map and lists are drawn in the browser from rows and points of all steps t
 assets/cluster_*.js, assets/point_*.js): moving time asks for nothing. What is asked when time has settled is a page of a
 cluster's images, and:
 
-    Store "view", "subject", "clusters-ready", "theme" ──► draw_course ──► cluster-course
+    Store "cluster-view", "subject", "clusters-ready", "theme" ──► draw_course ──► cluster-course
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import dash
 import numpy as np
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from mloscope.app import errors
 from mloscope.app.web import ids
@@ -38,6 +38,7 @@ def layout() -> html.Div:
     return html.Div(
         [
             dcc.Store(id=ids.CLUSTERS_READY),
+            dcc.Store(id=ids.CLUSTER_VIEW),
             StatisticsState(id=ids.STATISTICS_STATE),
             html.Div(
                 [
@@ -80,8 +81,12 @@ def bind(app: Dash, observatory: Observatory) -> None:
     threaded(
         app,
         Output(ids.CLUSTER_COURSE, "figure"),
-        Input(ids.SUBJECT, "data"), Input(ids.VIEW, "data"), Input(ids.CLUSTERS_READY, "data"), Input(ids.THEME, "data"),
+        Input(ids.SUBJECT, "data"), Input(ids.CLUSTER_VIEW, "data"), Input(ids.CLUSTERS_READY, "data"), Input(ids.THEME, "data"),
     )(here.draw_course)  # fmt: skip
+    app.clientside_callback(
+        ClientsideFunction("mloscopeView", "clusterPart"),
+        Output(ids.CLUSTER_VIEW, "data"), Input(ids.VIEW, "data"), State(ids.CLUSTER_VIEW, "data"),
+    )  # fmt: skip
 
 
 class Clusters:

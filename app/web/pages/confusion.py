@@ -3,7 +3,7 @@
 Matrix, accuracy, pairs and the selected cell are drawn in the browser from counts of all steps that are loaded once
 (assets/statistics.js, assets/confusion_*.js): moving time asks for nothing. What is asked when time has settled are images, and:
 
-    Store "view", "subject", "statistics-ready", "theme" ──► draw_course ──► confusion-course
+    Store "confusion-view", "subject", "statistics-ready", "theme" ──► draw_course ──► confusion-course
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import dash
 import numpy as np
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from mloscope.app import errors
 from mloscope.app.web import ids
@@ -50,6 +50,7 @@ def layout() -> html.Div:
     return html.Div(
         [
             dcc.Store(id=ids.STATISTICS_READY),
+            dcc.Store(id=ids.CONFUSION_VIEW),
             StatisticsState(id=ids.STATISTICS_STATE),
             html.Div(
                 [
@@ -96,8 +97,12 @@ def bind(app: Dash, observatory: Observatory) -> None:
     threaded(
         app,
         Output(ids.CONFUSION_COURSE, "figure"),
-        Input(ids.SUBJECT, "data"), Input(ids.VIEW, "data"), Input(ids.STATISTICS_READY, "data"), Input(ids.THEME, "data"),
+        Input(ids.SUBJECT, "data"), Input(ids.CONFUSION_VIEW, "data"), Input(ids.STATISTICS_READY, "data"), Input(ids.THEME, "data"),
     )(here.draw_course)  # fmt: skip
+    app.clientside_callback(
+        ClientsideFunction("mloscopeView", "confusionPart"),
+        Output(ids.CONFUSION_VIEW, "data"), Input(ids.VIEW, "data"), State(ids.CONFUSION_VIEW, "data"),
+    )  # fmt: skip
 
 
 class Confusion:

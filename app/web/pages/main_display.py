@@ -253,7 +253,8 @@ def bind(app: Dash, observatory: Observatory) -> None:
     )  # fmt: skip
     browser("tellPreprocessing", Output(ids.PREPROCESSING, "children"), Input(ids.SUBJECT, "data"))
     controls = (ids.MODE, ids.PARAMETER, ids.LAYOUT, ids.COLOUR, ids.RANGE, ids.SYMMETRIC, ids.UNITS, ids.CHANNELS)
-    browser("showView", *(Output(c, "value") for c in controls), Output(ids.PARAMETER, "options"), subject, view)
+    shown = (*(Output(c, "value") for c in controls), Output(ids.PARAMETER, "options"))
+    browser("showView", *shown, subject, view, *(State(c, "value") for c in controls))
     browser("useControl", *(Input(c, "value") for c in controls), prevent_initial_call=True)
     browser(
         "turnPage",

@@ -47,6 +47,8 @@ def stores(client: TestClient) -> dict[str, Any]:
         f"{ids.VIEW}.data": VIEW,
         f"{ids.UNIT_VIEW}.data": VIEW,
         f"{ids.IMAGE_VIEW}.data": VIEW,
+        f"{ids.CONFUSION_VIEW}.data": VIEW,
+        f"{ids.CLUSTER_VIEW}.data": VIEW,
         f"{ids.SETTLED_TIME}.data": {"step": 20, "index": 2},
         f"{ids.THEME}.data": "dark",
         f"{ids.COMPARE_SETTLED}.data": {
@@ -126,6 +128,8 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
         (f"{ids.UNIT_VIEW}.data", {**VIEW, "unit": -1}, "at unit"),
         (f"{ids.UNIT_VIEW}.data", {**VIEW, "mode": "all"}, "at mode"),
         (f"{ids.IMAGE_VIEW}.data", {"image": 3}, "at image"),
+        (f"{ids.CONFUSION_VIEW}.data", {"split": "", "actual": -1}, "at actual"),
+        (f"{ids.CLUSTER_VIEW}.data", {"split": None, "cluster": 1}, "at split"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": None}, "unit is no number"),
         (f"{ids.VIEW}.data", {**VIEW, "unit": True}, "unit is no number"),
         (f"{ids.VIEW}.data", {**VIEW, "layer": ["a"]}, "layer is no text"),
@@ -135,7 +139,12 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
         (f"{ids.SETTLED_TIME}.data", {"step": "20"}, "at step"),
         (f"{ids.THEME}.data", "pink", "theme.data"),
     ):
-        takers = {f"{ids.VIEW}.data": "chosen-units.data", f"{ids.IMAGE_VIEW}.data": "prediction-course.figure"}
+        takers = {
+            f"{ids.VIEW}.data": "chosen-units.data",
+            f"{ids.IMAGE_VIEW}.data": "prediction-course.figure",
+            f"{ids.CONFUSION_VIEW}.data": "confusion-course.figure",
+            f"{ids.CLUSTER_VIEW}.data": "cluster-course.figure",
+        }
         output = takers.get(name, "unit-heat-map.figure")
         answer = client.post(CALLBACKS, json=question(output, {**right, name: value}))
         assert refusal(answer) == (400, "bad-request"), name
