@@ -44,7 +44,8 @@
       this.keys = keys;
       const old = new Map(this.chunks.map((chunk) => [chunk.address, chunk]));
       this.chunks = list.map(({ steps, address }) => {
-        const known = old.get(address);
+        const same = (chunk) => chunk && steps.every((step) => chunk.keys.get(step) === keys.get(step));
+        const known = same(old.get(address)) ? old.get(address) : null;
         if (known && (known.state !== "lost" || known.refused >= REFUSALS)) return known;
         const refused = known ? known.refused : 0;
         return { address, steps, keys: new Map(steps.map((step) => [step, keys.get(step)])), state: "wanted", refused };
@@ -123,7 +124,7 @@
       chunk.state = "here";
       const fresh = new Map();
       for (const { step, value } of this.parse(buffer)) {
-        if (this.keys.get(step) === chunk.keys.get(step)) fresh.set(step, { value, buffer });
+        if (this.keys.has(step) && this.keys.get(step) === chunk.keys.get(step)) fresh.set(step, { value, buffer });
       }
       for (const [step, held] of fresh) {
         this.drop(step);

@@ -80,13 +80,17 @@ def test_statistics_computed_anew_replace_the_old_ones(followed):
     assert (counts(followed, LAST) == followed.server.statistics.matrix(STEPS[-1])).all()
 
 
-def test_an_address_that_the_server_does_not_know_any_more_leads_to_a_new_overview(followed):
-    # The overview that the page has names chunks of the first generation only.
-    followed.js("followed.confusions.asked = false")
-    followed.server.statistics = followed.server.new_statistics(generation=3)
-    followed.js("mloscope.statistics.follow((s) => s.step(mloscope.time.index)); 0")
-    loaded(followed)
-    assert (counts(followed, LAST) == followed.server.statistics.matrix(STEPS[-1])).all()
+def test_an_address_that_the_server_does_not_know_any_more_leads_to_a_new_overview(stage):
+    stage.show()
+    stage.js("mloscope.statistics.follow((s) => { window.followed = s; }); 0")
+    stage.wait("() => followed.total > 0 && !followed.reading")
+    assert (
+        stage.server.count("/confusions") == 0
+    )  # the overview that the page has names chunks of the first generation only
+    stage.server.statistics = stage.server.new_statistics(generation=3)
+    stage.js("followed.step(mloscope.time.index)")
+    loaded(stage)
+    assert (counts(stage, LAST) == stage.server.statistics.matrix(STEPS[-1])).all()
 
 
 def test_steps_that_become_ready_come_without_the_others_coming_again(followed):
@@ -98,6 +102,30 @@ def test_steps_that_become_ready_come_without_the_others_coming_again(followed):
     followed.js("followed.reread()")
     followed.wait("() => followed.loaded === 9")
     assert followed.server.count("/confusions") == before + 1
+
+
+def test_a_chunk_whose_steps_were_not_all_known_is_asked_for_again_when_they_are(followed):
+    followed.wait("() => followed.total > 0")
+    followed.js(
+        """last => {
+          const { confusions, keys } = { confusions: followed.overview.confusions, keys: followed.keys };
+          const parts = {
+            parse: mloscope.confusionBytes.parse, onChange: () => {}, onStale: () => {}, isWatched: () => true, budgetBytes: 1e9,
+          };
+          window.chunks = new mloscope.StatisticsChunks(parts);
+          window.tellAll = () => chunks.name(confusions, keys);
+          const fewer = new Map(keys);
+          fewer.delete(last);
+          chunks.name(confusions, fewer);
+          chunks.value(last);
+        }""",
+        STEPS[-1],
+    )
+    followed.wait("() => chunks.chunks.every(({ state }) => state === 'here') && !chunks.fetching")
+    assert followed.js("step => [chunks.loaded - chunks.total, chunks.peek(step)]", STEPS[-1]) == [-1, None]
+    followed.js("tellAll()")
+    followed.wait("() => chunks.loaded === chunks.total")
+    assert followed.js("step => chunks.peek(step) !== null", STEPS[-1])
 
 
 def test_over_the_budget_the_farthest_are_let_go_and_come_back_when_asked_for(stage):
