@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import plotly.graph_objects as go
 
@@ -77,6 +78,12 @@ def template(theme: str) -> go.layout.Template:
             "margin": {"l": 44, "r": 18, "t": 8, "b": 34},
         }
     )
+
+
+@functools.cache
+def plain_template(theme: str) -> dict[str, Any]:
+    """:func:`template` as it is sent; not to be changed."""
+    return template(theme).to_plotly_json()
 
 
 def empty_figure(theme: str, sentence: str) -> go.Figure:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
 from mloscope.components.figures.time_axis import time_axis
@@ -33,7 +33,7 @@ def prediction_course(
     step_labels: Sequence[str],
     *,
     theme: str,
-) -> go.Figure:
+) -> dict[str, Any]:
     """Probability of each class worth showing at every checkpoint; the true class is drawn heavy.
 
     probabilities: float (checkpoint, class), 0..1 for a softmax output; NaN rows break the lines.
@@ -53,7 +53,6 @@ def prediction_course(
     return unchecked_figure(
         lines,
         {
-            "template": themes.template(theme),
             "xaxis": time_axis(step_labels),
             "yaxis": {
                 "title": {"text": "probability"},
@@ -64,4 +63,5 @@ def prediction_course(
             "legend": {"orientation": "h", "y": -0.32, "x": 0, "yanchor": "top", "font": {"size": 11}, "itemwidth": 30},
             "margin": {"l": 40, "r": 18, "t": 8, "b": 74},
         },
+        theme=theme,
     )

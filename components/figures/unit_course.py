@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
 from mloscope.components.figures.time_axis import time_axis
@@ -17,7 +17,7 @@ LINES_UP_TO = 75
 _QUANTILES = ((0.0, "smallest"), (0.25, "first quartile"), (0.5, "median"), (0.75, "third quartile"), (1.0, "largest"))
 
 
-def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[str], *, theme: str) -> go.Figure:
+def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[str], *, theme: str) -> dict[str, Any]:
     """Lines over all checkpoints.
 
     values: float (checkpoint, value); NaN where a checkpoint could not be read: the line is broken there, never bridged.
@@ -44,11 +44,11 @@ def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[
     return unchecked_figure(
         lines,
         {
-            "template": themes.template(theme),
             "showlegend": False,
             "xaxis": time_axis(step_labels),
             "yaxis": {"title": {"text": "value"}, "nticks": 5, "tickformat": ".3~g"},
         },
+        theme=theme,
     )
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
 from mloscope.components.figures.unchecked_figure import unchecked_figure
@@ -37,7 +37,9 @@ def mosaic(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return field, origin
 
 
-def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverging: bool, theme: str) -> go.Figure:
+def unit_heat_map(
+    tiles: np.ndarray, *, value_range: tuple[float, float], diverging: bool, theme: str
+) -> dict[str, Any]:
     """One unit as a heat map.
 
     tiles: float (channel, row, column), as stored; NaN and infinities are left open and named.
@@ -46,7 +48,7 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
     field, origin = mosaic(tiles)
     in_tile = origin[..., 0] >= 0
     exact = np.full(field.shape, "", object)
-    exact[in_tile] = [_exact(tiles[tuple(place)]) for place in origin[in_tile]]
+    exact[in_tile] = [_exact(value) for value in tiles[tuple(origin[in_tile].T)]]
     named = "channel %{customdata[1]}, " if len(tiles) > 1 else ""
     cells = {
         "type": "heatmap",
@@ -58,7 +60,8 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
         "ygap": 1 if field.shape[0] <= 16 else 0,
         # A list: Plotly's typed arrays do not come back in hover and click events.
         "customdata": [
-            [[exact[y, x], *map(int, origin[y, x])] for x in range(field.shape[1])] for y in range(field.shape[0])
+            [[said, *place] for said, place in zip(*row, strict=True)]
+            for row in zip(exact.tolist(), origin.tolist(), strict=True)
         ],
         "hovertemplate": f"{named}row %{{customdata[2]}}, column %{{customdata[3]}}<br><b>%{{customdata[0]}}</b><extra></extra>",
         "hoverongaps": False,
@@ -79,7 +82,6 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
     return unchecked_figure(
         [cells],
         {
-            "template": themes.template(theme),
             "margin": {"l": 22 if one else 4, "r": 8, "t": 6, "b": 20 if one else 4},
             "xaxis": {**axis, "dtick": max(1, -(-field.shape[1] // 8)), "range": [-0.5, field.shape[1] - 0.5]},
             "yaxis": {
@@ -89,6 +91,7 @@ def unit_heat_map(tiles: np.ndarray, *, value_range: tuple[float, float], diverg
                 "range": [field.shape[0] - 0.5, -0.5],
             },
         },
+        theme=theme,
     )
 
 

@@ -148,7 +148,7 @@ def finite(values: Any) -> list[float]:
 
 
 def test_the_enlarged_unit_is_the_stored_weights(here: Main, subject: dict[str, Any], bench: Any) -> None:
-    figure = here.enlarge_unit(subject, view_of(layer="conv2", unit=3, mode="parameters"), NOW, "light")
+    figure = go.Figure(here.enlarge_unit(subject, view_of(layer="conv2", unit=3, mode="parameters"), NOW, "light"))
     stored = bench.observatory.parameters("lenet", 20, "conv2")["kernel"]
     assert finite(figure.data[0].z) == sorted(stored[..., 3].ravel().tolist())
     assert figure.data[0].zmax == pytest.approx(np.abs(stored).max())
@@ -157,19 +157,19 @@ def test_the_enlarged_unit_is_the_stored_weights(here: Main, subject: dict[str, 
 
 def test_the_scale_is_as_the_view_wants_it(here: Main, subject: dict[str, Any], bench: Any) -> None:
     view = view_of(layer="conv2", mode="parameters", symmetric="no")
-    trace = here.enlarge_unit(subject, view, NOW, "dark").data[0]
+    trace = go.Figure(here.enlarge_unit(subject, view, NOW, "dark")).data[0]
     stored = bench.observatory.parameters("lenet", 20, "conv2")["kernel"]
     assert (trace.zmin, trace.zmax) == pytest.approx((stored.min(), stored.max()))
 
 
 def test_in_feature_mode_the_enlarged_unit_is_its_map(here: Main, subject: dict[str, Any], bench: Any) -> None:
-    figure = here.enlarge_unit(subject, view_of(unit=1, mode="features"), NOW, "light")
+    figure = go.Figure(here.enlarge_unit(subject, view_of(unit=1, mode="features"), NOW, "light"))
     maps = bench.observatory.feature_maps("lenet", [20], "block/conv1", "test-0", "noise").maps[20]
     assert finite(figure.data[0].z) == sorted(maps[..., 1].ravel().tolist())
 
 
 def test_the_course_runs_over_every_checkpoint(here: Main, subject: dict[str, Any], bench: Any) -> None:
-    figure = here.draw_course(subject, view_of(parameter="bias", unit=1), "light")
+    figure = go.Figure(here.draw_course(subject, view_of(parameter="bias", unit=1), "light"))
     course = bench.observatory.unit_course("lenet", "block/conv1", "bias", 1).values
     assert course.shape == (40, 1)
     drawn = [finite(trace.y) for trace in figure.data if trace.y is not None and len(trace.y)]
@@ -177,7 +177,7 @@ def test_the_course_runs_over_every_checkpoint(here: Main, subject: dict[str, An
 
 
 def test_the_classes_run_over_every_checkpoint(here: Main, subject: dict[str, Any]) -> None:
-    figure = here.draw_classes(subject, view_of(), "light")
+    figure = go.Figure(here.draw_classes(subject, view_of(), "light"))
     assert max(len(trace.y) for trace in figure.data if trace.y is not None) == 40
 
 
@@ -238,7 +238,7 @@ def test_a_broken_checkpoint_is_a_sentence(damaged: Any, step: int, sentence: st
 
 def test_broken_checkpoints_leave_a_gap_in_the_course(damaged: Any) -> None:
     here, subject = Main(damaged.observatory), shell.subject_of(damaged.observatory, "")
-    figure = here.draw_course(subject, view_of(parameter="bias"), "light")
+    figure = go.Figure(here.draw_course(subject, view_of(parameter="bias"), "light"))
     lengths = {len(finite(trace.y)) for trace in figure.data if trace.y is not None and len(trace.y) == 40}
     assert lengths == {38}
 
@@ -257,7 +257,7 @@ def test_without_an_image_the_classes_ask_for_one(here: Main, subject: dict[str,
 
 
 def test_in_feature_mode_without_an_image_no_weights_are_shown_instead(here: Main, subject: dict[str, Any]) -> None:
-    figure = here.enlarge_unit(subject, view_of(image="", mode="features"), NOW, "light")
+    figure = go.Figure(here.enlarge_unit(subject, view_of(image="", mode="features"), NOW, "light"))
     assert said(figure) == "Choose an image."
 
 
@@ -271,9 +271,11 @@ def test_a_service_that_is_away_is_a_sentence(here: Main, subject: dict[str, Any
     bench.service.down = True
     assert "is being restarted" in said(here.draw_classes(subject, view_of(), "light"))
     assert "is being restarted" in said(here.enlarge_unit(subject, view_of(mode="features"), NOW, "light"))
-    assert isinstance(here.enlarge_unit(subject, view_of(mode="parameters"), NOW, "light").data[0], go.Heatmap)
+    assert isinstance(
+        go.Figure(here.enlarge_unit(subject, view_of(mode="parameters"), NOW, "light")).data[0], go.Heatmap
+    )
 
 
 def test_sentences_cannot_smuggle_in_markup(here: Main, subject: dict[str, Any]) -> None:
-    figure = here.enlarge_unit(subject, view_of(layer="<b>conv</b>"), NOW, "light")
+    figure = go.Figure(here.enlarge_unit(subject, view_of(layer="<b>conv</b>"), NOW, "light"))
     assert "<b>" not in figure.layout.annotations[0].text

@@ -1,5 +1,7 @@
 import numpy as np
+import plotly.graph_objects as go
 import pytest
+from dash._utils import to_json
 
 from mloscope.components.figures.prediction_course import classes_worth_showing, prediction_course
 from mloscope.components.figures.time_axis import time_axis
@@ -11,7 +13,7 @@ LABELS = [str(step) for step in (0, 1, 2, 5, 10, 100)]
 
 def test_the_heat_map_tells_exact_values_and_leaves_nan_open():
     values = np.array([[[0.1234567, np.nan], [np.inf, -1.0]]], np.float32)
-    heat_map = unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").data[0]
+    heat_map = go.Figure(unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light")).data[0]
     assert np.float32(heat_map.customdata[0][0][0]) == values[0, 0, 0]  # the stored number, to the last digit
     assert heat_map.customdata[0][1][0] == "nan"
     assert heat_map.customdata[1][0][0] == "inf"
@@ -25,7 +27,7 @@ def test_the_heat_map_tells_exact_values_and_leaves_nan_open():
     [(0.25, "0.25"), (-0.031, "−0.031"), (12345.0, "1e4"), (-2.47e10, "−2e10"), (3.2e-9, "3e−9"), (0.0, "0")],
 )
 def test_numbers_within_cells_stay_within_them(value, written):
-    figure = unit_heat_map(np.full((1, 1, 1), value), value_range=(-1, 1), diverging=True, theme="light")
+    figure = go.Figure(unit_heat_map(np.full((1, 1, 1), value), value_range=(-1, 1), diverging=True, theme="light"))
     assert figure.data[0].text[0][0] == written
     assert len(written) <= 6
 
@@ -37,26 +39,27 @@ def test_channels_stand_side_by_side_and_are_named():
         channel, row, column = origin[y, x]
         assert np.isnan(field[y, x]) if channel < 0 else field[y, x] == tiles[channel, row, column]
     assert (origin[..., 0] >= 0).sum() == tiles.size
-    assert "channel" in unit_heat_map(tiles, value_range=(0, 11), diverging=False, theme="light").data[0].hovertemplate
+    assert (
+        "channel"
+        in go.Figure(unit_heat_map(tiles, value_range=(0, 11), diverging=False, theme="light")).data[0].hovertemplate
+    )
 
 
 def test_row_zero_is_at_the_top():
-    figure = unit_heat_map(np.zeros((1, 5, 3)), value_range=(0, 1), diverging=False, theme="dark")
+    figure = go.Figure(unit_heat_map(np.zeros((1, 5, 3)), value_range=(0, 1), diverging=False, theme="dark"))
     assert figure.layout.yaxis.range == (4.5, -0.5)
 
 
 def test_the_same_arrays_give_the_same_figure():
     values = np.linspace(-1, 1, 25).reshape(1, 5, 5)
-    once, again = (
-        unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light").to_json() for _ in range(2)
-    )
+    once, again = (to_json(unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light")) for _ in range(2))
     assert once == again
 
 
 def test_the_course_breaks_where_a_checkpoint_is_missing():
     values = np.arange(12, dtype=float).reshape(6, 2)
     values[3] = np.nan
-    figure = unit_course(values, ["a", "b"], LABELS, theme="light")
+    figure = go.Figure(unit_course(values, ["a", "b"], LABELS, theme="light"))
     assert len(figure.data) == 2
     assert np.isnan(np.asarray(figure.data[0].y)[3])
     assert not figure.data[0].connectgaps
@@ -64,7 +67,7 @@ def test_the_course_breaks_where_a_checkpoint_is_missing():
 
 def test_many_values_become_quantiles_that_say_so():
     values = np.random.default_rng(0).normal(size=(6, LINES_UP_TO + 1))
-    figure = unit_course(values, [""] * values.shape[1], LABELS, theme="light")
+    figure = go.Figure(unit_course(values, [""] * values.shape[1], LABELS, theme="light"))
     assert [trace.name for trace in figure.data] == [
         "smallest",
         "first quartile",
@@ -85,7 +88,7 @@ def test_the_true_class_is_always_among_those_shown():
 
 
 def test_the_prediction_course_marks_the_true_class():
-    figure = prediction_course(np.full((6, 3), 1 / 3), ["cat", "dog", "ship"], 1, LABELS, theme="dark")
+    figure = go.Figure(prediction_course(np.full((6, 3), 1 / 3), ["cat", "dog", "ship"], 1, LABELS, theme="dark"))
     assert [trace.name for trace in figure.data] == ["cat", "<b>dog</b>", "ship"]
     assert figure.data[1].line.width > figure.data[0].line.width
 
