@@ -3,7 +3,8 @@
     mloscope_requests_total{method, route, status}      mloscope_request_seconds{route}       mloscope_requests_in_flight
     mloscope_evaluations_total                          mloscope_refusals_total{kind}         mloscope_sign_ins_total{outcome}
     mloscope_cache_{hits,joined,misses}_total           mloscope_cache_available              mloscope_cache_bytes
-    mloscope_model_service_{ready, queue, evaluations_total, memory_bytes, weights_bytes}
+    mloscope_model_service_ready                        mloscope_model_services_ready
+    mloscope_model_service_{queue, evaluations_total, memory_bytes, weights_bytes}{service}
     mloscope_web_processes                              mloscope_web_memory_bytes         process_... (of one alone)
 
 Where several web processes share an address, whichever is asked answers for all. They count in files of the folder that
@@ -15,7 +16,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ class Metrics:
         return max(1, len(list(Path(folder).glob("gauge_livesum_*.db")))) if folder else 1
 
     def exposition(self) -> bytes:
-        """In Prometheus' text format. Asks the model service, so it may take a second."""
+        """In Prometheus' text format. Asks the model services, so it may take a second."""
         self._look()
         return generate_latest(self._registry)
 
@@ -158,19 +159,27 @@ class _Vitals(Collector):
                 yield _gauge(name, meaning, cache[key])
         ready = float(service["state"] == "ready")
         yield _gauge("mloscope_model_service_ready", "1 while networks can be evaluated.", ready)
+        services = service.get("services") or [service]
+        well = sum(one["state"] == "ready" for one in services)
+        yield _gauge("mloscope_model_services_ready", "Model services that can evaluate networks.", well)
         for key, name, meaning in (
-            ("waiting", "mloscope_model_service_queue", "Questions that wait for the model service."),
-            ("memory_bytes", "mloscope_model_service_memory_bytes", "Resident memory of the model service."),
-            ("weights_bytes", "mloscope_model_service_weights_bytes", "Weights that the model service keeps."),
+            ("waiting", "mloscope_model_service_queue", "Questions that wait for a model service."),
+            ("memory_bytes", "mloscope_model_service_memory_bytes", "Resident memory of a model service."),
+            ("weights_bytes", "mloscope_model_service_weights_bytes", "Weights that a model service keeps."),
         ):
-            if service.get(key) is not None:
-                yield _gauge(name, meaning, service[key])
-        if service.get("checkpoints_evaluated") is not None:
-            yield CounterMetricFamily(
-                "mloscope_model_service_evaluations",
-                "Checkpoints that the model service has evaluated.",
-                service["checkpoints_evaluated"],
-            )
+            yield _of_each(GaugeMetricFamily(name, meaning, labels=["service"]), services, key)
+        evaluations = CounterMetricFamily(
+            "mloscope_model_service_evaluations", "Checkpoints that a model service has evaluated.", labels=["service"]
+        )
+        yield _of_each(evaluations, services, "checkpoints_evaluated")
+
+
+def _of_each(family: Metric, services: Sequence[Mapping[str, Any]], key: str) -> Metric:
+    """A sample for every service that tells; of one that is alone, whose address says nothing, the label is empty."""
+    for one in services:
+        if one.get(key) is not None:
+            family.add_metric([one.get("address", "")], one[key])
+    return family
 
 
 def _gauge(name: str, meaning: str, value: float) -> GaugeMetricFamily:

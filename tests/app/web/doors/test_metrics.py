@@ -78,11 +78,26 @@ def test_what_the_model_service_says_is_shown() -> None:
     found = samples(Metrics(lambda: vitals).exposition().decode())
     assert of(found, "mloscope_cache_available") == 0
     assert of(found, "mloscope_model_service_ready") == 0
-    assert of(found, "mloscope_model_service_queue") == 3
-    assert of(found, "mloscope_model_service_memory_bytes") == 5
-    assert of(found, "mloscope_model_service_weights_bytes") == 7
-    assert of(found, "mloscope_model_service_evaluations_total") == 9
+    assert of(found, "mloscope_model_service_queue", service="") == 3
+    assert of(found, "mloscope_model_service_memory_bytes", service="") == 5
+    assert of(found, "mloscope_model_service_weights_bytes", service="") == 7
+    assert of(found, "mloscope_model_service_evaluations_total", service="") == 9
     assert of(found, "mloscope_cache_hits_total") == 0
+
+
+def test_of_several_model_services_each_is_shown() -> None:
+    first = {"address": "http://10.0.0.2:8060", "state": "ready", "waiting": 3, "checkpoints_evaluated": 9}
+    second = {"address": "http://10.0.0.3:8060", "state": "ready", "waiting": 0, "checkpoints_evaluated": 4}
+    dead = {"address": "http://10.0.0.4:8060", "state": "does not answer"}
+    vitals = {"cache": {}, "model_service": {**second, "services": [first, second, dead]}}
+    found = samples(Metrics(lambda: vitals).exposition().decode())
+    assert of(found, "mloscope_model_service_ready") == 1
+    assert of(found, "mloscope_model_services_ready") == 2
+    for service in (first, second):
+        name = service["address"]
+        assert of(found, "mloscope_model_service_queue", service=name) == service["waiting"]
+        assert of(found, "mloscope_model_service_evaluations_total", service=name) == service["checkpoints_evaluated"]
+    assert not [labels for _, labels in found if ("service", dead["address"]) in labels]
 
 
 def test_what_the_cache_counts_is_counted_once() -> None:
