@@ -36,6 +36,7 @@ _KINDS = {
     for each in (errors.BadRequest, errors.NotFound, errors.Conflict, errors.NotPossible, errors.Unavailable)
 }
 _CONNECT_TIMEOUT_S = 2.0
+_NOTICED_WITHIN_S = 1.0
 _SILENT_AFTER = 3
 """Looks in a row at which a service did not say that it lives, until what it was asked is asked of another."""
 _MAY_STOP = 2
@@ -262,6 +263,10 @@ class ModelServiceClient:
             except urllib3.exceptions.ReadTimeoutError:
                 raise
             except urllib3.exceptions.HTTPError as error:
+                # A connection ends a moment before its process has; who asks again at once is not to meet it again.
+                noticed_by = self._clock() + _NOTICED_WITHIN_S
+                while service.url == url and self._clock() < noticed_by:
+                    time.sleep(0.01)
                 raise errors.Unavailable(
                     "The model service stopped in the middle of this and is being restarted; ask again."
                 ) from error

@@ -383,7 +383,7 @@ def test_back_and_forward_undo_and_redo_a_selection(display):
 def test_the_theme_is_switched_and_remembered(display):
     display.open().wait_drawn()
     display.page.get_by_text("Theme", exact=True).click()
-    assert display.js("document.documentElement.dataset.theme") == "dark"
+    display.wait("document.documentElement.dataset.theme === 'dark'")
     display.page.reload()
     display.wait_drawn()
     assert display.js("document.documentElement.dataset.theme") == "dark"
