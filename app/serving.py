@@ -303,12 +303,13 @@ def _listen(
 def _server_config(application: Any, settings: Settings, **more: Any) -> Any:
     import uvicorn
 
-    from mloscope.app.web.doors.connections import ImpatientProtocol
+    from mloscope.app.web.doors.connections import MOST_HEAD_BYTES, ImpatientProtocol
 
     chosen = settings.log_level
     return uvicorn.Config(
         application,
         http=ImpatientProtocol,
+        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         log_config=None,
         log_level="warning" if chosen == "info" else chosen,
         access_log=False,  # the doors log requests, with their numbers

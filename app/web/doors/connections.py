@@ -12,6 +12,10 @@ from typing import Any, ClassVar
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+MOST_HEAD_BYTES = 64 * 1024
+"""A request's address and headers together. A selection of thousands of single units is some 20,000 characters long; uvicorn's own
+limit of 16,384 bytes holds only for a head that comes in pieces."""
+
 
 class ImpatientProtocol(H11Protocol):
     """uvicorn's, with a limit. It refuses header lines that hold what they must not, which faster ones send on."""

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import uvicorn
 
+from mloscope.app.serving import _server_config
 from mloscope.app.settings import Settings
-from mloscope.app.web.doors.connections import ImpatientProtocol
+from mloscope.app.web.doors.connections import MOST_HEAD_BYTES, ImpatientProtocol
 
 PATIENCE_S = 10.0
 
@@ -35,7 +36,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    config = uvicorn.Config(application, "127.0.0.1", 0, http=Hasty, lifespan="off", log_level="warning")
+    config = _server_config(application, Settings(), host="127.0.0.1", port=0, lifespan="off")
+    config.http = Hasty
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -107,9 +109,27 @@ def test_requests_that_follow_each_other_are_answered(connection: socket.socket)
     assert b"200" in answer(connection, b"\r\n\r\n0")
 
 
-def test_the_server_is_run_with_it() -> None:
-    from mloscope.app.serving import _server_config
+@pytest.mark.parametrize("piece", [1000, MOST_HEAD_BYTES])
+def test_a_long_address_is_read_however_it_comes(connection: socket.socket, piece: int) -> None:
+    head = b"GET /?" + b"a" * (MOST_HEAD_BYTES - 1000) + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+    for start in range(0, len(head), piece):
+        connection.sendall(head[start : start + piece])
+        time.sleep(0.001)
+    assert b"200" in answer(connection, b"\r\n\r\n0")
 
+
+def test_one_that_is_too_long_is_not(connection: socket.socket) -> None:
+    try:
+        for _ in range(200):
+            connection.sendall(b"X" * 1000)
+            time.sleep(0.001)
+        said = connection.recv(1000)
+    except ConnectionError:
+        return  # closed before all of it was read
+    assert said == b"" or said.startswith(b"HTTP/1.1 400")
+
+
+def test_the_server_is_run_with_it() -> None:
     config = _server_config(application, Settings())
     config.load()
     assert config.http_protocol_class is ImpatientProtocol
