@@ -34,6 +34,12 @@
     return valuesShown.get(page);
   }
 
+  /** Whether somebody used a control: it shows something else than what it was given. */
+  function wasUsed(key, value) {
+    const shown = shownValues();
+    return shown.has(key) && value !== null && value !== undefined && value !== shown.get(key);
+  }
+
   /** How many units and channels the selected layer has, of what is drawn. */
   function extents() {
     const layer = selectedLayer();
@@ -144,20 +150,19 @@
       const wanted = { ...view, parameter: parameter ? parameter.name : null };
       const shown = shownValues();
       const written = CONTROLS.map((key, i) => {
-        const used = shown.has(key) && held[i] !== null && held[i] !== undefined && held[i] !== shown.get(key);
-        if (used || (shown.has(key) && wanted[key] === shown.get(key))) return nothing();
+        if (wasUsed(key, held[i]) || (shown.has(key) && wanted[key] === shown.get(key))) return nothing();
         shown.set(key, wanted[key]);
         return wanted[key];
       });
       return [...written, parameters.map(({ name }) => ({ value: name, label: name }))];
     },
 
-    /** Somebody used controls: those that show something else than what they were given. */
+    /** Somebody used controls. */
     useControl(...held) {
       const shown = shownValues();
       const used = {};
       CONTROLS.forEach((key, i) => {
-        if (!shown.has(key) || held[i] === null || held[i] === undefined || held[i] === shown.get(key)) return;
+        if (!wasUsed(key, held[i])) return;
         try {
           if (key === "units" || key === "channels") mloscope.view.parseUnits(held[i]);
           used[key] = held[i];

@@ -44,8 +44,8 @@
       this.keys = keys;
       const old = new Map(this.chunks.map((chunk) => [chunk.address, chunk]));
       this.chunks = list.map(({ steps, address }) => {
-        const same = (chunk) => chunk && steps.every((step) => chunk.keys.get(step) === keys.get(step));
-        const known = same(old.get(address)) ? old.get(address) : null;
+        const held = old.get(address);
+        const known = held && steps.every((step) => held.keys.get(step) === keys.get(step)) ? held : null;
         if (known && (known.state !== "lost" || known.refused >= REFUSALS)) return known;
         const refused = known ? known.refused : 0;
         return { address, steps, keys: new Map(steps.map((step) => [step, keys.get(step)])), state: "wanted", refused };

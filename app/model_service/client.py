@@ -92,6 +92,7 @@ class ModelServiceClient:
         self.timeout_s = timeout_s
         self._look_every_s = look_every_s
         self._clock = clock
+        # Room for as many connections as a web process has threads; those beyond it would be opened anew for every question.
         self._pool = urllib3.PoolManager(num_pools=4, maxsize=64, retries=False)
 
     def evaluate(

@@ -58,7 +58,6 @@ def unit_heat_map(
         "colorscale": themes.DIVERGING if diverging else themes.SEQUENTIAL,
         "xgap": 1 if field.shape[1] <= 16 else 0,
         "ygap": 1 if field.shape[0] <= 16 else 0,
-        # A list: Plotly's typed arrays do not come back in hover and click events.
         "customdata": [
             [[said, *place] for said, place in zip(*row, strict=True)]
             for row in zip(exact.tolist(), origin.tolist(), strict=True)
