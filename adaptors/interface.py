@@ -165,8 +165,20 @@ class Preprocessing:
     (in the units of pixels there); ``"corpus"`` (the mean image of the corpus's training split); None."""
     channel_order: str = "rgb"
     """``rgb`` or ``bgr``."""
-    assumed: bool = False
-    """True where nobody said so and this is a guess; views then say that it is one."""
+    scale_from: str = field(default="", compare=False)
+    """Where the scale comes from, for people: ``"deploy.prototxt"``, ``"--scale"``, or :data:`ASSUMED`, which every view
+    and command then says. "" stands for whoever made this object: the run's files, or the user."""
+    mean_from: str = field(default="", compare=False)
+    channel_order_from: str = field(default="", compare=False)
+
+    @property
+    def assumed(self) -> bool:
+        """Whether any part of it is a guess."""
+        return ASSUMED in (self.scale_from, self.mean_from, self.channel_order_from)
+
+
+ASSUMED = "assumed"
+"""The source of what nobody said."""
 
 
 @dataclass(frozen=True)
@@ -251,6 +263,16 @@ class EvaluableRun(Protocol):
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         """All arrays of the checkpoint by ``<Layer.name>/<Parameter.name>``, without optimizer slots."""
+        ...
+
+
+@runtime_checkable
+class DeclaresOutputs(Protocol):
+    """What a :class:`RunAdaptor` adds where its files say which layers are the network's outputs."""
+
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the layers whose values the configuration declares as the network's outputs, in its order; empty where
+        it does not say. Layers that merely nobody takes are not outputs."""
         ...
 
 

@@ -38,6 +38,7 @@ import numpy as np
 from PIL import Image
 
 from mloscope.adaptors.interface import (
+    ASSUMED,
     AdaptorError,
     CorpusAdaptor,
     HasPixelBlocks,
@@ -48,7 +49,7 @@ from mloscope.adaptors.interface import (
 from mloscope.adaptors.mean_image import is_mean_image, read_mean_image
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
 
-ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, assumed=True)
+ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, scale_from=ASSUMED)
 """What is done to pixels where neither the run's files nor the user say anything."""
 
 _THUMBNAIL_BUDGET_BYTES = 32 << 20

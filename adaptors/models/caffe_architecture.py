@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mloscope.adaptors.interface import AdaptorError, NothingThere, Preprocessing, RunOptions, Unreadable
+from mloscope.adaptors.interface import ASSUMED, AdaptorError, NothingThere, Preprocessing, RunOptions, Unreadable
 from mloscope.adaptors.models.caffe_layers import DATA_TYPES, nodes_of
 from mloscope.adaptors.models.caffe_protobuf import CaffeNet, read_blob_file, read_caffemodel, read_prototxt
 from mloscope.adaptors.models.caffe_snapshots import Shapes
@@ -153,8 +153,15 @@ def _preprocessing(
     if said is None:
         if mean_file is None:
             return None
-        return Preprocessing(mean=str(mean_file), channel_order="bgr" if colour else "rgb", assumed=True)
+        return Preprocessing(
+            mean=str(mean_file),
+            channel_order="bgr" if colour else "rgb",
+            scale_from=ASSUMED,
+            mean_from=mean_file.name,
+            channel_order_from=ASSUMED if colour else "",
+        )
     mean: tuple[float, ...] | str | None = None
+    mean_from = ""
     scale = float(said["scale"])  # type: ignore[arg-type]
     values, named = said["values"], str(said["mean_file"])
     if values:
@@ -163,9 +170,10 @@ def _preprocessing(
         beside = folder / named.replace("\\", "/").rpartition("/")[2]
         found = beside if beside.is_file() else mean_file
         mean = str(found) if found else "corpus"  # it is the mean of the training images
+        mean_from = found.name if found else ASSUMED
     is_cifar = "cifar" in f"{said['source']} {named}".lower()
     order = "bgr" if colour and not is_cifar else "rgb"
-    return Preprocessing(scale, mean, order, assumed=colour)
+    return Preprocessing(scale, mean, order, mean_from=mean_from, channel_order_from=ASSUMED if colour else "")
 
 
 def _said(net: CaffeNet) -> Mapping[str, object] | None:

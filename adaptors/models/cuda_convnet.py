@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unreadable
+from mloscope.adaptors.interface import ASSUMED, Checkpoint, Layer, Preprocessing, RunOptions, Unreadable
 from mloscope.adaptors.models.cuda_convnet_files import NAME, State, is_run_file, read_state
 from mloscope.adaptors.models.cuda_convnet_layers import arrays_of, nodes_of
 from mloscope.adaptors.models.cuda_convnet_outputs import batches_meta_beside, curves, step_factor
@@ -46,7 +46,7 @@ class CudaConvnetRun(TranslatedRun):
         outputs = nodes[-1].layer.output_shape or (0,)
         mean, class_names, problems = batches_meta_beside(files.folder, outputs[-1] or 0)
         # Every data provider of cuda-convnet's own subtracts the mean image of its training set.
-        usual = Preprocessing(mean=mean or "corpus", assumed=mean is None)
+        usual = Preprocessing(mean=mean or "corpus", mean_from=ASSUMED if mean is None else "batches.meta")
         super().__init__(
             files,
             nodes,

@@ -446,7 +446,8 @@ def test_a_training_network_is_read_for_its_test_phase(tmp_path: Path, feature_m
     assert [each.name for each in run.layers()] == ["data", "conv", "relu", "ip", "loss"]
     assert run.input_shape == (8, 8, 3)  # the one size that the dense layer fits
     assert any("8 by 8" in problem for problem in run.problems())
-    assert run.preprocessing == Preprocessing(0.5, (5.0, 10.0, 15.0), "bgr", assumed=True)
+    assert run.preprocessing == Preprocessing(0.5, (5.0, 10.0, 15.0), "bgr")
+    assert run.preprocessing.assumed
     maps = feature_maps(run, run.checkpoints()[0], numbers(1, 8, 8, 3))
     assert maps["loss"].sum() == pytest.approx(1.0)
 
@@ -460,7 +461,8 @@ def test_snapshots_alone_tell_their_network_and_preprocessing(real_data: Path, t
     assert full.input_shape == described.input_shape == (32, 32, 3)
     shapes = [each.output_shape for each in described.layers()]
     assert [each.output_shape for each in full.layers()] == shapes
-    assert full.preprocessing == Preprocessing(mean="corpus", assumed=True)
+    assert full.preprocessing == Preprocessing(mean="corpus")
+    assert full.preprocessing.assumed
     lenet = CaffeRun.open(tmp_path / "lenet_iter_53.caffemodel", RunOptions())
     assert lenet.input_shape == (28, 28, 1)
     assert lenet.preprocessing == Preprocessing(scale=1 / 256)
@@ -505,7 +507,8 @@ def test_a_mean_beside_is_found(tmp_path: Path) -> None:
     (place / "mean.binaryproto").write_bytes(blob(mean[None], legacy=True))
     run = CaffeRun.open(place, RunOptions())
     path = str(place / "mean.binaryproto")
-    assert run.preprocessing == Preprocessing(mean=path, channel_order="bgr", assumed=True)
+    assert run.preprocessing == Preprocessing(mean=path, channel_order="bgr")
+    assert run.preprocessing.assumed
     said = Preprocessing(channel_order="rgb")
     assert CaffeRun.open(place, RunOptions(preprocessing=said)).preprocessing == said
 

@@ -351,7 +351,8 @@ def test_the_mean_beside_is_found(folder: Path) -> None:
         "data_mean": np.full((4 * 18 * 18, 1), 7.5, np.float32),
         "label_names": [f"c{i}" for i in range(7)],
     }
-    assert CudaConvnetRun.open(folder, RunOptions()).preprocessing == Preprocessing(mean="corpus", assumed=True)
+    assert CudaConvnetRun.open(folder, RunOptions()).preprocessing == Preprocessing(mean="corpus")
+    assert CudaConvnetRun.open(folder, RunOptions()).preprocessing.assumed
     path = folder.parent / "batches.meta"
     path.write_bytes(pickle.dumps(meta, protocol=2))
     run = CudaConvnetRun.open(folder, RunOptions())
