@@ -16,6 +16,7 @@ import numpy as np
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, Refused, RunOptions, Unknown
 from mloscope.adaptors.models import keras_building, keras_files
+from mloscope.adaptors.models.keras_architecture import outputs_of
 from mloscope.adaptors.models.keras_checkpoints import Survey, survey
 
 if TYPE_CHECKING:
@@ -60,6 +61,9 @@ class KerasRun:
 
     def layers(self) -> tuple[Layer, ...]:
         return self._layers
+
+    def outputs(self) -> tuple[str, ...]:
+        return outputs_of(self._found.config) if self._found.config is not None else ()
 
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
         if layer.name not in self._nodes:

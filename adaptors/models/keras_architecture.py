@@ -132,6 +132,12 @@ def nodes_of(config: Mapping[str, Any]) -> list[Node]:
     return list(graph.nodes.values())
 
 
+def outputs_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of the layers whose values a model's configuration declares as its outputs, in its order: a
+    Functional model's ``output_layers``, a Sequential's last layer."""
+    return tuple(dict.fromkeys(_Graph().add_model(config, (), "", None)))
+
+
 def nodes_from_weights(file: h5py.File) -> list[Node]:
     """What a file of weights alone tells of its network: layers with parameters, in the file's order, without
     edges."""
@@ -211,7 +217,10 @@ class _Graph:
                 continue
             if number == 0 and feeds is None and not is_input:
                 shape = settings.get("batch_input_shape") or _settings(config).get("build_input_shape")
-                first = Node((*path, "input"), "InputLayer", {"batch_shape": shape}, "")
+                given: dict[str, Any] = {"batch_shape": shape}
+                if "dtype" in settings:
+                    given["dtype"] = _dtype_of_input(settings["dtype"])
+                first = Node((*path, "input"), "InputLayer", given, "")
                 current = [self._add(first, [], None)]
             current = self._add_call(entry, (*path, _name(entry)), store, current, None)
         return current
@@ -281,6 +290,12 @@ class _Graph:
 
 def _name(entry: Mapping[str, Any]) -> str:
     return str(entry.get("name") or _settings(entry).get("name") or group_name(str(entry.get("class_name", ""))))
+
+
+def _dtype_of_input(policy: Any) -> Any:
+    """What a Sequential saved without an input layer takes: its first layer's dtype, which may be a policy."""
+    name = _plain(policy)
+    return name.removeprefix("mixed_") if isinstance(name, str) else name
 
 
 def _without_batch(shape: Any) -> Shape | None:

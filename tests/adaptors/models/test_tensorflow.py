@@ -16,7 +16,7 @@ import pytest
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import RunConformance
-from mloscope.adaptors.interface import EvaluableRun, NothingFits, RunOptions, Unreadable
+from mloscope.adaptors.interface import DeclaresOutputs, EvaluableRun, NothingFits, RunOptions, Unreadable
 from mloscope.adaptors.models.tensor_bundle import INDEX
 from mloscope.adaptors.models.tensorflow import TensorFlowRun
 
@@ -200,6 +200,8 @@ def test_with_an_architecture_the_graph_is_that_of_keras(checkpoints: Mapping[st
     run = TensorFlowRun.open(checkpoints["with_architecture"], RunOptions())
     same = KerasRun.open(saved.folders["weights"], RunOptions())
     assert isinstance(run, EvaluableRun)
+    assert isinstance(run, DeclaresOutputs)
+    assert run.outputs() == ("out",)
     assert run.input_shape == (16, 16, 3)
     for ours, theirs in zip(run.layers(), same.layers(), strict=True):
         assert (ours.name, ours.kind, ours.inputs, ours.output_shape) == (
