@@ -3,6 +3,7 @@ share."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -78,21 +79,34 @@ class ArrayCorpus:
         start = 0
         for split in splits:
             self._splits[split.name] = range(start, start := start + len(split.images))
-        labels = np.concatenate([split.labels for split in splits]).astype(np.int32)
-        highest = int(labels.max(initial=-1))
-        if not all(map(_is_text, map(str, class_names))):
-            raise Unreadable(f"{path} has a class name that is no text: its letters are not Unicode's.")
-        if highest >= max(MOST_CLASSES, len(class_names)):
-            raise Unreadable(f"{path} has a label {highest:,}; no corpus has more than {MOST_CLASSES:,} classes.")
-        if class_names and highest >= len(class_names):
-            self._problems.append(
-                f"{path} has labels up to {highest} but only {len(class_names)} class names; the others are numbered."
-            )
-        extra = range(len(class_names), highest + 1)
-        self._class_names = (*map(str, class_names), *map(str, extra))
+        labels = np.concatenate([np.asarray(split.labels, np.int64) for split in splits])
+        self._class_names = self._named(labels, class_names)
         labels[labels < 0] = -1
-        labels.flags.writeable = False
-        self._labels = labels
+        self._labels = labels.astype(np.int32)
+        self._labels.flags.writeable = False
+
+    def _named(self, labels: np.ndarray, class_names: Sequence[str]) -> tuple[str, ...]:
+        """The class names, and numbers for the labels beyond them. What is doubtful about the labels becomes a problem."""
+        path, given = self._path, [str(name) for name in class_names]
+        highest = int(labels.max(initial=-1))
+        if not all(map(_is_text, given)):
+            raise Unreadable(f"{path} has a class name that is no text: its letters are not Unicode's.")
+        if highest >= max(MOST_CLASSES, len(given)):
+            raise Unreadable(f"{path} has a label {highest:,}; no corpus has more than {MOST_CLASSES:,} classes.")
+        if given and highest >= len(given):
+            self._problems.append(
+                f"{path} has labels up to {highest} but only {len(given)} class names; the others are numbered."
+            )
+        known = labels[labels >= 0]
+        if highest > 1 and not given and known.min() == 1:
+            self._problems.append(
+                f"{path} has labels from 1 to {highest} and none that is 0. Classes count from 0, so there are "
+                f"{highest + 1} here; a network of {highest} outputs was trained on labels less by 1."
+            )
+        doubled = sorted(name for name, count in Counter(given).items() if count > 1)
+        if doubled:
+            self._problems.append(f"{path} has several classes of the same name: {', '.join(doubled[:5])}.")
+        return (*given, *map(str, range(len(given), highest + 1)))
 
     def __len__(self) -> int:
         return len(self._labels)

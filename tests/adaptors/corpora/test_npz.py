@@ -102,7 +102,7 @@ def test_class_names_and_missing_labels(tmp_path: Path) -> None:
     [
         ({"weights": PICTURES}, "holds weights, but none of x_train"),
         ({"x": np.zeros((4, 4))}, r"x is float64 \(4, 4\)"),
-        ({"x": np.full((2, 4, 4), np.nan)}, "runs from nan to nan"),
+        ({"x": np.full((2, 4, 4), np.nan)}, "32 values that are not finite"),
         ({"x": np.full((2, 4, 4), -3.0)}, "runs from -3"),
         ({"x": PICTURES, "y": LABELS[:5]}, "6 images and 5 labels"),
     ],
@@ -177,3 +177,35 @@ def test_texts_that_are_no_unicode_are_unreadable(tmp_path: Path) -> None:
 def test_a_label_that_would_make_a_billion_classes_is_unreadable(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"a\.npz has a label 2,147,483,647"):
         registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=np.array([0, 1, 2, 3, 4, 2**31 - 1])))
+
+
+def test_whatever_is_read_by_guess_or_left_out_is_a_problem(tmp_path: Path) -> None:
+    overshooting = (PICTURES / 255.0).astype(np.float32)
+    overshooting[0, 0, 0, 0] = 1.0000002
+    several = np.array([[1, 1, 0]] * 6)
+    path = write(tmp_path / "a.npz", x_train=overshooting, y_train=several, x_test=PICTURES, other=LABELS)
+    corpus = registry.open_corpus(path)
+    assert np.array_equal(corpus.pixels(1), PICTURES[1])
+    assert corpus.labels.tolist() == [-1] * 12
+    for noun in ("other", "0..1", "several", "no labels for test"):
+        assert sum(noun in problem for problem in corpus.problems()) == 1
+
+
+def test_labels_from_1_are_said(tmp_path: Path) -> None:
+    corpus = registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=LABELS + 1))
+    assert corpus.labels.tolist() == (LABELS + 1).tolist()
+    assert corpus.class_names == ("0", "1", "2", "3")
+    assert "from 1 to 3" in corpus.problems()[0]
+
+
+def test_labels_beyond_32_bits_do_not_wrap(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="label"):
+        registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=LABELS.astype(np.uint64) + 2**32))
+
+
+@pytest.mark.parametrize("kind", ["S", object])
+def test_class_names_of_other_types(tmp_path: Path, kind: Any) -> None:
+    names = np.array(["ant", "bee", "cat"]).astype(kind)
+    corpus = registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=LABELS, class_names=names))
+    assert corpus.class_names == (("0", "1", "2") if kind is object else ("ant", "bee", "cat"))
+    assert any("pickled" in problem for problem in corpus.problems()) == (kind is object)
