@@ -45,7 +45,8 @@ COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet; \
-import mloscope.app.statistics.clusters, mloscope.app.statistics.engine" \
+import mloscope.app.statistics.clusters, mloscope.app.statistics.engine; \
+distributed.Security.temporary()" \
     && MLOSCOPE_WATCH_RUNS=/runs MLOSCOPE_REDIS_URL=redis://127.0.0.1:9 MLOSCOPE_MODEL_SERVICE_URL=http://127.0.0.1:9 \
         python start_once.py / /metrics -- mloscope serve --no-browser --port PORT --workers 2
 

@@ -267,7 +267,8 @@ def _libraries_silenced() -> Iterator[None]:
 
 
 def _computed(arguments: argparse.Namespace) -> int:
-    from mloscope.app.statistics.engine import Engine, Progress, connected, plan
+    from mloscope.app.statistics.dask_workers import connected
+    from mloscope.app.statistics.engine import Engine, Progress, plan
 
     told = _Json(sys.stdout) if arguments.json else progress_on(sys.stderr)
     stop = _Stop(arguments.supervised)

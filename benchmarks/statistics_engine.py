@@ -25,7 +25,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from figures import Figure, report
 
-from mloscope.app.statistics.engine import Engine, Job, PlannedStep, connected, plan
+from mloscope.app.statistics.dask_workers import connected
+from mloscope.app.statistics.engine import Engine, Job, PlannedStep, plan
 from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.statistics.tasks import Inputs, Span
 

@@ -8,19 +8,18 @@ into a worker's memory, :data:`GROUP` checkpoints go together, slice by slice, s
 of them. A worker has two tasks at a time, the second one waiting, and is preferably given slices that it has prepared;
 what a lost worker had in hand goes to another one.
 
-The same job again goes on where the last one ended, however it ended. Only this module and
-:mod:`mloscope.app.statistics_cli` know of Dask; neither is imported by the web process.
+The same job again goes on where the last one ended, however it ended. Only this module,
+:mod:`mloscope.app.statistics.dask_workers` and :mod:`mloscope.app.statistics_cli` know of Dask; none is imported by the web
+process.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import queue
 import time
 import uuid
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -34,8 +33,6 @@ from mloscope.app.statistics.identity import Identity
 from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, UnfinishedPlane, unwritable
 from mloscope.app.statistics.tasks import NetworkSource, SliceDone, SliceTask, Source, Span, describe, evaluate_slice
 from mloscope.app.workspace import Workspace
-
-logger = logging.getLogger(__name__)
 
 SLICE_IMAGES = 2500
 """Images of a slice at most, so that little is lost with a task."""
@@ -294,38 +291,6 @@ class _Order:
 
 
 # -------------------------------------------------------------------------------------------------------- doing it
-
-
-@contextlib.contextmanager
-def connected(address: str | None = None, processes: int = 0, timeout_s: float = 10) -> Iterator[Any]:
-    """A ``distributed.Client``: of the cluster at the address, else of workers of our own, in ``processes`` processes, or
-    (0) in a thread of this one. Raises :class:`Unavailable` where Dask is missing or the cluster does not answer."""
-    try:
-        import dask
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise Unavailable(
-            f'Statistics need Dask, which cannot be loaded ({error}): pip install "mloscope[statistics]".'
-        ) from error
-    for chatty in ("distributed", "distributed.core", "distributed.worker", "distributed.scheduler"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    with contextlib.ExitStack() as stack:
-        # Workers hold no results, so Dask has nothing to spill, and must not stop them when TensorFlow takes its memory.
-        stack.enter_context(dask.config.set({"distributed.worker.profile.enabled": False}))
-        if address is None:
-            address = stack.enter_context(
-                LocalCluster(
-                    n_workers=max(1, processes), threads_per_worker=1, processes=processes > 0, memory_limit=0,
-                    dashboard_address=None, silence_logs=logging.ERROR,
-                )
-            )  # fmt: skip
-        try:
-            client = stack.enter_context(Client(address, set_as_default=False, timeout=timeout_s))
-        except (OSError, TimeoutError, ValueError) as error:
-            raise Unavailable(
-                f"No Dask scheduler answers at {address} ({error}); --dask takes an address such as tcp://host:8786."
-            ) from error
-        yield client
 
 
 class Engine:

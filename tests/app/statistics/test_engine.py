@@ -24,6 +24,7 @@ from made_up_source import CLASSES, MadeUpSource, expected, labels, noted
 
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import Conflict, MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.statistics.dask_workers import connected
 from mloscope.app.statistics.engine import (
     Engine,
     Job,
@@ -31,7 +32,6 @@ from mloscope.app.statistics.engine import (
     PlannedStep,
     Progress,
     _Order,
-    connected,
     default_split,
     plan,
 )
@@ -259,7 +259,8 @@ KILLED = """
 import sys
 from test_engine import planned_job
 from made_up_source import MadeUpSource
-from mloscope.app.statistics.engine import Engine, connected
+from mloscope.app.statistics.dask_workers import connected
+from mloscope.app.statistics.engine import Engine
 from mloscope.app.statistics.store import StatisticsStore
 folder, log = sys.argv[1:]
 with connected() as client:

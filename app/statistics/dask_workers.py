@@ -1,0 +1,79 @@
+"""The Dask workers that evaluate: those of a cluster somebody runs, or our own on this machine.
+
+Whoever reaches a Dask scheduler can run code as its user. Ours are reached by nobody else: one thread of this process uses
+no network at all, and several processes talk on the loopback address over TLS, with a key that is made for them and kept in
+memory only. Dask starts an HTTP server beside every scheduler and worker; here each keeps to the loopback address and has
+no pages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from mloscope.app.errors import Unavailable
+
+_NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
+_LOOPBACK_ONLY = "127.0.0.1:0"
+NO_TLS = (
+    'Several processes need the package cryptography, which is not installed here: pip install "mloscope[statistics]". '
+    "Without --processes one thread of this process evaluates."
+)
+
+
+@contextlib.contextmanager
+def connected(address: str | None = None, processes: int = 0, timeout_s: float = 10) -> Iterator[Any]:
+    """A ``distributed.Client``: of the cluster at the address, else of workers of our own, in ``processes`` processes, or
+    (0) in a thread of this one. Raises :class:`Unavailable` where Dask is missing or the cluster does not answer."""
+    try:
+        import dask
+        from distributed import Client
+    except ImportError as error:
+        raise Unavailable(
+            f'Statistics need Dask, which cannot be loaded ({error}): pip install "mloscope[statistics]".'
+        ) from error
+    for chatty in ("distributed", "distributed.core", "distributed.worker", "distributed.scheduler"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    with contextlib.ExitStack() as stack:
+        # Workers hold no results, so Dask has nothing to spill, and must not stop them when TensorFlow takes its memory.
+        stack.enter_context(dask.config.set({"distributed.worker.profile.enabled": False}))
+        cluster = address if address is not None else stack.enter_context(_own_workers(processes))
+        try:
+            client = stack.enter_context(Client(cluster, set_as_default=False, timeout=timeout_s))
+        except (OSError, TimeoutError, ValueError) as error:
+            raise Unavailable(
+                f"No Dask scheduler answers at {address} ({error}); --dask takes an address such as tcp://host:8786."
+            ) from error
+        yield client
+
+
+@contextlib.contextmanager
+def _own_workers(processes: int) -> Iterator[Any]:
+    """A cluster of this machine that nobody else reaches."""
+    import dask
+    from distributed import Nanny, Scheduler, Security, SpecCluster, Worker
+
+    options: dict[str, Any] = {"protocol": "inproc://", "security": Security(require_encryption=False)}
+    if processes:
+        try:
+            options = {"protocol": "tls://", "security": Security.temporary(), "host": "127.0.0.1", "port": 0}
+        except ImportError as error:
+            raise Unavailable(NO_TLS) from error
+    options |= {"dashboard": False, "dashboard_address": _LOOPBACK_ONLY}
+    worker = {
+        "cls": Nanny if processes else Worker,
+        "options": {**options, "nthreads": 1, "memory_limit": 0, "silence_logs": logging.ERROR},
+    }
+    # Where nobody asked for a time, Dask takes the lists of this process along into those that it starts.
+    with (
+        dask.config.set(_NO_PAGES),
+        SpecCluster(
+            workers=dict.fromkeys(range(max(1, processes)), worker),
+            scheduler={"cls": Scheduler, "options": options},
+            security=options["security"],
+            silence_logs=logging.ERROR,
+        ) as cluster,
+    ):
+        yield cluster
