@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
 from mloscope.app import connect_cli, serving, statistics_cli, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
-from mloscope.app.terminal import Terminated, write
+from mloscope.app.home_folder import is_missing_home
+from mloscope.app.terminal import Terminated, discard_output, open_standard_streams, write
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,6 +37,7 @@ _WRONG_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    open_standard_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     parsed = _parser().parse_args(statistics_cli.with_order(given))
     parsed.command_line = given
@@ -46,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:  # mloscope inspect ... | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return _FAILED
     except (MloscopeError, AdaptorError) as error:
         if debug:
@@ -63,6 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if is_missing_home(error):
+            print(
+                "mloscope: A path begins with ~, and there is no home folder; set HOME, or write it out.",
+                file=sys.stderr,
+            )
+            return _WRONG_USAGE
         words = " ".join(str(error).split())[:300] or "no message"
         print(
             f"mloscope: A fault in ML-o-scope itself, {type(error).__name__} ({words}); MLOSCOPE_DEBUG=1 shows where.",
@@ -325,11 +333,12 @@ def _workspace(arguments: argparse.Namespace, settings: Settings) -> Workspace:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings, with the flags before them."""
-    from mloscope.app.settings import Settings
+    from mloscope.app.settings import ABOUT_SERVING, Settings
 
-    settings = Settings.from_environment(os.environ)
     flags = {"host": arguments.host, "port": arguments.port, "unprotected": arguments.unprotected or None}
-    return replace(settings, **{name: value for name, value in flags.items() if value is not None})
+    said = {name: value for name, value in flags.items() if value is not None}
+    unread = ABOUT_SERVING if getattr(arguments, "train_only", False) else said
+    return replace(Settings.from_environment(os.environ, but=unread), **said)
 
 
 def _run_options(arguments: argparse.Namespace) -> RunOptions:

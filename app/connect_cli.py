@@ -124,9 +124,9 @@ def _absolute(path: Path) -> Path:
 def _watched(what: str, arguments: argparse.Namespace) -> tuple[Path, RunningServer | None]:
     """The folder to change, and whose it is where that is known."""
     from mloscope.app.running_servers import running
-    from mloscope.app.settings import Settings
+    from mloscope.app.settings import ABOUT_SERVING, Settings
 
-    named = arguments.watched or getattr(Settings.from_environment(os.environ), _SETTINGS[what])
+    named = arguments.watched or getattr(Settings.from_environment(os.environ, but=ABOUT_SERVING), _SETTINGS[what])
     if named is not None and arguments.port is None:
         if not Path(named).is_dir():
             raise NotFound(f"There is no folder {named} that a server could watch.")

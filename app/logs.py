@@ -3,7 +3,7 @@
     {"time": "2026-11-23T23:10:00.123Z", "level": "info", "logger": "mloscope.requests", "message": "GET /api/v1/runs 200",
      "request_id": "4f1c...", "user": "anna", "method": "GET", "path": "/api/v1/runs", "status": 200, "seconds": 0.004}
 
-Secrets are blotted out of whatever is logged, tracebacks included. The last warnings and errors are kept for the status page.
+Secrets are redacted from whatever is logged, tracebacks included. The last warnings and errors are kept for the status page.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from mloscope.app.redaction import Redaction
 from mloscope.app.request_context import ASKER, REQUEST_ID
 
 EXTRA = "mloscope"
@@ -27,23 +28,18 @@ EXTRA = "mloscope"
 _CHATTY = ("httpx", "urllib3", "werkzeug")
 
 
-class _Blotting(logging.Formatter):
+class _Text(logging.Formatter):
     """A formatter that leaves no secret in what it returns."""
 
-    def __init__(self, form: str, secrets: Iterable[str] = ()) -> None:
+    def __init__(self, form: str, redaction: Redaction) -> None:
         super().__init__(form)
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 4)  # else every word is blotted
+        self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._blotted(super().format(record))
-
-    def _blotted(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        return self._redaction(super().format(record))
 
 
-class _Json(_Blotting):
+class _Json(_Text):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         line: dict[str, Any] = {
@@ -59,7 +55,7 @@ class _Json(_Blotting):
         line |= getattr(record, EXTRA, {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return self._blotted(json.dumps(line, ensure_ascii=False, default=str))
+        return self._redaction(json.dumps(line, ensure_ascii=False, default=str))
 
 
 @dataclass(frozen=True)
@@ -75,12 +71,12 @@ class Trouble:
 class Troubles(logging.Handler):
     """Keeps the last of them, the newest first; with those of other processes that share the folder."""
 
-    def __init__(self, count: int = 50, secrets: Iterable[str] = (), shared_folder: str | None = None) -> None:
+    def __init__(self, count: int = 50, redaction: Redaction | None = None, shared_folder: str | None = None) -> None:
         super().__init__(logging.WARNING)
         self._folder = Path(shared_folder) if shared_folder else None
         self._kept: deque[Trouble] = deque(maxlen=count)
         self._keeping = threading.Lock()
-        self.setFormatter(_Blotting("%(message)s", secrets))
+        self.setFormatter(_Text("%(message)s", redaction or Redaction()))
 
     def emit(self, record: logging.LogRecord) -> None:
         # The first line: the formatter puts a traceback below it.
@@ -131,12 +127,12 @@ def configure(
 ) -> Troubles:
     """Log to ``stream`` (standard error) from ``level`` on, as ``form``: ``text`` or ``json``. Replaces what was set before.
     ``shared_folder``: where the processes of one server tell each other of their troubles."""
-    secrets = tuple(secrets)
+    redaction = Redaction(secrets)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
-        _Json("", secrets) if form == "json" else _Blotting("%(levelname)s %(name)s: %(message)s", secrets)
+        _Json("", redaction) if form == "json" else _Text("%(levelname)s %(name)s: %(message)s", redaction)
     )
-    troubles = Troubles(secrets=secrets, shared_folder=shared_folder)
+    troubles = Troubles(redaction=redaction, shared_folder=shared_folder)
     logging.basicConfig(level=level.upper(), handlers=[handler, troubles], force=True)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)

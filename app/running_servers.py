@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from mloscope.app.home_folder import NoHome
 from mloscope.app.settings import Settings, user_cache_folder
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def announced(
     with contextlib.ExitStack() as ends:
         try:
             server = _announce(address, settings, environment, workspace, ends)
-        except OSError as error:
+        except (OSError, NoHome) as error:
             logger.debug("mloscope connect will not find this server: %s", error)
             server = None
         yield server

@@ -6,9 +6,12 @@ serve_with_workers   this process watches over several that share the socket; uv
 
 from __future__ import annotations
 
+import atexit
 import errno
 import json
+import logging
 import os
+import shutil
 import socket
 import sys
 import tempfile
@@ -20,13 +23,16 @@ from typing import TYPE_CHECKING, Any
 
 from mloscope.adaptors.interface import NothingFits
 from mloscope.app.errors import BadRequest
-from mloscope.app.terminal import Terminated, write
+from mloscope.app.home_folder import NoHome
+from mloscope.app.terminal import Terminated, say
 
 if TYPE_CHECKING:
     from mloscope.app.running_servers import RunningServer
     from mloscope.app.settings import Settings
     from mloscope.app.watched_folders import WatchedFolders
     from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+
+logger = logging.getLogger(__name__)
 
 _FAILED = 1
 _STOP_WITHIN_S = 3
@@ -79,9 +85,8 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
     """Serve from so many processes until told to stop; the exit code. Each is given the same command line.
 
     Raises BadRequest where they could not share: what one of them makes, the others must find."""
-    import logging
-
     from mloscope.app import running_servers
+    from mloscope.app.settings import cache_folder_of
     from mloscope.app.web.doors.metrics import SHARED_FOLDER
 
     needed = {"MLOSCOPE_REDIS_URL": settings.redis_url, "MLOSCOPE_MODEL_SERVICE_URL": settings.model_service_url}
@@ -90,11 +95,12 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
         raise BadRequest(
             f"--workers {count} needs {' and '.join(missing)}, for workers share results and the model service."
         )
+    cache_folder_of(settings, os.environ)  # of which each worker, without a home folder, would make one of its own
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     config = _server_config("mloscope.app.cli:worker_application", settings, factory=True, workers=count)
     listener.listen(_BACKLOG)
     address = _address(settings, listener)
-    write(f"ML-o-scope listens on {address} with {count} workers (Ctrl-C stops it).\n")
+    say(f"ML-o-scope listens on {address} with {count} workers (Ctrl-C stops it).\n")
     try:
         with _folder_of_counts() as folder, running_servers.announced(address, settings, os.environ) as announced:
             found = json.dumps([str(announced.folder), address] if announced else None)
@@ -194,7 +200,6 @@ def _model_service(settings: Settings) -> _Service:
 def _application(workspace: Workspace, settings: Settings, service: _Service, troubles: Any) -> Any:
     from mloscope.app.observatory import Observatory
     from mloscope.app.result_cache import ResultCache
-    from mloscope.app.settings import cache_folder_of
     from mloscope.app.statistics.answers import Statistics
     from mloscope.app.statistics.jobs import StatisticsJobs
     from mloscope.app.statistics.store import StatisticsStore
@@ -204,7 +209,7 @@ def _application(workspace: Workspace, settings: Settings, service: _Service, tr
 
     cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
     metrics = Metrics(lambda: observatory.vitals(), lambda: cache.counts)
-    cache_folder = cache_folder_of(settings, os.environ)
+    cache_folder = _cache_folder(settings)
     statistics = Statistics(workspace, StatisticsStore(cache_folder))
     # The children end with this process.
     statistics.jobs = StatisticsJobs(
@@ -222,12 +227,29 @@ def _application(workspace: Workspace, settings: Settings, service: _Service, tr
     return create_guarded_app(observatory, settings, metrics, troubles)
 
 
+def _cache_folder(settings: Settings) -> Path:
+    """Where statistics are kept; without a home folder, a place that is gone when this process is."""
+    from mloscope.app.settings import cache_folder_of
+
+    try:
+        return cache_folder_of(settings, os.environ)
+    except NoHome:
+        folder = tempfile.mkdtemp(prefix="mloscope-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        logger.warning(
+            "There is no home folder, so statistics are kept in %s until this server stops; "
+            "MLOSCOPE_CACHE_FOLDER names a place that stays.",
+            folder,
+        )
+        return Path(folder)
+
+
 def listener(settings: Settings) -> socket.socket:
     """The socket to listen on. Raises :class:`BadRequest` where strangers could come in and nobody said that they may."""
     from mloscope.app.web.doors.authentication import Authentication, check_address
-    from mloscope.app.web.doors.users import user_file
+    from mloscope.app.web.doors.users import users_of_server
 
-    check_address(settings, Authentication(settings, user_file(settings, os.environ)))
+    check_address(settings, Authentication(settings, users_of_server(settings, os.environ)))
     return _bind(settings.host, settings.port)
 
 
@@ -275,7 +297,6 @@ def _listen(
 ) -> int:
     """Serve until told to stop; ``listening(address)`` is called when requests are answered."""
     import asyncio
-    import logging
 
     import uvicorn
 
@@ -340,15 +361,15 @@ def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
             broken = sum(bool(checkpoint.problem) for checkpoint in checkpoints)
             unreadable = f", {broken} of them unreadable" if broken else ""
             counted = f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}{unreadable}"
-            write(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
+            say(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
     for corpus in workspace.corpora:
         if corpus.adaptor is not None:
-            write(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
+            say(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
     if not workspace.corpora:
-        write("No images are named, so there are no feature maps: add --images CORPUS.\n")
+        say("No images are named, so there are no feature maps: add --images CORPUS.\n")
     if settings.unprotected:
-        write("Whoever reaches this address can see this, and nobody is asked who they are.\n")
-    write(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
+        say("Whoever reaches this address can see this, and nobody is asked who they are.\n")
+    say(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
 
 
 def _has_display(environment: Mapping[str, str]) -> bool:

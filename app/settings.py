@@ -9,19 +9,27 @@ from __future__ import annotations
 import ipaddress
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from mloscope.app.errors import BadRequest
+from mloscope.app.home_folder import home_folder
+from mloscope.app.redaction import without_credentials
 
 _MIB = 1 << 20
 _BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def _text(value: str) -> str:
+    return value
+
+
+def _secret(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("printable ASCII, which can stand in a header of HTTP (the value is not shown here)")
     return value
 
 
@@ -177,8 +185,8 @@ class Settings:
     )
     model_service_token: str | None = _setting(
         None,
-        _text,
-        "text",
+        _secret,
+        "secret",
         "Secret that the web process and the model service share; needed where others can reach its port.",
     )
     model_service_timeout_s: float = _setting(
@@ -251,47 +259,57 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What must never be logged or shown."""
-        password = urlsplit(self.redis_url).password if self.redis_url else None
-        return tuple(filter(None, (self.model_service_token, password)))
+        urls = [url for each in (self.redis_url, self.model_service_url) if each for url in each.split(",")]
+        passwords = [urlsplit(url).password for url in urls]
+        return tuple(filter(None, (self.model_service_token, *passwords)))
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings from variables, e.g. ``os.environ``. An empty variable counts as not set.
+    def from_environment(cls, environment: Mapping[str, str], but: Container[str] = ()) -> Self:
+        """Read the settings from variables, e.g. ``os.environ``, without white space around them. An empty variable counts as not
+        set, and so does what is left out by ``but``: names of settings that are said otherwise, or are of no use here.
 
-        Raises :class:`BadRequest` naming the variable, its value and what would be right.
+        Raises :class:`BadRequest` naming the variable, its value unless that is a secret, and what would be right.
         """
         found: dict[str, Any] = {}
         for setting in TABLE:
-            text = environment.get(setting.variable, "")
-            if text == "":
+            text = environment.get(setting.variable, "").strip()
+            if text == "" or setting.name in but or _is_of_kubernetes(setting, text):
                 continue
             try:
                 found[setting.name] = setting.parse(text)
             except ValueError as error:
-                shown = re.sub(r":[^:@/]*@", ":***@", text)  # the password of an address
-                raise BadRequest(f'{setting.variable} is "{shown}"; it must be {error}.') from None
+                shown = "not usable" if setting.kind == "secret" else f'"{without_credentials(text)}"'
+                raise BadRequest(f"{setting.variable} is {shown}; it must be {error}.") from None
         return cls(**found)
 
 
+def _is_of_kubernetes(setting: Setting, text: str) -> bool:
+    """Whether Kubernetes, or a link of Docker's, set the variable: for a service called ``mloscope`` they say in ``MLOSCOPE_PORT``
+    where it is, as ``tcp://10.96.12.7:8050``."""
+    return setting.kind == "port" and re.fullmatch(r"(tcp|udp|sctp)://\S+", text) is not None
+
+
 def user_cache_folder(environment: Mapping[str, str]) -> Path:
-    """``$MLOSCOPE_HOME``, else ``mloscope`` where the system keeps what programs can make again."""
+    """``$MLOSCOPE_HOME``, else ``mloscope`` where the system keeps what programs can make again. Raises :class:`NoHome`."""
     if home := environment.get("MLOSCOPE_HOME"):
         return Path(home)
     if sys.platform == "win32":
-        cache = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        cache = Path(environment.get("LOCALAPPDATA") or home_folder("MLOSCOPE_HOME") / "AppData" / "Local")
     elif sys.platform == "darwin":
-        cache = Path.home() / "Library" / "Caches"
+        cache = home_folder("MLOSCOPE_HOME") / "Library" / "Caches"
     else:
-        cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        cache = Path(environment.get("XDG_CACHE_HOME") or home_folder("MLOSCOPE_HOME") / ".cache")
     return cache / "mloscope"
 
 
 def cache_folder_of(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """The folder that the setting names, else :func:`user_cache_folder`. It need not be there."""
+    """The folder that the setting names, else :func:`user_cache_folder`. It need not be there. Raises :class:`NoHome`."""
     named = settings.cache_folder
     return Path(named).expanduser().absolute() if named else user_cache_folder(environment)
 
 
+ABOUT_SERVING = frozenset({"host", "port"})
+"""What only a server uses: a command that does not serve never reads it, and never stops because of it."""
 TABLE: tuple[Setting, ...] = tuple(
     Setting(row.name, row.default, row.metadata["parse"], row.metadata["kind"], row.metadata["help"])
     for row in fields(Settings)

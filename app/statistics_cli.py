@@ -176,7 +176,7 @@ class _Subject:
     """The run and corpus of a command line, opened, and the store."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        from mloscope.app.settings import Settings, cache_folder_of
+        from mloscope.app.settings import ABOUT_SERVING, Settings, cache_folder_of
         from mloscope.app.statistics.engine import default_split
         from mloscope.app.statistics.identity import Identity
         from mloscope.app.statistics.store import StatisticsStore
@@ -196,7 +196,7 @@ class _Subject:
         self.split: str = arguments.split or default_split(splits)
         if self.split not in splits:
             raise NotFound(f'{arguments.images} has no split "{self.split}"; it has: {", ".join(splits)}.')
-        self.settings = Settings.from_environment(os.environ)
+        self.settings = Settings.from_environment(os.environ, but=ABOUT_SERVING)
         self.cache_folder = str(cache_folder_of(self.settings, os.environ))
         self.store: StatisticsStore = StatisticsStore(self.cache_folder)
         self.identity = Identity(self.workspace)

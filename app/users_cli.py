@@ -97,10 +97,10 @@ def _add_ways(parser: argparse.ArgumentParser) -> Any:
 
 def _users() -> UserFile:
     """The one that the settings name."""
-    from mloscope.app.settings import Settings
+    from mloscope.app.settings import ABOUT_SERVING, Settings
     from mloscope.app.web.doors.users import user_file
 
-    return user_file(Settings.from_environment(os.environ), os.environ)
+    return user_file(Settings.from_environment(os.environ, but=ABOUT_SERVING), os.environ)
 
 
 def _add_user(arguments: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ class ModelServiceClient:
         commas between them; or a supervised one. ``look_every_s``: how often one of the former is asked whether it
         lives while it works on an answer."""
         self._service = ServiceAddresses(service, clock=clock) if isinstance(service, str) else service
-        self._token = token if token is not None else os.environ.get(TOKEN_VARIABLE, "")
+        self._token = token if token is not None else os.environ.get(TOKEN_VARIABLE, "").strip()
         self.timeout_s = timeout_s
         self._look_every_s = look_every_s
         self._clock = clock

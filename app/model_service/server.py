@@ -35,6 +35,7 @@ from starlette.routing import Route
 
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import errors, logs
+from mloscope.app.errors import BadRequest
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     STARTING_HEADER,
@@ -46,7 +47,7 @@ from mloscope.app.model_service.wire import (
 )
 from mloscope.app.model_service.work_queue import WorkQueue
 from mloscope.app.request_context import REQUEST_ID, REQUEST_ID_HEADER, request_id_from
-from mloscope.app.settings import Settings
+from mloscope.app.settings import ABOUT_SERVING, Settings
 
 if TYPE_CHECKING:
     from mloscope.app.model_service.evaluation import Evaluator
@@ -279,11 +280,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--gpu-memory-bytes", type=int, default=None, help="at most this much of each GPU's memory")
     parser.add_argument("--supervised", action="store_true", help="print the port; end when standard input ends")
     options = parser.parse_args(arguments)
-    token = os.environ.get(TOKEN_VARIABLE, "")
-    if not token or not token.isascii():
+    try:
+        settings = Settings.from_environment(os.environ, but=ABOUT_SERVING)
+    except BadRequest as error:
+        parser.error(str(error))
+    token = settings.model_service_token
+    if not token:
         parser.error(f"the environment variable {TOKEN_VARIABLE} must be set to a secret of your choice, in ASCII")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    settings = Settings.from_environment(os.environ)
     # As text only what is wrong: a supervised child's log is looked into when it has died.
     logs.configure(settings.log_level if settings.log_format == "json" else "warning", settings.log_format, (token,))
     if options.supervised:

@@ -20,7 +20,7 @@ from mloscope.app.web.doors.authentication import Authentication
 from mloscope.app.web.doors.guards import Doors, script_hash
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.pages import LOGIN_SCRIPT, Pages
-from mloscope.app.web.doors.users import user_file
+from mloscope.app.web.doors.users import users_of_server
 from mloscope.app.web.pages import clusters, compare, confusion, main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
 from mloscope.app.web.statistics_rest import statistics_router
@@ -89,6 +89,6 @@ def create_guarded_app(
 ) -> Doors:
     """:func:`create_app` behind its doors, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
     application = create_app(observatory, settings)
-    authentication = Authentication(settings, user_file(settings, os.environ))
+    authentication = Authentication(settings, users_of_server(settings, os.environ))
     pages = Pages(authentication, observatory, metrics, settings.session_s, troubles, settings.dask_address)
     return Doors(application, settings, authentication, pages, metrics, application.state.inline_script_hashes)

@@ -68,6 +68,23 @@ def test_secrets_are_blotted_out_of_messages_arguments_and_tracebacks(
     assert "swordfish" not in str(troubles())
 
 
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_in_the_words_of_a_library_is_redacted(
+    configured: Callable[..., tuple[io.StringIO, logs.Troubles]], form: str
+) -> None:
+    stream, troubles = configured("info", form, ["sEcr3t/of the service\n"])
+    try:
+        raise ValueError(f"Invalid header value {b'sEcr3t/of the service' + bytes([10])!r}")
+    except ValueError:
+        logging.exception(
+            "given %s",
+            {"x-token": "sEcr3t/of the service\n"},
+            extra={logs.EXTRA: {"path": "/sEcr3t%2Fof%20the%20service"}},
+        )
+    assert "sEcr3t" not in stream.getvalue()
+    assert "sEcr3t" not in str(troubles())
+
+
 def test_the_last_troubles_are_kept_the_newest_first_and_without_tracebacks(
     configured: Callable[..., tuple[io.StringIO, logs.Troubles]],
 ) -> None:

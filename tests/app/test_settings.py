@@ -83,6 +83,60 @@ def test_a_password_in_a_wrong_address_is_not_repeated() -> None:
         Settings.from_environment({"MLOSCOPE_REDIS_URL": "rds://:swordfish@cache:6379"})
     assert "swordfish" not in str(refusal.value)
     assert "rds://:***@cache:6379" in str(refusal.value)
+    with pytest.raises(BadRequest) as refusal:
+        Settings.from_environment({"MLOSCOPE_REDIS_URL": "rds://:sword@fi:sh/x@cache:6379"})
+    assert not any(piece in str(refusal.value) for piece in ("sword", "fi:", "sh/x"))
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {} ", "\t{}", "\n{}\n\n"])
+def test_white_space_around_a_value_is_not_part_of_it(around: str) -> None:
+    found = Settings.from_environment(
+        {
+            "MLOSCOPE_MODEL_SERVICE_TOKEN": around.format("swordfish"),
+            "MLOSCOPE_REDIS_URL": around.format("redis://:horse@cache"),
+            "MLOSCOPE_HOST": around.format("::1"),
+        }
+    )
+    assert found.model_service_token == "swordfish"
+    assert found.redis_url == "redis://:horse@cache"
+    assert found.host == "::1"
+    assert Settings.from_environment({"MLOSCOPE_MODEL_SERVICE_TOKEN": around.format("")}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "secret", ["sword\nfish", "sword\tfish", "sword\x00fish", "schlüssel\u200bfish", "sword\x7ffish"]
+)
+def test_a_secret_that_no_header_can_hold_is_refused_and_not_repeated(secret: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        Settings.from_environment({"MLOSCOPE_MODEL_SERVICE_TOKEN": secret})
+    assert str(refusal.value).startswith("MLOSCOPE_MODEL_SERVICE_TOKEN")
+    assert "ASCII" in str(refusal.value)
+    assert "fish" not in str(refusal.value)
+
+
+def test_secrets_are_the_token_and_the_passwords_of_addresses() -> None:
+    settings = Settings(
+        model_service_token="swordfish",
+        redis_url="rediss://anna:horse@cache",
+        model_service_url="http://gpu:8060,https://a:battery@gpu2",
+    )
+    assert set(settings.secrets) == {"swordfish", "horse", "battery"}
+    assert Settings().secrets == ()
+
+
+@pytest.mark.parametrize("text", ["tcp://10.96.12.7:8050", "udp://[fd00::1]:53", "tcp://mloscope.default.svc:8050"])
+def test_the_port_that_kubernetes_says_of_a_service_of_this_name_is_not_ours(text: str) -> None:
+    of_kubernetes = {
+        "MLOSCOPE_PORT": text, "MLOSCOPE_SERVICE_HOST": "10.96.12.7", "MLOSCOPE_SERVICE_PORT": "8050",
+        "MLOSCOPE_PORT_8050_TCP": text, "MLOSCOPE_REDIS_PORT": text, "MLOSCOPE_MODEL_SERVICE_PORT": text,
+    }  # fmt: skip
+    assert Settings.from_environment(of_kubernetes) == Settings()
+
+
+def test_what_is_said_otherwise_is_not_read() -> None:
+    assert Settings.from_environment({"MLOSCOPE_PORT": "80x"}, but={"port"}) == Settings()
+    with pytest.raises(BadRequest):
+        Settings.from_environment({"MLOSCOPE_PORT": "80x"}, but={"host"})
 
 
 def test_sizes_have_units() -> None:

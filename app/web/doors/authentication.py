@@ -22,6 +22,7 @@ from itsdangerous import BadData, URLSafeSerializer
 from mloscope.app.errors import BadRequest, NotSignedIn, TooManyRequests
 from mloscope.app.request_context import Asker
 from mloscope.app.settings import Settings
+from mloscope.app.web.doors import forwarding
 from mloscope.app.web.doors.allowances import Allowance
 from mloscope.app.web.doors.users import UserFile
 
@@ -95,17 +96,18 @@ class Authentication:
             return Origin(peer, scheme, False)
         address = peer
         # The proxy nearest to us wrote the last entry; those before a stranger's can be anything.
-        for hop in reversed([hop.strip() for hop in headers.get("x-forwarded-for", "").split(",")]):
-            if _address(hop) is None:
+        for hop in forwarding.hops(headers.get("x-forwarded-for", "")):
+            found = forwarding.address_of_hop(hop)
+            if found is None:
                 break
-            address = hop
-            if not self._trusted(hop):
+            address = str(found)
+            if not self._trusted(address):
                 break
-        said = headers.get("x-forwarded-proto", "").strip().lower()
+        said = forwarding.nearest(headers.get("x-forwarded-proto", "")).lower()
         return Origin(address, said if said in ("http", "https") else scheme, True)
 
     def _trusted(self, address: str) -> bool:
-        found = _address(address)
+        found = forwarding.address_in(address)
         return found is not None and any(found in network for network in self._settings.trusted_proxies or ())
 
     def asker(self, origin: Origin, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Asker:
@@ -167,19 +169,9 @@ class Authentication:
 _SHA256: dict[str, object] = {"digest_method": hashlib.sha256}
 
 
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    return address
-
-
 def _neighbourhood(text: str) -> str:
     """The address; of IPv6 the network that one household has."""
-    address = _address(text)
+    address = forwarding.address_in(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address or text)

@@ -5,7 +5,7 @@
      "tokens": {"nightly": {"role": "viewer", "digest": "<sha256 of the token>", "created": "2026-11-23"}}}
 
 No password and no token stands in it, but ``secret`` signs sessions: whoever can read the file can come in as anybody, so it
-is made readable by its owner only. A change is seen at the next question; nothing needs to be restarted.
+is made readable by its owner only. The path may be a link. A change is seen at the next question; nothing needs to be restarted.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import json
 import os
 import re
 import secrets
+import stat
 import sys
-import tempfile
 import threading
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from mloscope.app.errors import BadRequest, NotFound, Unavailable
+from mloscope.app.home_folder import NoHome, home_folder
 from mloscope.app.request_context import ROLES, Role
+from mloscope.app.web.doors import shared_file
 
 if TYPE_CHECKING:
     from mloscope.app.settings import Settings
@@ -75,20 +77,28 @@ _NOBODY = _Contents("", {}, {})
 
 
 def default_path(environment: Mapping[str, str]) -> Path:
-    """``mloscope/users.json`` in the user's configuration folder."""
+    """``mloscope/users.json`` in the user's configuration folder. Raises :class:`NoHome`."""
     if sys.platform == "win32":
-        folder = Path(environment.get("APPDATA") or Path.home() / "AppData" / "Roaming")
+        folder = Path(environment.get("APPDATA") or home_folder("MLOSCOPE_USERS_FILE") / "AppData" / "Roaming")
     elif sys.platform == "darwin":
-        folder = Path.home() / "Library" / "Application Support"
+        folder = home_folder("MLOSCOPE_USERS_FILE") / "Library" / "Application Support"
     else:
-        folder = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+        folder = Path(environment.get("XDG_CONFIG_HOME") or home_folder("MLOSCOPE_USERS_FILE") / ".config")
     return folder / "mloscope" / "users.json"
 
 
 def user_file(settings: Settings, environment: Mapping[str, str]) -> UserFile:
-    """The one that the settings name, else the one at the default path."""
+    """The one that the settings name, else the one at the default path. Raises :class:`NoHome`."""
     named = settings.users_file
     return UserFile(Path(named).expanduser() if named else default_path(environment))
+
+
+def users_of_server(settings: Settings, environment: Mapping[str, str]) -> UserFile:
+    """:func:`user_file`; for a process without a home one with nobody in it, as nobody can have been added."""
+    try:
+        return user_file(settings, environment)
+    except NoHome:
+        return UserFile(Path(os.devnull) / "users.json")
 
 
 # ------------------------------------------------------------------------------------------------- passwords
@@ -137,18 +147,20 @@ class UserFile:
         """The file need not be there: then there is nobody in it."""
         self.path = path
         self._lock = threading.Lock()
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._contents = _NOBODY
 
     def _read(self) -> _Contents:
         """What the file says now. Raises :class:`Unavailable` where it says nothing sensible."""
         try:
             found = self.path.stat()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return _NOBODY
         except OSError as error:
             raise Unavailable(f"The users file {self.path} cannot be read: {error.strerror}.") from None
-        seen = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if not stat.S_ISREG(found.st_mode):
+            raise Unavailable(f"The users file {self.path} cannot be read: it is not a regular file.")
+        seen = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
         with self._lock:
             if seen != self._seen:
                 self._contents = _parsed(self.path)
@@ -260,9 +272,8 @@ class UserFile:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:
-        """What the file says, to be changed in place; written when the block ends well, whole or not at all."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(self.path.with_name(self.path.name + ".lock")):
+        """What the file says, to be changed in place; written when the block ends well. See :mod:`.shared_file`."""
+        with shared_file.locked(self.path) as target:
             contents = self._read()
             changed: dict[str, Any] = {
                 "version": 1,
@@ -271,29 +282,7 @@ class UserFile:
                 "tokens": {name: asdict(token) for name, token in contents.tokens.items()},
             }
             yield changed
-            handle, temporary = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)  # mode 0600
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(changed, file, indent=1)
-                    file.flush()
-                    os.fsync(file.fileno())
-                os.replace(temporary, self.path)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Only one process at a time; where there are no such locks, nobody is held up."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+            shared_file.write(target, json.dumps(changed, indent=1))
 
 
 def _parsed(path: Path) -> _Contents:

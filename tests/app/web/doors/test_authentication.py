@@ -291,6 +291,23 @@ def test_a_header_without_a_proxy_to_trust_is_refused_at_the_start(users: UserFi
         ("nonsense", "172.18.0.5"),
         ("10.1.2.3, nonsense", "172.18.0.5"),
         ("", "172.18.0.5"),
+        ("203.0.113.9:40000", "203.0.113.9"),
+        ("6.6.6.6:1, 203.0.113.9:40000, 172.18.0.9:50000", "203.0.113.9"),
+        ("2001:DB8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:40000", "2001:db8::1"),
+        ('"[2001:db8::1]:40000"', "2001:db8::1"),
+        ('for="[2001:db8::1]:40000"', "2001:db8::1"),
+        ("For=203.0.113.9", "203.0.113.9"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("[fe80::1%25eth0]:40000", "fe80::1"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("[::ffff:203.0.113.9]:40000", "203.0.113.9"),
+        ("unknown", "172.18.0.5"),
+        ("203.0.113.9, unknown", "172.18.0.5"),
+        ("_hidden", "172.18.0.5"),
+        ("203.0.113.9:, [::1", "172.18.0.5"),
+        ("203.0.113.9:400000", "172.18.0.5"),
     ],
 )
 def test_the_visitor_s_address_is_the_one_that_our_proxy_saw(
@@ -300,3 +317,24 @@ def test_the_visitor_s_address_is_the_one_that_our_proxy_saw(
     origin = doors.origin("172.18.0.5", "http", {"x-forwarded-for": chain, "x-forwarded-proto": "https"})
     assert origin == Origin(address, "https", True)
     assert doors.origin("10.0.0.7", "http", {"x-forwarded-for": chain, "x-forwarded-proto": "https"}) == HERE
+
+
+def test_whoever_tries_passwords_shuts_out_nobody_else_behind_a_proxy_that_writes_ports(
+    authentication: Callable[..., Authentication],
+) -> None:
+    doors = authentication(trusted_proxies=PROXY)
+
+    def address(hop: str) -> str:
+        return doors.origin("172.18.0.5", "http", {"x-forwarded-for": hop}).address
+
+    for port in range(40_000, 40_012):
+        with pytest.raises((NotSignedIn, TooManyRequests)) as refusal:
+            anyio.run(doors.sign_in, "nobody", "wrong", address(f"203.0.113.9:{port}"))
+    assert refusal.type is TooManyRequests
+    assert anyio.run(doors.sign_in, "anna", PASSWORD, address("198.51.100.7:51000"))
+
+
+def test_of_several_schemes_the_nearest_proxy_wrote_the_last(authentication: Callable[..., Authentication]) -> None:
+    doors = authentication(trusted_proxies=PROXY)
+    assert doors.origin("172.18.0.5", "http", {"x-forwarded-proto": "http, https"}).scheme == "https"
+    assert doors.origin("172.18.0.5", "http", {"x-forwarded-proto": "https, gopher"}).scheme == "http"

@@ -1,0 +1,33 @@
+"""Where the user's home is, for what is kept there unless a variable names another place.
+
+A process may have none: ``HOME`` is not set, and the system knows no user of its number, as in a container with ``--user 4002``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mloscope.app.errors import BadRequest
+
+
+class NoHome(BadRequest):
+    """There is no home folder; the sentence says which variables help."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(
+            "There is no home folder: HOME is not set, and the system does not know the user of this process. "
+            f"Set HOME, or name a place in {variable}."
+        )
+
+
+def home_folder(variable: str) -> Path:
+    """``variable``: what names another place instead. Raises :class:`NoHome`."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        raise NoHome(variable) from None
+
+
+def is_missing_home(error: BaseException) -> bool:
+    """Whether a path that begins with ``~`` could not be expanded."""
+    return isinstance(error, RuntimeError) and "home directory" in str(error)
