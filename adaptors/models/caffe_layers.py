@@ -13,6 +13,7 @@ from typing import Any
 
 from mloscope.adaptors.interface import Layer, Parameter, Unreadable
 from mloscope.adaptors.models import network
+from mloscope.adaptors.models.caffe_outputs import Outputs
 from mloscope.adaptors.models.caffe_protobuf import CaffeLayer, CaffeNet
 from mloscope.adaptors.models.caffe_snapshots import Shapes
 from mloscope.adaptors.models.network import (
@@ -60,9 +61,9 @@ class _Here:
 
 def nodes_of(net: CaffeNet, phase: str, stored: Shapes, image: tuple[int, ...] | None) -> list[Node]:
     """The network with the arrays that a snapshot holds. Layers for the other phase, labels, losses and
-    accuracies are left out; a softmax with its loss is a softmax. ``image`` is the sample shape of the input
+    accuracies are left out; a softmax with its loss is a softmax. Its outputs are marked. ``image`` is the sample shape of the input
     where the network does not say it. Raises Unreadable where it has no input or its layers do not fit."""
-    builder = NetworkBuilder(str(net.path))
+    builder, outputs = NetworkBuilder(str(net.path)), Outputs()
     tops: dict[str, str | None] = {}
     """The layer that last wrote each of Caffe's arrays; None for labels and what is made of them."""
     for name, sizes in net.inputs:
@@ -71,10 +72,14 @@ def nodes_of(net: CaffeNet, phase: str, stored: Shapes, image: tuple[int, ...] |
         if layer.type in DATA_TYPES:
             if not tops:
                 _data(builder, layer, tops, image)
-        elif layer.type not in _LEFT_OUT and _belongs(layer, phase):
-            _add(builder, layer, tops, stored)
+        elif _belongs(layer, phase):
+            before = dict(tops)
+            if layer.type not in _LEFT_OUT:
+                _add(builder, layer, tops, stored)
+            outputs.follow(layer, before, tops)
     if not any(node.layer.kind == "input" for node in builder.nodes):
         raise Unreadable(f"{net.path} describes no input: neither input_dim nor a layer of data.")
+    builder.declare_outputs(outputs.names())
     return builder.nodes
 
 

@@ -56,7 +56,7 @@ ScaleParameter axis=1:int32=1 num_axes=2:int32=1 bias_term=4:bool=false
 BiasParameter axis=1:int32=1 num_axes=2:int32=1
 SliceParameter slice_dim=1:uint32=1 slice_point=2:uint32* axis=3:int32=1
 SoftmaxParameter axis=2:int32=1
-LayerParameter name=1:string type=2:string bottom=3:string* top=4:string* include=8:NetStateRule*
+LayerParameter name=1:string type=2:string bottom=3:string* top=4:string* loss_weight=5:float* include=8:NetStateRule*
  exclude=9:NetStateRule* transform_param=100:TransformationParameter concat_param=104:ConcatParameter
  convolution_param=106:ConvolutionParameter data_param=107:DataParameter dropout_param=108:DropoutParameter
  eltwise_param=110:EltwiseParameter exp_param=111:ExpParameter inner_product_param=117:InnerProductParameter
@@ -70,7 +70,7 @@ V1LayerParameter bottom=2:string* top=3:string* name=4:string type=5:V1Type conc
  inner_product_param=17:InnerProductParameter lrn_param=18:LRNParameter pooling_param=19:PoolingParameter
  power_param=21:PowerParameter eltwise_param=24:EltwiseParameter relu_param=30:ReLUParameter
  slice_param=31:SliceParameter include=32:NetStateRule* exclude=33:NetStateRule*
- transform_param=36:TransformationParameter softmax_param=39:SoftmaxParameter exp_param=41:ExpParameter
+ loss_weight=35:float* transform_param=36:TransformationParameter softmax_param=39:SoftmaxParameter exp_param=41:ExpParameter
 NetParameter name=1:string layers=2:V1LayerParameter* input=3:string* input_dim=4:int32*
  input_shape=8:BlobShape*
  layer=100:LayerParameter*

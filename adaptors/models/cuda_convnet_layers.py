@@ -73,8 +73,8 @@ _NEURONS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def nodes_of(state: State) -> list[Node]:
-    """The network without its labels and costs. Layers are joined by ``inputs``: ``inputLayers`` still says
-    what was before neurons became layers of their own. Raises Unreadable."""
+    """The network without its labels and costs; what a cost takes beside the labels is an output. Layers are joined by
+    ``inputs``: ``inputLayers`` still says what was before neurons became layers of their own. Raises Unreadable."""
     names = [_text(layer, "name", state) for layer in state.layers]
     if len(set(names)) != len(names):
         raise Unreadable(f"{state.path}: two of its layers have the same name.")
@@ -89,7 +89,10 @@ def nodes_of(state: State) -> list[Node]:
     builder = NetworkBuilder(str(state.path))
     shown: dict[str, str] = {}
     for name, layer in zip(names, state.layers, strict=True):
-        if types[name].startswith("cost.") or (types[name] == "data" and not taken_by[name]):
+        if types[name].startswith("cost."):
+            builder.declare_outputs(shown[each] for each in inputs[name] if types[each] != "data" and each in shown)
+            continue
+        if types[name] == "data" and not taken_by[name]:
             continue
         missing = [before for before in inputs[name] if before not in shown]
         if missing:

@@ -126,6 +126,9 @@ def _built(net: SavedNet, blob: str, shape: Shape | None) -> list[Node]:
         for each in entry.provides:
             made[each] = name
             flat[each] = entry.layer.class_name == "FlattenLayer" or any(flat[need] for need in entry.needs)
+    needed = {each for entry in net.entries for each in entry.needs}
+    # Net.predict gives the blobs that no layer needs.
+    builder.declare_outputs(made[each] for entry in net.entries for each in entry.provides if each not in needed)
     return builder.nodes
 
 

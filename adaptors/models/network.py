@@ -204,6 +204,8 @@ class Node:
 
     layer: Layer
     operation: Operation | None
+    is_output: bool = False
+    """Whether the files say that this is one of the network's outputs."""
 
 
 class Unsupported(Exception):
@@ -262,6 +264,13 @@ class NetworkBuilder:
         self._by_name[layer.name] = node
         return layer.name
 
+    def declare_outputs(self, names: Iterable[str]) -> None:
+        """Mark these layers as outputs of the network; names that no layer has do nothing."""
+        declared = set(names)
+        for place, node in enumerate(self.nodes):
+            if node.layer.name in declared:
+                self.nodes[place] = self._by_name[node.layer.name] = dataclasses.replace(node, is_output=True)
+
 
 def _excess(name: str, shape: Shape) -> str | None:
     if min(shape, default=1) < 1:
@@ -306,6 +315,11 @@ def usual_axes(rank: int) -> tuple[str, ...]:
 def evaluable(nodes: Iterable[Node]) -> list[Node]:
     """The nodes that can be evaluated; those before a node are among them."""
     return [node for node in nodes if node.operation is not None]
+
+
+def outputs_of(nodes: Iterable[Node]) -> tuple[str, ...]:
+    """Names of the layers that the files declare as the network's outputs, as ``DeclaresOutputs.outputs`` gives them."""
+    return tuple(node.layer.name for node in nodes if node.is_output)
 
 
 def input_shape_of(nodes: Iterable[Node]) -> tuple[int | None, int | None, int] | None:

@@ -21,8 +21,7 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
-from mloscope.adaptors.models import tensorflow_checkpoints
-from mloscope.adaptors.models.keras_architecture import outputs_of
+from mloscope.adaptors.models import keras_architecture, network, tensorflow_checkpoints
 from mloscope.adaptors.models.tensorflow_checkpoints import Survey, survey
 
 if TYPE_CHECKING:
@@ -83,7 +82,9 @@ class EvaluableTensorFlowRun(TensorFlowRun):
     """One whose network's configuration or graph is known."""
 
     def outputs(self) -> tuple[str, ...]:
-        return outputs_of(self._found.config) if self._found.config is not None else ()
+        if self._found.config is not None:
+            return keras_architecture.outputs_of(self._found.config)
+        return network.outputs_of(self._found.graph)
 
     def keras_model(self) -> keras.Model:
         first = next(checkpoint for checkpoint in self._found.checkpoints if not checkpoint.problem)

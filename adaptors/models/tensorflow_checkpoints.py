@@ -35,7 +35,7 @@ from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoin
 from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
 from mloscope.adaptors.models.tensorflow_graph import translate
 from mloscope.adaptors.models.tensorflow_matching import matched
-from mloscope.adaptors.models.tensorflow_variables import Variable, layers_from, variables_of
+from mloscope.adaptors.models.tensorflow_variables import OBJECT_GRAPH, Variable, layers_from, variables_of
 
 if TYPE_CHECKING:
     import keras
@@ -340,8 +340,8 @@ def _translated(
 ) -> tuple[tuple[Layer, ...], Places, tuple[TranslatedNode, ...], str]:
     """The layers of the ``.meta`` graph beside the checkpoints, with their slots, and then those that are not in
     its network; where there is no such graph, the layers as their names tell."""
-    meta = Path(f"{str(groups.reference).removesuffix(INDEX)}.meta")
-    if not meta.is_file():
+    meta = _graph_of(groups.reference)
+    if meta is None:
         return groups.layers, groups.places, (), ""
     try:
         found = translate(meta, groups.variables)
@@ -372,6 +372,16 @@ def _translated(
             places.update({(name, p.name): groups.places[layer.name, p.name] for p in parameters})
     evaluable = [node for node in found.nodes if node.operation is not None and node.layer.kind != "input"]
     return tuple(layers), places, found.nodes if evaluable else (), str(meta)
+
+
+def _graph_of(reference: Path) -> Path | None:
+    """The file with the graph of a checkpoint of names: its ``.meta``, or its SavedModel."""
+    meta = Path(f"{str(reference).removesuffix(INDEX)}.meta")
+    if meta.is_file():
+        return meta
+    saved = reference.parent.parent / SAVED_MODEL
+    is_saved_model = str(reference).endswith(_VARIABLES) and saved.is_file()
+    return saved if is_saved_model and OBJECT_GRAPH not in open_bundle(reference.with_suffix("")).entries else None
 
 
 def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:

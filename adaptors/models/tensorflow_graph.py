@@ -27,6 +27,7 @@ from mloscope.adaptors.models import network
 from mloscope.adaptors.models.keras_arrays import axes_of
 from mloscope.adaptors.models.network import NetworkBuilder, Node, Operation, Shape, Unsupported, Window
 from mloscope.adaptors.models.protobuf_wire import Message
+from mloscope.adaptors.models.tensorflow_outputs import logits_of_losses, probabilities_of, served, signature_outputs
 from mloscope.adaptors.models.tensorflow_variables import Variable
 
 LARGEST_META_BYTES = 512 * 1024 * 1024
@@ -76,11 +77,13 @@ class _Op:
 
 
 def translate(path: Path, variables: Sequence[Variable]) -> Translated:
-    """The network of the graph at the path. Raises Unreadable where there is none."""
+    """The network of the graph at the path, a ``.meta`` or a SavedModel's ``.pb``. Raises Unreadable where there is none."""
     try:
         if path.stat().st_size > LARGEST_META_BYTES:
             raise Unreadable(f"{path} is too large to be read.")
-        graph = Message(path.read_bytes(), str(path)).message(2)
+        whole = Message(path.read_bytes(), str(path))
+        meta_graph = served(whole) if path.suffix == ".pb" else whole
+        graph = meta_graph.message(2)
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
     ops = {}
@@ -91,7 +94,7 @@ def translate(path: Path, variables: Sequence[Variable]) -> Translated:
         attributes = {entry.text(1): entry.message(2) for entry in message.messages(5)}
         ops[message.text(1)] = _Op(message.text(1), message.text(2), inputs, attributes)
     try:
-        return _Translation(path, ops, variables).result()
+        return _Translation(path, ops, variables).result(signature_outputs(meta_graph))
     except (LookupError, TypeError, ValueError, OverflowError, AttributeError, StopIteration) as error:
         raise Unreadable(f"{path} holds a graph that cannot be understood ({error!r}).") from error
 
@@ -107,7 +110,8 @@ class _Translation:
         self._superseded: set[str] = set()
         """Layers that were recognised as steps of another."""
 
-    def result(self) -> Translated:
+    def result(self, signature: Sequence[str]) -> Translated:
+        """``signature``: the tensors that a signature names as outputs."""
         weighty = [op for op in self._ops.values() if self._is_layer(op)]
         if not weighty:
             raise Unreadable(f"{self._path} holds no convolution or dense layer of the checkpoint's variables.")
@@ -122,7 +126,19 @@ class _Translation:
         for op in self._ordered():
             if op.name not in self._layer_of and not _NOT_THE_NETWORKS.search(op.name):
                 self._translate(op, op.name in needed)
+        self._builder.declare_outputs(self._outputs(signature))
         return Translated(tuple(self._network()), self._places)
+
+    def _outputs(self, signature: Sequence[str]) -> list[str]:
+        """The layers whose values a signature names; without one, what the losses are computed of, as probabilities where
+        the graph makes some of them."""
+        named = [self._layer_of[name] for name in signature if name in self._layer_of]
+        if named:
+            return named
+        taken = (self._ops[op.name] for op in self._ops.values() if not _NOT_THE_NETWORKS.search(op.name))
+        logits = logits_of_losses({op.name: (op.kind, op.inputs) for op in taken})
+        layers = dict.fromkeys(self._layer_of[name] for name in logits if name in self._layer_of)
+        return [probabilities_of(name, self._builder.nodes) for name in layers]
 
     # ---------------------------------------------------------------------------------------- finding one's way
 
@@ -440,6 +456,8 @@ class _Translation:
         layer = node.layer
         if layer.name in self._superseded:
             return True
+        if node.is_output:
+            return False
         return not layer.parameters and (layer.source_class in _ARITHMETIC or node.operation is None)
 
 

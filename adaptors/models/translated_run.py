@@ -21,7 +21,7 @@ from mloscope.adaptors.interface import (
     Unknown,
     Unreadable,
 )
-from mloscope.adaptors.models.network import Node, input_shape_of
+from mloscope.adaptors.models.network import Node, input_shape_of, outputs_of
 
 if TYPE_CHECKING:
     import keras
@@ -106,6 +106,9 @@ class TranslatedRun:
 
     def layers(self) -> tuple[Layer, ...]:
         return tuple(self._layers.values())
+
+    def outputs(self) -> tuple[str, ...]:
+        return outputs_of(self._nodes)
 
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
         if layer.name not in self._layers:

@@ -494,3 +494,17 @@ def test_a_run_of_a_hundred_classes_opens(real_data: Path) -> None:
     assert run.layers()[-1].output_shape == (100,)
     assert run.input_shape == (32, 32, 3)
     assert run.metrics()["test logprob error"][1][-1] == pytest.approx(0.7087)
+
+
+def test_what_the_cost_takes_is_the_output(folder: Path, tmp_path: Path) -> None:
+    assert CudaConvnetRun.open(folder, RunOptions()).outputs() == ("probs",)
+    layers = network(np.random.default_rng(0))
+    # A second head, computed after the first: nothing takes it either.
+    layers.insert(12, layer("box", "fc", [8], 4, weights=[np.zeros((200, 4), np.float32)],
+                            biases=np.zeros((1, 4), np.float32)))  # fmt: skip
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "1.1").write_bytes(pickle.dumps(state_of(layers, 1, 1), protocol=2))
+    run = CudaConvnetRun.open(other, RunOptions())
+    assert run.layers()[-1].name == "box"
+    assert run.outputs() == ("probs",)

@@ -336,3 +336,13 @@ def test_a_folder_of_somebody_elses_files_is_not_opened_file_by_file(tmp_path: P
     opened.clear()
     assert not DecafRun.can_open(tmp_path)
     assert len({path for path in opened if path.parent == tmp_path}) < 20
+
+
+def test_what_no_layer_needs_is_the_output(decaf: Any, folder: Path, tmp_path: Path) -> None:
+    assert DecafRun.open(folder, RunOptions()).outputs() == ("prob",)
+    name, layers = saved_net(decaf, 3)
+    layers["another"] = (decaf.ReLULayer(spec={"name": "another"}), ["fc_out"], ["another_out"])
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other / "net.decafnet.epoch3", [name, layers])
+    assert set(DecafRun.open(other, RunOptions()).outputs()) == {"prob", "another"}

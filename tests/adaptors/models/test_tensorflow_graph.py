@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.conformance import RunConformance
-from mloscope.adaptors.interface import EvaluableRun, RunOptions
+from mloscope.adaptors.interface import DeclaresOutputs, EvaluableRun, RunOptions
 from mloscope.adaptors.models.tensorflow import TensorFlowRun
 
 STEPS = (3, 20)
@@ -217,3 +217,56 @@ def test_a_graph_that_cannot_be_read_costs_the_evaluation_only(graphs: Path, tmp
     assert not isinstance(run, EvaluableRun)
     assert ".meta is damaged" in " ".join(run.problems())
     assert {"first", "fc", "logits"} <= {layer.name for layer in run.layers()}
+
+
+def two_heads(tf: Any) -> tuple[Any, Any, Any]:
+    """The image, class scores, and four numbers of a regression that nothing else takes."""
+    v1 = tf.compat.v1
+    image = v1.placeholder(tf.float32, (None, 8, 8, 3), name="image")
+    x = tf.reshape(tf.nn.relu(tf.nn.conv2d(image, v1.get_variable("conv/weights", (8, 8, 3, 6)), 1, "VALID")), [-1, 6])
+    scores = tf.nn.bias_add(tf.matmul(x, v1.get_variable("scores/weights", (6, 5))), v1.get_variable("scores/b", (5,)))
+    box = tf.matmul(x, v1.get_variable("box/weights", (6, 4)))
+    return image, scores, box
+
+
+def test_the_loss_tells_the_output(tensorflow: Any, tmp_path: Path, graphs: Path) -> None:
+    tf, v1 = tensorflow, tensorflow.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        _, scores, _ = two_heads(tf)
+        labels = v1.placeholder(tf.float32, (None, 5))
+        v1.nn.softmax_cross_entropy_with_logits_v2(labels, scores)
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, str(tmp_path / "model.ckpt"), 1)
+    run = TensorFlowRun.open(tmp_path, RunOptions())
+    assert isinstance(run, DeclaresOutputs)
+    assert run.outputs() == ("scores",)
+    # Where the graph makes probabilities of what the loss takes, they are the output.
+    assert TensorFlowRun.open(graphs, RunOptions()).outputs() == ("probabilities",)
+
+
+def test_a_saved_model_of_tensorflow_1_is_evaluated_up_to_what_its_signature_names(
+    tensorflow: Any, tmp_path: Path, feature_maps: Any
+) -> None:
+    tf, v1 = tensorflow, tensorflow.compat.v1
+    images = np.random.default_rng(1).random((3, 8, 8, 3), np.float32)
+    with tf.Graph().as_default(), v1.Session() as session:
+        image, scores, box = two_heads(tf)
+        served = tf.multiply(tf.nn.sigmoid(scores), 2.0, name="served")
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "export"), {"image": image}, {"scores": served})
+        expected = session.run([served, box], {image: images})
+    run = TensorFlowRun.open(tmp_path / "export", RunOptions())
+    assert isinstance(run, EvaluableRun)
+    assert run.outputs() == ("served",)
+    maps = feature_maps(run, run.checkpoints()[0], images)
+    np.testing.assert_allclose(maps["served"], expected[0], rtol=1e-5)
+    np.testing.assert_allclose(maps["box"], expected[1], rtol=1e-5, atol=1e-6)
+
+
+def test_nothing_is_called_an_output_where_nothing_says_so(tensorflow: Any, tmp_path: Path) -> None:
+    tf, v1 = tensorflow, tensorflow.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        two_heads(tf)
+        session.run(v1.global_variables_initializer())
+        v1.train.Saver().save(session, str(tmp_path / "model.ckpt"), 1)
+    assert TensorFlowRun.open(tmp_path, RunOptions()).outputs() == ()
