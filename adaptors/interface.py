@@ -186,7 +186,8 @@ class RunOptions:
     """What the user may say about a run beyond its path (``mloscope.toml`` or flags)."""
 
     step_pattern: str | None = None
-    """A regular expression whose first group is the step; default: the last whole number in the file name."""
+    """A regular expression whose first group is the step; default: what the names of the run tell together (the number
+    after epoch, step, ckpt and the like, else the one that differs in every file)."""
     architecture: str | None = None
     """A file (``model.json``, ``.keras``, ...) or ``module:function`` that gives the architecture."""
     preprocessing: Preprocessing | None = None

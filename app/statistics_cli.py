@@ -87,7 +87,7 @@ def add_arguments(
     _add_subject(bring_in, add_run_options)
     bring_in.add_argument(
         "files", nargs="+", metavar="FILE",
-        help="the last number in its name is the step; STEP=FILE says another; a folder stands for its files",
+        help="its name tells the step, as a checkpoint's does; STEP=FILE says another; a folder stands for its files",
     )  # fmt: skip
     kinds = bring_in.add_mutually_exclusive_group()
     kinds.add_argument(

@@ -2,7 +2,7 @@
 of cuda-convnet's layers.
 
 A checkpoint is a file whose name holds ``decaf``, or one of a folder's that begins as these pickles do; its
-step is the last whole number in the name. A ``.meta`` of the same name, or the only one beside, gives class
+step is read off the names, see ``checkpoint_steps.py``. A ``.meta`` of the same name, or the only one beside, gives class
 names and the mean image.
 
 No file that decaf itself saved could be had. ``Net.save`` files were tested on ones made after decaf's source

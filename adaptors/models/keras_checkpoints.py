@@ -114,8 +114,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
     )
     if not checkpoints:
         raise Unreadable(
-            f"{path}: none of its {len(names)} Keras files has a place on the time axis. "
-            f"{' '.join(left_out[:1])} A step pattern can say which number is the step."
+            f"{path}: none of its {len(names)} Keras files has a place on the time axis. {' '.join(left_out[:1])}"
         )
     return _Grouping(folder, checkpoints, options, beside).result(notes, left_out)
 

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from mloscope.adaptors.interface import Checkpoint, Preprocessing, Unreadable
+from mloscope.adaptors.models.checkpoint_steps import Reading, read_steps
 
 EXAMINED_UP_TO = 64
 """Of runs with more checkpoints not every file is opened with the run; the rest are looked at when they are read."""
 LARGEST_STEP = 2**63 - 1
 LONGEST_NOTE_BYTES = 16 * 1024 * 1024
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 @dataclass(frozen=True)
@@ -43,37 +43,27 @@ class Notes:
     problems: tuple[str, ...] = ()
 
 
-def step_of(stem: str, pattern: str | None = None) -> int | None:
-    """The step that a file name without its extension tells: ``pattern``'s first group, else the last whole
-    number.
-
-    ``weights.03-0.95`` is step 3, for 0.95 is not whole; only where no number is whole do a decimal's last
-    digits count.
-    """
-    if pattern is not None:
-        found = re.search(pattern, stem)
-        digits = found.group(1 if found.re.groups else 0) if found else None
-        return int(digits) if digits and re.fullmatch(r"[+-]?[0-9]+", digits) else None
-    numbers = _NUMBER.findall(stem)
-    whole = [number for number in numbers if "." not in number] or [n.split(".")[1] for n in numbers]
-    return int(whole[-1]) if whole else None
-
-
 def checkpoints_of(
     names: Sequence[str], stems: Sequence[str], notes: Notes, pattern: str | None
 ) -> tuple[list[Checkpoint], list[str]]:
-    """The checkpoints, sorted by step, and a sentence for every file without a place among them.
+    """The checkpoints, sorted by step, and a sentence for every file without a place among them and about every
+    doubt.
 
-    ``stems`` are the names as the step is read off them. Of several files with one step the first named is
-    taken.
+    ``stems`` are the names as the step is read off them. A step that ``notes`` give comes first, then ``pattern``'s
+    first group; without either the names tell, see ``checkpoint_steps.py``. Of several files with one step the first
+    named is taken.
     """
     check_pattern(pattern)
+    reading = read_steps(stems) if pattern is None else Reading()
     taken: dict[int, Checkpoint] = {}
     problems: list[str] = []
+    without: list[tuple[str, str]] = []
     for name, stem in zip(names, stems, strict=True):
-        step = notes.steps.get(name)
-        if step is None:
-            step = step_of(stem, pattern)
+        step, label = notes.steps.get(name), ""
+        if step is None and pattern is not None:
+            step = _step_of(stem, pattern)
+        elif step is None:
+            step, label = reading.steps.get(stem), reading.labels.get(stem, "")
         if step is not None and abs(step) > LARGEST_STEP:
             problems.append(
                 f"{name} has a step of more than 64 bits, so it has no place on the time axis and is left out."
@@ -82,16 +72,73 @@ def checkpoints_of(
         if step is None and len(names) == 1 and pattern is None:
             step = 0
         if step is None:
-            rule = f"does not match the step pattern {pattern}" if pattern else "has no whole number in its name"
-            problems.append(f"{name} {rule}, so it has no place on the time axis and is left out.")
+            without.append((name, stem))
         elif step in taken:
             problems.append(
                 f"{name} has the same step, {step}, as {taken[step].name}, so it is left out; "
                 "a step pattern can tell them apart."
             )
         else:
-            taken[step] = Checkpoint(step=step, name=name, epoch=notes.epochs.get(name))
-    return [taken[step] for step in sorted(taken)], problems
+            epoch = notes.epochs.get(name, reading.epochs.get(stem))
+            taken[step] = Checkpoint(step=step, name=name, label=label, epoch=epoch)
+    found = [taken[step] for step in sorted(taken)]
+    noted = all(name in notes.steps for name in names)
+    return found, [
+        *_without_step(without, reading, pattern, bool(found)),
+        *problems,
+        *([] if noted else reading.doubts),
+    ]
+
+
+def _step_of(stem: str, pattern: str) -> int | None:
+    found = re.search(pattern, stem)
+    digits = found.group(1 if found.re.groups else 0) if found else None
+    return int(digits) if digits and re.fullmatch(r"[+-]?[0-9]+", digits) else None
+
+
+def _without_step(
+    files: Sequence[tuple[str, str]], reading: Reading, pattern: str | None, others_have: bool
+) -> list[str]:
+    """Sentences about files without a step."""
+    if pattern is not None:
+        rule = f"does not match the step pattern {pattern}"
+        return [f"{name} {rule}, so it has no place on the time axis and is left out." for name, _ in files]
+    names, stems = [name for name, _ in files], [stem for _, stem in files]
+    if len(files) > 1 and not others_have:
+        entries = [{"file": name, "step": place} for place, name in enumerate(_likely_order(names), 1)]
+        pattern_helps = (
+            ". A step pattern can say which number is the step." if re.search("[0-9]", "".join(stems)) else ""
+        )
+        text = json.dumps(entries[:8], ensure_ascii=False)[:-1] + (", ...]" if len(entries) > 8 else "]")
+        return [
+            f"The names {_enumerated(names)} hold no steps, so their order is not known. A file checkpoints.json beside "
+            f"them gives it, with the right numbers: {text}{pattern_helps}"
+        ]
+    special = [name for name, stem in files if stem in reading.special]
+    sentences = []
+    if special:
+        one = len(special) == 1
+        sentences.append(
+            f"{_enumerated(special)} {'stands' if one else 'stand'} beside the numbered checkpoints without a step of "
+            f"{'its' if one else 'their'} own, so {'it is' if one else 'they are'} not on the time axis; a file "
+            f"checkpoints.json can give it: {json.dumps([{'file': special[0], 'step': 1}], ensure_ascii=False)}"
+        )
+    for name, stem in files:
+        if stem not in reading.special:
+            reason = reading.why_not.get(stem, "has no whole number in its name")
+            sentences.append(f"{name} {reason}, so it has no place on the time axis and is left out.")
+    return sentences
+
+
+def _likely_order(names: Sequence[str]) -> list[str]:
+    first, after = ("init", "untrained", "start", "before"), ("last", "final", "latest", "end", "after")
+    return sorted(names, key=lambda name: (not name.lower().startswith(first), name.lower().startswith(after), name))
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def check_pattern(pattern: str | None) -> None:

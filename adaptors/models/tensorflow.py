@@ -2,7 +2,7 @@
 and folders of several of them, as ``tf.train.CheckpointManager`` and ``tf.keras.callbacks.ModelCheckpoint``
 leave them. Everything is read without TensorFlow.
 
-A checkpoint is its ``.index`` file; its step is the last whole number of the prefix, or of a SavedModel's
+A checkpoint is its ``.index`` file; its step is read off the prefix (see ``checkpoint_steps.py``), or off a SavedModel's
 folder. A layer's name is that of its variables; their order is the saved objects', the ``.meta`` graph's, or
 one that names suggest. What an optimizer remembers (``.OPTIMIZER_SLOT``, ``*/Momentum``, ``*/Adam`` ...) is
 shown beside the parameter that it is about, as ``kernel momentum``, and is no parameter of the network

@@ -181,8 +181,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
     checkpoints, left_out = checkpoints_of(names, [_stem(name) for name in names], notes, options.step_pattern)
     if not checkpoints:
         raise Unreadable(
-            f"{path}: none of its {len(names)} TensorFlow checkpoints has a place on the time axis. "
-            f"{left_out[0]} A step pattern can say which number is the step."
+            f"{path}: none of its {len(names)} TensorFlow checkpoints has a place on the time axis. {left_out[0]}"
         )
     groups = _Groups(folder, checkpoints)
     problems = [*notes.problems, *shortened(left_out), *_absent(folder, names)]

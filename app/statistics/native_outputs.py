@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint, CorpusAdaptor
+from mloscope.adaptors.models.checkpoint_steps import Reading, read_steps
+from mloscope.adaptors.models.numbers_in_names import numbers_in
 from mloscope.app.class_probabilities import softmax
 from mloscope.app.errors import BadRequest, NotFound, Unavailable
 from mloscope.app.statistics.identity import CODE_VERSION, Identity
@@ -85,13 +87,14 @@ class Importer:
     _places: dict[str, int] = field(default_factory=dict, repr=False)
 
     def steps(self, files: Sequence[tuple[int | None, Path]]) -> dict[int, Path]:
-        """Which file is whose: by the step given with it, else the last whole number in its name, which is a step; of
+        """Which file is whose: by the step given with it, else the step that the names tell (``checkpoint_steps.py``); of
         ``dynamics_epoch_N`` an epoch where the run's checkpoints know theirs. Raises :class:`NotFound` for a step that
         the run has not, and :class:`BadRequest` for a file without one, or two files of one step."""
         checkpoints = self.workspace.opened_run(self.run)[1].checkpoints()
         found: dict[int, Path] = {}
+        reading = read_steps([path.stem for given, path in files if given is None])
         for given, path in files:
-            step = given if given is not None else _step_of(path, checkpoints)
+            step = given if given is not None else _step_of(path, reading, checkpoints)
             if step not in {checkpoint.step for checkpoint in checkpoints}:
                 raise NotFound(
                     f"{path} is of step {step}, and the run has no checkpoint of that step; it has {_some(checkpoints)}. "
@@ -303,18 +306,23 @@ def _in_order(predictions: Predictions, rows: np.ndarray) -> np.ndarray:
     return np.asarray(block[rows - first], np.float32)
 
 
-def _step_of(path: Path, checkpoints: Sequence[Checkpoint]) -> int:
+def _step_of(path: Path, reading: Reading, checkpoints: Sequence[Checkpoint]) -> int:
     dynamics = _DYNAMICS.fullmatch(path.name)
     if dynamics:
         epoch = int(dynamics[1])
         same = [checkpoint.step for checkpoint in checkpoints if checkpoint.epoch == epoch]
         return same[0] if len(same) == 1 else epoch
-    numbers = re.findall(r"\d+", path.stem)
-    if not numbers:
-        raise BadRequest(
-            f"The name of {path} holds no number, so it does not tell its step; STEP=FILE does, as in 100={path}."
-        )
-    return int(numbers[-1])
+    if path.stem in reading.steps:
+        return reading.steps[path.stem]
+    known = {checkpoint.step for checkpoint in checkpoints}
+    numbers = {number.value for number in numbers_in(path.stem) if number.value is not None}
+    for told in (numbers & known, numbers):
+        if len(told) == 1:
+            return told.pop()
+    raise BadRequest(
+        f"The name of {path} {'does not say which of its numbers' if numbers else 'holds no number that'} is a step of "
+        f"the run; STEP=FILE does, as in 100={path}."
+    )
 
 
 def _some(checkpoints: Sequence[Checkpoint]) -> str:

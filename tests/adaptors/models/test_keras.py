@@ -692,17 +692,17 @@ def test_an_unnumbered_archive_beside_weights_is_their_architecture(saved: Any, 
 def test_files_without_a_place_in_time_are_named(tmp_path: Path) -> None:
     small_run(tmp_path, (1, 2))
     shutil.copy(tmp_path / "at_1.keras", tmp_path / "best.keras")
-    shutil.copy(tmp_path / "at_1.keras", tmp_path / "copy_of_1.keras")
+    shutil.copy(tmp_path / "at_1.keras", tmp_path / "other_1.keras")
     run = registry.open_run(tmp_path)
     assert [checkpoint.step for checkpoint in run.checkpoints()] == [1, 2]
-    assert "best.keras has no whole number" in " ".join(run.problems())
-    assert "copy_of_1.keras has the same step, 1, as at_1.keras" in " ".join(run.problems())
+    assert "best.keras stands beside the numbered checkpoints" in " ".join(run.problems())
+    assert "other_1.keras has the same step, 1, as at_1.keras" in " ".join(run.problems())
 
 
 def test_no_file_with_a_place_in_time(tmp_path: Path) -> None:
     small_run(tmp_path, (1,), "first.keras")
     small_run(tmp_path, (1,), "second.keras")
-    with pytest.raises(Unreadable, match="step pattern"):
+    with pytest.raises(Unreadable, match=r"checkpoints\.json"):
         registry.open_run(tmp_path)
     assert registry.open_run(tmp_path / "first.keras").checkpoints()[0].step == 0
 

@@ -1,35 +1,21 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from mloscope.adaptors.interface import Unreadable
-from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened, step_of
-
-
-@pytest.mark.parametrize(
-    ("stem", "step"),
-    [
-        ("model.001", 1),
-        ("cifar10_ResNet20v1_model.135", 135),
-        ("weights.03-0.95", 3),
-        ("cp-0012", 12),
-        ("v2.10", 10),
-        ("run3_step000700", 700),
-        ("final", None),
-        ("", None),
-    ],
-)
-def test_the_last_whole_number_is_the_step(stem: str, step: int | None) -> None:
-    assert step_of(stem) == step
+from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
 
 
 @pytest.mark.parametrize(
     ("pattern", "step"), [(r"e(\d+)", 3), (r"b(\d+)", 450), (r"\d+", 3), (r"x(\d+)", None), (r"(b)", None)]
 )
 def test_a_pattern_says_which_number_it_is(pattern: str, step: int | None) -> None:
-    assert step_of("e3_b450", pattern) == step
+    checkpoints, problems = checkpoints_of(["e3_b450"], ["e3_b450"], Notes(), pattern)
+    assert [checkpoint.step for checkpoint in checkpoints] == ([] if step is None else [step])
+    assert bool(problems) == (step is None)
 
 
 def test_a_pattern_that_is_no_pattern_is_named() -> None:
@@ -38,12 +24,36 @@ def test_a_pattern_that_is_no_pattern_is_named() -> None:
 
 
 def test_names_are_sorted_as_numbers_and_leftovers_told() -> None:
-    names = ["m10", "m9", "m09", "best"]
+    names = ["m10", "m9", "m09", "best", "notes"]
     checkpoints, problems = checkpoints_of(names, names, Notes(), None)
     assert [(c.step, c.name) for c in checkpoints] == [(9, "m9"), (10, "m10")]
-    assert len(problems) == 2
-    assert "m09 has the same step, 9, as m9" in problems[0]
-    assert "best has no whole number in its name" in problems[1]
+    assert len(problems) == 3
+    said = " ".join(problems)
+    assert "m09 has the same step, 9, as m9" in said
+    assert "best stands beside the numbered checkpoints" in said
+    assert "checkpoints.json" in said
+    assert "notes has no whole number in its name" in said
+
+
+def test_what_checkpoints_json_says_comes_first() -> None:
+    names = ["best", "epoch_1", "epoch_2"]
+    notes = Notes(steps={"best": 7, "epoch_2": 12}, epochs={"best": 7.5})
+    checkpoints, problems = checkpoints_of(names, names, notes, None)
+    assert [(c.step, c.name, c.epoch) for c in checkpoints] == [
+        (1, "epoch_1", None),
+        (7, "best", 7.5),
+        (12, "epoch_2", None),
+    ]
+    assert problems == []
+
+
+@pytest.mark.parametrize("names", [["best.keras", "last.keras"], ["a.h5", "b.h5", "c.h5"]])
+def test_files_without_an_order_are_told_what_gives_one(names: list[str]) -> None:
+    checkpoints, problems = checkpoints_of(names, [name.split(".")[0] for name in names], Notes(), None)
+    assert checkpoints == []
+    entries = json.loads(problems[0][problems[0].index("[{") :])
+    assert [entry["file"] for entry in entries] == names
+    assert [entry["step"] for entry in entries] == list(range(1, len(names) + 1))
 
 
 def test_one_file_without_a_number_is_step_0() -> None:
