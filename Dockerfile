@@ -44,6 +44,7 @@ COPY app app
 COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
+    && echo web > /opt/mloscope/mloscope-image \
     && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet; \
 import mloscope.app.statistics.clusters, mloscope.app.statistics.engine; \
 distributed.Security.temporary()" \
@@ -75,6 +76,7 @@ COPY app app
 COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
+    && echo model-service > /opt/mloscope/mloscope-image \
     && PYTHONDONTWRITEBYTECODE= python -c "import distributed.cli.dask_worker, pyarrow.parquet; \
 import mloscope.app.model_service.evaluation; \
 import mloscope.app.statistics.clusters, mloscope.app.statistics.engine, mloscope.app.statistics.tasks" \

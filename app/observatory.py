@@ -52,6 +52,7 @@ from mloscope.app.errors import (
 from mloscope.app.metrics import MetricsReader
 from mloscope.app.model_service.client import Evaluation as Evaluated
 from mloscope.app.model_service.client import RunSpec
+from mloscope.app.model_service.supervisor import without_tensorflow
 from mloscope.app.statistics.answers import Statistics
 from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.workspace import ConnectedRun, Workspace
@@ -78,10 +79,6 @@ FIRST_KNOWN_STEPS = 8
 EVALUATION_S = 0.5
 """How long a call of the model service should take, so that the reader sees progress and hanging up stops the
 work."""
-
-INSTALL_EVALUATION = (
-    'Feature maps and predictions need TensorFlow, which is not installed: pip install "mloscope[evaluate]".'
-)
 
 
 class ModelService(Protocol):
@@ -254,7 +251,7 @@ class Observatory:
         """Seconds that a step took to evaluate the last time, by the digest of the architecture."""
 
     def _presumed_state(self) -> tuple[str, str | None]:
-        return ("not installed", INSTALL_EVALUATION) if self._service is None else ("ready", None)
+        return ("not installed", without_tensorflow()) if self._service is None else ("ready", None)
 
     def vitals(self, timeout_s: float = 1.0) -> dict[str, dict[str, Any]]:
         """How the cache and the model service are, JSON-able: ``{"cache": {"kind", "available", "hits" ...},
@@ -354,7 +351,7 @@ class Observatory:
         if state == "ready" and self._service is not None:
             return Evaluation(True, state, None)
         if state == "not installed" or self._service is None:
-            return Evaluation(False, "not installed", problem or INSTALL_EVALUATION)
+            return Evaluation(False, "not installed", problem or without_tensorflow())
         passing = state in ("starting", "restarting")
         words = {"starting": "is starting", "restarting": "stopped and is being restarted"}.get(state, f"is {state}")
         return Evaluation(False, state, problem or f"The model service {words}.", passing)

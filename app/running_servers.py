@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import os
 import secrets
 import shutil
 import tempfile
@@ -63,6 +64,11 @@ class RunningServer:
         except OSError:
             return {}
 
+    def shows(self, run: Path) -> bool:
+        """Whether the run is among those that it was started with, or that were connected since."""
+        connected = [*self.named("run").values(), *(self.runs.iterdir() if self.runs.is_dir() else ())]
+        return os.path.realpath(run) in map(os.path.realpath, connected)
+
 
 def running(environment: Mapping[str, str]) -> list[RunningServer]:
     """This user's servers by port. What servers that were killed have left is cleared away."""
@@ -77,6 +83,16 @@ def running(environment: Mapping[str, str]) -> list[RunningServer]:
             continue  # ended this very moment
         shutil.rmtree(folder, ignore_errors=True)  # never what a link leads to
     return sorted(servers, key=lambda server: server.port)
+
+
+def running_at(port: int, environment: Mapping[str, str]) -> RunningServer | None:
+    """This user's server that listens on the port; None where there is none, or it cannot be told."""
+    if fcntl is None:
+        return None
+    try:
+        return next((server for server in running(environment) if server.port == port), None)
+    except NoHome:
+        return None
 
 
 @contextlib.contextmanager

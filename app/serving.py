@@ -15,6 +15,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from mloscope.app.terminal import Terminated, say
 if TYPE_CHECKING:
     from mloscope.app.running_servers import RunningServer
     from mloscope.app.settings import Settings
+    from mloscope.app.statistics.answers import Statistics
     from mloscope.app.watched_folders import WatchedFolders
     from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
 
@@ -54,12 +56,25 @@ def connect(runs: Sequence[RunEntry], corpora: Sequence[CorpusEntry], settings: 
     return workspace
 
 
-def serve(workspace: Workspace, settings: Settings, listener: socket.socket, *, open_browser: bool) -> int:
-    """Serve until told to stop; the exit code. Closes the socket."""
+class PortInUse(BadRequest):
+    """Another program listens there, perhaps a server of ours."""
+
+
+def serve(
+    workspace: Workspace,
+    settings: Settings,
+    listener: socket.socket,
+    *,
+    open_browser: bool,
+    meanwhile: Callable[[Statistics], None] | None = None,
+) -> int:
+    """Serve until told to stop; the exit code. Closes the socket. ``meanwhile`` runs in a thread of its own once requests
+    are answered."""
     from mloscope.app import logs, running_servers
 
     troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
     service = _model_service(settings)
+    statistics = _statistics(workspace, settings)
     with running_servers.announced(_address(settings, listener), settings, os.environ, workspace) as announced:
         watched = _watched(workspace, settings, announced)
 
@@ -68,11 +83,14 @@ def serve(workspace: Workspace, settings: Settings, listener: socket.socket, *, 
             service.start()
             watched.start()
             _announce(workspace, address, settings)
-            if open_browser and _has_display(os.environ):
-                _open_browser(address)
+            if open_browser:
+                show(address)
+            if meanwhile is not None:
+                threading.Thread(target=meanwhile, args=(statistics,), name="meanwhile", daemon=True).start()
 
+        application = _application(workspace, settings, service, statistics, troubles)
         try:
-            return _listen(_application(workspace, settings, service, troubles), settings, listener, listening)
+            return _listen(application, settings, listener, listening)
         except (KeyboardInterrupt, Terminated):
             return 0
         finally:
@@ -81,13 +99,9 @@ def serve(workspace: Workspace, settings: Settings, listener: socket.socket, *, 
             listener.close()
 
 
-def serve_with_workers(count: int, command_line: Sequence[str], settings: Settings, listener: socket.socket) -> int:
-    """Serve from so many processes until told to stop; the exit code. Each is given the same command line.
-
-    Raises BadRequest where they could not share: what one of them makes, the others must find."""
-    from mloscope.app import running_servers
+def check_can_share(count: int, settings: Settings) -> None:
+    """Raise BadRequest where so many processes could not share: what one of them makes, the others must find."""
     from mloscope.app.settings import cache_folder_of
-    from mloscope.app.web.doors.metrics import SHARED_FOLDER
 
     needed = {"MLOSCOPE_REDIS_URL": settings.redis_url, "MLOSCOPE_MODEL_SERVICE_URL": settings.model_service_url}
     missing = [variable for variable, value in needed.items() if not value]
@@ -96,6 +110,14 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
             f"--workers {count} needs {' and '.join(missing)}, for workers share results and the model service."
         )
     cache_folder_of(settings, os.environ)  # of which each worker, without a home folder, would make one of its own
+
+
+def serve_with_workers(count: int, command_line: Sequence[str], settings: Settings, listener: socket.socket) -> int:
+    """Serve from so many processes until told to stop; the exit code. Each is given the same command line. See
+    :func:`check_can_share`."""
+    from mloscope.app import running_servers
+    from mloscope.app.web.doors.metrics import SHARED_FOLDER
+
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     config = _server_config("mloscope.app.cli:worker_application", settings, factory=True, workers=count)
     listener.listen(_BACKLOG)
@@ -158,7 +180,7 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     )
     announced = json.loads(os.environ.get(_ANNOUNCED, "null"))
     _watched(workspace, settings, RunningServer(Path(announced[0]), announced[1]) if announced else None).start()
-    return _application(workspace, settings, _model_service(settings), troubles)
+    return _application(workspace, settings, _model_service(settings), _statistics(workspace, settings), troubles)
 
 
 def _watched(workspace: Workspace, settings: Settings, announced: RunningServer | None) -> WatchedFolders:
@@ -197,24 +219,32 @@ def _model_service(settings: Settings) -> _Service:
     )
 
 
-def _application(workspace: Workspace, settings: Settings, service: _Service, troubles: Any) -> Any:
-    from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import ResultCache
+def _statistics(workspace: Workspace, settings: Settings) -> Statistics:
+    from mloscope.adaptors.installation import program
     from mloscope.app.statistics.answers import Statistics
     from mloscope.app.statistics.jobs import StatisticsJobs
     from mloscope.app.statistics.store import StatisticsStore
+
+    cache_folder = _cache_folder(settings)
+    statistics = Statistics(workspace, StatisticsStore(cache_folder), program=program())
+    # The children end with this process.
+    statistics.jobs = StatisticsJobs(
+        lambda *names: statistics.command(statistics.subject(*names)), cache_folder, dask_address=settings.dask_address
+    )
+    return statistics
+
+
+def _application(
+    workspace: Workspace, settings: Settings, service: _Service, statistics: Statistics, troubles: Any
+) -> Any:
+    from mloscope.app.observatory import Observatory
+    from mloscope.app.result_cache import ResultCache
     from mloscope.app.web.doors.allowances import EvaluationCharge
     from mloscope.app.web.doors.metrics import Metrics
     from mloscope.app.web.server import create_guarded_app
 
     cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
     metrics = Metrics(lambda: observatory.vitals(), lambda: cache.counts)
-    cache_folder = _cache_folder(settings)
-    statistics = Statistics(workspace, StatisticsStore(cache_folder))
-    # The children end with this process.
-    statistics.jobs = StatisticsJobs(
-        lambda *names: statistics.command(statistics.subject(*names)), cache_folder, dask_address=settings.dask_address
-    )
     observatory = Observatory(
         workspace,
         cache,
@@ -270,23 +300,32 @@ def _bind(host: str, port: int) -> socket.socket:
         listener.bind(address)
     except (OSError, OverflowError) as error:
         listener.close()
-        raise BadRequest(_cannot_bind(host, port, error)) from None
+        raise _cannot_bind(host, port, error) from None
     return listener
 
 
-def _cannot_bind(host: str, port: int, error: Exception) -> str:
+def _cannot_bind(host: str, port: int, error: Exception) -> BadRequest:
     number = getattr(error, "errno", None)
     if number == errno.EADDRINUSE:
-        other = port + 1 if port < 65535 else port - 1
-        return (
-            f"Port {port} of {host} is in use, perhaps by another mloscope; choose another with "
-            f"--port {other}, or any free one with --port 0."
-        )
+        return _in_use(host, port)
     if number == errno.EACCES:
-        return f"Port {port} of {host} is not allowed to you; choose one above 1023, such as --port 8050."
+        return BadRequest(f"Port {port} of {host} is not allowed to you; choose one above 1023, such as --port 8050.")
     if number == errno.EADDRNOTAVAIL:
-        return f"{host} is no address of this machine; --host takes one, such as 127.0.0.1."
-    return f"Port {port} of {host} cannot be opened: {getattr(error, 'strerror', None) or error}."
+        return BadRequest(f"{host} is no address of this machine; --host takes one, such as 127.0.0.1.")
+    return BadRequest(f"Port {port} of {host} cannot be opened: {getattr(error, 'strerror', None) or error}.")
+
+
+def _in_use(host: str, port: int) -> PortInUse:
+    from mloscope.app.running_servers import running_at
+
+    other = f"choose another with --port {port + 1 if port < 65535 else port - 1}, or any free one with --port 0."
+    server = running_at(port, os.environ)
+    if server is None:
+        return PortInUse(f"Port {port} of {host} is in use, perhaps by another mloscope; {other}")
+    return PortInUse(
+        f"Port {port} of {host} is in use by your server at {server.address}; mloscope connect PATH shows another run or "
+        f"corpus there, or {other}"
+    )
 
 
 def _listen(
@@ -308,7 +347,7 @@ def _listen(
                 await super().startup(sockets)
             except OSError as error:  # somebody else began to listen since the socket was bound
                 port = listener.getsockname()[1]
-                raise BadRequest(_cannot_bind(settings.host, port, error)) from None
+                raise _cannot_bind(settings.host, port, error) from None
             listening(address)
 
     def is_a_fault(record: logging.LogRecord) -> bool:
@@ -378,9 +417,14 @@ def _has_display(environment: Mapping[str, str]) -> bool:
     return bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
-def _open_browser(address: str) -> None:
-    """In a thread of its own: a browser in the foreground must not hold up the server."""
-    import threading
+def show(address: str, *, wait: bool = False) -> None:
+    """Open the address in a browser, where there is a display. In a thread of its own unless it is to be waited for: a
+    browser in the foreground must not hold up the server."""
     import webbrowser
 
+    if not _has_display(os.environ):
+        return
+    if wait:
+        webbrowser.open(address)
+        return
     threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

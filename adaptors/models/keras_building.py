@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError, DependencyMissing, Refused, Unreadable
 from mloscope.adaptors.models.keras_architecture import layers_in
 
@@ -30,9 +31,7 @@ def build_model(config: Mapping[str, Any], source: str, function: str | None, tr
     try:
         import keras
     except ImportError as error:
-        raise DependencyMissing(
-            'Evaluating a Keras network needs TensorFlow: pip install "mloscope[evaluate]"'
-        ) from error
+        raise DependencyMissing(f"Evaluating a Keras network needs TensorFlow: {how_to_add('evaluate')}") from error
     if function is not None:
         return _called(function)
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
@@ -103,9 +104,7 @@ class Survey:
         try:
             from mloscope.adaptors.models.translated_layers import build_model as build_translated
         except ImportError as error:
-            raise DependencyMissing(
-                'Evaluating a network needs TensorFlow: pip install "mloscope[evaluate]"'
-            ) from error
+            raise DependencyMissing(f"Evaluating a network needs TensorFlow: {how_to_add('evaluate')}") from error
         return build_translated(self.graph, self.source)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
@@ -135,9 +136,7 @@ class TranslatedRun:
         try:
             from mloscope.adaptors.models.translated_layers import build_model
         except ImportError as error:
-            raise DependencyMissing(
-                'Evaluating a network needs TensorFlow: pip install "mloscope[evaluate]"'
-            ) from error
+            raise DependencyMissing(f"Evaluating a network needs TensorFlow: {how_to_add('evaluate')}") from error
         return build_model(self._nodes, str(self._files.folder))
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:

@@ -26,13 +26,11 @@ from typing import IO, Any
 
 import urllib3
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.app.model_service.wire import TOKEN_VARIABLE
 
 logger = logging.getLogger(__name__)
 
-NOT_INSTALLED = (
-    'Feature maps and predictions need TensorFlow, which is not installed here: pip install "mloscope[evaluate]"'
-)
 _LOADING = "TensorFlow is loading (about 5 s)."
 _RESTARTING = "The model service stopped and is being restarted; ask again."
 _STOPPED = "The model service was stopped."
@@ -40,6 +38,11 @@ _HOPELESS_AFTER = 3
 _HEALTHY_AFTER_S = 30.0
 _STOP_TIMEOUT_S = 3.0
 _LOOK_EVERY_S = 2.0
+
+
+def without_tensorflow() -> str:
+    """What is said where it is not installed."""
+    return f"Feature maps and predictions need TensorFlow, which is not installed here: {how_to_add('evaluate')}"
 
 
 class ModelServiceProcess:
@@ -120,7 +123,7 @@ class ModelServiceProcess:
                 return
             missing = [name for name in ("tensorflow", "keras") if self._find_spec(name) is None]
             if missing:
-                self._become("not installed", NOT_INSTALLED)
+                self._become("not installed", without_tensorflow())
                 return
             self._become("starting", _LOADING)
             self._thread = threading.Thread(target=self._supervise, name="model service", daemon=True)
@@ -213,7 +216,7 @@ class ModelServiceProcess:
                         self._become("ready", None, url)
                     self._wait_while_it_lives(process, url)
                 elif health.get("state") == "failed":
-                    self._become("not installed", f"{health['problem']} {NOT_INSTALLED.rpartition(': ')[2]}")
+                    self._become("not installed", f"{health['problem']} {how_to_add('evaluate')}")
                     return True
                 else:
                     time.sleep(0.05)

@@ -121,12 +121,16 @@ class Page:
 
 
 class Statistics:
-    """See the module's docstring. ``jobs`` is None where nothing can compute here."""
+    """See the module's docstring. ``jobs`` is None where nothing can compute here; ``program`` is the first word of the line
+    to type that computes."""
 
-    def __init__(self, workspace: Workspace, store: StatisticsStore, jobs: Jobs | None = None) -> None:
+    def __init__(
+        self, workspace: Workspace, store: StatisticsStore, jobs: Jobs | None = None, program: str = "mloscope"
+    ) -> None:
         self.workspace = workspace
         self.store = store
         self.jobs = jobs
+        self.program = program
         self.identity = Identity(workspace)
         self._lock = threading.Lock()
         self._known: OrderedDict[Any, Any] = OrderedDict()
@@ -218,7 +222,7 @@ class Statistics:
     def command(self, subject: Subject) -> str:
         """The line that computes what is missing, to be pasted into a shell."""
         run, corpus = self.workspace.run(subject.run), self.workspace.corpus(subject.corpus)
-        words = ["mloscope", "statistics", str(run.path), "--images", str(corpus.path), "--split", subject.split]
+        words = [self.program, "statistics", str(run.path), "--images", str(corpus.path), "--split", subject.split]
         if corpus.asked_format:
             words += ["--images-format", corpus.asked_format]
         options = run.options

@@ -13,14 +13,19 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import Unavailable
 
 _NO_PAGES = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
 _LOOPBACK_ONLY = "127.0.0.1:0"
-NO_TLS = (
-    'Several processes need the package cryptography, which is not installed here: pip install "mloscope[statistics]". '
-    "Without --processes one thread of this process evaluates."
-)
+
+
+def without_tls() -> str:
+    """What is said where several processes could not be kept from strangers."""
+    return (
+        "Several processes need the package cryptography, which is not installed here; without --processes one thread of this "
+        f"process evaluates. What installs it: {how_to_add('statistics')}"
+    )
 
 
 @contextlib.contextmanager
@@ -32,7 +37,7 @@ def connected(address: str | None = None, processes: int = 0, timeout_s: float =
         from distributed import Client
     except ImportError as error:
         raise Unavailable(
-            f'Statistics need Dask, which cannot be loaded ({error}): pip install "mloscope[statistics]".'
+            f"Statistics need Dask, which cannot be loaded ({error}): {how_to_add('statistics')}"
         ) from error
     for chatty in ("distributed", "distributed.core", "distributed.worker", "distributed.scheduler"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -60,7 +65,7 @@ def _own_workers(processes: int) -> Iterator[Any]:
         try:
             options = {"protocol": "tls://", "security": Security.temporary(), "host": "127.0.0.1", "port": 0}
         except ImportError as error:
-            raise Unavailable(NO_TLS) from error
+            raise Unavailable(without_tls()) from error
     options |= {"dashboard": False, "dashboard_address": _LOOPBACK_ONLY}
     worker = {
         "cls": Nanny if processes else Worker,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import BadRequest, Unavailable
 
 Table = Mapping[str, Sequence[Any] | np.ndarray]
@@ -53,9 +54,7 @@ def _parquet(table: Table) -> bytes:
         import pyarrow
         import pyarrow.parquet
     except ImportError:
-        raise Unavailable(
-            'Parquet needs pyarrow, which is not installed: pip install "mloscope[statistics]".'
-        ) from None
+        raise Unavailable(f"Parquet needs pyarrow, which is not installed: {how_to_add('statistics')}") from None
     arrays = {
         name: pyarrow.array(values, from_pandas=True)  # NaN is nothing
         if isinstance(values, np.ndarray) and values.ndim == 1

@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import Checkpoint, CorpusAdaptor
 from mloscope.adaptors.models.checkpoint_steps import Reading, read_steps
 from mloscope.adaptors.models.numbers_in_names import numbers_in
@@ -414,7 +415,7 @@ def _arrow(part: str) -> Any:
         return importlib.import_module(f"pyarrow.{part}")
     except ImportError as error:
         raise Unavailable(
-            f'CSV and Parquet are read by pyarrow, which cannot be loaded ({error}): pip install "mloscope[statistics]".'
+            f"CSV and Parquet are read by pyarrow, which cannot be loaded ({error}): {how_to_add('statistics')}"
         ) from error
 
 

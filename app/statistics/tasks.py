@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app.errors import MloscopeError, NotPossible, from_adaptor
 from mloscope.app.model_service.wire import RunSpec
@@ -101,7 +102,7 @@ class OpenNetwork:
             from mloscope.app.model_service.evaluation import Evaluator, configure_devices
         except ImportError as error:
             raise NotPossible(
-                f'Statistics need TensorFlow, which cannot be loaded ({error}): pip install "mloscope[statistics]".'
+                f"Statistics need TensorFlow, which cannot be loaded ({error}): {how_to_add('statistics')}"
             ) from error
         self._source = source
         self._workspace = Workspace.connect(

@@ -29,7 +29,7 @@ def real_data() -> Path:
 def keras() -> Any:
     """The keras module, loaded once; skips where TensorFlow is not installed."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    pytest.importorskip("tensorflow", reason='needs TensorFlow: pip install "mloscope[evaluate]"')
+    pytest.importorskip("tensorflow", reason="needs TensorFlow: make test installs it")
     return pytest.importorskip("keras")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from importlib.metadata import EntryPoint
@@ -11,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mloscope.adaptors import registry
+from mloscope.adaptors.installation import how_to_install
 from mloscope.adaptors.interface import (
     AdaptorError,
     DependencyMissing,
@@ -144,7 +146,7 @@ def test_strangers_that_cannot_be_imported_are_recorded(tmp_path: Path, monkeypa
     assert "no can_open" in problems["empty"]
     assert "stranger_gone is missing" in problems["gone"]
     assert problems["keras"] is None
-    with pytest.raises(DependencyMissing, match="pip install package_that_is_nowhere"):
+    with pytest.raises(DependencyMissing, match=re.escape(how_to_install("package_that_is_nowhere"))):
         registry.open_run(tmp_path, format="needs", adaptors=found)
     with pytest.raises(NothingFits, match="package_that_is_nowhere"):
         registry.open_run(tmp_path, adaptors=found)

@@ -19,7 +19,9 @@ import urllib3
 
 from mloscope.adaptors import registry
 from mloscope.app import cli
+from mloscope.app.running_servers import announced
 from mloscope.app.serving import _has_display
+from mloscope.app.settings import Settings
 
 MLOSCOPE = (sys.executable, "-m", "mloscope.app.cli")
 
@@ -153,6 +155,34 @@ def test_a_port_in_use_is_named_with_another(refused: Callable[..., str], run_fo
 
     assert f"Port {port} of 127.0.0.1 is in use" in said
     assert re.search(r"--port \d+", said)
+    assert "--port 0" in said
+
+
+def test_what_was_asked_for_is_looked_at_before_the_port(
+    refused: Callable[..., str], run_folder: Path, tmp_path: Path
+) -> None:
+    absent = tmp_path / "absent"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = ("--port", taken.getsockname()[1])
+        assert f"nothing at {absent}" in refused("serve", absent, *port)
+        assert f"nothing at {absent}" in refused("serve", run_folder, "--images", absent, *port)
+        assert f"nothing at {absent}" in refused("serve", absent, *port, "--workers", "2")
+        assert "MLOSCOPE_REDIS_URL" in refused("serve", run_folder, *port, "--workers", "2")
+        assert "keras (folders of" in refused("serve", tmp_path / "run" / "..", *port)
+        assert f"nothing at {absent}" in refused("demo", "--images", absent, *port)
+
+
+def test_a_port_that_a_server_of_ours_has_is_named_with_its_address(
+    refused: Callable[..., str], run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLOSCOPE_HOME", str(tmp_path / "home"))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with announced(address, Settings(), os.environ):
+            said = refused("serve", run_folder, "--port", taken.getsockname()[1])
+
+    assert f"your server at {address}" in said
+    assert "mloscope connect" in said
     assert "--port 0" in said
 
 
@@ -355,7 +385,7 @@ def test_serve_reads_the_workspace_file_of_its_folder_and_says_what_is_broken(
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to see a process's children")
 @pytest.mark.skipif(
     find_spec("tensorflow") is None,
-    reason='needs TensorFlow: pip install "mloscope[evaluate]"',
+    reason="needs TensorFlow: make test installs it",
 )
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
 def test_the_model_service_ends_with_the_server(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions
 from mloscope.app import films
 from mloscope.app import observatory as module
@@ -96,10 +98,10 @@ def test_evaluation_follows_the_service(make_bench: Any, state: str, possible: b
 
 def test_without_a_service_the_line_that_installs_it_is_said(make_bench: Any) -> None:
     observatory = make_bench(service=False).observatory
-    assert 'pip install "mloscope[evaluate]"' in observatory.evaluation("lenet").message
-    with pytest.raises(Unavailable, match="pip install"):
+    assert how_to_add("evaluate") in observatory.evaluation("lenet").message
+    with pytest.raises(Unavailable, match=re.escape(how_to_add("evaluate"))):
         observatory.feature_maps("lenet", [0], CONV, "test-0")
-    with pytest.raises(Unavailable, match="pip install"):
+    with pytest.raises(Unavailable, match=re.escape(how_to_add("evaluate"))):
         observatory.film(FilmQuestion("lenet", CONV, "features", image="test-0"))
 
 

@@ -69,7 +69,7 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.mark.timeout(300)  # three processes that load TensorFlow, perhaps on a busy machine
 @pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("tensorflow", "distributed")),
-    reason='needs TensorFlow and Dask: pip install "mloscope[statistics]"',
+    reason="needs TensorFlow and Dask: make test installs it",
 )
 def test_a_killed_computation_goes_on_and_any_way_of_working_gives_the_same(tmp_path: Path, subject) -> None:
     one, killed = tmp_path / "one", tmp_path / "killed"

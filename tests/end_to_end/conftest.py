@@ -55,8 +55,8 @@ class Dashboard:
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory) -> tuple[Path, list[int], int, int]:
     """A short real training (400 images, two epochs, 8 checkpoints), and its damaged copy."""
-    pytest.importorskip("tensorflow", reason='needs TensorFlow: pip install "mloscope[evaluate]"')
-    pytest.importorskip("mlxtend", reason='needs mlxtend: pip install "mloscope[demo]"')
+    pytest.importorskip("tensorflow", reason="needs TensorFlow: make test installs it")
+    pytest.importorskip("mlxtend", reason="needs mlxtend: make test installs it")
     from mloscope.app import demo
 
     folder = tmp_path_factory.mktemp("runs")
@@ -134,7 +134,7 @@ def served(runs: list[Path], images: Path, cache_folder: Path) -> Iterator[tuple
 @pytest.fixture(scope="session")
 def measured(dashboard) -> Dashboard:
     """The dashboard, after ``mloscope statistics`` has seen the test images of ``damaged``: all but the cut checkpoint."""
-    pytest.importorskip("dask", reason='needs Dask: pip install "mloscope[statistics]"')
+    pytest.importorskip("dask", reason="needs Dask: make test installs it")
     subprocess.run(
         [
             sys.executable, "-m", "mloscope.app.cli", "statistics", str(dashboard.folder / "damaged"),

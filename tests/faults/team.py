@@ -41,7 +41,7 @@ def reason_to_skip() -> str | None:
     if shutil.which("redis-server") is None:
         return "no redis-server on the PATH (apt: redis-server)"
     if importlib.util.find_spec("tensorflow") is None:
-        return 'needs TensorFlow: pip install "mloscope[evaluate]"'
+        return "needs TensorFlow: make test installs it"
     return None
 
 

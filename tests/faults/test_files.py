@@ -198,7 +198,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_the_disk_is_full_while_statistics_are_written(
     subjects: Path, small_disk: Path, tmp_path: Path, measured: Callable[..., None]
 ):
-    pytest.importorskip("distributed", reason='needs Dask: pip install "mloscope[statistics]"')
+    pytest.importorskip("distributed", reason="needs Dask: make test installs it")
     environment = {"MLOSCOPE_CACHE_FOLDER": str(small_disk)}
     with Team(subjects, tmp_path, services=1, environment=environment) as team:
         state = job(team, "start")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -236,7 +237,9 @@ class Bombardment:
             try:
                 error = response.json()["error"]
                 sentence = error["message"]
-                ends = sentence.endswith(".") or "this computes them: mloscope statistics " in sentence
+                # A line to type ends as it has to be typed.
+                to_type = re.search(r"this computes them: \S*mloscope statistics | pip install ", sentence)
+                ends = sentence.endswith(".") or to_type is not None
                 if set(error) != {"kind", "message"} or not ends or "Traceback" in sentence:
                     yield "no sentence"
             except (ValueError, KeyError, TypeError):

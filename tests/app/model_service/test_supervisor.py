@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.app import errors
 from mloscope.app.model_service.client import ModelServiceClient, RunSpec
 from mloscope.app.model_service.supervisor import ModelServiceProcess
@@ -46,7 +48,7 @@ def test_without_tensorflow_nothing_is_started_and_the_install_line_is_said() ->
     assert process.pid is None
     assert "tensorflow" in asked
     started = time.monotonic()
-    with pytest.raises(errors.Unavailable, match=r'pip install "mloscope\[evaluate\]"'):
+    with pytest.raises(errors.Unavailable, match=re.escape(how_to_add("evaluate"))):
         ModelServiceClient(process).evaluate(RunSpec("a", "keras"), [0], ["conv1"], IMAGE)
     assert time.monotonic() - started < 0.5
     process.stop()
@@ -135,7 +137,7 @@ def test_a_tensorflow_that_cannot_be_loaded_counts_as_not_installed(tmp_path: Pa
     process = ModelServiceProcess(**fake(tmp_path, health=health))
     process.start()
     until(lambda: process.state == "not installed")
-    assert process.problem == 'TensorFlow cannot be loaded: no AVX. pip install "mloscope[evaluate]"'
+    assert process.problem == f"TensorFlow cannot be loaded: no AVX. {how_to_add('evaluate')}"
     assert process.url is None
     until(lambda: process.pid is None)
 

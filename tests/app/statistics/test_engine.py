@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("distributed", reason='needs Dask: pip install "mloscope[statistics]"')
+pytest.importorskip("distributed", reason="needs Dask: make test installs it")
 
 from made_up_source import CLASSES, MadeUpSource, expected, labels, noted
 

@@ -29,7 +29,7 @@ pytestmark = [
     pytest.mark.skipif(not CIFAR10.is_dir(), reason=f"no CIFAR-10 at {CIFAR10}; set MLOSCOPE_TEST_DATA"),
     pytest.mark.skipif(
         any(importlib.util.find_spec(name) is None for name in ("tensorflow", "distributed")),
-        reason='needs TensorFlow and Dask: pip install "mloscope[statistics]"',
+        reason="needs TensorFlow and Dask: make test installs it",
     ),
 ]
 
