@@ -26,7 +26,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason=
 
 needs_dask = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("distributed", "cryptography")),
-    reason='needs Dask and cryptography: pip install "mloscope[statistics]"',
+    reason="needs Dask and cryptography: make test installs them",
 )
 needs_tensorflow = pytest.mark.skipif(
     importlib.util.find_spec("tensorflow") is None, reason='needs TensorFlow: pip install "mloscope[evaluate]"'
