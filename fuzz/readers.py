@@ -22,7 +22,7 @@ from typing import Any
 
 import h5py
 import numpy as np
-from PIL import Image
+from PIL import Image, features
 
 from fuzz.containers import Bare, BundleIndex, Container, Gzip, Png, Records, ZipMember
 from mloscope.adaptors.models.cuda_convnet_files import read_meta, read_state
@@ -276,6 +276,12 @@ def _image_folder(real: Path) -> list[Seed]:
         "fox/2.webp": _picture(large, "WEBP", lossless=True),
         "fox/1.bmp": _picture(large, "BMP"),
         "fox/2.bmp": _picture(large.quantize(16), "BMP"),
+        "fox/1.gif": _picture(large.quantize(16), "GIF", save_all=True, append_images=[large.rotate(180).quantize(16)]),
+        "fox/1.tif": _picture(large, "TIFF"),
+        "fox/2.tif": _picture(large, "TIFF", compression="tiff_lzw"),
+        "fox/3.tif": _picture(large, "TIFF", compression="jpeg"),
+        "fox/1.ppm": _picture(large, "PPM"),
+        **({"fox/1.avif": _picture(large, "AVIF")} if features.check("avif") else {}),
     }
     return [
         *(Seed(name, {name: content}) for name, content in written.items()),

@@ -1,6 +1,6 @@
-"""Folders of JPEG, PNG, WebP or BMP: one folder a class, optionally under ``train``, ``test`` or ``val``, or none at all.
+"""Folders of pictures: one folder per class, optionally below ``train``, ``test`` or ``val``, or none at all.
 
-Opening lists the folders and opens no picture; broken ones are found when asked for."""
+Opening lists the folders and opens no picture. docs/corpora.md says what is taken for what."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
 
+from mloscope.adaptors.corpora.folder_tree import holds_pictures
 from mloscope.adaptors.corpora.picture import read_picture
-from mloscope.adaptors.corpora.picture_listing import Listing, Names, holds_pictures, list_pictures
+from mloscope.adaptors.corpora.picture_listing import Listing, Names, list_pictures
 from mloscope.adaptors.interface import AdaptorError, ImageRecord, Unknown, Unreadable
 
 MOST_PROBLEMS = 1000
@@ -22,7 +23,7 @@ MOST_PROBLEMS = 1000
 
 class ImageFolderCorpus:
     format: ClassVar[str] = "image-folder"
-    description: ClassVar[str] = "folders of JPEG, PNG, WebP or BMP pictures, one folder a class"
+    description: ClassVar[str] = "folders of JPEG, PNG, GIF, WebP, BMP, TIFF or PNM pictures, one folder per class"
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
@@ -30,9 +31,8 @@ class ImageFolderCorpus:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        listing = list_pictures(path)
-        if not listing.labels.size:
-            raise Unreadable(f"Neither {path} nor the folders in it hold a JPEG, PNG, WebP or BMP picture.")
+        if not (listing := list_pictures(path)).labels.size:
+            raise Unreadable(" ".join((f"Neither {path} nor the folders in it hold a picture.", *listing.problems)))
         return cls(path, listing)
 
     def __init__(self, path: Path, listing: Listing) -> None:
