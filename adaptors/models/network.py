@@ -5,7 +5,7 @@ Readers of formats that bring no Keras configuration (Caffe, cuda-convnet) descr
 ``translated_layers.py`` turns the nodes into a Keras model.
 
 A feature map is (row, column, channel) here, a vector (value,); batches come first. Where a format flattens a
-map, it does so in the order channel, row, column, as all formats that use this do.
+map, it does so in the order channel, row, column; TensorFlow's graphs say otherwise (:attr:`Reshape.as_stored`).
 """
 
 from __future__ import annotations
@@ -171,6 +171,8 @@ class Reshape:
     """The same values, in the order channel, row, column, as another sample shape (channels last)."""
 
     shape: Shape
+    as_stored: bool = False
+    """Whether the order is row, column, channel instead, as TensorFlow's."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import re
 from collections import Counter
@@ -109,8 +110,9 @@ class Survey:
 
 
 def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
-    """Whether they are the same; a graph's depthwise kernels have their two last axes in one."""
-    if stored == wanted:
+    """Whether they are the same but for axes of one place before the first; a graph's depthwise kernels have their two
+    last axes in one."""
+    if stored == wanted or (stored[len(stored) - len(wanted) :] == wanted and math.prod(stored) == math.prod(wanted)):
         return True
     depthwise = len(stored) == len(wanted) == 4 and wanted[2] == 1 and stored[:2] == wanted[:2]
     return depthwise and stored[2] * stored[3] == wanted[3]

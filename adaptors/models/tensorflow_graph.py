@@ -27,7 +27,9 @@ from mloscope.adaptors.models import network
 from mloscope.adaptors.models.keras_arrays import axes_of
 from mloscope.adaptors.models.network import NetworkBuilder, Node, Operation, Shape, Unsupported, Window
 from mloscope.adaptors.models.protobuf_wire import Message
+from mloscope.adaptors.models.tensorflow_ends import Ends
 from mloscope.adaptors.models.tensorflow_outputs import logits_of_losses, probabilities_of, served, signature_outputs
+from mloscope.adaptors.models.tensorflow_shapes import Sizes, sample_shape
 from mloscope.adaptors.models.tensorflow_variables import Variable
 
 LARGEST_META_BYTES = 512 * 1024 * 1024
@@ -43,6 +45,8 @@ _ACTIVATIONS = {
     "Sqrt": "sqrt",
     "Softplus": "soft relu",
 }
+_PLACE_BY_PLACE = (*_ACTIVATIONS, "Relu6", "Softmax", "Reshape")
+"""What takes the places of a map just as it takes images."""
 _ARITHMETIC = ("Reshape", "Mul", "Sub", "Add", "AddV2", "RealDiv", "Abs", "Neg", "Square", "Sqrt")
 _NOT_THE_NETWORKS = re.compile(r"(^|/)gradients(_\d+)?/")
 
@@ -69,6 +73,12 @@ class _Op:
 
     def numbers(self, name: str) -> list[int]:
         return self.attributes[name].message(1).numbers(3) if name in self.attributes else []
+
+    def whole(self, name: str) -> int:
+        return self.attributes[name].signed(3) if name in self.attributes else 0
+
+    def flag(self, name: str) -> bool:
+        return name in self.attributes and bool(self.attributes[name].number(5))
 
     def real(self, name: str, default: float) -> float:
         if name not in self.attributes:
@@ -109,6 +119,12 @@ class _Translation:
         self._places: dict[tuple[str, str], str] = {}
         self._superseded: set[str] = set()
         """Layers that were recognised as steps of another."""
+        self._kept: set[str] = set()
+        """Layers that are an end of the network, whatever they look like."""
+        self._folded: set[str] = set()
+        """Tensors of maps whose places stand among the images: what looks at channels alone may take them."""
+        self._batch: int | None = None
+        self._sizes = Sizes(ops, self._constant, self._sample_shape)
 
     def result(self, signature: Sequence[str]) -> Translated:
         """``signature``: the tensors that a signature names as outputs."""
@@ -120,8 +136,9 @@ class _Translation:
         problem = None
         if shape is None or min(shape, default=0) < 1:
             problem, shape = f"{self._path} leaves the size of its images open.", None
-        image = Layer(self._builder.free_name("input"), "input", (), None, source_class="Placeholder")
-        self._layer_of[entry] = self._builder.add(image, network.Input(), shape, problem)
+        self._batch = self._number_of_images(entry)
+        self._add_image(entry, shape, problem)
+        self._ends = self._found_ends(entry)
         needed = self._needed(weighty)
         for op in self._ordered():
             if op.name not in self._layer_of and not _NOT_THE_NETWORKS.search(op.name):
@@ -139,6 +156,34 @@ class _Translation:
         logits = logits_of_losses({op.name: (op.kind, op.inputs) for op in taken})
         layers = dict.fromkeys(self._layer_of[name] for name in logits if name in self._layer_of)
         return [probabilities_of(name, self._builder.nodes) for name in layers]
+
+    def _add_image(self, entry: str, shape: Shape | None, problem: str | None) -> None:
+        """Where the graph takes vectors and makes maps of them, images are maps that it takes as vectors."""
+        map_ = self._map_of_vector(entry, shape) if shape is not None and len(shape) == 1 else None
+        image = Layer(self._builder.free_name("input"), "input", (), None, source_class="Placeholder")
+        name = self._builder.add(image, network.Input(), map_ or shape, problem)
+        if map_ is not None and shape is not None:
+            flat = Layer(self._builder.free_name("input/flat"), "flatten", (name,), None, source_class="Placeholder")
+            name = self._builder.add(flat, network.Reshape(shape, as_stored=True), shape)
+        self._layer_of[entry] = name
+
+    def _map_of_vector(self, entry: str, shape: Shape) -> Shape | None:
+        known = {entry}
+        for op in self._ordered():
+            if op.inputs and op.inputs[0] in known:
+                sizes = self._constant(op.inputs[1]) if op.kind == "Reshape" and len(op.inputs) == 2 else None
+                if sizes is not None and sizes.shape == (4,):
+                    found = tuple(int(size) for size in sizes[1:])
+                    return found if min(found) > 0 and math.prod(found) == shape[0] else None
+                if op.kind in (*_PASSING, "Sub", "Mul", "RealDiv", "Add", "AddV2"):
+                    known.add(op.name)
+        return None
+
+    def _found_ends(self, entry: str) -> Ends:
+        ops = {op.name: op for op in self._ordered() if not _NOT_THE_NETWORKS.search(op.name)}
+        fixed = [op.name for op in ops.values() if op.kind == "Placeholder" and len(self._stated_shape(op)) == 0]
+        before = self._needed([self._ops[entry.partition(":")[0]]]) - {entry}
+        return Ends({name: (op.kind, op.inputs) for name, op in ops.items()}, entry, fixed, before)
 
     # ---------------------------------------------------------------------------------------- finding one's way
 
@@ -188,17 +233,31 @@ class _Translation:
             op = self._ops.get(name.partition(":")[0])
             if op is None:
                 return None
-            for attribute, message in (("_output_shapes", 1), ("shape", 0)):
-                if attribute in op.attributes:
-                    value = op.attributes[attribute]
-                    shapes = value.message(1).messages(7) if message else value.messages(7)
-                    sizes = next(([size.signed(1) for size in each.messages(2)] for each in shapes), [])
-                    if len(sizes) > 1:
-                        return tuple(sizes[1:])
+            sizes = self._stated_shape(op)
+            if len(sizes) > 1:
+                return tuple(sizes[1:])
             if not op.inputs:
                 return None
             name = op.inputs[0]
         return None
+
+    def _stated_shape(self, op: _Op) -> list[int]:
+        """The shape that the graph says the operation's output has; -1 for what is open, empty where it says nothing."""
+        for attribute, is_list in (("_output_shapes", True), ("shape", False)):
+            if attribute in op.attributes:
+                value = op.attributes[attribute]
+                shapes = value.message(1).messages(7) if is_list else value.messages(7)
+                sizes = next(([size.signed(1) for size in each.messages(2)] for each in shapes), [])
+                if sizes:
+                    return sizes
+        return []
+
+    def _number_of_images(self, name: str) -> int | None:
+        sizes = self._stated_shape(self._ops[name.partition(":")[0]]) if name.partition(":")[0] in self._ops else []
+        return sizes[0] if len(sizes) > 1 and sizes[0] > 0 else None
+
+    def _sample_shape(self, name: str) -> Shape | None:
+        return self._shape_or_none(name) if name in self._layer_of and name not in self._folded else None
 
     def _needed(self, weighty: Iterable[_Op]) -> set[str]:
         """The operations that a layer with weights depends on."""
@@ -240,6 +299,7 @@ class _Translation:
             return
         if op.kind in _PASSING:
             self._layer_of[op.name] = self._layer_of[tensors[0]]
+            self._folded |= {op.name} if tensors[0] in self._folded else set()
             return
         if op.kind == "BiasAdd" and self._merge_bias(op):
             return
@@ -259,21 +319,55 @@ class _Translation:
         if op.kind.startswith("FusedBatchNorm") and self._batch_normalisation(op):
             return
         others = [name for name in op.inputs if name not in self._layer_of]
-        if any(self._constant(name) is None and self._variable(name) is None for name in others):
-            if is_needed:
-                self._refuse(op, tensors, f"is a {op.kind} of what is not known here")
+        unknown = any(self._constant(name) is None and self._variable(name) is None for name in others)
+        if unknown and op.kind != "Reshape":  # which takes what is computed from shapes
+            self._leave_out(op, tensors, f"is a {op.kind} of what is not known here", is_needed)
             return
         read = _READ.get(op.kind)
         try:
             if read is None:
                 raise Unsupported(f"is a {op.kind}, which is not supported")
             shapes = [self._builder.shape(self._layer_of[name]) for name in tensors]
+            if op.kind == "Reshape" and self._is_folding(op, tensors[0], shapes[0]):
+                self._layer_of[op.name] = self._layer_of[tensors[0]]
+                return
+            if self._folded & set(tensors) and op.kind not in _PLACE_BY_PLACE:
+                raise Unsupported(f"is a {op.kind} of the places of a map, each by itself, which is not supported")
             found = read(self, op, tensors, shapes)
         except Unsupported as error:
-            if is_needed or (read is not None and any(self._problem(name) for name in tensors)):
-                self._refuse(op, tensors, str(error))
+            is_behind = read is not None and any(self._problem(name) for name in tensors)
+            self._leave_out(op, tensors, str(error), is_needed or is_behind)
             return
         self._add(op, found.name or op.name, found.kind, tensors, found.operation, found.shape, found.parameters)
+        if self._folded & set(tensors):
+            self._folded.add(op.name)
+        if self._ends.is_one(op.name):
+            self._kept.add(self._layer_of[op.name])
+
+    def _leave_out(self, op: _Op, tensors: Sequence[str], reason: str, is_needed: bool) -> None:
+        """Shows the operation with its problem where a layer needs it, or where it leads to an end of the network; what
+        leads to losses and logs is nobody's concern."""
+        is_behind = any(self._problem(name) for name in tensors)
+        leads_to_end = not is_needed and not is_behind and self._ends.leads_to_one(op.name)
+        if is_needed or leads_to_end:
+            self._refuse(op, tensors, reason)
+        if leads_to_end:
+            self._kept.add(self._layer_of[op.name])
+
+    def _is_folding(self, op: _Op, tensor: str, shape: Shape) -> bool:
+        """Whether the reshape puts the places of a map among the images, or takes them back from there."""
+        wanted = self._sizes.of(op.inputs[1])
+        if tensor in self._folded:
+            if isinstance(wanted, list) and tuple(wanted[1:]) == shape:
+                return True  # as it was before
+            if isinstance(wanted, list) and tuple(wanted[1:]) == shape[-1:]:
+                self._folded.add(op.name)
+                return True
+            raise Unsupported("makes another map of the places of one, which is not supported")
+        if sample_shape(wanted, shape, self._batch) is not None:
+            return False
+        self._folded.add(op.name)
+        return True
 
     def _batch_normalisation(self, op: _Op) -> bool:
         """Two layers: with the moving mean and variance, whichever the graph takes, for training takes a batch's
@@ -355,6 +449,8 @@ class _Translation:
         name = self._layer_of.get(op.inputs[0])
         before = self._ops.get(op.inputs[0])
         if variable is None or before is None or before.kind not in ("Conv2D", "DepthwiseConv2dNative", "MatMul"):
+            return False
+        if self._ends.takers(before.name) != [op.name]:
             return False
         place = next(i for i, node in enumerate(self._builder.nodes) if node.layer.name == name)
         node = self._builder.nodes[place]
@@ -456,7 +552,7 @@ class _Translation:
         layer = node.layer
         if layer.name in self._superseded:
             return True
-        if node.is_output:
+        if node.is_output or layer.name in self._kept:
             return False
         return not layer.parameters and (layer.source_class in _ARITHMETIC or node.operation is None)
 
@@ -600,8 +696,7 @@ def _softmax(translation: _Translation, op: _Op, tensors: Sequence[str], shapes:
     return _Found("activation", network.Softmax(len(shapes[0]) - 1), shapes[0])
 
 
-def _flatten(translation: _Translation, op: _Op, tensors: Sequence[str], shapes: Sequence[Shape]) -> _Found:
-    """A map that is made a vector stays a map here, for the layers behind take it in its own order."""
+def _reshape(translation: _Translation, op: _Op, tensors: Sequence[str], shapes: Sequence[Shape]) -> _Found:
     shape = shapes[0]
     if op.kind == "Squeeze":
         axes = op.numbers("squeeze_dims") or [axis + 1 for axis, size in enumerate(shape) if size == 1]
@@ -609,22 +704,16 @@ def _flatten(translation: _Translation, op: _Op, tensors: Sequence[str], shapes:
             raise Unsupported("takes away the axis of the images")
         gone = {(axis - 1) if axis > 0 else len(shape) + axis for axis in axes}
         shape = tuple(size for axis, size in enumerate(shape) if axis not in gone)
+    elif len(op.inputs) != 2:
+        raise Unsupported("makes a shape that is not known")
     else:
-        wanted = translation._constant(op.inputs[1]) if len(op.inputs) > 1 else None
-        if wanted is None or wanted.ndim != 1 or len(wanted) < 2:
-            raise Unsupported("makes a shape that is not known beforehand")
-        sizes = [int(size) for size in wanted[1:]]
-        rest = math.prod(size for size in sizes if size != -1)
-        shape = tuple(math.prod(shape) // max(rest, 1) if size == -1 else size for size in sizes)
+        shape = sample_shape(translation._sizes.of(op.inputs[1]), shape, translation._batch) or ()
     if math.prod(shape) != math.prod(shapes[0]) or min(shape, default=0) < 1:
         raise Unsupported(f"makes the shape {shape} of {shapes[0]}, which is not supported")
     if shape == shapes[0]:
         return _Found("reshape", network.Activation("linear"), shape)
-    if len(shape) == 1 and len(shapes[0]) == 3 and math.prod(shapes[0][:2]) > 1:
-        return _Found("flatten", network.Activation("linear"), shapes[0])
-    if sorted(size for size in shape if size > 1) != sorted(size for size in shapes[0] if size > 1):
-        raise Unsupported(f"makes the shape {shape} of {shapes[0]}, which is not supported")
-    return _Found("reshape", network.Reshape(shape), shape)
+    kind = "flatten" if len(shape) == 1 and math.prod(shapes[0][:-1]) > 1 else "reshape"
+    return _Found(kind, network.Reshape(shape, as_stored=True), shape)
 
 
 def _arithmetic(translation: _Translation, op: _Op, tensors: Sequence[str], shapes: Sequence[Shape]) -> _Found:
@@ -654,13 +743,18 @@ def _arithmetic(translation: _Translation, op: _Op, tensors: Sequence[str], shap
         return _Found("preprocessing", network.Activation("linear", (factor, shift)), shapes[0])
     if (
         variable is not None
-        and variable.entry.shape == shapes[0][-1:]
+        and _without_ones(variable.entry.shape) == shapes[0][-1:]
         and op.kind in ("Add", "AddV2", "BiasAdd", "Mul")
     ):
         name = "scale" if op.kind == "Mul" else "bias"
-        held = {name: (Parameter(name, variable.entry.shape, ("unit",)), variable)}
+        held = {name: (Parameter(name, shapes[0][-1:], ("unit",)), variable)}
         return _Found("normalisation" if op.kind == "Mul" else "bias", network.ChannelScale(), shapes[0], held)
     raise Unsupported(f"is a {op.kind} with what is neither a number nor one of the network's vectors")
+
+
+def _without_ones(shape: Shape) -> Shape:
+    """Without axes of one place before the last: a bias of the shape (1, n) is added as one of the shape (n,)."""
+    return shape[-1:] if math.prod(shape[:-1]) == 1 else shape
 
 
 def _normalisation(translation: _Translation, op: _Op, tensors: Sequence[str], shapes: Sequence[Shape]) -> _Found:
@@ -705,8 +799,8 @@ _READ: dict[str, _Read] = {
     **dict.fromkeys(_ACTIVATIONS, _function),
     "Relu6": _bounded,
     "Softmax": _softmax,
-    "Reshape": _flatten,
-    "Squeeze": _flatten,
+    "Reshape": _reshape,
+    "Squeeze": _reshape,
     "LRN": _normalisation,
     "Mean": _mean,
     "ConcatV2": _concatenation,

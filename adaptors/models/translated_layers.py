@@ -332,6 +332,8 @@ def _part(operation: network.Part, inputs: list[Any], weights: Weights, layer: L
 def _reshape(operation: network.Reshape, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
     if tuple(inputs[0].shape[1:]) == operation.shape:
         return inputs[0]
+    if operation.as_stored:
+        return ops.reshape(inputs[0], (-1, *operation.shape))
     if len(operation.shape) == 3:
         return _as_map(inputs[0], operation.shape)
     return ops.reshape(_flat(inputs[0]), (-1, *operation.shape))

@@ -49,7 +49,8 @@ def network(tf: Any, image: Any) -> dict[str, Any]:
         out["bn/scale"] = x
     x = tf.nn.relu6(x)
     with v1.variable_scope("dilated"):
-        side = tf.nn.conv2d(x, variable("weights", 3, 3, 12, 12), 1, "SAME", dilations=2)
+        # No gradient of it: TensorFlow has none for CPUs without oneDNN.
+        side = tf.stop_gradient(tf.nn.conv2d(x, variable("weights", 3, 3, 12, 12), 1, "SAME", dilations=2))
     x = out["joined"] = tf.concat([tf.nn.tanh(side) + x, tf.nn.sigmoid(side)], 3, name="joined")
     x = out["pool2"] = tf.nn.avg_pool2d(x, 2, 2, "SAME", name="pool2")
     x = tf.reshape(x, [-1, 2 * 2 * 24])
