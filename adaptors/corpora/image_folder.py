@@ -14,6 +14,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 import numpy as np
 
 from mloscope.adaptors.corpora.folder_tree import holds_pictures
+from mloscope.adaptors.corpora.mnist_sets import find_sets
 from mloscope.adaptors.corpora.picture import read_picture
 from mloscope.adaptors.corpora.picture_listing import Listing, Names, list_pictures
 from mloscope.adaptors.interface import AdaptorError, ImageRecord, Unknown, Unreadable
@@ -27,7 +28,7 @@ class ImageFolderCorpus:
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
-        return path.is_dir() and holds_pictures(path)
+        return path.is_dir() and not find_sets(path) and holds_pictures(path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -37,8 +38,7 @@ class ImageFolderCorpus:
 
     def __init__(self, path: Path, listing: Listing) -> None:
         self._path, self._listing, self._names = path, listing, Names(listing)
-        self._broken: dict[str, str] = {}
-        self._lock = threading.Lock()
+        self._broken, self._lock = dict[str, str](), threading.Lock()
 
     def __len__(self) -> int:
         return len(self._listing.labels)

@@ -1,27 +1,20 @@
-"""MNIST and its likes (Fashion-MNIST, KMNIST) in the idx format: a folder with the official files, plain or
-gzipped.
-
-The format: two zero bytes, a type byte (8: uint8), the number of axes, each axis' length as a big-endian
-int32, the values.
-"""
+"""MNIST and its likes (Fashion-MNIST, KMNIST, EMNIST, QMNIST) in the idx format: a folder with the official files, plain
+or gzipped, the folder that torchvision keeps them in, or one of the files."""
 
 from __future__ import annotations
 
-import gzip
-import math
-import struct
-import zlib
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
+from mloscope.adaptors.corpora.idx_files import read_idx
 from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
-from mloscope.adaptors.expansion import check_expansion
-from mloscope.adaptors.interface import Unreadable
+from mloscope.adaptors.corpora.label_values import Labels, read_labels
+from mloscope.adaptors.corpora.mnist_sets import DIGITS, IdxSet, class_names, find_sets, is_idx_name, remarks, the_set
+from mloscope.adaptors.corpora.pixel_values import read_pictures
 
-_SPLITS = {"training": "train", "test": "t10k"}
-_IMAGES, _LABELS = "-images-idx3-ubyte", "-labels-idx1-ubyte"
+_ORDER = ("training", "validation", "test")
 
 
 class MnistIdxCorpus(ArrayCorpus):
@@ -30,49 +23,45 @@ class MnistIdxCorpus(ArrayCorpus):
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
-        return path.is_dir() and any(_file(path, prefix + _IMAGES) for prefix in _SPLITS.values())
+        return bool(find_sets(path)) if path.is_dir() else is_idx_name(path)
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        splits, problems = [], []
-        for name, prefix in _SPLITS.items():
-            images, labels = _file(path, prefix + _IMAGES), _file(path, prefix + _LABELS)
-            if images is None:
-                continue
-            pixels = _read(images, axes=3)[..., np.newaxis]
-            if labels is None:
-                problems.append(f"{path} has no {prefix}{_LABELS}, so the {name} images have no labels.")
-            known = np.full(len(pixels), -1) if labels is None else _read(labels, axes=1).astype(np.int32)
-            splits.append(Split(name, pixels, known))
-        if not splits:
-            raise Unreadable(f"{path} holds neither train{_IMAGES} nor t10k{_IMAGES}, plain or with .gz.")
-        highest = max((int(split.labels.max(initial=-1)) for split in splits), default=-1)
-        return cls(path, splits, [str(number) for number in range(max(10, highest + 1))], problems)
+        of = the_set(path)
+        images = {split: of.images[split] for split in _ORDER if split in of.images}
+        pictures, notes = read_pictures({file.name: read_idx(file) for file in images.values()}, str(of.folder))
+        pixels = {split: pictures[file.name] for split, file in images.items()}
+        labels = _labels(of, {split: len(each) for split, each in pixels.items()})
+        names = _named(of, pixels, labels)
+        splits = [Split(split, each, labels.by_split[split]) for split, each in pixels.items()]
+        return cls(path, splits, names, [*remarks(of, path), *notes, *labels.notes])
 
 
-def _file(folder: Path, name: str) -> Path | None:
-    # Some distributions write a dot where the official files have the last hyphen but one.
-    names = (name, name + ".gz", name.replace("-idx", ".idx"), name.replace("-idx", ".idx") + ".gz")
-    return next((folder / each for each in names if (folder / each).is_file()), None)
+def _labels(of: IdxSet, counts: dict[str, int]) -> Labels:
+    files = {split: file for split, file in of.labels.items() if split in counts}
+    arrays, notes = {split: read_idx(file) for split, file in files.items()}, []
+    for split, array in arrays.items():
+        if of.name.startswith("qmnist") and array.ndim == 2:
+            # The class, then who wrote it and where that is in NIST's own series.
+            notes.append(f"{files[split]}: of {array.shape[1]} columns the first is the class.")
+            arrays[split] = array[:, 0]
+    labels = read_labels(arrays, {split: str(file) for split, file in files.items()}, counts, [], str(of.folder))
+    labels.notes[:0] = notes
+    return labels
 
 
-def _read(path: Path, axes: int) -> np.ndarray:
-    """The array in an idx file, uint8; plain files are mapped into memory, gzipped ones unpacked once."""
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            head = file.read(4 + 4 * axes)
-            if head[:4] != bytes((0, 0, 8, axes)) or len(head) < 4 + 4 * axes:
-                raise Unreadable(f"{path} is not an idx file of {axes} axes: it begins with {head[:4]!r}.")
-            shape = struct.unpack(f">{axes}I", head[4:])
-            wanted = math.prod(shape)
-            if path.suffix == ".gz":
-                check_expansion(wanted, path.stat().st_size, str(path))
-                values = np.frombuffer(file.read(wanted), np.uint8)
-                file.read(1)  # reaching the end is what makes gzip compare its checksum
-            else:
-                values = np.memmap(path, np.uint8, mode="r", offset=len(head))[:wanted]
-    except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise Unreadable(f"{path} cannot be read: {error}.") from error
-    if len(values) < wanted:
-        raise Unreadable(f"{path} is cut off: it should hold {wanted:,} values and has {len(values):,}.")
-    return values.reshape(shape)
+def _named(of: IdxSet, pixels: dict[str, np.ndarray], labels: Labels) -> list[str]:
+    """Names of the classes, as many as the set has; of unknown sets, those of one-hot columns or none."""
+    known = np.concatenate([each[each >= 0] for each in labels.by_split.values()])
+    highest, first = int(known.max(initial=-1)), next(iter(labels.by_split.values()))[:10].tolist()
+    names, how = class_names(of, first, highest)
+    if how:
+        labels.notes.append(f"{of.folder}: {how}")
+    if names or labels.class_names or highest < 0:
+        return list(names) or labels.class_names
+    is_mnist = all(each.shape[1:] == (28, 28, 1) for each in pixels.values()) or "mnist" in of.folder.name.lower()
+    if is_mnist and highest < len(DIGITS) - 1:
+        labels.notes.append(
+            f"{of.folder}: no label is above {highest}; there are ten classes all the same, as in MNIST."
+        )
+    return list(DIGITS) if is_mnist and highest < len(DIGITS) else []

@@ -6,15 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.mnist_idx import MnistIdxCorpus
 from mloscope.adaptors.interface import Refused, Unreadable
 
+TYPES = {"u1": 8, "i1": 9, "i2": 11, "i4": 12, "f4": 13, "f8": 14}
 
-def idx(array: np.ndarray) -> bytes:
-    return bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+def idx(array: np.ndarray, kind: str = "u1") -> bytes:
+    head = bytes((0, 0, TYPES[kind], array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.astype(f">{kind}").tobytes()
 
 
 def pictures(count: int) -> np.ndarray:
@@ -100,7 +104,7 @@ def test_images_without_labels_are_shown_and_told(tmp_path: Path) -> None:
     corpus = registry.open_corpus(tmp_path)
     assert corpus.labels.tolist() == [-1] * 7
     assert corpus.record(0).label is None
-    assert "no t10k-labels-idx1-ubyte" in corpus.problems()[0]
+    assert "no labels for test" in corpus.problems()[0]
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -125,3 +129,128 @@ def test_a_header_that_claims_too_much_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + bytes(100)))
     with pytest.raises(Refused, match="960,000,000,000"):
         registry.open_corpus(tmp_path)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("kind", ["i2", "i4", "f4", "f8"])
+def test_every_type_of_idx_is_read(tmp_path: Path, kind: str, zipped: bool) -> None:
+    for name, array in (("images-idx3", pictures(12)), ("labels-idx1", np.arange(12) % 10)):
+        content = idx(array, kind)
+        path = tmp_path / f"train-{name}-{'int' if kind[0] == 'i' else 'ubyte'}{'.gz' if zipped else ''}"
+        path.write_bytes(gzip.compress(content) if zipped else content)
+    corpus = registry.open_corpus(tmp_path)
+    assert all(np.array_equal(corpus.pixels(number)[..., 0], pictures(12)[number]) for number in range(12))
+    assert corpus.labels.tolist() == (np.arange(12) % 10).tolist()
+    assert corpus.problems() == ()
+
+
+def test_floats_and_black_and_white_are_read_as_in_other_files(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pictures(3) / 255 * 1.04, "f4"))
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.pixels(0).max() > 200
+    assert any("0..1" in problem for problem in corpus.problems())
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pictures(3) > 99))
+    corpus = registry.open_corpus(tmp_path)
+    assert np.array_equal(corpus.pixels(0)[..., 0], (pictures(3)[0] > 99) * 255)
+    assert any("black and white" in problem for problem in corpus.problems())
+
+
+def test_labels_of_several_columns_are_not_read_as_one(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(pictures(3)))
+    (tmp_path / "train-labels-idx2-int").write_bytes(idx(np.array([[1, 1], [0, 1], [0, 0]]), "i4"))
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.labels.tolist() == [-1] * 3
+    assert any("2 columns" in problem for problem in corpus.problems())
+
+
+@pytest.mark.parametrize("head", [b"\0\0\x0a\3", b"\0\0\x08\0", b"\0\0\x08\x09", b"\x1f\x8b\x08\3"])
+def test_what_is_no_idx_says_so(tmp_path: Path, head: bytes) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(head + bytes(100))
+    with pytest.raises(Unreadable, match="is not an idx file"):
+        registry.open_corpus(tmp_path)
+
+
+@pytest.mark.parametrize("folder", ["MNIST/raw", "raw", "FashionMNIST/raw", "gzip"])
+def test_the_folders_of_torchvision_are_looked_into(tmp_path: Path, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    write(tmp_path / folder, "train", 12, zipped=False)
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.splits == {"training": range(12)}
+    assert corpus.class_names[0] == ("T-shirt/top" if "Fashion" in folder else "0")
+
+
+def test_a_folder_of_a_files_name_around_it(tmp_path: Path) -> None:
+    write(tmp_path, "train", 12, zipped=False)
+    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"):
+        (tmp_path / name).rename(tmp_path / "moved")
+        (tmp_path / name).mkdir()
+        (tmp_path / "moved").rename(tmp_path / name / name)
+    assert registry.open_corpus(tmp_path).labels.tolist() == (np.arange(12) % 10).tolist()
+
+
+def test_several_sets_are_not_chosen_from(tmp_path: Path) -> None:
+    write(tmp_path, "emnist-digits-test", 12, zipped=True)
+    write(tmp_path, "emnist-letters-test", 7, zipped=True)
+    with pytest.raises(Unreadable, match="2 sets of images"):
+        registry.open_corpus(tmp_path)
+    assert len(registry.open_corpus(tmp_path / "emnist-letters-test-images-idx3-ubyte.gz")) == 7
+    for name in ("MNIST", "FashionMNIST"):
+        (tmp_path / "both" / name / "raw").mkdir(parents=True)
+        write(tmp_path / "both" / name / "raw", "train", 3, zipped=False)
+    with pytest.raises(Unreadable, match="2 sets of images"):
+        registry.open_corpus(tmp_path / "both")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "labels", "names"),
+    [
+        ("emnist-letters-train", [1, 26, 2], ["A", "Z", "B"]),
+        ("emnist-balanced-train", [0, 46, 10], ["0", "t", "A"]),
+        ("emnist-byclass-test", [0, 61, 36], ["0", "z", "a"]),
+        ("emnist-digits-test", [0, 9, 1], ["0", "9", "1"]),
+    ],
+)
+def test_emnist(tmp_path: Path, prefix: str, labels: list[int], names: list[str]) -> None:
+    (tmp_path / f"{prefix}-images-idx3-ubyte").write_bytes(idx(pictures(3)))
+    (tmp_path / f"{prefix}-labels-idx1-ubyte").write_bytes(idx(np.array(labels)))
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.labels.tolist() == labels
+    assert [corpus.class_names[label] for label in labels] == names
+    assert any("rows and columns exchanged" in problem for problem in corpus.problems())
+    assert any("1 to 26" in problem for problem in corpus.problems()) == ("letters" in prefix)
+
+
+def test_of_qmnists_labels_the_first_column_counts(tmp_path: Path) -> None:
+    (tmp_path / "qmnist-test-images-idx3-ubyte").write_bytes(idx(pictures(3)))
+    columns = np.array([[7, 1, 2, 3, 4, 5, 6, 7], [2, 4, 4, 4, 4, 4, 4, 4], [9, 0, 0, 0, 0, 0, 0, 0]])
+    (tmp_path / "qmnist-test-labels-idx2-int").write_bytes(idx(columns, "i4"))
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.labels.tolist() == [7, 2, 9]
+    assert corpus.class_names == tuple("0123456789")
+    assert any("the first is the class" in problem for problem in corpus.problems())
+
+
+def test_ten_classes_are_only_added_to_digits(tmp_path: Path) -> None:
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "digits").mkdir()
+    for folder, side in (("cells", 5), ("digits", 28)):
+        (tmp_path / folder / "train-images-idx3-ubyte").write_bytes(idx(np.full((3, side, side), 99)))
+        (tmp_path / folder / "train-labels-idx1-ubyte").write_bytes(idx(np.array([0, 3, 1])))
+    assert registry.open_corpus(tmp_path / "cells").class_names == ("0", "1", "2", "3")
+    digits = registry.open_corpus(tmp_path / "digits")
+    assert digits.class_names == tuple("0123456789")
+    assert any("ten classes" in problem for problem in digits.problems())
+
+
+def test_clothes_are_told_by_their_first_labels(tmp_path: Path) -> None:
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(idx(np.full((10, 28, 28), 99)))
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx(np.array([9, 0, 0, 3, 0, 2, 7, 2, 5, 5])))
+    corpus = registry.open_corpus(tmp_path)
+    assert corpus.class_names[9] == "Ankle boot"
+    assert any("Fashion-MNIST" in problem for problem in corpus.problems())
+
+
+def test_a_picture_beside_does_not_make_it_a_folder_of_pictures(tmp_path: Path) -> None:
+    write(tmp_path, "train", 12, zipped=False)
+    Image.new("L", (4, 4)).save(tmp_path / "preview.png")
+    assert registry.open_corpus(tmp_path).format == "mnist-idx"
