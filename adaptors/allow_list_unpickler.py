@@ -16,7 +16,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from mloscope.adaptors.expansion import LARGEST_UNPACKED_BYTES
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
+from mloscope.adaptors.regular_files import read_regular
 
 MOST_PARTS = 2_000_000
 
@@ -116,7 +118,7 @@ def read_pickle(path: Path, also: dict[tuple[str, str], Callable[..., Any]] | No
     """What the pickle holds. Raises Refused (it asks for a name that is not allowed) and Unreadable (it is
     broken)."""
     try:
-        data = path.read_bytes()
+        data = read_regular(path, LARGEST_UNPACKED_BYTES)
         check_parts(data, path)
         return AllowListUnpickler(io.BytesIO(data), str(path), also).load()
     except AdaptorError:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from mloscope.adaptors.interface import Unreadable
+from mloscope.adaptors.regular_files import open_regular
 
 END_BYTES = 64 * 1024
 # A file written twice within one tick of the file system's clock keeps its time stamp, so a memory of its
@@ -42,7 +43,7 @@ def _fingerprint(path: Path) -> str:
         return known[1]
     now_ns = time.time_ns()
     digest = hashlib.blake2b(f"{status.st_size} {status.st_mtime_ns} ".encode(), digest_size=20)
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         digest.update(file.read(END_BYTES))
         file.seek(max(0, status.st_size - END_BYTES))
         digest.update(file.read(END_BYTES))

@@ -30,6 +30,7 @@ import numpy as np
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, Curve
 from mloscope.adaptors.models.crc32c import masked_crc32c
 from mloscope.adaptors.models.protobuf_wire import Message
+from mloscope.adaptors.regular_files import read_regular
 
 LOG_FOLDERS = frozenset({
     "log", "logs", "tensorboard", "tensorboard_logs", "tb", "tb_logs", "events", "summary", "summaries", "metrics", "history",
@@ -230,7 +231,7 @@ def _csv_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, st
     if file.size > LARGEST_CSV_BYTES:
         problems.append(f"{file.name} is larger than {LARGEST_CSV_BYTES:,} bytes, so it is not read for metrics.")
         return
-    text = file.path.read_bytes().decode("utf-8-sig", "replace")
+    text = read_regular(file.path, LARGEST_CSV_BYTES).decode("utf-8-sig", "replace")
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
     rows = csv.reader(io.StringIO(text), delimiter=separator)
@@ -290,7 +291,7 @@ def _event_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, 
         problems.append(f"{file.name} is larger than {LARGEST_EVENTS_BYTES:,} bytes, so it is not read for metrics.")
         return
     split = next((_SPLITS[each.lower()] for each in reversed(file.name.split("/")[:-1]) if each.lower() in _SPLITS), "")
-    for record in _records(file.path.read_bytes(), file.name):
+    for record in _records(read_regular(file.path, LARGEST_EVENTS_BYTES), file.name):
         event = Message(record, file.name)
         if 5 not in event:
             continue

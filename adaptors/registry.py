@@ -26,6 +26,7 @@ from mloscope.adaptors.interface import (
     RunAdaptor,
     RunOptions,
 )
+from mloscope.adaptors.regular_files import open_regular
 
 RUN_GROUP = "mloscope.run_adaptors"
 CORPUS_GROUP = "mloscope.corpus_adaptors"
@@ -152,14 +153,14 @@ def _contents(path: Path) -> str:
     """What is there, in a sentence: the file's first bytes, or the folder's files counted by extension."""
     try:
         if not path.is_dir():
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 head = file.read(8)
             return f"It is a file of {path.stat().st_size:,} bytes that begins with {head!r}."
         listed = list(islice(path.iterdir(), _MOST_LISTED))
         folders = sum(entry.is_dir() for entry in listed)
         kinds = Counter(entry.suffix.lower() or "no extension" for entry in listed if not entry.is_dir())
     except OSError as error:
-        return f"It cannot be listed ({error.strerror})."
+        return f"It cannot be {'listed' if path.is_dir() else 'read'} ({error.strerror})."
     counts = [f"{number} {kind}" for kind, number in kinds.most_common(8)]
     if len(kinds) > 8:
         counts.append(f"{sum(kinds.values()) - sum(n for _, n in kinds.most_common(8))} others")

@@ -32,6 +32,7 @@ import numpy as np
 
 from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor
+from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import MloscopeError, NotPossible, Unavailable, from_adaptor
 from mloscope.app.settings import user_cache_folder
 
@@ -226,7 +227,7 @@ def _as_json(recipe: Recipe) -> Any:
 
 def _read_note(run: Path) -> dict[str, Any]:
     try:
-        note = json.loads((run / RECIPE_FILE).read_text(encoding="utf-8"))
+        note = json.loads(read_regular(run / RECIPE_FILE, 1 << 20))
     except (OSError, ValueError):
         return {}
     return note if isinstance(note, dict) else {}

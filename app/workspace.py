@@ -46,14 +46,16 @@ from mloscope.adaptors.interface import (
     RunAdaptor,
     RunOptions,
 )
-from mloscope.adaptors.mean_image import is_mean_image, read_mean_image
+from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
+from mloscope.app.mean_file import read_mean_file
 
 ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, scale_from=ASSUMED)
 """What is done to pixels where neither the run's files nor the user say anything."""
 
 _THUMBNAIL_BUDGET_BYTES = 32 << 20
 _MOST_WORDS = 32
+_MOST_FILE_BYTES = 16 << 20
 
 # ---------------------------------------------------------------------------------------- what to connect
 
@@ -84,8 +86,7 @@ def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusE
     """The entries of a ``mloscope.toml``. Raises :class:`NotFound` or :class:`BadRequest` naming the key that
     is wrong."""
     try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
+        document = tomllib.loads(read_regular(path, _MOST_FILE_BYTES).decode())
     except FileNotFoundError:
         raise NotFound(f"There is no workspace file {path}.") from None
     except OSError as error:
@@ -668,17 +669,21 @@ class Workspace:
                     f"but its images have {shape[2]} channels."
                 )
             return np.asarray(how.mean, np.float32)
-        key = (how.mean, corpus_name if how.mean == "corpus" else how.scale, shape)
+        if how.mean != "corpus":
+            # What the user named may lie anywhere; a run's files may name only what lies among them.
+            folder = None if run.options.preprocessing else run.path if run.path.is_dir() else run.path.parent
+            key = (how.mean, folder, how.scale, shape)
+            mean = self._means.get(key)
+            if mean is None:  # read without a lock: a disk that does not answer holds up nobody else
+                mean = self._means[key] = read_mean_file(how.mean, shape, run.name, how.scale, folder)
+            return mean
         with self._mean_lock:
+            key = (how.mean, corpus_name, shape)
             mean = self._means.get(key)
             if mean is None:
-                mean = self._training_mean(run.name, corpus_name, shape) if how.mean == "corpus" else None
-                if mean is None:
-                    mean = _mean_file(str(how.mean), shape, run.name, how.scale)
-                self._means[key] = mean
-        if how.mean == "corpus":
-            mean = (mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean) * np.float32(how.scale)
-        return mean
+                mean = self._means[key] = self._training_mean(run.name, corpus_name, shape)
+        mean = mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean
+        return mean * np.float32(how.scale)
 
     def _training_mean(self, run_name: str, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray:
         """float32 mean of the training split's pixels, 0..255, RGB, at the network's size; broken pictures
@@ -726,30 +731,6 @@ def _fitted(pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None
         picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
     picture = picture.convert("L" if channels == 1 else "RGB")
     return np.asarray(picture).reshape(rows, columns, channels)
-
-
-def _mean_file(path: str, shape: tuple[int, ...], run_name: str, scale: float) -> np.ndarray:
-    if is_mean_image(Path(path)):
-        try:
-            return read_mean_image(Path(path), (shape[0], shape[1], shape[2]), scale)
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
-    try:
-        mean = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise NotFound(f'The mean of the run "{run_name}" is {path}, which does not exist.') from None
-    except (OSError, ValueError, EOFError) as error:
-        raise NotPossible(f'The mean of the run "{run_name}", {path}, is no .npy file of numbers: {error}.') from error
-    try:
-        if mean.dtype.kind not in "fiu":
-            raise ValueError
-        np.broadcast_to(mean, shape)
-    except (AttributeError, ValueError):
-        raise NotPossible(
-            f'The mean of the run "{run_name}", {path}, has the shape {getattr(mean, "shape", None)}; '
-            f"the network takes images of (row, column, channel) {shape}."
-        ) from None
-    return mean.astype(np.float32)
 
 
 class _BoundedBytes:

@@ -14,6 +14,7 @@ import numpy as np
 from mloscope.adaptors.allow_list_unpickler import read_pickle
 from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Chain, Split
 from mloscope.adaptors.interface import Unreadable
+from mloscope.adaptors.regular_files import map_regular, read_regular
 
 _BATCHES = {"training": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 _INSIDE = ("", "cifar-10-batches-bin", "cifar-10-batches-py")
@@ -56,10 +57,8 @@ def _file(folder: Path, batch: str) -> Path | None:
 
 
 def _read_binary(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    size = path.stat().st_size
-    if size == 0 or size % _RECORD.itemsize:
-        raise Unreadable(f"{path} has {size:,} bytes, which is no multiple of {_RECORD.itemsize:,}: it is cut off.")
-    return (records := np.memmap(path, _RECORD, mode="r"))["pixels"], records["label"].astype(np.int32), []
+    records = map_regular(path, _RECORD)
+    return records["pixels"], records["label"].astype(np.int32), []
 
 
 def _read_python(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -75,7 +74,7 @@ def _read_python(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
 
 def _mapped(path: Path, data: np.ndarray) -> np.ndarray:
     """The same values from where they lie in the file, so that 180 MB of pictures need not stay in memory."""
-    content = np.memmap(path, np.uint8, mode="r")
+    content = map_regular(path, np.dtype(np.uint8))
     start = bytes(content[:4096]).find(data[:1].tobytes()[:256])
     there = content[max(0, start) : max(0, start) + data.size]
     return there.reshape(data.shape) if np.array_equal(there, data.reshape(-1)) else data
@@ -84,7 +83,7 @@ def _mapped(path: Path, data: np.ndarray) -> np.ndarray:
 def _class_names(folder: Path) -> list[str]:
     listed, pickled = folder / "batches.meta.txt", folder / "batches.meta"
     if listed.is_file():
-        return listed.read_text(encoding="utf-8", errors="replace").split()
+        return read_regular(listed, 1 << 20).decode("utf-8", "replace").split()
     return _texts(_by_text(read_pickle(pickled)).get("label_names")) if pickled.is_file() else []
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Unreadable
+from mloscope.adaptors.regular_files import open_regular
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MOST_AXES = 5
@@ -22,9 +23,7 @@ def read_idx(path: Path) -> np.ndarray:
     """The array, of the type and shape that the file says; plain files are mapped into memory, gzipped ones unpacked
     once. Raises Unreadable, and Refused where it would unpack without bound."""
     try:
-        if not path.is_file():
-            raise Unreadable(f"{path} is not a file.")
-        with gzip.open(path) if path.suffix.lower() == ".gz" else open(path, "rb") as file:
+        with open_regular(path) as raw, gzip.open(raw) if path.suffix.lower() == ".gz" else raw as file:
             dtype, shape = _head(file.read(4 + 4 * _MOST_AXES), path)
             start, wanted = 4 + 4 * len(shape), math.prod(shape)
             if path.suffix.lower() == ".gz":
@@ -35,9 +34,9 @@ def read_idx(path: Path) -> np.ndarray:
             else:
                 held = max(0, path.stat().st_size - start) // dtype.itemsize
                 count = min(wanted, held)
-                values = np.memmap(path, dtype, mode="r", offset=start, shape=(count,)) if count else np.empty(0, dtype)
+                values = np.memmap(raw, dtype, mode="r", offset=start, shape=(count,)) if count else np.empty(0, dtype)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise Unreadable(f"{path} cannot be read: {error}.") from error
+        raise Unreadable(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     if len(values) < wanted:
         raise Unreadable(f"{path} is cut off: it should hold {wanted:,} values and has {len(values):,}.")
     return values.reshape(shape)

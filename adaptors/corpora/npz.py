@@ -22,6 +22,7 @@ from mloscope.adaptors.corpora.npz_members import KNOWN, sort_members
 from mloscope.adaptors.corpora.pixel_values import read_pictures
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.regular_files import open_regular
 
 _BROKEN = (OSError, EOFError, LookupError, MemoryError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 _BROKEN += (TypeError, ArithmeticError, SyntaxError, SystemError, TokenError)  # a header is a piece of Python to NumPy
@@ -39,7 +40,7 @@ class NpzCorpus(ArrayCorpus):
     @classmethod
     def open(cls, path: Path) -> Self:
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
                 shapes = {}
                 for member in archive.infolist():
                     check_expansion(member.file_size, member.compress_size, f"{path}: {member.filename}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError, features
 
 from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.regular_files import open_regular
 
 FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "PPM")
 SUFFIXES = (
@@ -51,9 +51,7 @@ def read_picture(path: Path) -> np.ndarray:
     picture is larger than :data:`LARGEST_PIXELS`.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise Unreadable(f"{path} is not a file, whatever its name says.")
-        with Image.open(path, formats=FORMATS) as image:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
             pixels = max(image.width * image.height, _tile_pixels(image))
             if pixels > LARGEST_PIXELS or pixels * _bytes_a_pixel(image) > GRANTED_BYTES + 4 * path.stat().st_size:
                 raise Refused(
@@ -66,7 +64,7 @@ def read_picture(path: Path) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise Unreadable(f"{path} is not a picture in one of the formats {', '.join(FORMATS)}.") from error
     except _BROKEN as error:
-        raise Unreadable(f"{path} cannot be read: {error}.") from error
+        raise Unreadable(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def _tile_pixels(image: Image.Image) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mloscope.adaptors.interface import AdaptorError, Unreadable
+from mloscope.adaptors.regular_files import read_regular
 
 _NUMBER = re.compile(r"n\d{8}")
 _TITLES = (("words.txt", "\t"), ("LOC_synset_mapping.txt", " "))
@@ -77,10 +78,6 @@ def _compare_order(path: Path, names: Sequence[str], others: Counter[str], probl
 
 def _lines(path: Path) -> Iterator[str]:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise Unreadable(
-                f"{path} has {path.stat().st_size:,} bytes; more than {MOST_BYTES:,} are not read of a list."
-            )
-        yield from path.read_text(encoding="utf-8", errors="replace").splitlines()
+        yield from read_regular(path, MOST_BYTES).decode("utf-8", "replace").splitlines()
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.regular_files import open_regular, read_regular
 
 LARGEST_TEXT_BYTES = 16 * 1024 * 1024
 MOST_FIELDS = 1_000_000
@@ -185,9 +186,8 @@ def read_prototxt(path: Path) -> CaffeNet:
 
     message = _message_class("NetParameter")()
     try:
-        if path.stat().st_size > LARGEST_TEXT_BYTES:
-            raise Unreadable(f"{path} is too large to be the description of a network.")
-        text_format.Parse(path.read_bytes().decode("utf-8", "replace"), message, allow_unknown_field=True)
+        text = read_regular(path, LARGEST_TEXT_BYTES).decode("utf-8", "replace")
+        text_format.Parse(text, message, allow_unknown_field=True)
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
     except (text_format.ParseError, ValueError, RecursionError) as error:
@@ -201,7 +201,7 @@ def read_caffemodel(path: Path) -> CaffeNet:
     description as Caffe wrote. Raises Unreadable and Refused."""
     layers: list[CaffeLayer] = []
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             walk = _Walk(file, path)
             for number, wire, start, length in walk.fields(0, walk.size):
                 if wire == 2 and number in (2, 100):
@@ -216,7 +216,7 @@ def read_caffemodel(path: Path) -> CaffeNet:
 def read_blobs(path: Path, blobs: list[Blob]) -> list[np.ndarray]:
     """The arrays, as stored. Raises Unreadable."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return [_array(file, blob, path) for blob in blobs]
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -225,7 +225,7 @@ def read_blobs(path: Path, blobs: list[Blob]) -> list[np.ndarray]:
 def read_blob_file(path: Path) -> np.ndarray:
     """The one array of a ``.binaryproto``. Raises Unreadable."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             walk = _Walk(file, path)
             return _array(file, _blob(walk, 0, walk.size), path)
     except OSError as error:

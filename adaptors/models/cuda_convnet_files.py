@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from mloscope.adaptors.allow_list_unpickler import AllowListUnpickler, check_parts
-from mloscope.adaptors.expansion import HARMLESS_BYTES, LARGEST_RATIO, check_expansion
+from mloscope.adaptors.expansion import HARMLESS_BYTES, LARGEST_RATIO, LARGEST_UNPACKED_BYTES, check_expansion
 from mloscope.adaptors.interface import AdaptorError, Unreadable
+from mloscope.adaptors.regular_files import open_regular, read_regular
 
 NAME = re.compile(r"([0-9]{1,9})\.([0-9]{1,9})")
 _MAGIC = {
@@ -80,7 +81,7 @@ def is_run_file(path: Path) -> bool:
     if not NAME.fullmatch(path.name) or not path.is_file():
         return False
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             return file.read(2) in _MAGIC
     except OSError:
         return False
@@ -126,12 +127,12 @@ def read_pickle_of_python_2(path: Path, stubs: Stubs = _stub_of_options) -> Any:
 
 def _unpacked(path: Path) -> bytes:
     packed_bytes = path.stat().st_size
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         head = file.read(2)
         kind = _MAGIC.get(head)
         file.seek(0)
         if kind == "pickle":
-            return file.read()
+            return read_regular(path, LARGEST_UNPACKED_BYTES)
         if kind == "gzip":
             most = max(HARMLESS_BYTES, LARGEST_RATIO * packed_bytes)
             with gzip.open(file) as unpacking:

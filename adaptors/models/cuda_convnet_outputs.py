@@ -13,6 +13,8 @@ from mloscope.adaptors.models.cuda_convnet_files import NAME, State, read_meta
 
 Curves = dict[str, tuple[np.ndarray, np.ndarray]]
 MOST_OUTPUTS = 10_000_000
+DATA_SET_MEAN = "batches.meta"
+"""What the data set of a run is called beside it."""
 
 
 def step_factor(names: Iterable[str]) -> int:
@@ -89,7 +91,7 @@ def batches_meta_beside(folder: Path, classes: int) -> tuple[str | None, tuple[s
     """The path of a ``batches.meta`` in the folder or the one around it, if it holds a mean image; the class
     names in it, if they are as many as the network's classes; sentences about what is wrong with it."""
     for place in (folder, folder.parent):
-        path = place / "batches.meta"
+        path = place / DATA_SET_MEAN
         if not path.is_file():
             continue
         try:

@@ -18,6 +18,7 @@ import numpy as np
 from mloscope.adaptors.interface import AdaptorError, Unreadable
 from mloscope.adaptors.models.cuda_convnet_files import read_meta, read_pickle_of_python_2
 from mloscope.adaptors.models.network import Unsupported
+from mloscope.adaptors.regular_files import open_regular
 
 _HEAD_BYTES = 64 * 1024
 _MOST_LOOKED_AT = 1000
@@ -143,7 +144,7 @@ def some_of_each_kind(paths: list[Path]) -> list[Path]:
 def is_net(path: Path) -> bool:
     """Whether the file is a pickled list of decaf's, or of cuda-convnet's layers."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             head = file.read(4)
             if head[:1] != b"\x80" or b"]" not in head:
                 return False

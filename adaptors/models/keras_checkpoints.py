@@ -29,6 +29,7 @@ from mloscope.adaptors.models.keras_architecture import (
     nodes_of,
 )
 from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.regular_files import read_regular
 
 FUNCTION_TIMEOUT_S = 300
 _RANK = {suffix: rank for rank, suffix in enumerate((".keras", ".h5", ".hdf5", ".weights.h5"))}
@@ -320,9 +321,11 @@ def given_architecture(folder: Path, options: RunOptions, beside: Path | None) -
 
 def _configuration_in(path: Path) -> Mapping[str, Any]:
     if path.name.lower().endswith(".json"):
-        if path.stat().st_size > keras_files.LARGEST_CONFIG_BYTES:
-            raise Unreadable(f"{path} is too large to be a model's configuration.")
-        return keras_files.parse_config(path.read_bytes(), path)
+        try:
+            data = read_regular(path, keras_files.LARGEST_CONFIG_BYTES)
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read as a model's configuration: {error.strerror or error}.") from error
+        return keras_files.parse_config(data, path)
     data = keras_files.config_bytes(path)
     if data is None:
         raise Unreadable(f"{path} holds no model's configuration.")

@@ -26,6 +26,7 @@ import numpy as np
 
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import Layer, Refused, Unreadable
+from mloscope.adaptors.regular_files import open_regular
 
 SUFFIXES = (".weights.h5", ".keras", ".h5", ".hdf5")
 # Caffe writes HDF5 too; its files are somebody else's.
@@ -156,7 +157,7 @@ def _link_elsewhere(file: h5py.File) -> str | None:
 
 
 def _whole(path: Path) -> _Window:
-    return _Window(open(path, "rb", buffering=0), 0, path.stat().st_size)
+    return _Window(open_regular(path, buffering=0), 0, path.stat().st_size)
 
 
 def _check_superblock(file: _Window, path: Path) -> None:
@@ -172,7 +173,7 @@ def _check_superblock(file: _Window, path: Path) -> None:
 
 @contextmanager
 def _weights_member(path: Path) -> Iterator[_Window]:
-    with zipfile.ZipFile(path) as archive:
+    with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
         names = [name for name in archive.namelist() if name.endswith(".weights.h5")]
         if not names:
             raise Unreadable(f"{path} holds no model.weights.h5, so there are no weights in it.")
@@ -190,7 +191,7 @@ def _weights_member(path: Path) -> Iterator[_Window]:
             raise zipfile.BadZipFile("a member is not where the archive's directory says")
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         start = member.header_offset + 30 + name_length + extra_length
-    file = open(path, "rb", buffering=0)  # noqa: SIM115 (closed with the window)
+    file = open_regular(path, buffering=0)  # closed with the window
     with _Window(file, start, member.file_size) as window:
         yield window
 
@@ -239,7 +240,7 @@ def config_bytes(path: Path) -> bytes | None:
     Unreadable."""
     try:
         if is_archive(path):
-            with zipfile.ZipFile(path) as archive:
+            with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
                 return _unpacked(archive, archive.getinfo("config.json"), path, LARGEST_CONFIG_BYTES)
         with opened(path) as hdf5:
             value = hdf5.attrs.get("model_config")
@@ -266,7 +267,7 @@ def _read_stamp(path: Path) -> str | None:
         data = config_bytes(path)
         return None if data is None else hashlib.blake2b(data, digest_size=16).hexdigest()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
             member = archive.getinfo("config.json")
             return f"{member.file_size} {member.CRC}"
     except _BROKEN as error:
@@ -288,7 +289,7 @@ def damage(path: Path) -> str | None:
     """A sentence saying what is plainly wrong with the file, None where nothing is. One open and two small
     reads (30 µs): an HDF5 file says at its beginning where it ends, a ZIP archive ends with its directory."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             head = file.read(8)
             size = file.seek(0, io.SEEK_END)
             if size == 0:

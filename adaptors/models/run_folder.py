@@ -10,7 +10,7 @@ Two optional JSON files may stand in the folder:
 ``mloscope_run.json``
     ``{"class_names": ["cat", ...], "preprocessing": {"scale": 0.00392, "mean": [0.5, 0.5, 0.5],
     "channel_order": "rgb"}}``, each key optional; ``mean`` is a number, a list of numbers, the path of a
-    ``.npy`` from this folder, or ``"corpus"``.
+    ``.npy`` in this folder or below it, where its links lead as well, or ``"corpus"``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,15 @@ from typing import Any
 
 from mloscope.adaptors.interface import Checkpoint, Preprocessing, Unreadable
 from mloscope.adaptors.models.checkpoint_steps import Reading, read_steps
+from mloscope.adaptors.regular_files import is_inside, read_regular
 
 EXAMINED_UP_TO = 64
 """Of runs with more checkpoints not every file is opened with the run; the rest are looked at when they are read."""
 LARGEST_STEP = 2**63 - 1
+OUTSIDE = (
+    "the mean {mean} lies outside of {folder}. The files of a run may name a mean of that folder only; "
+    "--mean, or mean in mloscope.toml, may name any."
+)
 LONGEST_NOTE_BYTES = 16 * 1024 * 1024
 
 
@@ -199,6 +204,8 @@ def _preprocessing(value: Any, folder: Path, problems: list[str]) -> Preprocessi
         mean = value.get("mean")
         if isinstance(mean, str) and mean != "corpus":
             mean = str(folder / mean)
+            if not is_inside(mean, folder):
+                problems.append(f"mloscope_run.json: {OUTSIDE.format(mean=mean, folder=folder)}")
         elif isinstance(mean, int | float):
             mean = (float(mean),)
         elif mean is not None and not isinstance(mean, str):
@@ -217,13 +224,12 @@ def _preprocessing(value: Any, folder: Path, problems: list[str]) -> Preprocessi
 
 def _json(path: Path, problems: list[str]) -> Any:
     try:
-        if path.stat().st_size > LONGEST_NOTE_BYTES:
-            raise ValueError(f"it is larger than {LONGEST_NOTE_BYTES} bytes")
-        return json.loads(path.read_bytes())
+        return json.loads(read_regular(path, LONGEST_NOTE_BYTES))
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        problems.append(f"{path.name} is ignored, for it cannot be read: {error}.")
+        reason = getattr(error, "strerror", None) or error
+        problems.append(f"{path.name} is ignored, for it cannot be read: {reason}.")
         return None
 
 

@@ -27,6 +27,7 @@ from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import AdaptorError, Refused, Unknown, Unreadable
 from mloscope.adaptors.models.crc32c import masked_crc32c
 from mloscope.adaptors.models.protobuf_wire import Message, varint
+from mloscope.adaptors.regular_files import TooLarge, open_regular, read_regular
 
 INDEX = ".index"
 LARGEST_INDEX_BYTES = 256 * 1024 * 1024
@@ -207,7 +208,7 @@ class Bundle:
         if not 0 <= entry.shard < self.shards or entry.offset < 0 or entry.size < 0:
             raise Unreadable(f"{self.path}: the place of {key} is impossible.")
         try:
-            with open(path, "rb", buffering=0) as file:
+            with open_regular(path, buffering=0) as file:
                 length = os.fstat(file.fileno()).st_size
                 if entry.offset + entry.size > length:
                     raise Unreadable(
@@ -273,9 +274,9 @@ def open_bundle(prefix: Path) -> Bundle:
             _remembered.move_to_end(str(prefix))
             return known[1]
     try:
-        if path.stat().st_size > LARGEST_INDEX_BYTES:
-            raise Refused(f"{path} is larger than {LARGEST_INDEX_BYTES:,} bytes, more than any index needs.")
-        bundle = Bundle(prefix, path.read_bytes())
+        bundle = Bundle(prefix, read_regular(path, LARGEST_INDEX_BYTES))
+    except TooLarge as error:
+        raise Refused(f"{path} is larger than any index needs: {error.strerror}.") from error
     except AdaptorError:
         raise
     except OSError as error:
@@ -298,7 +299,7 @@ def forget() -> None:
 def is_index(path: Path) -> bool:
     """Whether the file ends as an index does. Reads its last bytes only."""
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - 8))
             return size >= _FOOTER_BYTES and file.read(8) == _MAGIC.to_bytes(8, "little")

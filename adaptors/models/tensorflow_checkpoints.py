@@ -38,12 +38,14 @@ from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
 from mloscope.adaptors.models.tensorflow_graph import translate
 from mloscope.adaptors.models.tensorflow_matching import matched
 from mloscope.adaptors.models.tensorflow_variables import OBJECT_GRAPH, Variable, layers_from, variables_of
+from mloscope.adaptors.regular_files import read_regular
 
 if TYPE_CHECKING:
     import keras
 
 SAVED_MODEL = "saved_model.pb"
 LARGEST_DESCRIPTION_BYTES = 512 * 1024 * 1024
+_LARGEST_STATE_BYTES = 16 * 1024 * 1024
 _VARIABLES = "variables/variables" + INDEX
 _MOST_LISTED = 100_000
 _ARCHITECTURES = ("model.json", "architecture.json", "config.json")
@@ -298,9 +300,11 @@ def _too_short(prefix: Path, ends: Mapping[str, int]) -> str | None:
 def _absent(folder: Path, names: Sequence[str]) -> list[str]:
     """A sentence where the file ``checkpoint`` names a latest checkpoint that is not there."""
     try:
-        text = (folder / "checkpoint").read_bytes()[: 1024 * 1024].decode("utf-8", "replace")
-    except OSError:
+        text = read_regular(folder / "checkpoint", _LARGEST_STATE_BYTES).decode("utf-8", "replace")
+    except FileNotFoundError:
         return []
+    except OSError as error:
+        return [f"The file checkpoint of {folder} is ignored, for it cannot be read: {error.strerror or error}."]
     named = re.search(r'^model_checkpoint_path: "(.*)"', text, re.M)
     latest = named and named[1].replace("\\", "/").rpartition("/")[2]
     if not latest or f"{latest}{INDEX}" in names:
@@ -420,9 +424,7 @@ def _plain(value: Any) -> Any:
 
 
 def _description(path: Path) -> bytes:
-    if path.stat().st_size > LARGEST_DESCRIPTION_BYTES:
-        raise Unreadable(f"{path} is too large to be read.")
-    return path.read_bytes()
+    return read_regular(path, LARGEST_DESCRIPTION_BYTES)
 
 
 def declared_variables(path: Path) -> list[str]:

@@ -31,6 +31,7 @@ from mloscope.adaptors.models.tensorflow_ends import Ends
 from mloscope.adaptors.models.tensorflow_outputs import logits_of_losses, probabilities_of, served, signature_outputs
 from mloscope.adaptors.models.tensorflow_shapes import Sizes, sample_shape
 from mloscope.adaptors.models.tensorflow_variables import Variable
+from mloscope.adaptors.regular_files import read_regular
 
 LARGEST_META_BYTES = 512 * 1024 * 1024
 _MOST_OPERATIONS = 200_000
@@ -89,9 +90,7 @@ class _Op:
 def translate(path: Path, variables: Sequence[Variable]) -> Translated:
     """The network of the graph at the path, a ``.meta`` or a SavedModel's ``.pb``. Raises Unreadable where there is none."""
     try:
-        if path.stat().st_size > LARGEST_META_BYTES:
-            raise Unreadable(f"{path} is too large to be read.")
-        whole = Message(path.read_bytes(), str(path))
+        whole = Message(read_regular(path, LARGEST_META_BYTES), str(path))
         meta_graph = served(whole) if path.suffix == ".pb" else whole
         graph = meta_graph.message(2)
     except OSError as error:

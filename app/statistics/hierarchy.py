@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mloscope.adaptors.regular_files import TooLarge, read_regular
 from mloscope.app.errors import NotPossible
 
 FILE_NAMES = ("hierarchy.json", "hierarchy.txt", "wordnet.is_a.txt")
@@ -48,11 +49,11 @@ def read(path: Path, class_names: Sequence[str]) -> tuple[Group, ...]:
     :class:`NotPossible` naming file, line or group.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise NotPossible(
-                f"The hierarchy {path} is larger than {_MOST_BYTES >> 20} MiB; it names classes, one a line."
-            )
-        text = path.read_text(encoding="utf-8")
+        text = read_regular(path, _MOST_BYTES).decode("utf-8")
+    except TooLarge as error:
+        raise NotPossible(
+            f"The hierarchy {path} is larger than {_MOST_BYTES >> 20} MiB; it names classes, one a line."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise NotPossible(
             f"The hierarchy {path} cannot be read: {getattr(error, 'strerror', None) or error}."
@@ -154,7 +155,7 @@ def _of_lines(path: Path, text: str, class_names: Sequence[str]) -> list[Group]:
 
 def _names(path: Path) -> dict[str, str]:
     try:
-        lines = (path.parent / "words.txt").read_text(encoding="utf-8").splitlines()
+        lines = read_regular(path.parent / "words.txt", _MOST_BYTES).decode("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         return {}
     pairs = (line.split("\t", 1) for line in lines if "\t" in line)

@@ -17,6 +17,7 @@ predicted, and are said. A file comes in as a whole or not at all.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import re
 import zipfile
@@ -27,12 +28,14 @@ from typing import Any
 
 import numpy as np
 
+from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.installation import how_to_add
-from mloscope.adaptors.interface import Checkpoint, CorpusAdaptor
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, CorpusAdaptor
 from mloscope.adaptors.models.checkpoint_steps import Reading, read_steps
 from mloscope.adaptors.models.numbers_in_names import numbers_in
+from mloscope.adaptors.regular_files import check_regular, open_regular
 from mloscope.app.class_probabilities import softmax
-from mloscope.app.errors import BadRequest, NotFound, Unavailable
+from mloscope.app.errors import BadRequest, NotFound, Unavailable, from_adaptor
 from mloscope.app.statistics.identity import CODE_VERSION, Identity
 from mloscope.app.statistics.store import Plane, StatisticsStore
 from mloscope.app.workspace import Workspace
@@ -43,6 +46,7 @@ LABEL_COLUMNS = ("label", "actual", "gold", "true")
 SUM_TOLERANCE = 1e-2
 """Probabilities of an image sum to 1 so nearly; float16 and three printed digits do."""
 _BLOCK_VALUES = 4_000_000
+_LONGEST_LINE = 64 << 20
 _DYNAMICS = re.compile(r"dynamics_epoch_(\d+)\.jsonl")
 
 
@@ -347,10 +351,16 @@ def read_predictions(path: Path, class_names: Sequence[str] = ()) -> Predictions
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise BadRequest(f"{path} is none of the files that predictions are read from: {', '.join(readers)}.")
-    if not path.is_file():
-        raise NotFound(f"There is no file {path}.")
+    try:
+        check_regular(path)
+    except FileNotFoundError:
+        raise NotFound(f"There is no file {path}.") from None
+    except OSError as error:
+        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
     try:
         return reader(path, class_names)
+    except AdaptorError as error:
+        raise from_adaptor(error) from error
     except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
         raise BadRequest(f"{path} cannot be read as {path.suffix}: {' '.join(str(error).split())[:300]}.") from error
 
@@ -360,6 +370,9 @@ def _read_npy(path: Path, _class_names: Sequence[str]) -> Predictions:
 
 
 def _read_npz(path: Path, _class_names: Sequence[str]) -> Predictions:
+    with zipfile.ZipFile(path) as packed:
+        for member in packed.infolist():
+            check_expansion(member.file_size, member.compress_size, f"{path}: {member.filename}")
     with np.load(path, allow_pickle=False) as archive:
         found = [name for name in (PROBABILITIES, LOGITS) if name in archive]
         if len(found) != 1:
@@ -374,10 +387,12 @@ def _read_npz(path: Path, _class_names: Sequence[str]) -> Predictions:
 def _read_dynamics(path: Path, _class_names: Sequence[str]) -> Predictions:
     """Swayamdipta et al., Dataset Cartography, 2020: training dynamics of one epoch, a line an instance."""
     rows, names, labels, field_name = [], [], [], ""
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
+    with io.TextIOWrapper(open_regular(path), encoding="utf-8") as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), ""), start=1):
             if not line.strip():
                 continue
+            if len(line) > _LONGEST_LINE:
+                raise BadRequest(f"{path}, line {number} is longer than {_LONGEST_LINE:,} letters.")
             record = json.loads(line)
             field_name = field_name or next((key for key in record if str(key).startswith("logits")), "")
             logits = record.get(field_name) if isinstance(record, dict) else None

@@ -28,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import BadRequest, NotFound, Unavailable
 from mloscope.app.home_folder import NoHome, home_folder
 from mloscope.app.request_context import ROLES, Role
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 TOKEN_START = "mloscope_"
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD_BYTES = 1024
+_MOST_BYTES = 64 << 20
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 
 # scrypt's parameters as OWASP's Password Storage Cheat Sheet gives them: 32 MiB, about 0.2 s.
@@ -288,7 +290,7 @@ class UserFile:
 def _parsed(path: Path) -> _Contents:
     problem = f"The users file {path} is not one that mloscope user wrote"
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(read_regular(path, _MOST_BYTES))
         if read["version"] != 1:
             raise Unavailable(f'{problem}: its version is "{read["version"]}", and this program knows 1.')
         contents = _Contents(

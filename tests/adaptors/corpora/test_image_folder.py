@@ -259,5 +259,5 @@ def test_only_files_are_opened(tmp_path: Path) -> None:
     (tmp_path / "a" / "3.png").symlink_to("/dev/zero")
     corpus = registry.open_corpus(tmp_path)
     for position in (1, 2):
-        with pytest.raises(Unreadable, match="not a file"):
+        with pytest.raises(Unreadable, match="only regular files"):
             corpus.pixels(position)
