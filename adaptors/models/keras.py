@@ -18,6 +18,7 @@ from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, Refuse
 from mloscope.adaptors.models import keras_building, keras_files
 from mloscope.adaptors.models.keras_architecture import outputs_of
 from mloscope.adaptors.models.keras_checkpoints import Survey, survey
+from mloscope.adaptors.models.keras_quantised import read_parameters, unquantised
 
 if TYPE_CHECKING:
     import keras
@@ -41,7 +42,8 @@ class KerasRun:
         self._found, self._options = found, options
         self._nodes = {node.name: node for node in found.nodes}
         with keras_files.opened(found.reference) as file:
-            self._layers = tuple(node.layer(file) for node in found.nodes)
+            stored = found.nodes_in(found.reference_checkpoint, file, list(self._nodes))
+            self._layers = tuple(node.layer(file, stored[node.name]) for node in found.nodes)
 
     @property
     def preprocessing(self) -> Preprocessing | None:
@@ -78,16 +80,14 @@ class KerasRun:
         path = self._found.path(checkpoint)
         self._found.check(checkpoint)
         with keras_files.opened(path) as file:
-            return {
-                layer.name: keras_files.read_parameters(file, self._nodes[layer.name].datasets(file), layer, path)
-                for layer in layers
-            }
+            nodes = self._found.nodes_in(checkpoint, file, [layer.name for layer in layers])
+            return {layer.name: read_parameters(file, nodes[layer.name], layer, path) for layer in layers}
 
     def keras_model(self) -> keras.Model:
         found = self._found
         if found.config is None:
             raise Refused(found.problems[-1])
-        model = keras_building.build_model(found.config, found.source, found.function, self._options.trust)
+        model = keras_building.build_model(unquantised(found.config), found.source, found.function, self._options.trust)
         keras_building.set_constants(model, self.weights(found.reference_checkpoint))
         return model
 

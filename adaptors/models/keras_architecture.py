@@ -9,22 +9,21 @@ as the graph stays free of cycles; its output shape is that of the first call.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
 
 from mloscope.adaptors.interface import Layer, Parameter
-from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names
+from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
+from mloscope.adaptors.models.keras_quantised import own_parameters
 from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, parameter_shapes
 
 _NESTED = {"Functional", "Sequential", "Model"}
 # Says nothing about what the layer computes, differs between savings of one model, or is said elsewhere.
-_NOT_HYPERPARAMETERS = {
+NOT_HYPERPARAMETERS = {
     "name",
     "layers",
     "input_layers",
@@ -41,23 +40,6 @@ _NOT_HYPERPARAMETERS = {
     "output_shape_module",
     "output_shape_type",
     "quantization_config",
-}
-# Besides, two kinds of files word these differently for one network, or training changes them on the way.
-_NOT_ARCHITECTURE = _NOT_HYPERPARAMETERS | {
-    "trainable",
-    "dtype",
-    "seed",
-    "axis",
-    "registered_name",
-    "rate",
-    "groups",
-    "output_padding",
-    "fused",
-    "renorm",
-    "renorm_clipping",
-    "renorm_momentum",
-    "synchronized",
-    "rms_scaling",
 }
 
 
@@ -82,12 +64,13 @@ class Node:
     def datasets(self, file: h5py.File) -> dict[str, h5py.Dataset]:
         return layer_datasets(file, self.path, self.store, self.source_class, self.config)
 
-    def layer(self, file: h5py.File | None) -> Layer:
-        """The layer with the parameters that the file has for it, or else those that the configuration
-        implies."""
-        shapes: dict[str, tuple[int, ...]] = {
-            name: dataset.shape for name, dataset in (self.datasets(file) if file is not None else {}).items()
-        } or {
+    def layer(self, file: h5py.File | None, stored_as: Node | None = None) -> Layer:
+        """The layer with the parameters that the file has for it (where it calls the layer otherwise: for ``stored_as``),
+        or else those that the configuration implies."""
+        stored = (stored_as or self).datasets(file) if file is not None else {}
+        shapes = own_parameters(
+            self.source_class, {name: dataset.shape for name, dataset in stored.items()}, self.parameter_shapes
+        ) or {
             name: tuple(size or 0 for size in self.parameter_shapes[name])
             for name in parameter_names(self.source_class, self.config)
             if name in self.parameter_shapes
@@ -104,25 +87,10 @@ class Node:
                 Parameter(name, tuple(shape), axes_of(self.source_class, name, len(shape)))
                 for name, shape in shapes.items()
             ),
-            hyperparameters={
-                key: _plain(value) for key, value in self.config.items() if key not in _NOT_HYPERPARAMETERS
-            },
+            hyperparameters={key: plain(value) for key, value in self.config.items() if key not in NOT_HYPERPARAMETERS},
             source_class=self.source_class,
             problem=problem,
         )
-
-
-def architecture_digest(nodes: Sequence[Node]) -> str:
-    """Equal for the same network, whichever kind of file it comes from and whatever of it is frozen."""
-
-    def matters(key: str) -> bool:
-        return key not in _NOT_ARCHITECTURE and not key.endswith(("_initializer", "_regularizer", "_constraint"))
-
-    essence = []
-    for node in nodes:
-        settings = {key: _plain(value) for key, value in node.config.items() if matters(key)}
-        essence.append((node.name, node.source_class, node.inputs, node.shape, settings))
-    return hashlib.blake2b(json.dumps(essence, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 def nodes_of(config: Mapping[str, Any]) -> list[Node]:
@@ -138,12 +106,18 @@ def outputs_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_Graph().add_model(config, (), "", None)))
 
 
+def outermost_layers(config: Mapping[str, Any]) -> list[str]:
+    """The names of the model's own layers, nested models among them, as the configuration lists them."""
+    return [_name(entry) for entry in _entries(config)]
+
+
 def nodes_from_weights(file: h5py.File) -> list[Node]:
     """What a file of weights alone tells of its network: layers with parameters, in the file's order, without
     edges."""
     if "model_weights" in file or "layer_names" in file.attrs:
         root = file.get("model_weights", file)
-        nodes = [Node((name,), "", {}, name) for name, group in root.items() if len(group)]
+        listed = [name for name in weight_names(root, "layer_names") if name in root] or list(root)
+        nodes = [Node((name,), "", {}, name) for name in listed if len(root[name])]
         for node in nodes:
             found = node.datasets(file)
             rank = len(found["kernel"].shape) if "kernel" in found else 0
@@ -294,7 +268,7 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 def _dtype_of_input(policy: Any) -> Any:
     """What a Sequential saved without an input layer takes: its first layer's dtype, which may be a policy."""
-    name = _plain(policy)
+    name = plain(policy)
     return name.removeprefix("mixed_") if isinstance(name, str) else name
 
 
@@ -341,16 +315,16 @@ def _references(value: Any, hints: dict[Reference, Shape]) -> list[Reference]:
     return [reference for item in value for reference in _references(item, hints)]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Keras 3 wraps initializers and the like in module, class, config and registered name: the class and
     what is set."""
     if isinstance(value, Mapping):
         if "class_name" in value and isinstance(value.get("config"), Mapping):
             if value["class_name"] == "DTypePolicy":
                 return value["config"].get("name")
-            settings = {key: _plain(item) for key, item in value["config"].items() if item is not None}
+            settings = {key: plain(item) for key, item in value["config"].items() if item is not None}
             return {"class_name": value["class_name"], **settings} if settings else value["class_name"]
-        return {str(key): _plain(item) for key, item in value.items() if key != "shared_object_id"}
+        return {str(key): plain(item) for key, item in value.items() if key != "shared_object_id"}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return value

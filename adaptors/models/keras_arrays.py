@@ -15,6 +15,8 @@ from typing import Any
 
 import h5py
 
+from mloscope.adaptors.models.keras_quantised import stored_names
+
 _KERNEL = ("kernel", "bias")
 _NAMES: dict[str, tuple[str, ...]] = {
     "Conv1D": _KERNEL,
@@ -83,7 +85,7 @@ def _in_older_layout(
     group = root.get(path[0])
     if group is None:
         return {}
-    stored = [(name, _parts(name)) for name in _weight_names(group)]
+    stored = [(name, _parts(name)) for name in weight_names(group)]
     if len(path) > 1:
         # A nested model's variables share one group; its inner layers' names stand in their paths, those of
         # the models between only sometimes. What fits best by the end of the path is the layer's.
@@ -105,9 +107,11 @@ def _in_newer_layout(
     group = _stored_group(file, store, path[-1])
     if group is None:
         return {}
-    names = parameter_names(source_class, config)
+    variables = list(_variables(group))
+    own_types = [dataset.dtype.kind for place, dataset in variables if len(place) == 1]
+    names = stored_names(source_class, parameter_names(source_class, config), own_types)
     found: dict[str, h5py.Dataset] = {}
-    for (*around, number), dataset in _variables(group):
+    for (*around, number), dataset in variables:
         # Attention is made of dense layers; what other layers hold within themselves has no known names.
         known = _KERNEL if around and source_class.endswith("Attention") else () if around else names
         own = known[int(number)] if int(number) < len(known) else f"variable_{number}"
@@ -116,23 +120,36 @@ def _in_newer_layout(
 
 
 def _stored_group(file: h5py.File, store: str, name: str) -> h5py.Group | None:
+    parent = _container(file, store)
+    if parent is None:
+        return None
+    group = parent.get(store.rpartition("/")[2])
+    if group is not None and stated_name(group) in (None, name):
+        return group
+    # The class-given order did not lead to the layer: the file's own word for it decides.
+    return next((other for other in parent.values() if stated_name(other) == name), group)
+
+
+def own_group(file: h5py.File, store: str) -> h5py.Group | None:
+    """The group of the newer layout that class and order lead to, whatever it states itself."""
+    parent = _container(file, store)
+    return None if parent is None else parent.get(store.rpartition("/")[2])
+
+
+def _container(file: h5py.File, store: str) -> h5py.Group | None:
     parent: h5py.Group = file
-    *containers, last = store.split("/")
-    for container in containers:
+    for container in store.split("/")[:-1]:
         following = parent.get(container)
         if following is None and container == "layers":
             following = parent.get("_layer_checkpoint_dependencies")  # TensorFlow 2.12 to 2.15
         if following is None:
             return None
         parent = following
-    group = parent.get(last)
-    if group is not None and _stated_name(group) in (None, name):
-        return group
-    # The class-given order did not lead to the layer: the file's own word for it decides.
-    return next((other for other in parent.values() if _stated_name(other) == name), group)
+    return parent
 
 
-def _stated_name(group: h5py.Group) -> str | None:
+def stated_name(group: h5py.Group) -> str | None:
+    """The layer's name as the newer layout has it beside its variables; None where it does not."""
     variables = group.get("vars") if isinstance(group, h5py.Group) else None
     return None if variables is None else variables.attrs.get("name")
 
@@ -145,15 +162,15 @@ def _variables(group: h5py.Group, around: tuple[str, ...] = ()) -> Iterator[tupl
         if isinstance(item, h5py.Dataset) and key.isdigit():
             yield (*around, key), item
         elif isinstance(item, h5py.Group) and key != "seed_generator":
-            yield from _variables(item, around if key == "vars" else (*around, _stated_name(item) or key))
+            yield from _variables(item, around if key == "vars" else (*around, stated_name(item) or key))
 
 
-def _weight_names(group: h5py.Group) -> list[str]:
-    """The ``weight_names`` attribute, which Keras splits into numbered pieces where it is longer than 64
-    KiB."""
-    pieces = [group.attrs[key] for key in ("weight_names",) if key in group.attrs]
-    while f"weight_names{len(pieces)}" in group.attrs:
-        pieces.append(group.attrs[f"weight_names{len(pieces)}"])
+def weight_names(group: h5py.Group, attribute: str = "weight_names") -> list[str]:
+    """The ``weight_names`` attribute of a layer's group, or ``layer_names`` of the root. Keras splits it into numbered
+    pieces where it is longer than 64 KiB."""
+    pieces = [group.attrs[key] for key in (attribute,) if key in group.attrs]
+    while f"{attribute}{len(pieces)}" in group.attrs:
+        pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
     return [name.decode() if isinstance(name, bytes) else str(name) for piece in pieces for name in piece]
 
 

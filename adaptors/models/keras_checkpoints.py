@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import h5py
 
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -21,14 +23,10 @@ from mloscope.adaptors.interface import (
     Unknown,
     Unreadable,
 )
-from mloscope.adaptors.models import keras_files
-from mloscope.adaptors.models.keras_architecture import (
-    Node,
-    architecture_digest,
-    nodes_from_weights,
-    nodes_of,
-)
-from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.models import keras_files, keras_matching, keras_quantised
+from mloscope.adaptors.models.keras_architecture import Node, nodes_from_weights, nodes_of, outermost_layers
+from mloscope.adaptors.models.keras_networks import architecture_digest, first_difference
+from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, enumerated, read_notes, shortened
 from mloscope.adaptors.regular_files import read_regular
 
 FUNCTION_TIMEOUT_S = 300
@@ -63,8 +61,9 @@ class Survey:
     """Names of the checkpoints that were not opened; see :meth:`check`."""
     network: str | None
     """Digest of the run's network, None where only weights are known."""
-    stamps: set[str]
-    """Stamps of configurations that are known to be of the run's network."""
+    described: dict[str, Mapping[str, Node]]
+    """By the stamp of every configuration that is known to be of the run's network: its layers by the run's names."""
+    _matched: dict[Hashable, Mapping[str, Node]] = field(default_factory=dict)
 
     def check(self, checkpoint: Checkpoint) -> None:
         """Raises Unreadable where a checkpoint that was taken unseen holds another network after all."""
@@ -72,14 +71,36 @@ class Survey:
             return
         path = self.path(checkpoint)
         stamp = keras_files.config_stamp(path)
-        if stamp is None or stamp in self.stamps:
+        if stamp is None or stamp in self.described:
             return
         data = keras_files.config_bytes(path)
         nodes = parsed_nodes(keras_files.parse_config(data or b"", path), str(path))
         if architecture_digest(nodes) != self.network:
-            raise Unreadable(f"{path} holds another network than the run ({len(nodes)} layers against "
-                             f"{len(self.nodes)}, or layers that differ).")  # fmt: skip
-        self.stamps.add(stamp)
+            raise Unreadable(f"{path} holds another network than the run: {first_difference(nodes, self.nodes)}.")
+        refuse_unknown_quantisation(nodes, str(path))
+        self.described[stamp] = keras_matching.counterparts(self.nodes, nodes)
+
+    def nodes_in(self, checkpoint: Checkpoint, file: h5py.File, wanted: Sequence[str]) -> Mapping[str, Node]:
+        """The wanted layers of the run (by name) as the checkpoint's file, which is open, has and calls them."""
+        own = {node.name: node for node in self.nodes}
+        path = self.path(checkpoint)
+        stamp = keras_files.config_stamp(path)
+        if stamp is not None:
+            return {**own, **self.described.get(stamp, {})}
+        key: Hashable = keras_matching.names_in(file, self.nodes)
+        if not key:
+            if all(keras_matching.is_called_so(file, own[name]) for name in wanted):
+                return own
+            status = path.stat()
+            key = (checkpoint.name, status.st_size, status.st_mtime_ns)
+        if key not in self._matched:
+            self._matched[key] = keras_matching.by_order(file, self.nodes, self.order)
+        return {**own, **self._matched[key]}
+
+    @property
+    def order(self) -> Sequence[str]:
+        """The outermost layers as the configuration lists them."""
+        return outermost_layers(self.config) if self.config is not None else [node.path[0] for node in self.nodes]
 
     @property
     def reference(self) -> Path:
@@ -131,13 +152,20 @@ class _Grouping:
         self.chosen: str | None = None
         self.function = options.architecture if _named_file(folder, options) is None else None
         self.by_stamp: dict[str, str] = {}
+        self.described: dict[str, list[Node]] = {}
+        """The layers of each configuration by its stamp."""
+        self.quantised: dict[str, str] = {}
+        """How each quantised checkpoint is, by file name."""
+        self.by_order: list[str] = []
+        """What stands for what in the first file whose arrays are matched by order."""
         self.unseen: frozenset[str] = frozenset()
         self._examine_all_or_some([checkpoint.name for checkpoint in checkpoints])
         if not self.network:
             raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
                              f"{next(iter(self.problem.values()))}")  # fmt: skip
         if options.architecture or (beside and "" in self.network.values()):
-            self.chosen = self._learn(*given_architecture(folder, options, beside))
+            self.chosen, given = self._learn(*given_architecture(folder, options, beside))
+            refuse_unknown_quantisation(given, self.known[self.chosen][2])
         else:
             counts = Counter(digest for digest in self.network.values() if digest)
             self.chosen = counts.most_common(1)[0][0] if counts else None
@@ -185,25 +213,30 @@ class _Grouping:
             if stamp is not None and stamp not in self.by_stamp:
                 data = keras_files.config_bytes(path)
                 assert data is not None
-                self.by_stamp[stamp] = self._learn(keras_files.parse_config(data, path), name)
+                config = keras_files.parse_config(data, path)
+                self.by_stamp[stamp], self.described[stamp] = self._learn(config, name)
+            if stamp is not None:
+                refuse_unknown_quantisation(self.described[stamp], name)
+                if modes := {keras_quantised.mode_of(node.config) for node in self.described[stamp]} - {""}:
+                    self.quantised[name] = " and ".join(sorted(modes))
             self.network[name] = "" if stamp is None else self.by_stamp[stamp]
         except (AdaptorError, OSError) as error:
             self.problem[name] = str(error)
 
-    def _learn(self, config: Mapping[str, Any], source: str) -> str:
+    def _learn(self, config: Mapping[str, Any], source: str) -> tuple[str, list[Node]]:
         nodes = parsed_nodes(config, source)
         digest = architecture_digest(nodes)
         self.known.setdefault(digest, (config, nodes, source))
-        return digest
+        return digest, nodes
 
     def result(self, notes: Notes, left_out: list[str]) -> Survey:
         problems = [*notes.problems, *shortened(left_out)]
         config, nodes, source = self.known[self.chosen] if self.chosen else (None, None, "")
         for name, digest in self.network.items():
             if digest and digest != self.chosen and nodes is not None:
+                difference = first_difference(self.known[digest][1], nodes)
                 self.problem[name] = (
-                    f"{name} holds another network than the run ({len(self.known[digest][1])} layers against "
-                    f"{len(nodes)}, or layers that differ), so it is not shown with it."
+                    f"{name} holds another network than the run: {difference}. So it is not shown with it."
                 )
         weights_only = [name for name, digest in self.network.items() if not digest]  # those examined first
         if nodes is None:
@@ -218,7 +251,9 @@ class _Grouping:
                 "name it (--architecture FILE or module:function) to see the network's graph and feature "
                 "maps."
             )
-        self._compare_weights(weights_only, nodes)
+        order = outermost_layers(config) if config is not None else [node.path[0] for node in nodes]
+        self._compare_weights(weights_only, nodes, order)
+        problems += self._remarks()
         readable = [name for name in self.network if name not in self.problem and name not in self.unseen]
         if not readable:
             raise Unreadable(f"No checkpoint in {self.folder} fits the architecture of {source}. "
@@ -238,10 +273,31 @@ class _Grouping:
             problems=tuple(problems),
             unseen=self.unseen,
             network=self.chosen,
-            stamps={stamp for stamp, digest in self.by_stamp.items() if digest == self.chosen},
+            described={
+                stamp: keras_matching.counterparts(nodes, self.described[stamp])
+                for stamp, digest in self.by_stamp.items()
+                if digest == self.chosen
+            },
         )
 
-    def _compare_weights(self, names: Sequence[str], nodes: Sequence[Node]) -> None:
+    def _remarks(self) -> list[str]:
+        """Sentences about checkpoints that are read otherwise than they are stored."""
+        remarks = []
+        quantised = [name for name in self.quantised if name not in self.problem]
+        if quantised:
+            modes = " and ".join(sorted({self.quantised[name] for name in quantised}))
+            remarks.append(
+                f"{enumerated(quantised)} {'is' if len(quantised) == 1 else 'are'} quantised ({modes}): shown and evaluated "
+                "with the scale of the weights applied. What Keras rounds besides, the inputs of these layers, is not rounded."
+            )
+        if self.by_order:
+            remarks.append(
+                f"Layers have other names in {self.by_order[0]} than in the network, so its arrays are matched by order, as "
+                f"Keras does: {self.by_order[1]}."
+            )
+        return remarks
+
+    def _compare_weights(self, names: Sequence[str], nodes: Sequence[Node], order: Sequence[str]) -> None:
         # Walking a ResNet-50's file takes 20 ms, so one file of every size stands for all of that size; a
         # mistake in that is caught when the arrays are read, for their shapes are checked then.
         verdicts: dict[int, str | None] = {}
@@ -252,24 +308,38 @@ class _Grouping:
                 if size not in verdicts:
                     if name in self.unseen:
                         continue
-                    verdicts[size] = self._misfit(name, nodes, shapes)
+                    verdicts[size] = self._misfit(name, nodes, shapes, order)
                 if verdicts[size]:
                     self.problem[name] = f"{name} does not hold the run's network: {verdicts[size]}."
             except AdaptorError as error:
                 self.problem[name] = str(error)
 
-    def _misfit(self, name: str, nodes: Sequence[Node], shapes: dict[tuple[str, str], tuple[int, ...]]) -> str | None:
+    def _misfit(
+        self,
+        name: str,
+        nodes: Sequence[Node],
+        shapes: dict[tuple[str, str], tuple[int, ...]],
+        order: Sequence[str],
+    ) -> str | None:
         found: dict[tuple[str, str], tuple[int, ...]] = {}
         with keras_files.opened(self.folder / name) as file:
+            called = keras_matching.by_order(file, nodes, order)
             for node in nodes:
-                datasets = node.datasets(file)
+                stored = called.get(node.name, node).datasets(file)
+                held = {key: dataset.shape for key, dataset in stored.items()}
+                own = keras_quantised.own_parameters(node.source_class, held, node.parameter_shapes)
                 for parameter, shape in node.parameter_shapes.items():
-                    if parameter in datasets and datasets[parameter].shape != shape:
-                        held = datasets[parameter].shape
-                        return f"{node.name}/{parameter} has the shape {held} where {shape} is expected"
-                if node.parameter_shapes and not datasets:
+                    if parameter in own and own[parameter] != shape:
+                        return f"{node.name}/{parameter} has the shape {own[parameter]} where {shape} is expected"
+                if node.parameter_shapes and not own:
                     return f"it has no arrays for {node.name}"
-                found.update(((node.name, key), dataset.shape) for key, dataset in datasets.items())
+                if len(own) < len(held):
+                    self.quantised[name] = "whole numbers with a scale"
+                found.update(((node.name, key), shape) for key, shape in own.items())
+            renamed = [(node.name, called[node.name].name) for node in nodes if node.name in called]
+            other = next((f"{theirs} stands for {ours}" for ours, theirs in renamed if ours != theirs), None)
+            if other and not self.by_order:
+                self.by_order = [name, other]
         differing = [key for key in found.keys() | shapes.keys() if shapes and found.get(key) != shapes.get(key)]
         if differing:
             return f"{'/'.join(min(differing))} is not the same as in the other checkpoints"
@@ -330,6 +400,13 @@ def _configuration_in(path: Path) -> Mapping[str, Any]:
     if data is None:
         raise Unreadable(f"{path} holds no model's configuration.")
     return keras_files.parse_config(data, path)
+
+
+def refuse_unknown_quantisation(nodes: Sequence[Node], source: str) -> None:
+    """Raises Unreadable where a layer is quantised in a way that is not read."""
+    reason = keras_quantised.refusal([(node.name, node.source_class, node.config) for node in nodes])
+    if reason is not None:
+        raise Unreadable(f"{source} cannot be read: {reason}.")
 
 
 def parsed_nodes(config: Mapping[str, Any], source: str) -> list[Node]:

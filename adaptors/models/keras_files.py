@@ -15,7 +15,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,7 @@ import h5py
 import numpy as np
 
 from mloscope.adaptors.expansion import check_expansion
-from mloscope.adaptors.interface import Layer, Refused, Unreadable
+from mloscope.adaptors.interface import Refused, Unreadable
 from mloscope.adaptors.regular_files import open_regular
 
 SUFFIXES = (".weights.h5", ".keras", ".h5", ".hdf5")
@@ -219,20 +219,6 @@ def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
     if is_bfloat16:  # the upper half of a float32, which NumPy has no type for
         return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
     return values
-
-
-def read_parameters(
-    file: h5py.File, datasets: Mapping[str, h5py.Dataset], layer: Layer, path: Path
-) -> dict[str, np.ndarray]:
-    """The layer's arrays by parameter name. Raises Unreadable where one is missing or has another shape."""
-    for parameter in layer.parameters:
-        shape = datasets[parameter.name].shape if parameter.name in datasets else None
-        if shape != parameter.shape:
-            held = "nothing" if shape is None else f"the shape {shape}"
-            raise Unreadable(
-                f"{path} has {held} for {layer.name}/{parameter.name} where the run's network has {parameter.shape}."
-            )
-    return {parameter.name: read(file, datasets[parameter.name], path) for parameter in layer.parameters}
 
 
 def config_bytes(path: Path) -> bytes | None:

@@ -116,7 +116,7 @@ def _without_step(
         )
         text = json.dumps(entries[:8], ensure_ascii=False)[:-1] + (", ...]" if len(entries) > 8 else "]")
         return [
-            f"The names {_enumerated(names)} hold no steps, so their order is not known. A file checkpoints.json beside "
+            f"The names {enumerated(names)} hold no steps, so their order is not known. A file checkpoints.json beside "
             f"them gives it, with the right numbers: {text}{pattern_helps}"
         ]
     special = [name for name, stem in files if stem in reading.special]
@@ -124,7 +124,7 @@ def _without_step(
     if special:
         one = len(special) == 1
         sentences.append(
-            f"{_enumerated(special)} {'stands' if one else 'stand'} beside the numbered checkpoints without a step of "
+            f"{enumerated(special)} {'stands' if one else 'stand'} beside the numbered checkpoints without a step of "
             f"{'its' if one else 'their'} own, so {'it is' if one else 'they are'} not on the time axis; a file "
             f"checkpoints.json can give it: {json.dumps([{'file': special[0], 'step': 1}], ensure_ascii=False)}"
         )
@@ -140,7 +140,8 @@ def _likely_order(names: Sequence[str]) -> list[str]:
     return sorted(names, key=lambda name: (not name.lower().startswith(first), name.lower().startswith(after), name))
 
 
-def _enumerated(names: Sequence[str]) -> str:
+def enumerated(names: Sequence[str]) -> str:
+    """The names in a sentence: all up to four of them, else the first three and how many more."""
     if len(names) > 4:
         return f"{', '.join(names[:3])} and {len(names) - 3} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
