@@ -100,7 +100,19 @@ def test_one_split_alone(tmp_path: Path) -> None:
 def test_without_class_names_classes_are_numbered(tmp_path: Path) -> None:
     folder = write_binary(tmp_path / "cifar")
     (folder / "batches.meta.txt").unlink()
-    assert registry.open_corpus(folder).class_names == ("0", "1", "2", "3", "4", "5")
+    corpus = registry.open_corpus(folder)
+    assert corpus.class_names == ("0", "1", "2", "3", "4", "5")
+    assert any("batches.meta" in problem for problem in corpus.problems())
+
+
+def test_batches_that_are_missing_are_said(tmp_path: Path) -> None:
+    assert "no data_batch_3, data_batch_4, data_batch_5" in registry.open_corpus(write_binary(tmp_path)).problems()[0]
+
+
+def test_class_names_of_several_words(tmp_path: Path) -> None:
+    folder = write_binary(tmp_path)
+    (folder / "batches.meta.txt").write_text("light aircraft\n\nfamily car\nbird\ncat\ndeer\ndog\n")
+    assert registry.open_corpus(folder).class_names[:3] == ("light aircraft", "family car", "bird")
 
 
 @pytest.mark.parametrize("writer", [write_binary, write_python])
