@@ -174,7 +174,9 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     from mloscope.app import logs
     from mloscope.app.running_servers import RunningServer
     from mloscope.app.web.doors.metrics import SHARED_FOLDER
+    from mloscope.app.web.ends_in_time import end_with_parent
 
+    end_with_parent()
     troubles = logs.configure(
         settings.log_level, settings.log_format, settings.secrets, shared_folder=os.environ.get(SHARED_FOLDER)
     )
@@ -241,6 +243,7 @@ def _application(
     from mloscope.app.result_cache import ResultCache
     from mloscope.app.web.doors.allowances import EvaluationCharge
     from mloscope.app.web.doors.metrics import Metrics
+    from mloscope.app.web.ends_in_time import EndsInTime
     from mloscope.app.web.server import create_guarded_app
 
     cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
@@ -254,7 +257,7 @@ def _application(
         charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
         statistics=statistics,
     )
-    return create_guarded_app(observatory, settings, metrics, troubles)
+    return EndsInTime(create_guarded_app(observatory, settings, metrics, troubles), statistics.jobs.stop)
 
 
 def _cache_folder(settings: Settings) -> Path:

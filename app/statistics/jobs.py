@@ -6,7 +6,9 @@ paused, resumed and cancelled. Neither TensorFlow nor Dask is imported here.
                         └──resume── paused                    cancel: ended at once ──► cancelled
 
 Where a server has several processes, each request may meet another one: how far a job is stands in a file as well,
-``<cache folder>/statistics/jobs/<name>.json``, and the others pause and cancel by signals.
+``<cache folder>/statistics/jobs/<name>.json``, and the others pause and cancel by signals. That a job is at work is believed
+only while its child holds ``<name>.lock`` beside it, whoever wrote what before a restart, and only a child that is proven to
+be the one that was noted is sent a signal.
 
 Whatever ends the child, what it finished stays in the store, and starting again goes on there. It ends when this process
 ends, however that happens: it watches a pipe from us.
@@ -22,25 +24,30 @@ import os
 import secrets
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mloscope.adaptors.installation import how_to_add
+from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
 from mloscope.app.statistics.store import write_file
+from mloscope.app.this_machine import host, is_alive, is_held, process_name, signal_process, take
 
 ACTIONS = ("start", "pause", "resume", "cancel")
 _AT_WORK = ("starting", "running")
 _FIELDS = ("done", "of", "rate", "seconds_left", "step", "message")
 _STOP_WITHIN_S = 3.0
 _CANCELLED = "Cancelled; what is finished stays."
+_INTERRUPTED = "Ended with the server that had started it; what is finished stays."
+_LOCKED_WITHIN_S = 2.0
+_MOST_NOTED_BYTES = 16 << 20
+NOT_INSTALLED = 'Statistics need TensorFlow and Dask, which are not installed here: pip install "mloscope[statistics]".'
 
 _STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
@@ -48,6 +55,8 @@ _STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 @dataclass
 class _Job:
     process: subprocess.Popen[str]
+    child: dict[str, Any] | None
+    """Its name, see :func:`process_name`."""
     said: dict[str, Any] = field(default_factory=dict)
     """The child's last line."""
     state: str = "starting"
@@ -78,6 +87,7 @@ class StatisticsJobs:
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str, str], _Job] = {}
         self._token = secrets.token_hex(8)
+        self._server = process_name(os.getpid())
 
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         """``state`` (``none``, ``starting``, ``running``, ``paused``, ``done``, ``failed`` or ``cancelled``), ``done`` and
@@ -119,21 +129,21 @@ class StatisticsJobs:
         return tuple(known)
 
     def stop(self) -> None:
-        """End all that is at work. What is finished stays."""
+        """End all that is at work, and note that it has ended. What is finished stays."""
         with self._lock:
-            jobs = list(self._jobs.values())
-            for job in jobs:
+            jobs = dict(self._jobs)
+            for subject, job in jobs.items():
                 if job.state in _AT_WORK:
-                    job.state = "cancelled"
-        for job in jobs:
+                    job.state, job.message = "cancelled", _INTERRUPTED
+                    self._note(subject, job)
+                    job.process.terminate()
+        for job in jobs.values():
             _end(job.process)
 
     def _start(self, subject: tuple[str, str, str]) -> None:
         needed = ("distributed",) if self._dask_address else ("distributed", "tensorflow", "keras")
-        if missing := [name for name in needed if self._find_spec(name) is None]:
-            raise Unavailable(
-                f"Statistics need {' and '.join(missing)}, missing in this installation: {how_to_add('statistics')}"
-            )
+        if any(self._find_spec(name) is None for name in needed):
+            raise Unavailable(NOT_INSTALLED)
         words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
         if self._dask_address:
             words += ["--dask", self._dask_address]
@@ -142,18 +152,16 @@ class StatisticsJobs:
             if (known is not None and known.state in _AT_WORK) or (
                 elsewhere is not None and elsewhere["told"]["state"] in _AT_WORK
             ):
-                run, corpus, split = subject
-                raise Conflict(
-                    f'The statistics of the run "{run}" over the split "{split}" of the corpus "{corpus}" are being '
-                    "computed already; pause or cancel that first."
-                )
+                raise Conflict(_under_way(subject))
             log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread that watches
-            process = subprocess.Popen(
-                words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-                env={**os.environ, "MLOSCOPE_CACHE_FOLDER": self._cache_folder},
-                start_new_session=True,  # Ctrl+C in the terminal is ours to handle
-            )  # fmt: skip
-            job = self._jobs[subject] = _Job(process)
+            with self._locked(subject) as lock:
+                process = subprocess.Popen(
+                    words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                    env={**os.environ, "MLOSCOPE_CACHE_FOLDER": self._cache_folder},
+                    start_new_session=True,  # Ctrl+C in the terminal is ours to handle
+                    pass_fds=lock,  # which is held from now on until the child has ended, and we let go
+                )  # fmt: skip
+            job = self._jobs[subject] = _Job(process, process_name(process.pid))
             self._note(subject, job)
         threading.Thread(target=self._watch, args=(subject, job, log), name="statistics job", daemon=True).start()
 
@@ -219,12 +227,31 @@ class StatisticsJobs:
         name = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
         return Path(self._cache_folder) / "statistics" / "jobs" / f"{name}.json"
 
+    @contextlib.contextmanager
+    def _locked(self, subject: tuple[str, str, str]) -> Iterator[tuple[int, ...]]:
+        """The open lock of a job, to be handed to its child; none where the disk has no locks. Raises :class:`Conflict`
+        where another child holds it."""
+        path = self._file(subject).with_suffix(".lock")
+        with contextlib.ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(path.open("ab"))
+                patience = time.monotonic() + _LOCKED_WITHIN_S
+                while not take(lock):  # whoever only looks whether it is held lets go at once
+                    if time.monotonic() > patience:
+                        raise Conflict(_under_way(subject))
+                    time.sleep(0.02)
+            except OSError:
+                yield ()
+                return
+            yield (lock.fileno(),)
+
     def _note(self, subject: tuple[str, str, str], job: _Job) -> None:
         """Tell the others. Where it cannot be written, they know nothing, and nothing else is lost. Whoever wrote last knows
         best, which no clock has to say."""
         noted = {
-            "host": socket.gethostname(), "server": os.getpid(), "token": self._token, "child": job.process.pid,
-            "subject": subject, "told": _told(job),
+            "token": self._token, "host": host(), "server": self._server, "child": job.child, "subject": subject,
+            "told": _told(job),
         }  # fmt: skip
         file, text = self._file(subject), json.dumps(noted).encode()
         try:
@@ -238,25 +265,42 @@ class StatisticsJobs:
         return self._noted(self._file(subject))
 
     def _noted(self, file: Path) -> dict[str, Any] | None:
-        """What another living process of this machine noted last."""
+        """What another process noted last, as far as it is still so: of a job at work while its lock is held, and of what
+        came of one while the server lives that knows."""
         try:
-            noted = json.loads(file.read_text())
-            if noted["host"] != socket.gethostname() or noted["token"] == self._token:
+            noted = json.loads(read_regular(file, _MOST_NOTED_BYTES))
+            if noted["token"] == self._token:
                 return None
-            os.kill(noted["server"], 0)
             run, corpus, split = noted["subject"]
-            return {"subject": (run, corpus, split), "child": int(noted["child"]), "told": dict(noted["told"])}
+            told = dict(noted["told"])
+            lives = is_alive(noted["server"])
+            if told["state"] in _AT_WORK and not is_held(file.with_suffix(".lock")) and not lives:
+                told |= {"state": "cancelled", "message": _INTERRUPTED, "rate": None, "seconds_left": None}
+            elif told["state"] not in _AT_WORK and not lives:
+                return None
+            return {"subject": (run, corpus, split), "host": noted["host"], "child": noted["child"], "told": told}
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def _signalled(self, subject: tuple[str, str, str], number: int) -> bool:
-        """Whether a job of another process was there to be sent the signal."""
+        """Whether a job of another process was there to be sent the signal. Raises :class:`Conflict` where there is one
+        that cannot be reached from here."""
         elsewhere = self._elsewhere(subject)
         if elsewhere is None or elsewhere["told"]["state"] not in _AT_WORK:
             return False
-        with contextlib.suppress(ProcessLookupError):  # it has ended just now
-            os.kill(elsewhere["child"], number)
-        return True
+        if signal_process(elsewhere["child"], number):
+            return True
+        if not is_held(self._file(subject).with_suffix(".lock")):
+            return False  # it has ended just now
+        raise Conflict(f"It is being computed by another server, on {elsewhere['host']}; pause or cancel it there.")
+
+
+def _under_way(subject: tuple[str, str, str]) -> str:
+    run, corpus, split = subject
+    return (
+        f'The statistics of the run "{run}" over the split "{split}" of the corpus "{corpus}" are being '
+        "computed already; pause or cancel that first."
+    )
 
 
 def _told(job: _Job | None) -> dict[str, Any]:

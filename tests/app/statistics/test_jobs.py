@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
 from mloscope.app.statistics.jobs import StatisticsJobs
 
@@ -76,6 +74,13 @@ def wait(jobs: StatisticsJobs, *states: str) -> dict[str, Any]:
             return found
         time.sleep(0.01)
     raise AssertionError(f"still {found}")
+
+
+def until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_before_anything_is_asked_there_is_none(make_jobs) -> None:
@@ -156,7 +161,7 @@ def test_a_killed_job_has_failed_and_can_be_started_again(make_jobs, tmp_path: P
 
 def test_where_something_is_not_installed_the_line_to_type_is_said(make_jobs) -> None:
     jobs = make_jobs(find_spec=lambda name: None if name == "distributed" else object())
-    with pytest.raises(Unavailable, match="distributed, missing .*" + re.escape(how_to_add("statistics"))):
+    with pytest.raises(Unavailable, match=r'pip install "mloscope\[statistics\]"'):
         jobs.act("start", *SUBJECT)
 
 
@@ -187,46 +192,127 @@ def test_several_processes_of_a_server_see_and_steer_the_same_job(make_jobs, tmp
     assert len((tmp_path / "arguments").read_text().splitlines()) == 2
 
 
-def test_what_a_server_noted_that_has_ended_is_not_believed(make_jobs, tmp_path: Path) -> None:
+PARENT = """
+import sys, time
+from mloscope.app.statistics.jobs import StatisticsJobs
+folder, child = sys.argv[1:]
+jobs = StatisticsJobs(lambda *_: "mloscope slow", folder, program=(sys.executable, child), find_spec=lambda _name: 1)
+jobs.act("start", *{subject!r})
+while not jobs.state(*{subject!r})["done"]:
+    time.sleep(0.01)
+print("running", flush=True)
+if sys.stdin.readline():
+    jobs.stop()
+"""
+
+
+def server(tmp_path: Path) -> subprocess.Popen[str]:
+    """Another process, that has started the job; a line on its standard input makes it stop in order."""
+    (tmp_path / "child.py").write_text(CHILD)
+    words = [sys.executable, "-c", PARENT.format(subject=SUBJECT), str(tmp_path), str(tmp_path / "child.py")]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "running\n"
+    return process
+
+
+def note(tmp_path: Path) -> Path:
+    (found,) = (tmp_path / "statistics" / "jobs").glob("*.json")
+    return found
+
+
+def gone(pid: int) -> bool:
+    from mloscope.app.this_machine import process_name
+
+    return process_name(pid) is None
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_a_job_that_a_server_left_is_started_again(make_jobs, tmp_path: Path, how: str) -> None:
+    """As a container does that is started again: the same host, perhaps the same PIDs, and what was noted before."""
+    before = server(tmp_path)
+    pid = int((tmp_path / "pid").read_text())
+    other = make_jobs("slow")
+    assert other.state(*SUBJECT)["state"] == "running"
+    if how == "killed":
+        before.kill()
+    before.communicate("stop\n" if how == "stopped" else None)
+    until(lambda: gone(pid))
+    assert wait(other, "cancelled", "none")
+    for action in ("pause", "cancel"):
+        with pytest.raises(Conflict, match="Nothing is being computed"):
+            other.act(action, *SUBJECT)
+    other.act("start", *SUBJECT)
+    assert wait(other, "running")["done"] == 4
+    assert len((tmp_path / "arguments").read_text().splitlines()) == 2
+
+
+def test_whoever_has_the_pid_of_a_job_now_is_sent_no_signal(make_jobs, tmp_path: Path) -> None:
+    before = server(tmp_path)
+    before.kill()
+    before.communicate()
+    until(lambda: gone(int((tmp_path / "pid").read_text())))
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    try:
+        noted = json.loads(note(tmp_path).read_text())
+        assert noted["told"]["state"] == "running"
+        noted["child"]["pid"] = noted["server"]["pid"] = stranger.pid
+        note(tmp_path).write_text(json.dumps(noted))
+        jobs = make_jobs("slow")
+        for action in ("pause", "cancel"):
+            with pytest.raises(Conflict):
+                jobs.act(action, *SUBJECT)
+        assert jobs.state(*SUBJECT)["state"] not in ("starting", "running")
+        jobs.act("start", *SUBJECT)
+        wait(jobs, "running")
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_job_whose_child_cannot_be_reached_is_not_started_twice(make_jobs, tmp_path: Path) -> None:
+    """As in two containers that share their cache: what the other one noted is true, and its PIDs mean nothing here."""
+    process = server(tmp_path)
+    noted = json.loads(note(tmp_path).read_text())
+    for name in ("server", "child"):
+        noted[name] |= {"pid": os.getpid(), "namespace": "pid:[1]"}
+    note(tmp_path).write_text(json.dumps({**noted, "host": "elsewhere"}))
+    jobs = make_jobs("slow")
+    assert jobs.state(*SUBJECT)["state"] == "running"
+    with pytest.raises(Conflict, match="already"):
+        jobs.act("start", *SUBJECT)
+    with pytest.raises(Conflict, match="elsewhere"):
+        jobs.act("cancel", *SUBJECT)
+    process.communicate("stop\n")
+    assert wait(jobs, "cancelled", "none")
+
+
+def test_what_an_ended_server_noted_of_ended_jobs_is_forgotten(make_jobs, tmp_path: Path) -> None:
+    process = server(tmp_path)
+    noted = json.loads(note(tmp_path).read_text())
+    process.communicate("stop\n")
+    note(tmp_path).write_text(json.dumps({**noted, "told": {**noted["told"], "state": "done"}}))
+    jobs = make_jobs()
+    assert jobs.state(*SUBJECT)["state"] == "none"
+    assert jobs.subjects() == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"token": 1, "server": 3, "child": 4, "subject": ["a"], "told": {}}']
+)
+def test_what_nobody_of_ours_noted_is_nothing(make_jobs, tmp_path: Path, text: str) -> None:
     jobs = make_jobs("slow")
     jobs.act("start", *SUBJECT)
-    wait(jobs, "running")
-    (noted,) = (tmp_path / "statistics" / "jobs").iterdir()
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
     jobs.stop()
-    noted.write_text(noted.read_text().replace(f'"server": {os.getpid()}', f'"server": {ended.pid}'))
+    note(tmp_path).write_text(text)
     assert make_jobs().state(*SUBJECT)["state"] == "none"
-    assert make_jobs().subjects() == ()
 
 
 def test_a_job_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    (tmp_path / "child.py").write_text(CHILD)
-    parent = textwrap.dedent(f"""
-        import sys, time
-        from mloscope.app.statistics.jobs import StatisticsJobs
-        jobs = StatisticsJobs(lambda *_: "mloscope slow", {str(tmp_path)!r},
-                              program=(sys.executable, {str(tmp_path / "child.py")!r}), find_spec=lambda _name: 1)
-        jobs.act("start", "a", "b", "c")
-        while not jobs.state("a", "b", "c")["done"]:
-            time.sleep(0.01)
-        print("running", flush=True)
-        time.sleep(60)
-    """)
-    process = subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "running\n"
-    pid = int((tmp_path / "pid").read_text())
+    process = server(tmp_path)
     process.kill()
-    process.wait()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            if "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]:
-                return  # ended; nobody has collected it
-        except FileNotFoundError:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the child lives on")
+    process.communicate()
+    until(lambda: gone(int((tmp_path / "pid").read_text())))
 
 
 def test_neither_tensorflow_nor_dask_is_imported() -> None:
