@@ -240,7 +240,8 @@ class RunAdaptor(Protocol):
         ...
 
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
-        """The layer's arrays at the checkpoint by :attr:`Parameter.name`, as stored (shape, dtype), this layer's only.
+        """The layer's arrays at the checkpoint by :attr:`Parameter.name`, as stored (shape, dtype), this layer's only. What
+        an optimizer remembers is absent where the checkpoint was saved without it, as one from before training is.
 
         Raises :class:`Unreadable` where the file is broken, :class:`Unknown` where the layer is not in it."""
         ...

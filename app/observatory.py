@@ -493,6 +493,8 @@ class Observatory:
         def picture(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
             array = arrays.get(parameter.name)
             if array is None or array.shape != tuple(parameter.shape):
+                if array is None and parameter.slot:
+                    raise NotPossible(f"This checkpoint was saved without {layer.name}/{parameter.name}.")
                 held = "is not in it" if array is None else f"has the shape {array.shape} in it"
                 raise NotPossible(
                     f"This checkpoint belongs to another network: {layer.name}/{parameter.name} {held}, not "

@@ -2,15 +2,17 @@
 and folders of several of them, as ``tf.train.CheckpointManager`` and ``tf.keras.callbacks.ModelCheckpoint``
 leave them. Everything is read without TensorFlow.
 
-A checkpoint is its ``.index`` file; its step is read off the prefix (see ``checkpoint_steps.py``), or off a SavedModel's
-folder. A layer's name is that of its variables; their order is the saved objects', the ``.meta`` graph's, or
+A checkpoint is its ``.index`` file (see ``tensorflow_listing.py``); its step is read off the prefix (see
+``checkpoint_steps.py``), or off a SavedModel's folder. Checkpoints with and without an optimizer's variables are one run.
+
+A layer's name is that of its variables; their order is the saved objects', the ``.meta`` graph's, or
 one that names suggest. What an optimizer remembers (``.OPTIMIZER_SLOT``, ``*/Momentum``, ``*/Adam`` ...) is
 shown beside the parameter that it is about, as ``kernel momentum``, and is no parameter of the network
 (``Parameter.slot``).
 
 With a Keras configuration (``model.json`` or a ``.keras`` file beside the checkpoints, inside a SavedModel,
-or named in the options as a file or module:function), or with a ``.meta`` graph, there is a graph of layers and
-the network can be evaluated; without, ``problems()`` says what it needs."""
+or named in the options as a file or module:function), or with a ``.meta`` graph or a SavedModel of TensorFlow 1, there is
+a graph of layers and the network can be evaluated; without, ``problems()`` says what it needs."""
 
 from __future__ import annotations
 
@@ -21,8 +23,9 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
-from mloscope.adaptors.models import keras_architecture, network, tensorflow_checkpoints
+from mloscope.adaptors.models import keras_architecture, network
 from mloscope.adaptors.models.tensorflow_checkpoints import Survey, survey
+from mloscope.adaptors.models.tensorflow_listing import holds_checkpoints
 
 if TYPE_CHECKING:
     import keras
@@ -36,7 +39,7 @@ class TensorFlowRun:
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
-        return tensorflow_checkpoints.holds_checkpoints(path)
+        return holds_checkpoints(path)
 
     @classmethod
     def open(cls, path: Path, options: RunOptions) -> Self:

@@ -6,12 +6,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,26 +24,22 @@ from mloscope.adaptors.interface import (
     Unknown,
     Unreadable,
 )
-from mloscope.adaptors.models import tensor_bundle
 from mloscope.adaptors.models.keras_building import build_model, refuse_code, set_constants
 from mloscope.adaptors.models.keras_checkpoints import given_architecture, parsed_nodes
 from mloscope.adaptors.models.network import Node as TranslatedNode
 from mloscope.adaptors.models.protobuf_wire import Message
-from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
 from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
-from mloscope.adaptors.models.tensorflow_graph import translate
+from mloscope.adaptors.models.tensorflow_graph import Translated, translate
+from mloscope.adaptors.models.tensorflow_groups import Groups, read_description
+from mloscope.adaptors.models.tensorflow_listing import SAVED_MODEL, VARIABLES, listed
 from mloscope.adaptors.models.tensorflow_matching import matched
-from mloscope.adaptors.models.tensorflow_variables import OBJECT_GRAPH, Variable, layers_from, variables_of
-from mloscope.adaptors.regular_files import read_regular
+from mloscope.adaptors.models.tensorflow_variables import OBJECT_GRAPH, Variable
 
 if TYPE_CHECKING:
     import keras
 
-SAVED_MODEL = "saved_model.pb"
-LARGEST_DESCRIPTION_BYTES = 512 * 1024 * 1024
-_LARGEST_STATE_BYTES = 16 * 1024 * 1024
-_VARIABLES = "variables/variables" + INDEX
-_MOST_LISTED = 100_000
+_MOST_GRAPHS = 4
 _ARCHITECTURES = ("model.json", "architecture.json", "config.json")
 Places = Mapping[tuple[str, str], str]
 """The key of each parameter, by layer and parameter name."""
@@ -79,8 +71,8 @@ class Survey:
         return self.folder / checkpoint.name
 
     def read(self, checkpoint: Checkpoint, layer: Layer, slots: bool = True) -> dict[str, np.ndarray]:
-        """The layer's arrays by parameter name. Raises Unreadable where one is missing or has another
-        shape."""
+        """The layer's arrays by parameter name, without the slots that the checkpoint does not have. Raises Unreadable
+        where another one is missing or has another shape."""
         bundle = open_bundle(Path(str(self.index(checkpoint)).removesuffix(INDEX)))
         arrays = {}
         for wanted in layer.parameters:
@@ -88,6 +80,8 @@ class Survey:
                 continue
             key = self.places[layer.name, wanted.name]
             entry = bundle.entries.get(key)
+            if entry is None and wanted.slot:
+                continue  # saved before the optimizer had made any, or without it
             if entry is None or not _fits(entry.shape, wanted.shape):
                 held = "nothing" if entry is None else f"the shape {entry.shape}"
                 raise Unreadable(
@@ -120,74 +114,23 @@ def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
     return depthwise and stored[2] * stored[3] == wanted[3]
 
 
-def holds_checkpoints(path: Path) -> bool:
-    """Whether the path looks like a checkpoint, a SavedModel or a folder of some, by names alone."""
-    if path.is_file():
-        return path.name.endswith(INDEX) and tensor_bundle.is_index(path)
-    return path.is_dir() and bool(_listed(path))
-
-
-def _listed(folder: Path) -> list[str]:
-    """The indices in the folder, in SavedModels in it, or in those of its folders that hold one checkpoint
-    each; relative to the folder."""
-    try:
-        with os.scandir(folder) as scanned:
-            entries = list(islice(scanned, _MOST_LISTED))
-    except OSError:
-        return []
-    names = {entry.name for entry in entries}
-    found = [name for name in names if name.endswith(INDEX) and _has_data(name, names)]
-    if SAVED_MODEL in names and (folder / _VARIABLES).is_file():
-        found.append(_VARIABLES)
-    inner = [entry.name for entry in entries if not found and not entry.name.startswith(".") and entry.is_dir()]
-    for name in inner:
-        if (folder / name / _VARIABLES).is_file():
-            found.append(f"{name}/{_VARIABLES}")
-        else:
-            held = [each for each in _indices(folder / name) if each.endswith(INDEX)]
-            found += [f"{name}/{each}" for each in held[:1] if len(held) == 1]
-    return sorted(found)
-
-
-def _indices(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as scanned:
-            names = {entry.name for entry in islice(scanned, _MOST_LISTED)}
-    except OSError:
-        return []
-    return [name for name in names if name.endswith(INDEX) and _has_data(name, names)]
-
-
-def _has_data(name: str, names: set[str]) -> bool:
-    stem = name.removesuffix(INDEX)
-    return f"{stem}.data-00000-of-00001" in names or any(other.startswith(f"{stem}.data-00000-of-") for other in names)
-
-
-def _stem(name: str) -> str:
-    """What tells the step: a SavedModel's folder, or the prefix without its extension."""
-    folder = name.removesuffix(_VARIABLES).rstrip("/") if name.endswith(_VARIABLES) else ""
-    own = folder or name.removesuffix(INDEX)
-    if "/" in own and not re.search(r"\d", own.rpartition("/")[2]):
-        own = own.rpartition("/")[0]  # epoch_7/model.ckpt
-    return re.sub(r"\.(ckpt|tf|model)$", "", own)
-
-
 def survey(path: Path, options: RunOptions) -> Survey:
     """Lists the folder, or takes the one file. The index of one checkpoint of every size is parsed; the
     others of its size cost a look at how long their files are. Raises Unreadable where no checkpoint is
     usable."""
     folder = path if path.is_dir() else path.parent
-    names = _listed(path) if path.is_dir() else [path.name]
+    listing = listed(path, options.step_pattern is not None)
+    names = listing.names
     if not names:
         raise Unreadable(f"{path} holds no TensorFlow checkpoint: an .index file with its .data files.")
     notes = read_notes(folder)
-    checkpoints, left_out = checkpoints_of(names, [_stem(name) for name in names], notes, options.step_pattern)
+    checkpoints, left_out = checkpoints_of(names, listing.stems, notes, options.step_pattern)
     if not checkpoints:
         raise Unreadable(
             f"{path}: none of its {len(names)} TensorFlow checkpoints has a place on the time axis. {left_out[0]}"
         )
-    groups = _Groups(folder, checkpoints)
-    problems = [*notes.problems, *shortened(left_out), *_absent(folder, names)]
+    groups = Groups(folder, checkpoints)
+    problems = [*notes.problems, *listing.problems, *shortened(left_out)]
     config, source = _architecture(folder, groups.reference, options, problems)
     layers, places = groups.layers, groups.places
     if config is not None:
@@ -222,96 +165,6 @@ def survey(path: Path, options: RunOptions) -> Survey:
     )
 
 
-class _Groups:
-    """The checkpoints sorted by whether they hold the same variables; those of the largest group are the
-    run's."""
-
-    def __init__(self, folder: Path, checkpoints: Sequence[Checkpoint]) -> None:
-        self._folder = folder
-        problem: dict[str, str] = {}
-        group: dict[str, tuple[Any, ...]] = {}
-        variables: dict[tuple[Any, ...], list[Variable]] = {}
-        by_size: dict[int, tuple[tuple[Any, ...], dict[str, int]]] = {}
-        for checkpoint in checkpoints:
-            name, prefix = checkpoint.name, folder / checkpoint.name.removesuffix(INDEX)
-            try:
-                size = (folder / name).stat().st_size
-                # Of a long run one index of every size is opened; reading an index makes its checksums.
-                examined = len(checkpoints) <= EXAMINED_UP_TO or size not in by_size
-                if examined and not tensor_bundle.is_index(folder / name):
-                    raise Unreadable(f"{folder / name} is not the index of a TensorFlow checkpoint, or it is cut off.")
-                ends = by_size[size][1] if size in by_size else _ends(open_bundle(prefix))
-                damage = _too_short(prefix, ends)
-                if damage:
-                    raise Unreadable(damage)
-                if size not in by_size:
-                    found = self._variables(prefix)
-                    signature = tuple((each.key, each.entry.shape) for each in found)
-                    variables.setdefault(signature, found)
-                    by_size[size] = signature, ends
-                signature = by_size[size][0]
-                if signature:
-                    group[name] = signature
-                else:
-                    raise Unreadable(f"{folder / name} holds no variables of a network.")
-            except (AdaptorError, OSError) as error:
-                problem[name] = str(error)
-        if not group:
-            raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
-                             f"{next(iter(problem.values()))}")  # fmt: skip
-        chosen = Counter(group.values()).most_common(1)[0][0]
-        self.variables = variables[chosen]
-        for name, signature in group.items():
-            if signature != chosen:
-                problem[name] = (
-                    f"{name} holds another network than the run ({len(signature)} variables against "
-                    f"{len(chosen)}, or others), so it is not shown with it."
-                )
-        self.checkpoints = tuple(
-            dataclasses.replace(checkpoint, problem=problem.get(checkpoint.name)) for checkpoint in checkpoints
-        )
-        self.reference = folder / next(name for name, signature in group.items() if signature == chosen)
-        self.layers = layers_from(self.variables)
-        self.places: Places = {
-            (each.layer, f"{each.name} {each.slot}" if each.slot else each.name): each.key for each in self.variables
-        }
-
-    def _variables(self, prefix: Path) -> list[Variable]:
-        meta = Path(f"{prefix}.meta")
-        return variables_of(open_bundle(prefix), declared_variables(meta) if meta.is_file() else ())
-
-
-def _ends(bundle: tensor_bundle.Bundle) -> dict[str, int]:
-    """How long each data file must be, by what follows the prefix in its name."""
-    return {path.name[len(bundle.path.name) - len(INDEX) :]: end for path, end in bundle.data_ends().items()}
-
-
-def _too_short(prefix: Path, ends: Mapping[str, int]) -> str | None:
-    for suffix, end in ends.items():
-        path = Path(f"{prefix}{suffix}")
-        if not path.is_file():
-            return f"{prefix.name}{INDEX} needs {path.name}, which is not there."
-        size = path.stat().st_size
-        if size < end:
-            return f"{path} is cut off: it should have {end:,} bytes and has {size:,}."
-    return None
-
-
-def _absent(folder: Path, names: Sequence[str]) -> list[str]:
-    """A sentence where the file ``checkpoint`` names a latest checkpoint that is not there."""
-    try:
-        text = read_regular(folder / "checkpoint", _LARGEST_STATE_BYTES).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        return [f"The file checkpoint of {folder} is ignored, for it cannot be read: {error.strerror or error}."]
-    named = re.search(r'^model_checkpoint_path: "(.*)"', text, re.M)
-    latest = named and named[1].replace("\\", "/").rpartition("/")[2]
-    if not latest or f"{latest}{INDEX}" in names:
-        return []
-    return [f"The file checkpoint calls {latest} the latest, but it is not in {folder}."]
-
-
 # ------------------------------------------------------------------------------------------- the architecture
 
 
@@ -320,9 +173,13 @@ def _architecture(
 ) -> tuple[Mapping[str, Any] | None, str]:
     """The network's Keras configuration and where it was read: as the options name it, from a file beside the
     checkpoints, or from the SavedModel."""
-    beside = next((folder / name for name in _ARCHITECTURES if (folder / name).is_file()), None)
-    if beside is None:
-        beside = next(iter(sorted(folder.glob("*.keras"))), None)
+    several = [folder / name for name in _ARCHITECTURES if (folder / name).is_file()] or sorted(folder.glob("*.keras"))
+    beside = several[0] if several else None
+    if len(several) > 1 and not options.architecture:
+        problems.append(
+            f"{len(several)} files beside the checkpoints may describe the network, and {several[0].name} is taken; "
+            "--architecture FILE names another."
+        )
     if options.architecture or beside is not None:
         try:
             return given_architecture(folder, options, beside)
@@ -340,11 +197,11 @@ def _architecture(
 
 
 def _translated(
-    groups: _Groups, problems: list[str]
+    groups: Groups, problems: list[str]
 ) -> tuple[tuple[Layer, ...], Places, tuple[TranslatedNode, ...], str]:
     """The layers of the ``.meta`` graph beside the checkpoints, with their slots, and then those that are not in
     its network; where there is no such graph, the layers as their names tell."""
-    meta = _graph_of(groups.reference)
+    meta = _graph_of(groups)
     if meta is None:
         return groups.layers, groups.places, (), ""
     try:
@@ -352,6 +209,7 @@ def _translated(
     except Unreadable as error:
         problems.append(f"{error} It is left out, so feature maps cannot be computed.")
         return groups.layers, groups.places, (), ""
+    problems += _other_networks(groups.metas, found, groups.variables)
     problems += shortened(node.layer.problem for node in found.nodes if node.layer.problem)
     places, layers, used = dict(found.places), [], set(found.places.values())
     keys = {(each.layer, each.name): each.key for each in groups.variables if not each.slot}
@@ -378,14 +236,30 @@ def _translated(
     return tuple(layers), places, found.nodes if evaluable else (), str(meta)
 
 
-def _graph_of(reference: Path) -> Path | None:
-    """The file with the graph of a checkpoint of names: its ``.meta``, or its SavedModel."""
-    meta = Path(f"{str(reference).removesuffix(INDEX)}.meta")
-    if meta.is_file():
-        return meta
-    saved = reference.parent.parent / SAVED_MODEL
-    is_saved_model = str(reference).endswith(_VARIABLES) and saved.is_file()
-    return saved if is_saved_model and OBJECT_GRAPH not in open_bundle(reference.with_suffix("")).entries else None
+def _graph_of(groups: Groups) -> Path | None:
+    """The file with the graph of checkpoints of names: the latest ``.meta`` that is left, or their SavedModel."""
+    if groups.metas:
+        return groups.metas[-1]
+    saved = groups.reference.parent.parent / SAVED_MODEL
+    is_saved_model = str(groups.reference).endswith(VARIABLES) and saved.is_file()
+    of_names = is_saved_model and OBJECT_GRAPH not in open_bundle(groups.reference.with_suffix("")).entries
+    return saved if of_names else None
+
+
+def _other_networks(metas: Sequence[Path], chosen: Translated, variables: Sequence[Variable]) -> list[str]:
+    """A sentence for the ``.meta`` graphs, one of every size, whose network is another than that of the last."""
+    by_size = {path.stat().st_size: path for path in metas}
+    others = []
+    for path in [path for path in by_size.values() if path != metas[-1]][:_MOST_GRAPHS]:
+        try:
+            if translate(path, variables).nodes != chosen.nodes:
+                others.append(path.name)
+        except Unreadable as error:
+            others.append(f"{path.name} ({error})")
+    if not others:
+        return []
+    return [f"The graphs beside the checkpoints differ: the network shown is that of {metas[-1].name}, not of "
+            f"{', '.join(others)}."]  # fmt: skip
 
 
 def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:
@@ -401,7 +275,7 @@ def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:
 def _saved_config(path: Path) -> Mapping[str, Any]:
     """The configuration that Keras 2 puts into a SavedModel (``SavedMetadata`` of its
     ``saved_metadata.proto``)."""
-    for node in Message(_description(path), str(path)).messages(1):
+    for node in Message(read_description(path), str(path)).messages(1):
         if node.text(3) == "root":
             metadata = json.loads(node.data(5))
             if (
@@ -421,16 +295,3 @@ def _plain(value: Any) -> Any:
             return _plain(value.get("items"))
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def _description(path: Path) -> bytes:
-    return read_regular(path, LARGEST_DESCRIPTION_BYTES)
-
-
-def declared_variables(path: Path) -> list[str]:
-    """The variables of a ``.meta`` graph in the order they were made; empty where it cannot be read."""
-    try:
-        graph = Message(_description(path), str(path)).message(2)
-        return [node.text(1) for node in graph.messages(1) if node.text(2) in ("VariableV2", "VarHandleOp", "Variable")]
-    except (AdaptorError, OSError):
-        return []
