@@ -8,11 +8,12 @@ files have not: so that is looked for in the snapshot too.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mloscope.adaptors.interface import ASSUMED, AdaptorError, NothingThere, Preprocessing, RunOptions, Unreadable
+from mloscope.adaptors.models.caffe_choice import descriptions
 from mloscope.adaptors.models.caffe_layers import DATA_TYPES, nodes_of
 from mloscope.adaptors.models.caffe_protobuf import CaffeNet, read_blob_file, read_caffemodel, read_prototxt
 from mloscope.adaptors.models.caffe_snapshots import Shapes
@@ -37,7 +38,7 @@ def find_architecture(folder: Path, snapshot: Path, stored: Shapes, options: Run
     if options.architecture:
         nets = [(read_prototxt(_named(folder, options.architecture)), "TEST")]
     else:
-        nets = [(net, "TEST") for net in _beside(folder, stored, problems)]
+        nets = [(net, "TEST") for net in descriptions(folder, snapshot, stored, problems)]
         if own is not None and any(layer.message.bottom for layer in own.layers):
             nets.append((own, "TRAIN"))
     if not nets:
@@ -53,7 +54,7 @@ def find_architecture(folder: Path, snapshot: Path, stored: Shapes, options: Run
             failure = failure or error
             problems.append(f"{error} The network is taken from elsewhere.")
         else:
-            problems += doubts
+            problems += [*doubts, *_means_left_out(folder)]
             sources = [net, *([own] if own is not None else [])]
             how = _preprocessing(sources, folder, input_shape_of(nodes))
             return Architecture(tuple(nodes), how, tuple(problems))
@@ -66,25 +67,6 @@ def _named(folder: Path, name: str) -> Path:
     if found is None:
         raise NothingThere(f"The architecture {name} is a file neither here nor in {folder}.")
     return found
-
-
-def _beside(folder: Path, stored: Shapes, problems: list[str]) -> Iterator[CaffeNet]:
-    """The networks described in the folder that have the snapshot's layers: those made to be used first, then
-    those of training. Solvers and other networks are passed over."""
-    found: list[tuple[tuple[bool, bool, str], CaffeNet]] = []
-    for path in sorted(folder.glob("*.prototxt"))[:100]:
-        try:
-            net = read_prototxt(path)
-        except AdaptorError as error:
-            if "solver" not in path.name:
-                problems.append(f"{path.name} is passed over: {error}")
-            continue
-        names = {layer.name for layer in net.layers}
-        if names and (names & stored.keys() or not stored):
-            sized = bool(net.inputs) or any(layer.type == "Input" for layer in net.layers)
-            missing = not stored.keys() <= names
-            found.append(((missing, not sized, path.name), net))
-    return iter([net for _, net in sorted(found, key=lambda pair: pair[0])])
 
 
 # ------------------------------------------------------------------------------------- the size of the input
@@ -194,3 +176,13 @@ def _said(net: CaffeNet) -> Mapping[str, object] | None:
 def _only_mean(folder: Path) -> Path | None:
     found = sorted(folder.glob("*.binaryproto"))
     return found[0] if len(found) == 1 else None
+
+
+def _means_left_out(folder: Path) -> list[str]:
+    found = sorted(path.name for path in folder.glob("*.binaryproto"))
+    if len(found) < 2:
+        return []
+    return [
+        f"{', '.join(found[:5])} may each be the mean image, and nothing says which, but for the one that a .prototxt names; "
+        "--mean FILE says it."
+    ]

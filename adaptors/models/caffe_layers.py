@@ -204,6 +204,11 @@ def _node(
     return builder.add(shown, operation, shape, problem)
 
 
+def settings_of(layer: CaffeLayer) -> dict[str, Any]:
+    """What the layer was configured with, as far as that changes what it computes."""
+    return _settings(layer, _READ[layer.type][1]) if layer.type in _READ else {}
+
+
 def _settings(layer: CaffeLayer, field: str) -> dict[str, Any]:
     from google.protobuf.json_format import MessageToDict
 

@@ -19,6 +19,7 @@ from mloscope.adaptors.models.translated_run import CheckpointFiles
 SUFFIXES = (".caffemodel.h5", ".caffemodel")
 MOST_BLOBS = 64
 Shapes = Mapping[str, tuple[tuple[int, ...], ...]]
+_Network = tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]
 
 
 def stem(name: str) -> str | None:
@@ -110,14 +111,24 @@ def compared(files: CheckpointFiles) -> tuple[CheckpointFiles, Path, Shapes]:
     for name in kinds:
         if name not in problems and name not in chosen:
             problems[name] = (
-                f"{name} holds another network than {chosen[0]} and most of the run, so it is not shown with it."
+                f"{name} holds another network than {chosen[0]} and most of the run "
+                f"({_difference(_network(alike[kinds[name]][1]), commonest)}), so it is not shown with it."
             )
     checkpoints = [dataclasses.replace(each, problem=problems.get(each.name)) for each in files.checkpoints]
     reference, shapes = alike[kinds[chosen[0]]]
     return CheckpointFiles(files.folder, tuple(checkpoints)), reference, shapes
 
 
-def _network(shapes: Shapes) -> tuple[tuple[str, tuple[tuple[int, ...], ...]], ...]:
+def _difference(network: _Network, run: _Network) -> str:
+    """The first difference, in words."""
+    here, there = dict(network), dict(run)
+    name = min(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+    if name in here and name in there:
+        return f"the arrays of {name} have the shapes {here[name]} in it and {there[name]} there"
+    return f"{name} is in it and not there" if name in here else f"{name} is not in it"
+
+
+def _network(shapes: Shapes) -> _Network:
     """Equal for files of one network: the extra axes of older files do not count, nor does the order."""
     without_ones = {
         name: tuple(tuple(size for size in shape if size != 1) for shape in arrays) for name, arrays in shapes.items()

@@ -11,13 +11,14 @@ No file that decaf itself saved could be had. ``Net.save`` files were tested on 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 
-from mloscope.adaptors.interface import Layer, Preprocessing, RunOptions, Unreadable
+from mloscope.adaptors.interface import ASSUMED, Layer, Preprocessing, RunOptions, Unreadable
 from mloscope.adaptors.models import cuda_convnet_layers
 from mloscope.adaptors.models.cuda_convnet_files import State
 from mloscope.adaptors.models.decaf_files import SavedNet, is_net, meta_beside, places, read_content, some_of_each_kind
@@ -49,7 +50,10 @@ class DecafRun(TranslatedRun):
             raise Unreadable(f"{path}: none of its {len(names)} files of decaf has a place in time. {left_out[0]}")
         files, nodes = CheckpointFiles(folder, tuple(found)).reference(_nodes)
         mean, class_names, problems = meta_beside(folder, names[0])
-        usual = None if mean is None else Preprocessing(mean=mean)
+        usual = None if mean is None else Preprocessing(mean=mean, mean_from=os.path.basename(mean))
+        if mean is None and nodes and nodes[0].layer.source_class == "data":
+            # Lists of cuda-convnet's layers: its data providers subtract the mean image of the training set.
+            usual = Preprocessing(mean="corpus", mean_from=ASSUMED)
         said = options.preprocessing or notes.preprocessing or usual
         return cls(
             files, nodes, said, notes.class_names or class_names, (*notes.problems, *shortened(left_out), *problems)

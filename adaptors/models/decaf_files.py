@@ -158,6 +158,8 @@ def meta_beside(folder: Path, name: str) -> tuple[str | None, tuple[str, ...], t
     """The path of a ``.meta`` that holds a mean image, the class names in it, and what is wrong with it."""
     metas = sorted(folder.glob("*.meta"))
     same = [path for path in metas if name.startswith(path.name.removesuffix(".meta"))]
+    if len(metas) > 1 and not same:
+        return None, (), (f"{len(metas)} .meta files are beside {name}, and none has its name, so none is read.",)
     for path in same or metas[: len(metas) == 1]:
         try:
             mean, names = read_meta(path)
