@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mloscope.adaptors.corpora.other_formats import advice
 from mloscope.adaptors.installation import how_to_install
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -145,7 +146,8 @@ def _nothing_fits(path: Path, known: list[Registered], what: str) -> str:
     )
     absent = " ".join(str(adaptor.problem) for adaptor in known if adaptor.problem)
     what_looked = f"Looked: {looked or 'none'}."
-    sentences = (f"{path} is no {what} that any adaptor reads.", _contents(path), what_looked, absent)
+    said = advice(path) if what == "corpus" else ""
+    sentences = (f"{path} is no {what} that any adaptor reads.", _contents(path), said, what_looked, absent)
     return " ".join(filter(None, sentences))
 
 

@@ -51,7 +51,10 @@ def split_of(name: str, batches: Sequence[Batch]) -> Split:
 def read_class_names(listed: Path, pickled: Path, key: str) -> list[str]:
     """The names in a file of one per line, or under the key of a pickle; none where neither is there."""
     if listed.is_file():
-        lines = read_regular(listed, MOST_LIST_BYTES).decode("utf-8", "replace").splitlines()
+        try:
+            lines = read_regular(listed, MOST_LIST_BYTES).decode("utf-8", "replace").splitlines()
+        except OSError as error:
+            raise Unreadable(f"{listed} cannot be read: {error.strerror or error}.") from error
         return [line.strip() for line in lines if line.strip()]
     return _texts(_by_text(read_pickle(pickled)).get(key)) if pickled.is_file() else []
 

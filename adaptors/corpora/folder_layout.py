@@ -67,6 +67,7 @@ def lay_out(path: Path, tree: Tree) -> Layout:
         _Part(split, relative, _class_folders(tree, relative), read_annotations(path, relative, tree.others))
         for split, relative in _split_folders(path, tree, layout)
     ]
+    _tell_folders_in_between(path, tree, parts, layout)
     names = _numbered(path, parts, layout)
     _tell_empty_classes(path, tree, parts, layout)
     numbers = {name: number for number, name in enumerate(names)}
@@ -116,6 +117,20 @@ def _class_folders(tree: Tree, relative: str) -> list[str]:
         each.files and each.relative != relative and each.relative.startswith(relative) for each in tree.folders
     )
     return names if are_classes else []
+
+
+def _tell_folders_in_between(path: Path, tree: Tree, parts: Sequence[_Part], layout: Layout) -> None:
+    """Archives often unpack to one more folder than is expected."""
+    for part in parts:
+        below = {name: tree.names_below(f"{part.relative}{name}/") for name in part.classes}
+        lone = part.classes[0] if part.split == "all" and len(part.classes) == 1 else ""
+        for name, inner in below.items():
+            splits = [each for each in inner if each.lower() in _SPLITS]
+            if (name == lone and len(inner) > 1) or len(splits) > 1:
+                layout.problems.append(
+                    f"{path}: {part.relative}{name} is taken for one class, though folders called {_few(inner)} lie in it; if "
+                    f"those are the classes or splits, give {path / part.relative / name} instead."
+                )
 
 
 def _numbered(path: Path, parts: Sequence[_Part], layout: Layout) -> list[str]:

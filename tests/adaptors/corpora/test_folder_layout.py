@@ -166,3 +166,15 @@ def test_names_that_are_no_unicode_can_be_shown(tmp_path: Path) -> None:
 
 def test_several_pictures_in_a_file_are_said(tmp_path: Path) -> None:
     assert told(layout(tmp_path, "a/1.gif", "a/2.TIF", "a/3.png"), "2 pictures in formats that may hold several")
+
+
+@pytest.mark.parametrize("inner", [("cat", "dog"), ("train", "val")])
+def test_one_folder_too_many_is_said(tmp_path: Path, inner: tuple[str, str]) -> None:
+    found = layout(tmp_path, *(f"pets/{name}/1.png" for name in inner))
+    assert found.class_names == ("pets",)
+    assert told(found, f"give {tmp_path / 'pets'} instead")
+
+
+def test_splits_below_something_else_are_said(tmp_path: Path) -> None:
+    assert told(layout(tmp_path, "images/train/1.png", "images/val/1.png", "labels/train/1.txt"), "images instead")
+    assert not told(layout(tmp_path / "fine", "cat/2019/1.png", "cat/2020/1.png", "dog/1.png"), "instead")
