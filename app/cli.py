@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
-from mloscope.app import connect_cli, demo_cli, serving, statistics_cli, users_cli
+from mloscope.app import connect_cli, demo_cli, serving, statistics_cli, url_prefix, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 from mloscope.app.home_folder import is_missing_home
 from mloscope.app.terminal import Terminated, discard_output, open_standard_streams, write
@@ -184,6 +184,12 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _add_address(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", metavar="ADDRESS", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=_port, metavar="NUMBER", help="port to listen on; 0 takes any (default: 8050)")
+    parser.add_argument(
+        "--url-prefix",
+        type=_url_prefix,
+        metavar="PATH",
+        help="path below which a proxy shows this server, such as /tools/mloscope",
+    )
     parser.add_argument("--unprotected", action="store_true", help="let in everybody who reaches the address")
     parser.add_argument("--no-browser", action="store_true", help="open no browser")
 
@@ -209,6 +215,13 @@ def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f'"{text}" is no port; it must be a whole number from 0 to 65535')
     return int(text)
+
+
+def _url_prefix(text: str) -> str:
+    try:
+        return url_prefix.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f'"{text}" must be {error}') from None
 
 
 def _at_least_one(text: str) -> int:
@@ -306,7 +319,12 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     """The environment's settings, with the flags before them."""
     from mloscope.app.settings import ABOUT_SERVING, Settings
 
-    flags = {"host": arguments.host, "port": arguments.port, "unprotected": arguments.unprotected or None}
+    flags = {
+        "host": arguments.host,
+        "port": arguments.port,
+        "url_prefix": arguments.url_prefix,
+        "unprotected": arguments.unprotected or None,
+    }
     said = {name: value for name, value in flags.items() if value is not None}
     unread = ABOUT_SERVING if getattr(arguments, "train_only", False) else said
     return replace(Settings.from_environment(os.environ, but=unread), **said)

@@ -411,6 +411,8 @@ def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
         say("No images are named, so there are no feature maps: add --images CORPUS.\n")
     if settings.unprotected:
         say("Whoever reaches this address can see this, and nobody is asked who they are.\n")
+    if settings.url_prefix:
+        say(f"A proxy shows it below {settings.url_prefix}/.\n")
     say(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
 
 

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from mloscope.app.errors import BadRequest
 from mloscope.app.home_folder import home_folder
 from mloscope.app.redaction import without_credentials
+from mloscope.app.url_prefix import parse as parse_url_prefix
 
 _MIB = 1 << 20
 _BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -151,6 +152,13 @@ class Settings:
 
     host: str = _setting("127.0.0.1", _text, "address", "Address that the web server listens on.")
     port: int = _setting(8050, _port, "port", "Port that the web server listens on; 0 takes any free one.")
+    url_prefix: str = _setting(
+        "",
+        parse_url_prefix,
+        "path",
+        "Path below which browsers see this server, such as `/tools/mloscope`; the proxy before it may leave it in or take it "
+        "away. A trusted proxy may say it in `X-Forwarded-Prefix` instead.",
+    )
     workspace: str | None = _setting(None, _text, "file", "The workspace file that names runs and corpora.")
     redis_url: str | None = _setting(
         None,
@@ -253,6 +261,12 @@ class Settings:
     body_limit_bytes: int = _setting(
         16 * _MIB, parse_bytes, "bytes", "The largest request that is taken; what pages send is far smaller."
     )
+    callback_limit_bytes: int = _setting(
+        2 * _MIB,
+        parse_bytes,
+        "bytes",
+        "The largest request of a page's own callbacks; of a run with 1,000 checkpoints they have some 100 kB.",
+    )
     log_format: str = _setting("text", _log_format, "word", "text, or json: one object a line, requests included.")
     log_level: str = _setting("info", _log_level, "word", "How much is logged: debug, info, warning or error.")
 
@@ -308,7 +322,7 @@ def cache_folder_of(settings: Settings, environment: Mapping[str, str]) -> Path:
     return Path(named).expanduser().absolute() if named else user_cache_folder(environment)
 
 
-ABOUT_SERVING = frozenset({"host", "port"})
+ABOUT_SERVING = frozenset({"host", "port", "url_prefix"})
 """What only a server uses: a command that does not serve never reads it, and never stops because of it."""
 TABLE: tuple[Setting, ...] = tuple(
     Setting(row.name, row.default, row.metadata["parse"], row.metadata["kind"], row.metadata["help"])
@@ -320,6 +334,6 @@ def as_markdown() -> str:
     """The table as docs/settings.md shows it."""
     rows = ["| variable | type | default | what it does |", "|---|---|---|---|"]
     for setting in TABLE:
-        default = "not set" if setting.default is None else f"`{setting.default}`"
+        default = "not set" if setting.default in (None, "") else f"`{setting.default}`"
         rows.append(f"| `{setting.variable}` | {setting.kind} | {default} | {setting.help} |")
     return "\n".join(rows) + "\n"

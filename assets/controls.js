@@ -82,7 +82,6 @@
       if (!subject) return [nothing(), nothing(), nothing(), nothing(), nothing()];
       for (const sentence of subject.problems || []) mloscope.notice(sentence);
       mloscope.open(subject);
-      markPage();
       awaitEvaluation(subject);
       document.body.dataset.subject = subject.run ? "open" : "empty";
       const choices = (names) => names.map((name) => ({ label: name, value: name }));
@@ -110,7 +109,7 @@
       const root = document.documentElement;
       if (clicks) {
         root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
-        localStorage.setItem("mloscope-theme", root.dataset.theme);
+        mloscope.kept.set("mloscope-theme", root.dataset.theme);
         window.dispatchEvent(new Event("mloscope-theme"));
       }
       return root.dataset.theme;
@@ -129,6 +128,14 @@
     },
 
     keyMap: (clicks) => Boolean(clicks),
+
+    /** The page that is shown is marked in the top bar: not before it is there, for it may be long in coming, or refused. */
+    markPage() {
+      for (const link of document.querySelectorAll(".nav-link")) {
+        if (link.pathname === window.location.pathname) link.setAttribute("aria-current", "page");
+        else link.removeAttribute("aria-current");
+      }
+    },
 
     /**
      * What the controls show is what the view says now; the Store may be behind. A control that already shows it is left
@@ -202,16 +209,6 @@
     const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";
     if (event.key === "?" && !typing) document.getElementById("help").click();
   });
-
-  /** The page that is open is marked in the top bar. */
-  function markPage() {
-    for (const link of document.querySelectorAll(".nav-link")) {
-      if (link.pathname === window.location.pathname) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
-    }
-  }
-  window.addEventListener("popstate", markPage);
-  window.addEventListener("_dashprivate_pushstate", () => setTimeout(markPage, 0));
 
   window.addEventListener("mloscope-theme", () => clientside.set_props("theme", { data: document.documentElement.dataset.theme }));
 })();

@@ -148,7 +148,7 @@
       chunk.state = "coming";
       this.fetching += 1;
       try {
-        const answer = await mloscope.fetchAnswer(chunk.address).catch((error) => {
+        const answer = await mloscope.fetchAnswer(mloscope.mountedAt(chunk.address)).catch((error) => {
           if (error.status !== 404) throw error;
           return mloscope.fetchAnswer(this.framesAddress(chunk.steps));
         });

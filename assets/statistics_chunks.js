@@ -108,7 +108,7 @@
       chunk.state = "coming";
       this.fetching += 1;
       try {
-        const answer = await mloscope.fetchAnswer(chunk.address);
+        const answer = await mloscope.fetchAnswer(mloscope.mountedAt(chunk.address));
         this.place(chunk, await answer.arrayBuffer());
         this.error = null;
         this.attempts = 0;

@@ -107,7 +107,7 @@
         const sheet = { bitmap: null, error: null };
         this.sheets.set(address, sheet);
         try {
-          const answer = await mloscope.fetchAnswer(address);
+          const answer = await mloscope.fetchAnswer(mloscope.mountedAt(address));
           sheet.bitmap = await createImageBitmap(await answer.blob());
         } catch (error) {
           sheet.error = error.message; // its rows stand there without pictures

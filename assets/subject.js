@@ -29,6 +29,13 @@
   };
 
   /**
+   * An address that the server gives, or that begins with a slash, below whatever path the application is mounted at.
+   * @param {string} address such as "/api/v1/films/0f3c..."
+   * @returns {string}
+   */
+  mloscope.mountedAt = (address) => mountPath() + address.replace(/^\//, "");
+
+  /**
    * Fetch JSON; a refusal becomes an Error whose message is the server's own sentence and whose `kind` is the server's.
    * @param {string} url
    * @param {AbortSignal} [signal]
@@ -44,13 +51,14 @@
    * @param {string} url
    * @param {AbortSignal} [signal]
    * @param {Object} [options] of fetch: method, headers, body
-   * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`
+   * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`. What only
+   *   reads waits while nobody is signed in
    */
   mloscope.fetchAnswer = async (url, signal, options = {}) => {
     const ask = () => fetch(url, { ...options, signal });
     let answer;
     try {
-      answer = await (options.method ? ask() : mloscope.askAgain(ask, PAUSES_MS, signal));
+      answer = await (options.method ? ask() : mloscope.askSignedIn(() => mloscope.askAgain(ask, PAUSES_MS, signal), signal));
     } catch (cause) {
       if (cause.name === "AbortError") throw cause;
       throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
@@ -141,7 +149,8 @@
     ]);
     item.querySelector("button").addEventListener("click", () => item.remove());
     place.append(item);
-    while (place.children.length > NOTICES_SHOWN) place.firstElementChild.remove();
+    const passing = [...place.children].filter((child) => !child.classList.contains("notice-standing"));
+    for (const old of passing.slice(0, -NOTICES_SHOWN)) old.remove();
   };
 
   /**

@@ -59,9 +59,8 @@
         ...corpora.map((corpus) => [key("corpus", corpus.name), { count: corpus.size, problem: corpus.problem }]),
       ]);
       compare(subject, now, [runs, corpora].map((all) => all.map(({ name }) => name)));
-    } catch (error) {
+    } catch {
       // A server that is away is said where something is asked of it.
-      if (error.status === 401) mloscope.notice(error.message);
     } finally {
       looking = false;
     }

@@ -23,7 +23,8 @@ _ROWS_AT_ONCE = 65_536
 def encode(table: Table, format: str) -> bytes:
     """The table in one of FORMATS.
 
-    CSV: UTF-8, commas, a line of names first, CRLF as RFC 4180 has it; nothing where there is no value or NaN. JSON: an
+    CSV: UTF-8, commas, a line of names first, CRLF as RFC 4180 has it; nothing where there is no value or NaN; no text that a
+    spreadsheet would compute, see :func:`no_formula`. JSON: an
     object of lists by column, null for what CSV leaves empty. Parquet needs pyarrow: raises :class:`Unavailable` with the
     command that installs it. Raises :class:`BadRequest` for another format.
     """
@@ -40,13 +41,28 @@ def encode(table: Table, format: str) -> bytes:
 def _csv(table: Table) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(table)
+    writer.writerow(map(no_formula, table))
     rows = max((len(values) for values in table.values()), default=0)
     for start in range(0, rows, _ROWS_AT_ONCE):
         writer.writerows(
-            zip(*(_plain(values[start : start + _ROWS_AT_ONCE]) for values in table.values()), strict=True)
+            zip(
+                *(map(no_formula, _plain(values[start : start + _ROWS_AT_ONCE])) for values in table.values()),
+                strict=True,
+            )
         )
     return text.getvalue().encode()
+
+
+def no_formula(value: Any) -> Any:
+    """A cell of CSV, with an apostrophe before a text that a spreadsheet would take for a formula (a class may be called
+    ``=HYPERLINK(...)``). Numbers stay, also those written as text."""
+    if not isinstance(value, str) or not value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def _parquet(table: Table) -> bytes:

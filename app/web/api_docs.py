@@ -15,6 +15,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from mloscope.app import errors
+from mloscope.app.url_prefix import URL_PREFIX
 
 PREFIX = "/api/v1/"
 DESCRIPTION = (
@@ -91,7 +92,7 @@ def api_docs_router(app: FastAPI) -> APIRouter:
     @router.get("/api/docs")
     def page_route(request: Request) -> HTMLResponse:
         return HTMLResponse(
-            page(document(), str(request.base_url).rstrip("/")),
+            page(document(), str(request.base_url).rstrip("/") + URL_PREFIX.get()),
             headers={
                 "Cache-Control": "no-cache",
                 "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "

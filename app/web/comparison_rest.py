@@ -16,6 +16,7 @@ from mloscope.app import comparison
 from mloscope.app.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.errors import BadRequest
 from mloscope.app.observatory import Observatory, plain
+from mloscope.app.statistics.export import no_formula
 from mloscope.app.view_state import parse_units
 from mloscope.app.web.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
 
@@ -202,8 +203,8 @@ def _json(value: Any) -> Response:
 def _csv(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(columns)
-    writer.writerows(rows)
+    writer.writerow(map(no_formula, columns))
+    writer.writerows(map(no_formula, row) for row in rows)
     return text.getvalue().encode()
 
 

@@ -8,10 +8,12 @@ Anything else is refused with a sentence. So a callback can rely on what is in i
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import anyio.to_thread
 from dash.fingerprint import check_fingerprint
 from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +22,7 @@ from starlette.responses import JSONResponse
 from mloscope.app import view_state
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, as_json
 from mloscope.app.observatory import RANKING_RULES
+from mloscope.app.url_prefix import URL_PREFIX, inside
 from mloscope.app.web import ids
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 CALLBACKS = "/_dash-update-component"
 COMPONENT_FILES = "/_dash-component-suites/"
 _NO_STORE = {"Cache-Control": "no-store"}
+_QUICK_BYTES = 32 << 10
 
 # ------------------------------------------------------------------------------------------------ what stores hold
 
@@ -162,7 +166,9 @@ class DashRequests:
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise BadRequest("A callback is asked in JSON, with Content-Type: application/json.")
         body = await request.body()
-        check_callback(body, self._dash.callback_map)
+        check = functools.partial(check_callback, body, self._dash.callback_map)
+        # What is large is not read where everybody waits for it.
+        body = await (anyio.to_thread.run_sync(check) if len(body) > _QUICK_BYTES else _done(check))
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def receive() -> Message:
@@ -176,9 +182,13 @@ class DashRequests:
             raise NotFound(f"No component has a file {path[:200]}.")
 
 
-def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises :class:`BadRequest` or :class:`NotFound` unless the body asks one of the callbacks, which Dash has by their outputs,
-    for what it gives, with what it takes."""
+async def _done(function: Callable[[], bytes]) -> bytes:
+    return function()
+
+
+def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> bytes:
+    """The body as Dash takes it, which knows of no prefix of addresses. Raises :class:`BadRequest` or :class:`NotFound` unless it
+    asks one of the callbacks, which Dash has by their outputs, for what it gives, with what it takes."""
     try:
         question = json.loads(body)
     except (ValueError, RecursionError):
@@ -208,6 +218,17 @@ def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> N
             raise BadRequest(
                 f"The value of {name} cannot be{f', at {where}' if where else ''}: {problem['msg'].rstrip('.')}."
             ) from None
+    return _inside(question, body)
+
+
+def _inside(question: dict[str, Any], body: bytes) -> bytes:
+    """The body, with the path of the page that is shown as it is inside the application."""
+    if not URL_PREFIX.get():
+        return body
+    for each in (*question["inputs"], *question.get("state", ())):
+        if (each["id"], each["property"]) == ("_pages_location", "pathname") and each.get("value"):
+            each["value"] = inside(each["value"])
+    return json.dumps(question).encode()
 
 
 def _outputs(callback: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -21,6 +21,7 @@ from mloscope.app.web.doors.guards import Doors, script_hash
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.pages import LOGIN_SCRIPT, Pages
 from mloscope.app.web.doors.users import users_of_server
+from mloscope.app.web.mounted_index import mount_index
 from mloscope.app.web.pages import clusters, compare, confusion, main_display
 from mloscope.app.web.rest import install_error_handlers, rest_router
 from mloscope.app.web.statistics_rest import statistics_router
@@ -61,6 +62,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     for page in PAGES:
         page.register(observatory)
     app.layout = shell.layout
+    mount_index(app)
     shell.bind(app, observatory)
     for page in PAGES:
         page.bind(app, observatory)

@@ -19,6 +19,7 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from mloscope.app import view_state
 from mloscope.app.request_context import ASKER
+from mloscope.app.url_prefix import mounted
 from mloscope.app.web import ids
 from mloscope.app.web.threaded_callbacks import threaded
 from mloscope.components.browser_parts import TimeSlider
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
 THEME_SCRIPT = """
-document.documentElement.dataset.theme = localStorage.getItem("mloscope-theme") ||
-  (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+document.documentElement.dataset.theme = (() => {
+  try { return localStorage.getItem("mloscope-theme"); } catch { return null; }  // a browser may keep nothing of sites
+})() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
 """
 """Chooses the colours before anything is drawn. The content security policy lets it run by its hash."""
 
@@ -85,7 +87,7 @@ def _top_bar() -> html.Header:
         [
             html.A(
                 [html.Span(className="brand-mark"), "ML-o-scope"],
-                href="/",
+                href=mounted("/"),
                 className="brand",
                 title="ML-o-scope: a time-lapse microscope for neural networks",
             ),
@@ -93,7 +95,7 @@ def _top_bar() -> html.Header:
             _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
             html.Nav(
                 [
-                    dcc.Link(page["name"], href=page["path"], className="nav-link", title=page["description"])
+                    dcc.Link(page["name"], href=mounted(page["path"]), className="nav-link", title=page["description"])
                     for page in dash.page_registry.values()
                 ],
                 **{"aria-label": "Pages"},
@@ -102,7 +104,7 @@ def _top_bar() -> html.Header:
             html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
             html.A(
                 ASKER.get().name or "Status",
-                href="/status",
+                href=mounted("/status"),
                 className="bar-button bar-link",
                 title="What is cached, what runs, what failed, and who is signed in",
             ),
@@ -160,4 +162,5 @@ def bind(app: Dash, observatory: Observatory) -> None:
     )
     browser("theme", Output(ids.THEME, "data"), Input(ids.THEME_SWITCH, "n_clicks"))
     browser("share", Output(ids.SHARE, "children"), Input(ids.SHARE, "n_clicks"), prevent_initial_call=True)
+    browser("markPage", Input("_pages_store", "data"))
     browser("keyMap", Output(ids.KEY_MAP, "is_open"), Input(ids.HELP, "n_clicks"), prevent_initial_call=True)

@@ -21,6 +21,7 @@ def test_every_setting_can_be_set() -> None:
     examples = {
         "host": ("0.0.0.0", "0.0.0.0"),
         "port": ("0", 0),
+        "url_prefix": ("/tools/mloscope/", "/tools/mloscope"),
         "workspace": ("lab.toml", "lab.toml"),
         "redis_url": ("redis://cache:6379/2", "redis://cache:6379/2"),
         "cache_budget_bytes": ("1 GiB", 1 << 30),
@@ -41,6 +42,7 @@ def test_every_setting_can_be_set() -> None:
         "proxy_user_header": ("X-Forwarded-User", "x-forwarded-user"),
         "evaluations_a_minute": ("0", 0),
         "body_limit_bytes": ("1M", 1 << 20),
+        "callback_limit_bytes": ("500000", 500_000),
         "log_format": ("JSON", "json"),
         "log_level": ("WARNING", "warning"),
     }
@@ -54,6 +56,9 @@ def test_every_setting_can_be_set() -> None:
     [
         ("MLOSCOPE_PORT", "80x", "a whole number from 0 to 65535"),
         ("MLOSCOPE_PORT", "65536", "a whole number from 0 to 65535"),
+        ("MLOSCOPE_URL_PREFIX", "tools", '"/tools/mloscope"'),
+        ("MLOSCOPE_URL_PREFIX", "//evil.example", '"/tools/mloscope"'),
+        ("MLOSCOPE_URL_PREFIX", "/api", "an address of ours"),
         ("MLOSCOPE_PORT", "-1", "a whole number from 0 to 65535"),
         ("MLOSCOPE_CACHE_BUDGET_BYTES", "a lot", '"256M"'),
         ("MLOSCOPE_REDIS_URL", "cache:6379", "redis://"),

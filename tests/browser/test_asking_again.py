@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import unquote
+
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -46,12 +49,180 @@ def test_what_a_killed_worker_swallowed_is_asked_again(stage, status):
     assert stage.page.locator("#notices .notice").count() == 0
 
 
-@pytest.mark.parametrize("status", [400, 500, 503])
-def test_an_answer_is_an_answer_whatever_it_says(stage, status):
+REFUSALS = {
+    400: ("The inputs of the callback are others.", "Reload the page"),
+    403: ("Another site asked in your name.", "Reload the page"),
+    404: ("There is no such callback here.", "Reload the page"),
+    409: ("This changed meanwhile.", "Reload the page"),
+    413: ("What was sent is larger than 1,048,576 bytes.", ""),
+    422: ("That cannot be.", "Reload the page"),
+    500: ("Something went wrong inside ML-o-scope.", "Reload the page"),
+    501: ("Not here.", "Reload the page"),
+}
+ASK_FOR = """([output, title]) => fetch("/_dash-update-component", {
+  method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ output, title }),
+}).then((answer) => answer.status)"""
+NOTICE = "#notices .notice-standing"
+
+
+class Server:
+    """Answers Dash's questions as it is told, by what they ask for; told nothing it answers well."""
+
+    def __init__(self, stage) -> None:
+        self.answers: dict[str, tuple] = {}
+        self.asked: list[dict] = []
+        self.headers: list[dict] = []
+        stage.page.route("**/_dash-update-component", self.answer)
+
+    def answer(self, route) -> None:
+        question = route.request.post_data_json
+        self.asked.append(question)
+        self.headers.append(route.request.headers)
+        status, kind, body, headers = self.answers.get(question["output"], (200, "application/json", "{}", {}))
+        if status is None:
+            route.abort("connectionrefused")
+        else:
+            route.fulfill(status=status, body=body, headers={"content-type": kind, **headers})
+
+    def refuses(self, output: str, status: int | None, message: str = "", **headers: str) -> None:
+        body = json.dumps({"error": {"kind": "refused", "message": message}})
+        self.answers[output] = (
+            status,
+            "application/json",
+            body,
+            {name.replace("_", "-"): text for name, text in headers.items()},
+        )
+
+    def answers_page(self, output: str, status: int) -> None:
+        self.answers[output] = (status, "text/html", "<h1>Gateway</h1>", {})
+
+    def is_well(self, output: str) -> None:
+        self.answers.pop(output)
+
+
+@pytest.fixture
+def server(stage) -> Server:
     stage.show()
-    of_dash = Unreliable(stage, "**/_dash-update-component", 9, status)
-    assert stage.js(ASK_DASH) == status
-    assert of_dash.asked == 1
+    return Server(stage)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refused_callback_is_told_until_it_is_answered(stage, server, status):
+    message, action = REFUSALS[status]
+    server.refuses("..chart.figure..", status, message)
+    assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == status
+    assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == status
+    assert len(server.asked) == 2, "asking again would change nothing"
+    notice = stage.page.locator(NOTICE)
+    assert notice.count() == 1
+    assert notice.inner_text() == f"{message} {action}".strip()
+    assert stage.js(ASK_FOR, ["table.children", ""]) == 200
+    assert notice.count() == 1, "that is another question"
+    server.is_well("..chart.figure..")
+    assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == 200
+    assert notice.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(403, "403"), (413, "client_max_body_size"), (418, "418"), (200, "in its place")]
+)
+def test_what_answers_in_the_server_s_place_is_told_too(stage, server, status, words):
+    server.answers_page("chart.figure", status)
+    assert stage.js(ASK_FOR, ["chart.figure", ""]) == status
+    assert words in stage.page.locator(NOTICE).inner_text()
+
+
+@pytest.mark.parametrize("status", [None, 502, 503, 504])
+def test_where_nobody_answers_it_is_told_and_asked_until_somebody_does(stage, status):
+    stage.page.clock.install()
+    stage.show()
+    server = Server(stage)
+    server.refuses("chart.figure", status)
+    stage.js("() => { window.outcome = null; }")
+    stage.page.evaluate(
+        f"(asked) => {{ ({ASK_FOR})(asked).then((status) => {{ window.outcome = status; }}); }}", ["chart.figure", ""]
+    )
+    for _ in range(30):
+        stage.page.clock.run_for(1000)
+        stage.page.wait_for_timeout(20)
+    assert stage.page.locator(NOTICE).inner_text().startswith("The server does not answer")
+    assert stage.js("() => window.outcome") is None
+    server.is_well("chart.figure")
+    for _ in range(10):
+        stage.page.clock.run_for(1000)
+        stage.page.wait_for_timeout(20)
+    assert stage.js("() => window.outcome") == 200
+    assert stage.page.locator(NOTICE).count() == 0
+
+
+def test_a_server_that_is_busy_is_asked_when_it_says(stage, server):
+    server.refuses("chart.figure", 429, "That is more than your share.", retry_after="1")
+    stage.page.evaluate(f"(asked) => {{ window.outcome = ({ASK_FOR})(asked); }}", ["chart.figure", ""])
+    stage.page.wait_for_selector(f"{NOTICE} :text('That is more than your share.')")
+    server.is_well("chart.figure")
+    assert stage.js("() => window.outcome") == 200
+    assert stage.page.locator(NOTICE).count() == 0
+
+
+def test_a_sign_in_that_is_over_is_told_with_a_link_and_the_page_goes_on_by_itself(stage, server):
+    server.refuses("chart.figure", 401, "Sign in first, or send the header Authorization.")
+    server.refuses("table.children", 401)
+    own = Unreliable(stage, "**/api/v1/something", 1, 401)
+    stage.page.evaluate(
+        f"""() => {{ const ask = {ASK_FOR};
+        window.outcome = Promise.all([ask(["chart.figure", ""]), ask(["table.children", ""]),
+          mloscope.fetchJson("/api/v1/something")]); }}"""
+    )
+    notice = stage.page.locator(NOTICE)
+    notice.wait_for()
+    stage.page.wait_for_timeout(200)
+    assert notice.count() == 1
+    assert "Authorization" not in notice.inner_text()
+    link = notice.locator("a")
+    assert link.inner_text() == "Sign in again"
+    wanted = unquote(link.get_attribute("href").partition("/login?next=")[2])
+    assert wanted == stage.js("() => location.pathname + location.search + location.hash")
+    server.answers.clear()
+    stage.js("() => window.dispatchEvent(new Event('focus'))")  # back from where somebody signed in
+    assert stage.js("() => window.outcome") == [200, 200, {}]
+    assert own.asked == 2
+    assert notice.count() == 0
+
+
+def test_what_is_asked_anew_is_waited_for_and_the_old_question_is_not(stage, server):
+    server.refuses("chart.figure", 401)
+    stage.page.evaluate(f"() => {{ window.old = ({ASK_FOR})(['chart.figure', 'old']); }}")
+    stage.page.locator(NOTICE).wait_for()
+    server.answers.clear()
+    assert stage.js(ASK_FOR, ["chart.figure", "new"]) == 200
+    stage.js("() => window.dispatchEvent(new Event('focus'))")
+    assert stage.js("() => window.old") == 204, "Dash leaves the part as it is"
+
+
+def test_callbacks_are_known_without_a_cookie(stage, server):
+    stage.js(ASK_FOR, ["chart.figure", ""])
+    assert server.headers[0]["x-mloscope"] == "1"
+    assert server.headers[0]["content-type"] == "application/json"
+
+
+def test_pictures_that_could_not_be_had_are_fetched_when_all_is_well(stage, server):
+    pictures = Unreliable(stage, "**/thumbnail.png", 1, 401)
+    stage.js(
+        """() => new Promise((done) => {
+        const picture = new Image();
+        picture.onerror = done;
+        picture.src = "/thumbnail.png";
+        document.body.append(picture);
+        })"""
+    )
+    server.refuses("chart.figure", 401)
+    stage.page.evaluate(f"() => {{ window.outcome = ({ASK_FOR})(['chart.figure', '']); }}")
+    stage.page.locator(NOTICE).wait_for()
+    server.answers.clear()
+    stage.js("() => window.dispatchEvent(new Event('focus'))")
+    stage.js("() => window.outcome")
+    stage.page.wait_for_timeout(100)
+    assert pictures.asked == 2
 
 
 def test_what_changes_something_is_asked_once(stage):
@@ -74,19 +245,3 @@ def test_whoever_looks_away_is_not_asked_for_again(stage):
         }"""
     )
     assert (name, own.asked) == ("AbortError", 1)
-
-
-def test_where_nobody_answers_in_the_end_it_is_said_that_charts_may_be_old(stage):
-    stage.page.clock.install()
-    stage.show()
-    of_dash = Unreliable(stage, "**/_dash-update-component", 99)
-    stage.js("() => { window.outcome = null; (" + ASK_DASH + ")().then((outcome) => { window.outcome = outcome; }); }")
-    for _ in range(40):
-        stage.page.clock.run_for(1000)
-        stage.page.wait_for_timeout(20)
-        if stage.js("() => window.outcome"):
-            break
-    assert stage.js("() => window.outcome") == "TypeError"
-    assert of_dash.asked == 6
-    sentence = stage.page.locator("#notices .notice span").inner_text()
-    assert sentence.startswith("The server does not answer, so charts and tables may be those of an earlier moment")

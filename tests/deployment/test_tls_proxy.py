@@ -342,7 +342,7 @@ def test_one_signs_in_over_tls_with_a_cookie_that_stays_there(site: Site) -> Non
     signed_in = visitor.sign_in()
     assert (signed_in.status, signed_in.headers["location"]) == (303, "/")
     (cookie,) = signed_in.headers.getlist("set-cookie")
-    assert cookie.startswith("mloscope_session=")
+    assert cookie.startswith("mloscope_session_")
     attributes = {word.strip().lower() for word in cookie.split(";")[1:]}
     assert {"secure", "httponly", "samesite=lax"} <= attributes
     runs = visitor.ask("/api/v1/runs")

@@ -99,7 +99,7 @@ def test_the_clock_jumps(
         assert abs(server_time(team) - seen) > 1000, "the server saw the jump"
         if ends_sessions:
             assert status == 401
-            assert b"This sign-in is over; reload the page to sign in again." in body
+            assert b"This sign-in is over; sign in again." in body
         else:
             assert status == 200
         assert status_with(team, signed_in(team))[0] == 200, "one can sign in at once"

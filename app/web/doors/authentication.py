@@ -28,7 +28,8 @@ from mloscope.app.web.doors.users import UserFile
 
 logger = logging.getLogger(__name__)
 
-SESSION_COOKIE = "mloscope_session"
+SESSION_COOKIE = "mloscope_session_"
+"""How the cookie of a session begins: cookies of one host go to every port of it, and its servers may have other users."""
 SIGN_IN = "Sign in first, or send the header Authorization: Bearer with a token of mloscope token add."
 WRONG = "The name or the password is wrong."
 _TRIES_AT_ONCE, _SECONDS_A_TRY = 10, 10.0
@@ -88,6 +89,11 @@ class Authentication:
         """Whether there is anybody for whom a page to sign in would be of use."""
         return self._users.anybody_with_password
 
+    @property
+    def session_cookie(self) -> str:
+        """Its name, the same for servers with the same users."""
+        return SESSION_COOKIE + hashlib.sha256(b"name of the cookie" + self._users.signing_key).hexdigest()[:8]
+
     # ---- whose request it is
 
     def origin(self, peer: str, scheme: str, headers: Mapping[str, str]) -> Origin:
@@ -127,13 +133,13 @@ class Authentication:
             if name:
                 user = self._users.users().get(name)
                 return Asker(name, user.role if user is not None else "viewer", "proxy", origin.address)
-        cookie = cookies.get(SESSION_COOKIE)
+        cookie = cookies.get(self.session_cookie)
         if cookie is not None:
             return self._of_session(cookie, origin)
         raise NotSignedIn(SIGN_IN)
 
     def _of_session(self, cookie: str, origin: Origin) -> Asker:
-        over = NotSignedIn("This sign-in is over; reload the page to sign in again.")
+        over = NotSignedIn("This sign-in is over; sign in again.")
         try:
             name, stamp, issued_s = self._signer().loads(cookie)
         except (BadData, ValueError, TypeError):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-import hmac
 import ipaddress
 import logging
 import math
@@ -19,9 +18,9 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request, cookie_parser
@@ -42,9 +41,12 @@ from mloscope.app.logs import EXTRA
 from mloscope.app.observatory import UNEXPECTED
 from mloscope.app.request_context import ASKER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
 from mloscope.app.settings import Settings
+from mloscope.app.url_prefix import URL_PREFIX, announced, mounted, without
 from mloscope.app.web.doors.authentication import Authentication, Origin, is_loopback
+from mloscope.app.web.doors.heads import as_get
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.pages import CSRF_COOKIE, CSRF_SCOPE_KEY, Pages
+from mloscope.app.web.doors.senders import Senders
 
 logger = logging.getLogger(__name__)
 requests_logger = logging.getLogger("mloscope.requests")
@@ -52,12 +54,10 @@ requests_logger = logging.getLogger("mloscope.requests")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 DASH_CALLBACKS = "/_dash-update-component"
-CSRF_HEADER = "x-csrftoken"
-"""Dash sends the cookie back in it."""
-OWN_HEADER = "x-mloscope"
-"""Our scripts send it with ``1``. Another site cannot send either without asking first, and it is never told yes."""
 FAVICON = "/_favicon.ico"
-OPEN_TO_ALL = frozenset({"/login", "/healthz", "/readyz", "/assets/theme.css", "/assets/doors.css"})
+HEALTH = frozenset({"/healthz", "/readyz"})
+"""They say nothing that a name would protect, and whoever looks after servers asks by any name, or none."""
+OPEN_TO_ALL = HEALTH | {"/login", "/assets/theme.css", "/assets/doors.css"}
 _FORM_LIMIT_BYTES = 16 << 10
 _BODY_WITHIN_S = 60.0
 _IMAGES_AND_DATA = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
@@ -117,6 +117,8 @@ class Doors:
         self.metrics = metrics
         self.script_hashes = script_hashes
         self.clock = clock
+        self.senders = Senders()
+        self._warned_of_prefix = False
         self._names = {settings.host.lower(), "localhost", *(settings.allowed_hosts or ())}
         if not is_loopback(settings.host):
             self._names.add(socket.gethostname().lower())
@@ -125,7 +127,12 @@ class Doors:
         if scope["type"] == "lifespan":
             await self.application(scope, receive, send)
         elif scope["type"] == "http":
-            await _Visit(self, scope, receive, send).answer()
+            visit = _Visit(self, scope, receive, send)
+            prefix = URL_PREFIX.set(visit.prefix)
+            try:
+                await visit.answer()
+            finally:
+                URL_PREFIX.reset(prefix)
         else:  # nothing of ours talks over web sockets
             await receive()
             await send({"type": "websocket.close", "code": 1008})
@@ -141,28 +148,49 @@ class Doors:
             return True
         return any(name == ours or (ours.startswith(".") and name.endswith(ours)) for ours in self._names)
 
+    def prefix_of(self, origin: Origin, headers: Mapping[str, str]) -> str:
+        """The path below which the browser that asks sees this server: as a trusted proxy says, else as it is set."""
+        said = headers.get("x-forwarded-prefix", "")
+        if origin.proxied and said.strip():
+            prefix = announced(said)
+            if prefix is not None:
+                return prefix
+            if not self._warned_of_prefix:
+                self._warned_of_prefix = True
+                logger.warning(
+                    'X-Forwarded-Prefix is "%s", which is not a path such as "/tools/mloscope"; it is ignored. This is logged once.',
+                    printable(said[:100]),
+                )
+        return self.settings.url_prefix
+
 
 class _Visit:
     """One request."""
 
     def __init__(self, doors: Doors, scope: Scope, receive: Receive, send: Send) -> None:
         self.doors = doors
-        self.scope = scope
         self.receive = receive
         self._send = send
         self.method: str = scope["method"]
-        self.path: str = scope["path"]
         self.headers: dict[str, str] = {}
         for name, value in scope["headers"]:
             key, text = name.decode("latin-1"), value.decode("latin-1")
             joined_by = "; " if key == "cookie" else ", "
             self.headers[key] = f"{self.headers[key]}{joined_by}{text}" if key in self.headers else text
         self.cookies = cookie_parser(self.headers.get("cookie", ""))
+        client = scope.get("client")
+        peer = client[0] if client else ""
+        self.origin = doors.authentication.origin(peer, scope.get("scheme", "http"), self.headers)
+        self.prefix = doors.prefix_of(self.origin, self.headers)
+        self.path = without(self.prefix, scope["path"])
+        scope = {**scope, "scheme": self.origin.scheme}
+        if self.path != scope["path"]:
+            scope |= {"path": self.path, "raw_path": quote(self.path).encode()}
+        self.scope = scope
         known = self.cookies.get(CSRF_COOKIE, "")
         self.has_csrf_token = re.fullmatch(r"[\w-]{16,64}", known) is not None
         scope[CSRF_SCOPE_KEY] = self.csrf_token = known if self.has_csrf_token else secrets.token_urlsafe(24)
         self.asker = NOBODY
-        self.origin = Origin("", scope.get("scheme", "http"), False)
         self.status = 0
         self.refusal: MloscopeError | None = None
 
@@ -192,74 +220,55 @@ class _Visit:
     async def _admitted(self) -> None:
         """Raises :class:`MloscopeError` where the request is not to go further."""
         doors = self.doors
-        client = self.scope.get("client")
-        peer = client[0] if client else ""
-        self.origin = doors.authentication.origin(peer, self.scope.get("scheme", "http"), self.headers)
-        host = self.headers.get("host", "")
-        if not doors.answers_to(host):
-            shown = host[:100] or "(none)"
-            raise BadRequest(
-                f'This server does not answer to the name "{shown}"; MLOSCOPE_ALLOWED_HOSTS says to which.'
-            )
+        self._check_host()
         own_page = doors.pages.routes.get(self.path)
         if self.path not in OPEN_TO_ALL or "authorization" in self.headers:
             self.asker = doors.authentication.asker(self.origin, self.headers, self.cookies)
             ASKER.set(self.asker)
         if self.method not in SAFE_METHODS:
-            self._check_sender(form=own_page is not None)
+            csrf_cookie = self.csrf_token if self.has_csrf_token else None
+            doors.senders.check(self.asker, self.origin, self.headers, csrf_cookie, form=own_page is not None)
             if own_page is None and self.path != DASH_CALLBACKS and self.asker.role != "editor":
                 raise Forbidden(f"{self.asker.name} is a viewer, and only an editor may do this.")
-        limit = _FORM_LIMIT_BYTES if own_page is not None else doors.settings.body_limit_bytes
-        receive = await self._body_within(limit)
+        receive, send = await self._body_within(self._limit(own_page is not None)), self.send
+        if self.method == "HEAD":
+            self.scope, receive, send = as_get(self.scope, receive, send)
         if own_page is not None:
             response = await own_page(Request(self.scope, receive), self.origin)
-            await response(self.scope, receive, self.send)
+            await response(self.scope, receive, send)
         else:
-            await doors.application(self.scope, receive, self.send)
+            await doors.application(self.scope, receive, send)
 
-    # ---- who sent it
-
-    def _check_sender(self, form: bool) -> None:
-        """That a page of ours sent it, and not one of another site in the name of whoever looks at that
-        (cross-site request forgery). A token in the header is nothing that a browser sends by itself."""
-        if self.asker.via == "token":
+    def _check_host(self) -> None:
+        """Raises :class:`BadRequest`. No browser leaves the name out, and none sends a token by itself."""
+        host = self.headers.get("host")
+        if host is None or self.path in HEALTH or self.doors.answers_to(host):
             return
-        site, origin = self.headers.get("sec-fetch-site"), self.headers.get("origin")
-        elsewhere = Forbidden("Another site asked in your name; only pages of this server may.")
-        if site not in (None, "same-origin", "none") or (origin is not None and not self._is_ours(origin)):
-            raise elsewhere
-        if form:  # its hidden field is compared where it is read
-            if site is None and origin is None:
-                raise elsewhere
+        if self.headers.get("authorization", "").lower().startswith("bearer ") and self.doors.authentication.demanded:
             return
-        by_itself = self.asker.via in ("session", "proxy") or site is not None or origin is not None
-        header = self.headers.get(CSRF_HEADER, "")
-        returned = self.has_csrf_token and hmac.compare_digest(self.csrf_token.encode(), header.encode())
-        if by_itself and not returned and self.headers.get(OWN_HEADER) != "1":
-            raise Forbidden(
-                f"What changes something needs the header {OWN_HEADER}: 1, so that no other site can ask it."
-            )
+        raise BadRequest(
+            f'This server does not answer to the name "{printable(host[:100]) or "(none)"}"; MLOSCOPE_ALLOWED_HOSTS says to which. A '
+            "proxy has to hand on Host as the browser sent it."
+        )
 
-    def _is_ours(self, origin: str) -> bool:
-        """Whether an Origin header names the host that was asked. A proxy that is not known as one may have taken TLS
-        off, so https may be what looks like http here; never the other way round."""
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or (self.origin.scheme == "https" and parts.scheme == "http"):
-            return False
-        standard = {"http": 80, "https": 443}
-        asked = urlsplit(f"//{self.headers.get('host', '')}")
-        try:
-            theirs = parts.hostname, parts.port or standard[parts.scheme]
-            return theirs == (asked.hostname, asked.port or standard[parts.scheme])
-        except ValueError:  # a port that is none
-            return False
+    # ---- what it carries
+
+    def _limit(self, is_form: bool) -> int:
+        """How many bytes may be sent."""
+        if is_form:
+            return _FORM_LIMIT_BYTES
+        settings = self.doors.settings
+        return min(
+            settings.body_limit_bytes, settings.callback_limit_bytes if self.path == DASH_CALLBACKS else math.inf
+        )
 
     async def _body_within(self, limit: int) -> Receive:
         """``receive`` with the whole body in hand. Raises :class:`TooLarge` before more than the limit is."""
         length = self.headers.get("content-length", "0")
         if length == "0" and "transfer-encoding" not in self.headers:
             return self.receive
-        too_large = TooLarge(f"What was sent is larger than {limit:,} bytes, the most that is taken.")
+        variable = "MLOSCOPE_CALLBACK_LIMIT_BYTES" if self.path == DASH_CALLBACKS else "MLOSCOPE_BODY_LIMIT_BYTES"
+        too_large = TooLarge(f"What was sent is larger than {limit:,} bytes, the most that is taken ({variable}).")
         if length.isdecimal() and int(length) > limit:
             raise too_large
         body = bytearray()
@@ -297,6 +306,8 @@ class _Visit:
         for name, value in HEADERS.items():
             headers[name] = value
         headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
+        if "location" in headers:
+            headers["location"] = mounted(headers["location"])
         brought = headers.get("content-security-policy")
         if brought is not None:
             headers["content-security-policy"] = f"{brought}; frame-ancestors 'none'"
@@ -317,7 +328,9 @@ class _Visit:
         if headers.get("content-type", "").startswith("text/html") and not self.has_csrf_token:
             # Dash's script reads it as well, so not HttpOnly: it proves where a request comes from, and not whose it is.
             secure = "; Secure" if self.origin.scheme == "https" else ""
-            headers.append("set-cookie", f"{CSRF_COOKIE}={self.csrf_token}; Path=/; SameSite=Strict{secure}")
+            headers.append(
+                "set-cookie", f"{CSRF_COOKIE}={self.csrf_token}; Path={self.prefix or '/'}; SameSite=Strict{secure}"
+            )
 
     async def _refuse(self, refusal: MloscopeError) -> None:
         self.refusal = refusal
@@ -341,7 +354,7 @@ class _Visit:
 
     def _wants_page(self) -> bool:
         accepts = "text/html" in self.headers.get("accept", "")
-        return self.method == "GET" and accepts and not self.path.startswith(("/api/", "/_dash", "/assets/"))
+        return self.method in ("GET", "HEAD") and accepts and not self.path.startswith(("/api/", "/_dash", "/assets/"))
 
     # ---- what is known of it afterwards
 

@@ -29,8 +29,9 @@ from mloscope.app.logs import Trouble, resident_bytes
 from mloscope.app.observatory import Observatory
 from mloscope.app.request_context import ASKER
 from mloscope.app.statistics.condition import DaskCluster, KeptStatistics
+from mloscope.app.url_prefix import URL_PREFIX, mounted, without
 from mloscope.app.web.doors import status_page
-from mloscope.app.web.doors.authentication import SESSION_COOKIE, Authentication, Origin
+from mloscope.app.web.doors.authentication import Authentication, Origin
 from mloscope.app.web.doors.metrics import CONTENT_TYPE, Metrics
 from mloscope.app.web.doors.status_page import Connected, Seen
 from mloscope.app.web.shell import THEME_SCRIPT
@@ -110,7 +111,7 @@ class Pages:
         page = _page(
             "Sign in",
             "door-sign-in",
-            f'<form class="door-form" method="post" action="/login"><h1 class="door-brand">{_BRAND}</h1>{fields}</form>'
+            f'<form class="door-form" method="post" action="{mounted("/login")}"><h1 class="door-brand">{_BRAND}</h1>{fields}</form>'
             f"<script>{LOGIN_SCRIPT}</script>",
         )
         return HTMLResponse(page, status, _NO_STORE)
@@ -119,7 +120,10 @@ class Pages:
         form = await _form(request)
         name, wanted = form.get("name", "").strip(), local_path(form.get("next", "/"))
         if not _returned(request, form):
-            return self._login_page(request, wanted, name, "The page was too old; please try once more.", 403)
+            problem = "The page was too old; please try once more."
+            if CSRF_COOKIE not in request.cookies:
+                problem = "Signing in needs cookies, and none came back. Let this site keep cookies, and try once more."
+            return self._login_page(request, wanted, name, problem, 403)
         try:
             session = await self._authentication.sign_in(name, form.get("password", ""), origin.address)
         except (NotSignedIn, TooManyRequests) as refusal:
@@ -131,9 +135,10 @@ class Pages:
         self._metrics.signed_in("signed-in")
         answer = RedirectResponse(wanted, 303, _NO_STORE)
         answer.set_cookie(
-            SESSION_COOKIE,
+            self._authentication.session_cookie,
             session,
             max_age=int(self._session_s),
+            path=URL_PREFIX.get() or "/",
             httponly=True,
             samesite="lax",
             secure=_is_secure(request, origin),
@@ -146,7 +151,13 @@ class Pages:
         if not _returned(request, await _form(request)):
             raise Forbidden("Sign out with the button on /status, so that no other site can do it for you.")
         answer = RedirectResponse("/login", 303, {**_NO_STORE, "Clear-Site-Data": '"cache"'})
-        answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="lax", secure=_is_secure(request, origin))
+        answer.delete_cookie(
+            self._authentication.session_cookie,
+            path=URL_PREFIX.get() or "/",
+            httponly=True,
+            samesite="lax",
+            secure=_is_secure(request, origin),
+        )
         return answer
 
     # ---- how the server is
@@ -185,7 +196,7 @@ class Pages:
         made = status_page.body(status_page.parts(seen))
         # Without scripts the page comes anew as a whole.
         refresh = f'<noscript><meta http-equiv="refresh" content="{status_page.REFRESH_S}"></noscript>'
-        script = f'<script src="/assets/doors.js" data-refresh-s="{status_page.REFRESH_S}" defer></script>'
+        script = f'<script src="{mounted("/assets/doors.js")}" data-refresh-s="{status_page.REFRESH_S}" defer></script>'
         page = _page("Status", "door-status", made, head=refresh + script, header=self._bar(request))
         return HTMLResponse(page, headers=_NO_STORE)
 
@@ -216,12 +227,12 @@ class Pages:
         if asker.via == "session":
             token = request.scope[CSRF_SCOPE_KEY]
             who += (
-                f'<form method="post" action="/logout"><input type="hidden" name="token" value="{token}">'
+                f'<form method="post" action="{mounted("/logout")}"><input type="hidden" name="token" value="{token}">'
                 '<button class="door-small-button">Sign out</button></form>'
             )
         return (
-            f'<header class="door-bar"><a class="door-brand" href="/">{_BRAND}</a><span class="door-space"></span>'
-            f'<a href="/api/docs">REST API</a>{who}</header>'
+            f'<header class="door-bar"><a class="door-brand" href="{mounted("/")}">{_BRAND}</a><span class="door-space"></span>'
+            f'<a href="{mounted("/api/docs")}">REST API</a>{who}</header>'
         )
 
     def _connected(self) -> Iterable[Connected]:
@@ -259,10 +270,11 @@ class Pages:
 
 
 def local_path(wanted: str) -> str:
-    """The path on this server that somebody wants to go on to, else ``/``: never the address of another site."""
-    if not wanted.startswith("/") or wanted[1:2] in ("/", "\\") or any(ord(letter) < 32 for letter in wanted):
+    """The path inside the application that somebody wants to go on to, else ``/``: never the address of another site."""
+    path = without(URL_PREFIX.get(), wanted)
+    if not path.startswith("/") or path[1:2] in ("/", "\\") or any(ord(letter) < 32 for letter in path):
         return "/"
-    return wanted
+    return path
 
 
 def _must_be_get(request: Request) -> None:
@@ -301,6 +313,7 @@ def _page(title: str, kind: str, body: str, head: str = "", header: str = "") ->
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title} · ML-o-scope</title>{head}"
         f'<link rel="icon" href="data:,"><script>{THEME_SCRIPT}</script>'
-        '<link rel="stylesheet" href="/assets/theme.css"><link rel="stylesheet" href="/assets/doors.css">'
+        f'<link rel="stylesheet" href="{mounted("/assets/theme.css")}">'
+        f'<link rel="stylesheet" href="{mounted("/assets/doors.css")}">'
         f'</head><body class="door-page">{header}<main class="{kind}">{body}</main></body></html>'
     )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mloscope.app.errors import BadRequest
-from mloscope.app.statistics.export import encode
+from mloscope.app.statistics.export import encode, no_formula
 
 TABLE = {
     "name": ['cat, "Tom"', "Löwe", None],
@@ -68,3 +68,16 @@ def test_columns_of_different_lengths_are_no_table() -> None:
 def test_another_format_is_refused() -> None:
     with pytest.raises(BadRequest, match="csv, json, parquet"):
         encode(TABLE, "xlsx")
+
+
+@pytest.mark.parametrize("name", ["=HYPERLINK(...)", "+cmd|' /C calc'!A0", "@SUM(A1)", "-2+3", "\t=1", "\r=1", "--1"])
+def test_no_name_is_a_formula_in_csv_and_every_name_is_itself_elsewhere(name: str) -> None:
+    table = {name: [name, "plain"]}
+    read = list(csv.reader(io.StringIO(encode(table, "csv").decode(), newline="")))
+    assert read == [[f"'{name}"], [f"'{name}"], ["plain"]]
+    assert json.loads(encode(table, "json")) == {name: [name, "plain"]}
+
+
+@pytest.mark.parametrize("value", ["-1", "+2.5", "-1e-3", "a=b", "", None, -1, -0.5, float("nan")])
+def test_what_is_no_formula_stays(value: object) -> None:
+    assert no_formula(value) is value

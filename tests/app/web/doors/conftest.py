@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ from mloscope.app.web.doors.allowances import EvaluationCharge
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.users import UserFile
 from mloscope.app.web.server import create_guarded_app
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests are imported by path, their neighbours are not
 
 HOME = "http://127.0.0.1:8050"
 PASSWORD = "correct horse"
@@ -111,3 +114,26 @@ def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> It
             return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, clients)
 
         yield build
+
+
+@pytest.fixture
+def street() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def browse(chromium: Any, street: ExitStack) -> Callable[..., Any]:
+    """``browse(scheme)``: a page of a fresh browser; its complaints are in ``page.problems``."""
+
+    def build(scheme: str = "light") -> Any:
+        context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+        street.callback(context.close)
+        context.set_default_timeout(20_000)
+        page = context.new_page()
+        page.problems = []
+        page.on("pageerror", lambda error: page.problems.append(f"page: {error}"))
+        page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
+        return page
+
+    return build

@@ -14,7 +14,6 @@ from itsdangerous import URLSafeSerializer
 from mloscope.app.errors import BadRequest, NotSignedIn, TooManyRequests
 from mloscope.app.settings import Settings
 from mloscope.app.web.doors.authentication import (
-    SESSION_COOKIE,
     Authentication,
     Origin,
     check_address,
@@ -59,7 +58,7 @@ def sign_in(
 
 
 def of_cookie(authentication: Authentication, cookie: str) -> Any:
-    return authentication.asker(HERE, {}, {SESSION_COOKIE: cookie})
+    return authentication.asker(HERE, {}, {authentication.session_cookie: cookie})
 
 
 # --------------------------------------------------------------------------------------------------- demanded
@@ -123,7 +122,7 @@ def test_a_token_says_who_and_what_they_may(authentication: Callable[..., Authen
 
 def test_a_wrong_token_is_not_made_up_for_by_a_session(authentication: Callable[..., Authentication]) -> None:
     doors = authentication()
-    cookies = {SESSION_COOKIE: sign_in(doors)}
+    cookies = {doors.session_cookie: sign_in(doors)}
     with pytest.raises(NotSignedIn):
         doors.asker(HERE, {"authorization": "Bearer mloscope_wrong"}, cookies)
 

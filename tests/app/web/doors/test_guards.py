@@ -16,9 +16,10 @@ from starlette.responses import HTMLResponse, PlainTextResponse, StreamingRespon
 from mloscope.app.request_context import ASKER, REQUEST_ID
 from mloscope.app.settings import Settings
 from mloscope.app.web.doors.authentication import Authentication
-from mloscope.app.web.doors.guards import CSRF_HEADER, Doors, content_security_policy, script_hash
+from mloscope.app.web.doors.guards import Doors, content_security_policy, script_hash
 from mloscope.app.web.doors.metrics import Metrics
 from mloscope.app.web.doors.pages import CSRF_COOKIE, Pages
+from mloscope.app.web.doors.senders import CSRF_HEADER
 from mloscope.app.web.doors.users import UserFile
 
 HOME = "http://127.0.0.1:8050"
@@ -212,8 +213,9 @@ def test_a_stranger_s_name_that_leads_here_is_not_answered(house: Callable[..., 
     """DNS rebinding."""
     visitor = house(people, allowed_hosts=("scope.lab.org", ".example.org")).visitor()
     for host in STRANGE_NAMES:
-        answer = visitor.get("/healthz", headers={"host": host})
+        answer = visitor.get("/login", headers={"host": host})
         assert answer.status_code == 400, host
+        assert visitor.get("/api/v1/runs", headers={"host": host}).status_code == 400, host
         assert "MLOSCOPE_ALLOWED_HOSTS" in answer.json()["error"]["message"]
 
 
@@ -226,7 +228,90 @@ OUR_NAMES = (
 def test_names_of_ours_are_answered(house: Callable[..., Any]) -> None:
     visitor = house(allowed_hosts=("scope.lab.org", ".example.org")).visitor()
     for host in OUR_NAMES:
-        assert visitor.get("/healthz", headers={"host": host}).status_code == 200, host
+        assert visitor.get("/login", headers={"host": host}).status_code == 200, host
+
+
+@pytest.mark.parametrize("people", [True, False])
+def test_whoever_looks_after_servers_may_ask_by_any_name(house: Callable[..., Any], people: bool) -> None:
+    visitor = house(people).visitor()
+    for host in ("web:8050", "evil.example", ""):
+        for path in ("/healthz", "/readyz"):
+            assert visitor.get(path, headers={"host": host}).status_code == 200
+            assert visitor.head(path, headers={"host": host}).status_code == 200
+
+
+def test_a_token_is_nothing_that_a_browser_sends_to_a_stranger_s_name(house: Callable[..., Any]) -> None:
+    program = house().with_token("viewer")
+    assert program.get("/metrics", headers={"host": "web:8050"}).status_code == 200
+    program.headers["authorization"] = "Bearer mloscope_none"
+    assert program.get("/metrics", headers={"host": "web:8050"}).status_code == 401
+
+
+def test_where_no_token_is_asked_for_none_opens_the_door(house: Callable[..., Any]) -> None:
+    visitor = house(people=False).visitor(authorization="Bearer x")
+    assert visitor.get("/metrics", headers={"host": "evil.example"}).status_code == 400
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/", "/confusion", "/api/v1/runs", "/status", "/metrics"])
+def test_no_name_at_all_is_no_browser_s(around: Callable[[Any], Doors], path: str) -> None:
+    """HTTP/1.0 knows no Host."""
+    scope = scope_of(path)
+    scope["headers"] = []
+    assert asyncio.run(status_of(around(PlainTextResponse("here")), scope)) == 200
+
+
+# ------------------------------------------------------------------------------------- proxies that change Host
+
+
+def test_what_the_browser_says_of_the_sender_needs_no_name(house: Callable[..., Any]) -> None:
+    """The proxy asks by its own name for the server, and the page is of the proxy's."""
+    visitor = house().visitor(origin="http://lab.org:8443", **{"sec-fetch-site": "same-origin"})
+    visitor.get("/login")
+    fields = {"name": "anna", "password": "correct horse", "token": visitor.cookies[CSRF_COOKIE]}
+    assert visitor.post("/login", data=fields).status_code == 303
+    for headers in (OWN, {CSRF_HEADER: visitor.cookies[CSRF_COOKIE]}):
+        assert visitor.post(CALLBACK, json={}, headers=headers).status_code not in (401, 403)
+    assert visitor.post(ACTION, json=ORDER).status_code == 403
+
+
+def test_where_it_says_nothing_the_sentence_says_what_the_proxy_must_do_and_is_logged_once(
+    house: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor = house(people=False).visitor(origin="http://lab.org:8443")
+    for _ in range(3):
+        answer = visitor.post(CALLBACK, json={}, headers=OWN)
+        assert answer.status_code == 403
+        assert "proxy_set_header Host $http_host" in answer.json()["error"]["message"]
+    logged = [record.getMessage() for record in caplog.records if "lab.org" in record.getMessage()]
+    assert len(logged) == 1
+
+
+# ------------------------------------------------------------------------------------------------------ HEAD
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/", "/confusion", "/api/v1/runs", "/api/docs", "/login", "/assets/theme.css"]
+)
+def test_head_is_get_without_the_body(house: Callable[..., Any], path: str) -> None:
+    visitor = house(people=False).visitor()
+    full, head = visitor.get(path), visitor.head(path)
+    assert (head.status_code, head.content) == (full.status_code, b"")
+    for name in ("content-type", "content-length", "location", "content-security-policy"):
+        if name in full.headers:
+            assert head.headers.get(name) == full.headers[name], name
+
+
+def test_the_head_of_what_comes_bit_by_bit_computes_nothing_more(around: Callable[[Any], Doors]) -> None:
+    came = []
+
+    async def lines() -> Any:
+        for number in range(1000):
+            came.append(number)
+            yield b"line\n"
+            await asyncio.sleep(0.001)
+
+    assert asyncio.run(status_of(around(StreamingResponse(lines())), scope_of("/film", "HEAD"))) == 200
+    assert len(came) < 20
 
 
 # ----------------------------------------------------------------------------------------------------- sizes
@@ -397,6 +482,23 @@ def scope_of(path: str = "/", method: str = "GET", **headers: str) -> dict[str, 
         "type": "http", "method": method, "path": path, "query_string": b"", "scheme": "http",
         "client": ("127.0.0.1", 5), "headers": [(n.replace("_", "-").encode(), v.encode()) for n, v in given.items()],
     }  # fmt: skip
+
+
+async def status_of(application: Any, scope: dict[str, Any]) -> int:
+    messages: list[Any] = []
+
+    async def send(message: Any) -> None:
+        messages.append(message)
+
+    bodies = [await no_body()]
+
+    async def receive() -> dict[str, Any]:
+        if not bodies:
+            await asyncio.sleep(3600)  # nobody hangs up
+        return bodies.pop()
+
+    await application(scope, receive, send)
+    return int(messages[0]["status"])
 
 
 async def no_body() -> dict[str, Any]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from browsing import fill_in, listening
 
-PASSWORD = "correct horse"
 HOSTILE = '<img src=x onerror="window.hacked=1">"\'><script>window.hacked=1</script>'
 TRAP = """<!doctype html><title>trap</title><body>
 <iframe name="frame" src="{home}/"></iframe>
@@ -34,51 +32,6 @@ TRAP = """<!doctype html><title>trap</title><body>
 </script>"""
 
 pytestmark = pytest.mark.browser
-
-
-@contextmanager
-def listening(application: Any) -> Iterator[str]:
-    """The application on a socket; gives its address."""
-    import uvicorn
-
-    config = uvicorn.Config(application, host="127.0.0.1", port=0, log_level="warning", proxy_headers=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = server.force_exit = True
-    thread.join(10)
-
-
-@pytest.fixture
-def street() -> Iterator[ExitStack]:
-    with ExitStack() as stack:
-        yield stack
-
-
-@pytest.fixture
-def browse(chromium: Any, street: ExitStack) -> Callable[..., Any]:
-    """``browse(scheme)``: a page of a fresh browser; its complaints are in ``page.problems``."""
-
-    def build(scheme: str = "light") -> Any:
-        context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-        street.callback(context.close)
-        context.set_default_timeout(20_000)
-        page = context.new_page()
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(f"page: {error}"))
-        page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
-        return page
-
-    return build
-
-
-def fill_in(page: Any, name: str = "anna") -> None:
-    page.fill("[name=name]", name)
-    page.fill("[name=password]", PASSWORD)
-    page.click("text=Sign in")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
