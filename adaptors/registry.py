@@ -7,7 +7,6 @@ something does, but the file is broken.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mloscope.adaptors.corpora.other_formats import advice
+from mloscope.adaptors.foreign_files import counted, kind_of
 from mloscope.adaptors.installation import how_to_install
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -32,6 +32,8 @@ from mloscope.adaptors.regular_files import open_regular
 RUN_GROUP = "mloscope.run_adaptors"
 CORPUS_GROUP = "mloscope.corpus_adaptors"
 _MOST_LISTED = 10_000
+_MOST_FOLDERS = 20
+_MOST_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -146,27 +148,57 @@ def _nothing_fits(path: Path, known: list[Registered], what: str) -> str:
     )
     absent = " ".join(str(adaptor.problem) for adaptor in known if adaptor.problem)
     what_looked = f"Looked: {looked or 'none'}."
-    said = advice(path) if what == "corpus" else ""
-    sentences = (f"{path} is no {what} that any adaptor reads.", _contents(path), said, what_looked, absent)
+    contents, instead = _contents(path)
+    sentences = (
+        f"{path} is no {what} that any adaptor reads.",
+        contents,
+        instead if what == "run" else advice(path),
+        _within(path, known, what),
+        what_looked,
+        absent,
+    )
     return " ".join(filter(None, sentences))
 
 
-def _contents(path: Path) -> str:
-    """What is there, in a sentence: the file's first bytes, or the folder's files counted by extension."""
+def _contents(path: Path) -> tuple[str, str]:
+    """What is there, in a sentence: the file's first bytes, or the folder's files counted by kind; and what can be done with
+    what is known for no run."""
     try:
         if not path.is_dir():
+            kind = kind_of(path)
             with open_regular(path) as file:
                 head = file.read(8)
-            return f"It is a file of {path.stat().st_size:,} bytes that begins with {head!r}."
+            size = path.stat().st_size
+            if kind is not None:
+                return f"It is a {kind.name} of {size:,} bytes.", kind.instead
+            return f"It is a file of {size:,} bytes that begins with {head!r}.", ""
         listed = list(islice(path.iterdir(), _MOST_LISTED))
         folders = sum(entry.is_dir() for entry in listed)
-        kinds = Counter(entry.suffix.lower() or "no extension" for entry in listed if not entry.is_dir())
+        counts, kinds = counted(entry for entry in listed if not entry.is_dir())
     except OSError as error:
-        return f"It cannot be {'listed' if path.is_dir() else 'read'} ({error.strerror})."
-    counts = [f"{number} {kind}" for kind, number in kinds.most_common(8)]
-    if len(kinds) > 8:
-        counts.append(f"{sum(kinds.values()) - sum(n for _, n in kinds.most_common(8))} others")
+        return f"It cannot be {'listed' if path.is_dir() else 'read'} ({error.strerror}).", ""
     if folders:
         counts.append("1 folder" if folders == 1 else f"{folders} folders")
     more = " (only the first were counted)" if len(listed) == _MOST_LISTED else ""
-    return f"It holds {', '.join(counts)}{more}." if counts else "It is an empty folder."
+    holds = f"It holds {', '.join(counts)}{more}." if counts else "It is an empty folder."
+    return holds, " ".join(dict.fromkeys(kind.instead for kind in kinds[:2]))
+
+
+def _within(path: Path, known: list[Registered], what: str) -> str:
+    """Which of its folders would be read, in a sentence."""
+    try:
+        folders = sorted(entry for entry in islice(path.iterdir(), _MOST_LISTED) if entry.is_dir())[:_MOST_FOLDERS]
+    except OSError:
+        return ""
+    found = [folder.name for folder in folders if any(_takes(each, folder) for each in known)]
+    if not found:
+        return ""
+    more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
+    return f"{', '.join(found[:_MOST_NAMED])}{more} in it {'looks' if len(found) == 1 else 'look'} like a {what}: open that."
+
+
+def _takes(adaptor: Registered, path: Path) -> bool:
+    try:
+        return adaptor.adaptor_class is not None and bool(adaptor.adaptor_class.can_open(path))
+    except Exception:  # a stranger's; what it says of a folder nobody named is a hint and no more
+        return False

@@ -18,9 +18,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere
+from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere, Unknown
 from mloscope.app import connect_cli, demo_cli, serving, statistics_cli, url_prefix, users_cli
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound
+from mloscope.app.errors import BadRequest, MloscopeError, NotFound, Unrecognised
 from mloscope.app.home_folder import is_missing_home
 from mloscope.app.terminal import Terminated, discard_output, open_standard_streams, write
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             raise
         print(f"mloscope: {error}", file=sys.stderr)
-        wrong = isinstance(error, BadRequest | NotFound | NothingThere | NothingFits)
+        wrong = isinstance(error, BadRequest | NotFound | Unrecognised | NothingThere | NothingFits | Unknown)
         return _WRONG_USAGE if wrong else _FAILED
     except OSError as error:
         if debug:

@@ -55,6 +55,10 @@ class NotPossible(MloscopeError):
     kind, status = "not-possible", 422
 
 
+class Unrecognised(NotPossible):
+    """Nothing that is installed reads what was given."""
+
+
 class TooManyRequests(MloscopeError):
     """Meant for one asker alone: whoever waits for the same result asks for themselves."""
 
@@ -72,7 +76,7 @@ class Unavailable(MloscopeError):
 _OF_ADAPTORS: dict[type[interface.AdaptorError], type[MloscopeError]] = {
     interface.NothingThere: NotFound,
     interface.Unknown: NotFound,
-    interface.NothingFits: NotPossible,
+    interface.NothingFits: Unrecognised,
     interface.Unreadable: NotPossible,
     interface.Refused: NotPossible,
     interface.DependencyMissing: Unavailable,

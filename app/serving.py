@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mloscope.adaptors.interface import NothingFits
+from mloscope.adaptors.interface import NothingFits, Unreadable
 from mloscope.app.errors import BadRequest
 from mloscope.app.home_folder import NoHome
 from mloscope.app.terminal import Terminated, say
@@ -50,7 +50,8 @@ def connect(runs: Sequence[RunEntry], corpora: Sequence[CorpusEntry], settings: 
     workspace = Workspace.connect(runs, corpora)
     problems = [connected.problem for connected in (*workspace.runs, *workspace.corpora) if connected.problem]
     if all(run.adaptor is None for run in workspace.runs) and settings.watch_runs is None:
-        raise NothingFits(" ".join(problems))
+        is_foreign = any(run.is_foreign for run in workspace.runs) or not workspace.runs
+        raise (NothingFits if is_foreign else Unreadable)(" ".join(problems))
     for problem in problems:
         print(f"mloscope: {problem}", file=sys.stderr)
     return workspace

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mloscope.app.errors import MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.errors import MloscopeError, NotFound, NotPossible, Unavailable, Unrecognised
 
 if TYPE_CHECKING:
     from mloscope.adaptors.interface import RunOptions
@@ -191,7 +191,7 @@ class _Subject:
         )
         for connected in (*self.workspace.runs, *self.workspace.corpora):
             if connected.problem:
-                raise NotPossible(connected.problem)
+                raise (Unrecognised if connected.is_foreign else NotPossible)(connected.problem)
         splits = self.workspace.opened_corpus("corpus")[1].splits
         self.split: str = arguments.split or default_split(splits)
         if self.split not in splits:

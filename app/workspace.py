@@ -42,12 +42,14 @@ from mloscope.adaptors.interface import (
     AdaptorError,
     CorpusAdaptor,
     HasPixelBlocks,
+    NothingFits,
+    NothingThere,
     Preprocessing,
     RunAdaptor,
     RunOptions,
 )
 from mloscope.adaptors.regular_files import read_regular
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, from_adaptor
+from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unrecognised, from_adaptor
 from mloscope.app.mean_file import read_mean_file
 
 ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, scale_from=ASSUMED)
@@ -295,6 +297,8 @@ class ConnectedRun:
     """Whether it was there once; ``problem`` says so then, by name."""
     version: str = ""
     """Another one whenever a file of it is another one, the same in every web process; empty where nobody looks."""
+    is_foreign: bool = False
+    """Whether nothing is there, or nothing that any adaptor reads."""
 
     @property
     def format(self) -> str | None:
@@ -321,6 +325,8 @@ class ConnectedCorpus:
     hierarchy: Path | None = None
     gone: bool = False
     """Whether it was there once; ``problem`` says so then, by name."""
+    is_foreign: bool = False
+    """Whether nothing is there, or nothing that any adaptor reads."""
 
     @property
     def format(self) -> str | None:
@@ -410,25 +416,36 @@ class Workspace:
         connected_runs = []
         for entry in runs:
             name = entry.name or unique_name(_folder_name(entry.path), taken)
-            adaptor, problem = None, None
+            adaptor, problem, is_foreign = None, None, False
             try:
                 adaptor = open_run(Path(entry.path), entry.options, entry.format)
             except AdaptorError as error:
-                problem = str(error)
+                problem, is_foreign = str(error), isinstance(error, NothingThere | NothingFits)
             connected_runs.append(
-                ConnectedRun(name, Path(entry.path), adaptor, entry.options, problem, entry.corpus, entry.format)
+                ConnectedRun(
+                    name,
+                    Path(entry.path),
+                    adaptor,
+                    entry.options,
+                    problem,
+                    entry.corpus,
+                    entry.format,
+                    is_foreign=is_foreign,
+                )
             )
         taken = {entry.name for entry in corpora if entry.name}
         connected_corpora = []
         for source in corpora:
             name = source.name or unique_name(_folder_name(source.path), taken)
-            images, problem = None, None
+            images, problem, is_foreign = None, None, False
             try:
                 images = open_corpus(Path(source.path), source.format)
             except AdaptorError as error:
-                problem = str(error)
+                problem, is_foreign = str(error), isinstance(error, NothingThere | NothingFits)
             connected_corpora.append(
-                ConnectedCorpus(name, Path(source.path), images, problem, source.format, source.hierarchy)
+                ConnectedCorpus(
+                    name, Path(source.path), images, problem, source.format, source.hierarchy, is_foreign=is_foreign
+                )
             )
         return cls(connected_runs, connected_corpora)
 
@@ -445,7 +462,8 @@ class Workspace:
         opened."""
         run = self.run(name)
         if run.adaptor is None:
-            raise NotPossible(str(run.problem) if run.gone else f'The run "{name}" could not be opened: {run.problem}')
+            kind = Unrecognised if run.is_foreign else NotPossible
+            raise kind(str(run.problem) if run.gone else f'The run "{name}" could not be opened: {run.problem}')
         return run, run.adaptor
 
     def opened_corpus(self, name: str) -> tuple[ConnectedCorpus, CorpusAdaptor]:
@@ -454,7 +472,8 @@ class Workspace:
         corpus = self.corpus(name)
         if corpus.adaptor is None:
             problem = str(corpus.problem)
-            raise NotPossible(problem if corpus.gone else f'The corpus "{name}" could not be opened: {problem}')
+            kind = Unrecognised if corpus.is_foreign else NotPossible
+            raise kind(problem if corpus.gone else f'The corpus "{name}" could not be opened: {problem}')
         return corpus, corpus.adaptor
 
     def corpus_of(self, run_name: str) -> str | None:

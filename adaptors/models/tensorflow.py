@@ -2,10 +2,8 @@
 and folders of several of them, as ``tf.train.CheckpointManager`` and ``tf.keras.callbacks.ModelCheckpoint``
 leave them. Everything is read without TensorFlow.
 
-A checkpoint is its ``.index`` file (see ``tensorflow_listing.py``); its step is read off the prefix (see
-``checkpoint_steps.py``), or off a SavedModel's folder. Checkpoints with and without an optimizer's variables are one run.
-
-A layer's name is that of its variables; their order is the saved objects', the ``.meta`` graph's, or
+A checkpoint is its ``.index`` file (``tensorflow_listing.py``); its step is read off the prefix (``checkpoint_steps.py``),
+or off a SavedModel's folder. A layer's name is that of its variables; their order is the saved objects', the ``.meta`` graph's, or
 one that names suggest. What an optimizer remembers (``.OPTIMIZER_SLOT``, ``*/Momentum``, ``*/Adam`` ...) is
 shown beside the parameter that it is about, as ``kernel momentum``, and is no parameter of the network
 (``Parameter.slot``).

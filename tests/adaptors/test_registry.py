@@ -92,6 +92,14 @@ def test_nothing_fits_in_an_empty_folder_and_a_foreign_file(tmp_path: Path) -> N
         registry.open_run(tmp_path / "a.doc")
 
 
+def test_a_folder_in_it_that_would_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run_1").mkdir()
+    (tmp_path / "run_1" / "net_iter_1.caffemodel").write_bytes(b"")
+    (tmp_path / "notes").mkdir()
+    with pytest.raises(NothingFits, match=r"run_1 in it looks like a run"):
+        registry.open_run(tmp_path)
+
+
 def test_an_unknown_format_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(NothingFits, match=r"no corpus format 'tiff'; installed are: .*cifar10, .*npz"):
         registry.open_corpus(tmp_path, format="tiff")
