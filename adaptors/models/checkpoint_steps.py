@@ -163,14 +163,15 @@ def _chosen_of_one(columns: Mapping[Column, Mapping[str, Number]]) -> Column | N
 
 
 def _merit(key: Column, column: Mapping[str, Number]) -> tuple:
-    """Sorts rivals: those that differ most, then those after a better word, then those that rise as the names do, evenly,
-    with zeros before them, and stand further left."""
+    """Sorts rivals: those that differ most, those after a better word, those of more names, those that rise as the names
+    do, evenly, with zeros before them, and stand further left."""
     values = [column[name].value or 0 for name in sorted(column)]
     by_name = sorted(column, key=lambda name: [int(part) if part.isdigit() else part for part in _PARTS.split(name)])
     place = key[2] if key[1] == "from the left" else len(column)
     return (
         _distinct(column),
         -_rank(key),
+        len(column),
         [column[name].value or 0 for name in by_name] == sorted(values),
         rises_evenly(values),
         all(number.is_padded for number in column.values()),

@@ -1,8 +1,7 @@
-"""Keras training runs: folders of ``.keras``, ``.h5`` (Keras 2 and 3) or ``.weights.h5`` files, or one of
-them.
+"""Keras training runs: folders of ``.keras``, ``.h5`` (Keras 2 and 3), ``.weights.h5`` or sharded ``.weights.json``
+files, folders with one of these for each epoch, or one file.
 
-Steps come from file names, see ``run_folder.py``; architecture for weights alone, see
-``keras_checkpoints.py``.
+Steps come from file names, see ``checkpoint_steps.py``; architecture for weights alone, see ``keras_checkpoints.py``.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, Refuse
 from mloscope.adaptors.models import keras_building, keras_files
 from mloscope.adaptors.models.keras_architecture import outputs_of
 from mloscope.adaptors.models.keras_checkpoints import Survey, survey
+from mloscope.adaptors.models.keras_listing import holds_checkpoints
 from mloscope.adaptors.models.keras_quantised import read_parameters, unquantised
 
 if TYPE_CHECKING:
@@ -28,11 +28,11 @@ class KerasRun:
     """A run that Keras saved. Safe to use from several threads: after opening, nothing in it changes."""
 
     format: ClassVar[str] = "keras"
-    description: ClassVar[str] = "folders of .keras, .h5 or .weights.h5 files"
+    description: ClassVar[str] = "folders of .keras, .h5 or .weights.h5 files, or with one for each epoch"
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
-        return keras_files.holds_checkpoints(path)
+        return holds_checkpoints(path)
 
     @classmethod
     def open(cls, path: Path, options: RunOptions) -> Self:
@@ -92,7 +92,8 @@ class KerasRun:
         return model
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:
-        return file_fingerprint(self._found.path(checkpoint))
+        path = self._found.path(checkpoint)
+        return "-".join(file_fingerprint(each) for each in keras_files.files_of(path))
 
     def problems(self) -> tuple[str, ...]:
         return self._found.problems

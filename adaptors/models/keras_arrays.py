@@ -150,7 +150,7 @@ def _container(file: h5py.File, store: str) -> h5py.Group | None:
 
 def stated_name(group: h5py.Group) -> str | None:
     """The layer's name as the newer layout has it beside its variables; None where it does not."""
-    variables = group.get("vars") if isinstance(group, h5py.Group) else None
+    variables = group.get("vars") if not isinstance(group, h5py.Dataset) else None
     return None if variables is None else variables.attrs.get("name")
 
 
@@ -161,7 +161,7 @@ def _variables(group: h5py.Group, around: tuple[str, ...] = ()) -> Iterator[tupl
         item = group[key]
         if isinstance(item, h5py.Dataset) and key.isdigit():
             yield (*around, key), item
-        elif isinstance(item, h5py.Group) and key != "seed_generator":
+        elif not isinstance(item, h5py.Dataset) and key != "seed_generator":
             yield from _variables(item, around if key == "vars" else (*around, stated_name(item) or key))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
@@ -25,12 +24,12 @@ from mloscope.adaptors.interface import (
 )
 from mloscope.adaptors.models import keras_files, keras_matching, keras_quantised
 from mloscope.adaptors.models.keras_architecture import Node, nodes_from_weights, nodes_of, outermost_layers
+from mloscope.adaptors.models.keras_listing import listing
 from mloscope.adaptors.models.keras_networks import architecture_digest, first_difference
 from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, enumerated, read_notes, shortened
 from mloscope.adaptors.regular_files import read_regular
 
 FUNCTION_TIMEOUT_S = 300
-_RANK = {suffix: rank for rank, suffix in enumerate((".keras", ".h5", ".hdf5", ".weights.h5"))}
 # Runs in a process of its own: what the user's function imports must not end up in ours.
 _ASK_FUNCTION = (
     "import importlib, os, sys; sys.path.insert(0, os.getcwd()); module, _, name = "
@@ -119,26 +118,15 @@ def survey(path: Path, options: RunOptions) -> Survey:
     with weights alone, one of every size is compared with the network. Of long runs
     (:data:`run_folder.EXAMINED_UP_TO`) only some files are looked at, and the others when they are read
     (:meth:`Survey.check`). Raises Unreadable where no checkpoint is usable."""
-    folder = path if path.is_dir() else path.parent
-    if not path.is_dir():
-        found = [path.name]
-    else:
-        with os.scandir(path) as entries:
-            found = sorted(
-                entry.name for entry in entries if keras_files.is_checkpoint_name(entry.name) and entry.is_file()
-            )
-    found.sort(key=lambda name: max(_RANK[suffix] for suffix in _RANK if name.lower().endswith(suffix)))
-    notes = read_notes(folder)
-    beside = _architecture_beside(folder, found, options)
-    names = [name for name in found if beside is None or name != beside.name or len(found) == 1]
-    checkpoints, left_out = checkpoints_of(
-        names, [keras_files.stem(name) for name in names], notes, options.step_pattern
-    )
+    notes = read_notes(path if path.is_dir() else path.parent)
+    listed = listing(path, options, notes.steps.keys())
+    stems = [keras_files.stem(name) for name in listed.names]
+    checkpoints, left_out = checkpoints_of(listed.names, stems, notes, options.step_pattern)
     if not checkpoints:
-        raise Unreadable(
-            f"{path}: none of its {len(names)} Keras files has a place on the time axis. {' '.join(left_out[:1])}"
-        )
-    return _Grouping(folder, checkpoints, options, beside).result(notes, left_out)
+        reasons = " ".join([*left_out, *listed.problems][:1])
+        raise Unreadable(f"{path}: none of its {len(stems)} Keras files has a place on the time axis. {reasons}")
+    grouping = _Grouping(listed.folder, checkpoints, options, listed.beside)
+    return grouping.result(notes, [*listed.problems, *left_out])
 
 
 class _Grouping:
@@ -178,7 +166,7 @@ class _Grouping:
         alike: dict[tuple[str, int], list[str]] = {}
         for name in names:
             try:
-                kind = (Path(name).suffix.lower(), (self.folder / name).stat().st_size)
+                kind = (Path(name).suffix.lower(), keras_files.stored_bytes(self.folder / name))
             except OSError as error:
                 self.problem[name] = f"{self.folder / name} cannot be read: {error.strerror or error}."
             else:
@@ -303,7 +291,7 @@ class _Grouping:
         verdicts: dict[int, str | None] = {}
         shapes: dict[tuple[str, str], tuple[int, ...]] = {}
         for name in names:
-            size = (self.folder / name).stat().st_size
+            size = keras_files.stored_bytes(self.folder / name)
             try:
                 if size not in verdicts:
                     if name in self.unseen:
@@ -345,18 +333,6 @@ class _Grouping:
             return f"{'/'.join(min(differing))} is not the same as in the other checkpoints"
         shapes.update(found)
         return None
-
-
-def _architecture_beside(folder: Path, names: Sequence[str], options: RunOptions) -> Path | None:
-    """A file that gives the network of files with weights alone: ``model.json``, another lone JSON of a
-    model, or a ``.keras`` file without a number."""
-    if options.architecture or not any(not name.lower().endswith(".keras") for name in names):
-        return None
-    for name in ("model.json", "architecture.json", "config.json"):
-        if (folder / name).is_file():
-            return folder / name
-    unnumbered = [name for name in names if name.lower().endswith(".keras") and not any(c.isdigit() for c in name)]
-    return folder / unnumbered[0] if unnumbered else None
 
 
 def _named_file(folder: Path, options: RunOptions) -> Path | None:

@@ -11,13 +11,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
-from itertools import islice
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -25,10 +23,11 @@ import h5py
 import numpy as np
 
 from mloscope.adaptors.expansion import check_expansion
-from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
+from mloscope.adaptors.models import keras_shards
 from mloscope.adaptors.regular_files import open_regular
 
-SUFFIXES = (".weights.h5", ".keras", ".h5", ".hdf5")
+SUFFIXES = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5")
 # Caffe writes HDF5 too; its files are somebody else's.
 NOT_OURS = (".caffemodel.h5", ".solverstate.h5")
 LARGEST_CONFIG_BYTES = 64 * 1024 * 1024
@@ -51,17 +50,6 @@ def is_checkpoint_name(name: str) -> bool:
     """Whether a file of this name may be a Keras checkpoint."""
     lower = name.lower()
     return lower.endswith(SUFFIXES) and not lower.endswith(NOT_OURS) and not lower.startswith(".")
-
-
-def holds_checkpoints(path: Path) -> bool:
-    """Whether the path looks like a checkpoint or a folder of some, by names alone; nothing is opened."""
-    if not path.is_dir():
-        return path.is_file() and is_checkpoint_name(path.name)
-    try:
-        with os.scandir(path) as entries:  # a folder of a million pictures is not listed to the end
-            return any(is_checkpoint_name(entry.name) for entry in islice(entries, 100_000))
-    except OSError:
-        return False
 
 
 def stem(name: str) -> str:
@@ -133,8 +121,16 @@ def _is_sound_heap(heap: memoryview) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """The HDF5 file with the checkpoint's arrays. Raises Unreadable, naming the file, whatever goes wrong
-    inside."""
+    """The HDF5 file with the checkpoint's arrays, or several as one. Raises Unreadable, naming the file, whatever goes
+    wrong inside."""
+    if keras_shards.is_index(path):
+        with ExitStack() as stack:
+            merged = keras_shards.Merged([stack.enter_context(opened(part)) for part in keras_shards.parts(path)])
+            try:
+                yield merged
+            except _BROKEN as error:
+                raise Unreadable(damage(path) or f"{path} cannot be read: {_plain(error)}.") from error
+        return
     try:
         with _weights_member(path) if is_archive(path) else _whole(path) as stream:
             _check_superblock(stream, path)
@@ -206,15 +202,16 @@ def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
     """The dataset's values as stored, bfloat16 as float32. Raises Unreadable (not numbers) and Refused (a
     bomb, or values kept elsewhere)."""
     what = f"{path}: {dataset.name}"
-    if dataset.external or dataset.is_virtual or h5py.h5f.get_name(dataset.id) != h5py.h5f.get_name(file.id):
+    own = {h5py.h5f.get_name(each.id) for each in getattr(file, "groups", [file])}
+    if dataset.external or dataset.is_virtual or h5py.h5f.get_name(dataset.id) not in own:
         raise Refused(f"{what} takes its values from another file, which is not followed.")
     # The type first: looking up an attribute costs as much as reading a short vector.
     is_bfloat16 = dataset.dtype.itemsize == 2 and dataset.attrs.get("dtype") == "bfloat16"
     if dataset.shape is None or not (is_bfloat16 or dataset.dtype.kind in "fiub"):
         raise Unreadable(f"{what} holds {dataset.dtype}, not numbers.")
     # A damaged file may claim to have stored more than it has bytes.
-    stored_bytes = min(dataset.id.get_storage_size(), path.stat().st_size)
-    check_expansion(dataset.size * dataset.dtype.itemsize, stored_bytes, what)
+    kept_bytes = min(dataset.id.get_storage_size(), stored_bytes(path))
+    check_expansion(dataset.size * dataset.dtype.itemsize, kept_bytes, what)
     values = np.asarray(dataset[()])
     if is_bfloat16:  # the upper half of a float32, which NumPy has no type for
         return (values.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
@@ -224,6 +221,8 @@ def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
 def config_bytes(path: Path) -> bytes | None:
     """The model's configuration as the file has it (JSON), None where it has none (weights only). Raises
     Unreadable."""
+    if keras_shards.is_index(path):
+        return None
     try:
         if is_archive(path):
             with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
@@ -274,6 +273,8 @@ def parse_config(data: bytes, path: Path) -> dict[str, Any]:
 def damage(path: Path) -> str | None:
     """A sentence saying what is plainly wrong with the file, None where nothing is. One open and two small
     reads (30 µs): an HDF5 file says at its beginning where it ends, a ZIP archive ends with its directory."""
+    if keras_shards.is_index(path):
+        return _damage_of_shards(path)
     try:
         with open_regular(path) as file:
             head = file.read(8)
@@ -299,6 +300,28 @@ def damage(path: Path) -> str | None:
     if end is not None and size < end:
         return f"{path} is cut off: it should have {end:,} bytes and has {size:,}."
     return None
+
+
+def _damage_of_shards(index: Path) -> str | None:
+    try:
+        for part in keras_shards.parts(index):
+            if not part.is_file():
+                return f"{index} needs {part.name}, which is not there."
+            if (reason := damage(part)) is not None:
+                return reason
+    except AdaptorError as error:
+        return str(error)
+    return None
+
+
+def files_of(path: Path) -> list[Path]:
+    """All files that a checkpoint is kept in. Raises Unreadable and Refused."""
+    return [path, *keras_shards.parts(path)] if keras_shards.is_index(path) else [path]
+
+
+def stored_bytes(path: Path) -> int:
+    """The size of a checkpoint, in however many files. Raises OSError, Unreadable and Refused."""
+    return sum(each.stat().st_size for each in files_of(path))
 
 
 def _superblock(file: IO[bytes] | _Window) -> bytes:

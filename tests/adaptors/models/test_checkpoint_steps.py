@@ -38,6 +38,7 @@ def steps(*names: str) -> list[int | None]:
         (["epoch_01/model", "epoch_02/model"], [1, 2]),
         (["run_1/epoch_4/ckpt", "run_1/epoch_5/ckpt"], [4, 5]),
         (["lenet-0001", "other-0002"], [1, 2]),
+        (["at_1", "at_2", "other_1"], [1, 2, 1]),
         (["best_epoch_3", "best_epoch_9"], [3, 9]),
         (["epoch_5.0", "epoch_6.0"], [5, 6]),
     ],
