@@ -402,3 +402,15 @@ class HasPixelBlocks(Protocol):
         """What :meth:`CorpusAdaptor.pixels` gives for these positions (consecutive, at least one), stacked: uint8 (image,
         row, column, channel), read-only perhaps; None where these images have not all one shape."""
         ...
+
+
+@runtime_checkable
+class HasPixelValues(Protocol):
+    """What a :class:`CorpusAdaptor` adds where its files hold more than the 256 levels of :meth:`CorpusAdaptor.pixels`, which
+    people see: the network gets what the files hold."""
+
+    def pixel_values(self, positions: range) -> np.ndarray | None:
+        """The images at these positions (consecutive, at least one), stacked: float32 (image, row, column, channel) on the
+        scale of pixels, 0..255, neither rounded nor cut off; None where ``pixels`` is all that there is of any of them, or where they
+        have not all one shape."""
+        ...

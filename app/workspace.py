@@ -42,6 +42,7 @@ from mloscope.adaptors.interface import (
     AdaptorError,
     CorpusAdaptor,
     HasPixelBlocks,
+    HasPixelValues,
     NothingFits,
     NothingThere,
     Preprocessing,
@@ -518,10 +519,13 @@ class Workspace:
             raise from_adaptor(error) from error
 
     def image_digest(self, corpus_name: str, position: int) -> str:
-        """Hex digest of the image's shape and pixels."""
+        """Hex digest of the image's shape and of its pixels, and of what its file holds beyond them."""
         pixels = self.pixels(corpus_name, position)
         digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
         digest.update(np.ascontiguousarray(pixels))
+        values = self._values(corpus_name, range(position, position + 1), None)
+        if values is not None:
+            digest.update(np.ascontiguousarray(values))
         return digest.hexdigest()
 
     def thumbnail(self, corpus_name: str, position: int, edge_px: int | None = None) -> bytes:
@@ -614,9 +618,11 @@ class Workspace:
         that there is not.
         """
         run, adaptor = self.opened_run(run_name)
-        return self._scaled(
-            run, corpus_name, _fitted(self.pixels(corpus_name, position), adaptor.input_shape, run_name)
-        )
+        pixels = self.pixels(corpus_name, position)
+        values = self._values(corpus_name, range(position, position + 1), adaptor.input_shape)
+        if values is not None:
+            return self._scaled(run, corpus_name, values[0])
+        return self._scaled(run, corpus_name, _fitted(pixels, adaptor.input_shape, run_name))
 
     def network_inputs(self, run_name: str, corpus_name: str, positions: range) -> np.ndarray:
         """float32 (image, row, column, channel): :meth:`network_input` of consecutive positions, bit for bit.
@@ -633,6 +639,9 @@ class Workspace:
                 f'The corpus "{corpus_name}" has {len(corpus)} images; {positions.start} to {positions.stop - 1} '
                 "are not all among them."
             )
+        exact = self._values(corpus_name, positions, shape)
+        if exact is not None:
+            return self._scaled(run, corpus_name, exact)
         if isinstance(corpus, HasPixelBlocks):
             try:
                 block = corpus.pixel_block(positions)
@@ -640,12 +649,14 @@ class Workspace:
                 raise from_adaptor(error) from error
             if block is not None:
                 _, *own = block.shape
-                if shape is None or all(wanted in (None, has) for wanted, has in zip(shape, own, strict=True)):
+                if _is_of_shape(own, shape):
                     return self._scaled(run, corpus_name, block)
         pixels: list[np.ndarray | None] = []
         for position in positions:
             try:
-                pixels.append(_fitted(corpus.pixels(position), shape, run_name))
+                picture = corpus.pixels(position)
+                values = self._values(corpus_name, range(position, position + 1), shape)
+                pixels.append(_fitted(picture, shape, run_name) if values is None else values[0])
             except AdaptorError:
                 pixels.append(None)
         readable = [picture for picture in pixels if picture is not None]
@@ -665,8 +676,22 @@ class Workspace:
         values[[number for number, picture in enumerate(pixels) if picture is None]] = np.nan
         return values
 
+    def _values(
+        self, corpus_name: str, positions: range, shape: tuple[int | None, int | None, int] | None
+    ) -> np.ndarray | None:
+        """What the corpus's files hold where that is more than pixels and has the network's shape already: float32 (image,
+        row, column, channel), 0..255. Else None: the network gets the pixels, as whoever resizes them sees them."""
+        _, corpus = self.opened_corpus(corpus_name)
+        if not isinstance(corpus, HasPixelValues):
+            return None
+        try:
+            values = corpus.pixel_values(positions)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+        return values if values is not None and _is_of_shape(values.shape[1:], shape) else None
+
     def _scaled(self, run: ConnectedRun, corpus_name: str, pixels: np.ndarray) -> np.ndarray:
-        """uint8 (..., row, column, channel) as the run's network takes it, float32, contiguous."""
+        """uint8 or float32 (..., row, column, channel) as the run's network takes it, float32, contiguous."""
         how = run.preprocessing
         if how.channel_order == "bgr" and pixels.shape[-1] == 3:
             pixels = pixels[..., ::-1]
@@ -720,7 +745,8 @@ class Workspace:
                 pixels = adaptor.pixels(position)
             except AdaptorError:
                 continue
-            total += _fitted(pixels, (shape[0], shape[1], shape[2]), run_name)
+            values = self._values(corpus_name, range(position, position + 1), (shape[0], shape[1], shape[2]))
+            total += _fitted(pixels, (shape[0], shape[1], shape[2]), run_name) if values is None else values[0]
             count += 1
         if not count:
             raise NotPossible(f'No picture of the training split of the corpus "{corpus_name}" can be read.')
@@ -733,6 +759,11 @@ def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
     except KeyError:
         names = ", ".join(known) or "none"
         raise NotFound(f'There is no {what} "{name}"; connected: {names}.') from None
+
+
+def _is_of_shape(own: Sequence[int], shape: tuple[int | None, int | None, int] | None) -> bool:
+    """Whether (row, column, channel) is what the network takes, without resizing and without making grey of colours."""
+    return shape is None or all(wanted in (None, has) for wanted, has in zip(shape, own, strict=True))
 
 
 def _fitted(pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None, run_name: str) -> np.ndarray:

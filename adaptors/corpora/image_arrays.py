@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mloscope.adaptors.corpora.pixel_values import Original
 from mloscope.adaptors.interface import ImageRecord, Unknown, Unreadable
 
 MOST_CLASSES = 1_000_000
@@ -54,6 +55,8 @@ class Split:
     labels: np.ndarray
     names: Sequence[str] | None = None
     """File names by image, where the format keeps them."""
+    original: Original | None = None
+    """What the file holds where that is more than ``images`` tells."""
 
 
 class ArrayCorpus:
@@ -176,6 +179,22 @@ class ArrayCorpus:
         if len({piece.shape[1:] for piece in pieces}) != 1:
             return None
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+    def pixel_values(self, positions: range) -> np.ndarray | None:
+        found, is_more = [], False
+        for split, places in zip(self._parts, self._splits.values(), strict=True):
+            start = max(positions.start, places.start) - places.start
+            stop = min(positions.stop, places.stop) - places.start
+            if start >= stop:
+                continue
+            if split.original is not None:
+                found.append(split.original.block(start, stop))
+                is_more = True
+            elif any(part.original is not None for part in self._parts):
+                found.append(np.stack([split.images[number] for number in range(start, stop)]).astype(np.float32))
+        if not is_more or len({block.shape[1:] for block in found}) != 1:
+            return None
+        return found[0] if len(found) == 1 else np.concatenate(found)
 
     def problems(self) -> tuple[str, ...]:
         return tuple(self._problems)

@@ -29,12 +29,15 @@ class MnistIdxCorpus(ArrayCorpus):
     def open(cls, path: Path) -> Self:
         of = the_set(path)
         images = {split: of.images[split] for split in _ORDER if split in of.images}
-        pictures, notes = read_pictures({file.name: read_idx(file) for file in images.values()}, str(of.folder))
-        pixels = {split: pictures[file.name] for split, file in images.items()}
+        pictures = read_pictures({file.name: read_idx(file) for file in images.values()}, str(of.folder))
+        pixels = {split: pictures.pixels[file.name] for split, file in images.items()}
         labels = _labels(of, {split: len(each) for split, each in pixels.items()})
         names = _named(of, pixels, labels)
-        splits = [Split(split, each, labels.by_split[split]) for split, each in pixels.items()]
-        return cls(path, splits, names, [*remarks(of, path), *notes, *labels.notes])
+        splits = [
+            Split(split, each, labels.by_split[split], original=pictures.originals.get(images[split].name))
+            for split, each in pixels.items()
+        ]
+        return cls(path, splits, names, [*remarks(of, path), *pictures.notes, *labels.notes])
 
 
 def _labels(of: IdxSet, counts: dict[str, int]) -> Labels:

@@ -58,13 +58,16 @@ class NpzCorpus(ArrayCorpus):
         if not members.images:
             raise Unreadable(f"{path} holds {', '.join(arrays.files) or 'nothing'}, but none of {KNOWN}.")
         names = _class_names(arrays, members.class_names, members.notes, path)
-        pictures, notes = read_pictures({name: arrays[name] for name in members.images.values()}, str(path))
-        images = {split: pictures[name] for split, name in members.images.items()}
+        pictures = read_pictures({name: arrays[name] for name in members.images.values()}, str(path))
+        images = {split: pictures.pixels[name] for split, name in members.images.items()}
         given = {split: arrays[name] for split, name in members.labels.items() if split in images}
         called = {split: f"{path}: {name}" for split, name in members.labels.items()}
         labels = read_labels(given, called, {split: len(array) for split, array in images.items()}, names, str(path))
-        splits = [Split(split, array, labels.by_split[split]) for split, array in images.items()]
-        return cls(path, splits, labels.class_names, [*members.notes, *notes, *labels.notes])
+        splits = [
+            Split(split, array, labels.by_split[split], original=pictures.originals.get(members.images[split]))
+            for split, array in images.items()
+        ]
+        return cls(path, splits, labels.class_names, [*members.notes, *pictures.notes, *labels.notes])
 
 
 def _shape(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> tuple[int, ...]:

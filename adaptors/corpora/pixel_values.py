@@ -8,7 +8,7 @@ a reading and not just a conversion. Where the values do not tell what black and
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,27 +36,57 @@ class _Range:
 _BYTES = _Range(0, 255)
 
 
-def read_pictures(arrays: Mapping[str, np.ndarray], where: str) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The arrays as uint8 (image, row, column, channel), and sentences about how their values were read.
+@dataclass(frozen=True)
+class Original:
+    """An array whose values are not all among the 256 levels of a picture, as it is in the file."""
+
+    array: np.ndarray
+    """(image, row, column, channel)."""
+    black: float
+    white: float
+
+    def block(self, start: int, stop: int) -> np.ndarray:
+        """float32 (image, row, column, channel), on the scale of pixels, neither rounded nor cut off."""
+        values = np.asarray(self.array[start:stop], np.float64)
+        return ((values - self.black) * (255 / (self.white - self.black))).astype(np.float32)
+
+
+@dataclass
+class Pictures:
+    """The arrays of a file as pictures, by name."""
+
+    pixels: dict[str, np.ndarray] = field(default_factory=dict)
+    """uint8 (image, row, column, channel)."""
+    originals: dict[str, Original] = field(default_factory=dict)
+    """Of those arrays whose values changed by being rounded or cut off."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences about how their values were read."""
+
+
+def read_pictures(arrays: Mapping[str, np.ndarray], where: str) -> Pictures:
+    """The arrays as pictures.
 
     ``where`` names the file. The arrays belong together: only where none of them holds a whole number above 1 are they
     taken for black and white. Raises Unreadable.
     """
-    notes: list[str] = []
+    read = Pictures()
+    notes = read.notes
     laid_out = {name: _axes(array, f"{where}: {name}", notes) for name, array in arrays.items()}
     is_binary = _is_binary([array for array in laid_out.values() if array.dtype.kind in "ui"])
-    found, ranges = {}, {}
+    ranges = {}
     for name, array in laid_out.items():
         what = f"{where}: {name}"
         ranges[name] = chosen = _range(array, what, is_binary)
-        found[name], remark = _converted(array, chosen, what)
+        read.pixels[name], remark = _converted(array, chosen, what)
+        if remark:
+            read.originals[name] = Original(array, chosen.black, chosen.white)
         remarks = [text for text in (chosen.note, remark) if text]
         if remarks:
             notes.append(f"{what} {'; '.join(remarks)}.")
     if len({(each.black, each.white) for each in ranges.values()}) > 1:
         spans = ", ".join(f"{name} from {each.black:g} to {each.white:g}" for name, each in ranges.items())
         notes.append(f"{where}: the arrays have different ranges of values, and each is read by its own: {spans}.")
-    return found, notes
+    return read
 
 
 def _axes(array: np.ndarray, what: str, notes: list[str]) -> np.ndarray:
@@ -126,7 +156,7 @@ def _range_of_integers(array: np.ndarray, low: float, high: float, what: str) ->
     if array.dtype == np.int8:
         return _Range(-128, 127, "is of int8: -128 is taken for black and 127 for white")
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        return _Range(0, 65535, f"is of 16 bits and runs to {high:.0f}: 65535 is taken for white, and 8 bits are kept")
+        return _Range(0, 65535, f"is of 16 bits and runs to {high:.0f}: 65535 is taken for white")
     raise Unreadable(f"{what} runs from {low:.0f} to {high:.0f}; {_EXPECTED}.")
 
 
@@ -136,7 +166,7 @@ def _range_of_floats(array: np.ndarray, low: float, high: float, what: str) -> _
     if low >= 0 and high <= 1:
         return _Range(0, 1, f"has the value {low:g} everywhere, taken for one in 0..1" if low == high != 0 else "")
     if -room <= low and high <= 1 + room:
-        return _Range(0, 1, f"{runs}: taken for 0..1, with values outside cut off")
+        return _Range(0, 1, f"{runs}: taken for 0..1")
     if -1 - 2 * room <= low <= -0.95 and high <= 1 + 2 * room:
         note = f"{runs}: -1 is taken for black and 1 for white"
         return _Range(-1, 1, f"{note}, so a network trained on these values wants the scale 1/127.5 and the mean 1")
@@ -144,7 +174,7 @@ def _range_of_floats(array: np.ndarray, low: float, high: float, what: str) -> _
     if low >= 0 and high <= 255 and are_pixels:
         return _Range(0, 255, _darkness(high))
     if -255 * room <= low and 16 < high <= 255 * (1 + room):
-        return _Range(0, 255, f"{runs}: taken for 0..255, with values outside cut off")
+        return _Range(0, 255, f"{runs}: taken for 0..255")
     raise Unreadable(f"{what} {runs}; {_EXPECTED}. {_advice(low)}")
 
 
@@ -188,8 +218,8 @@ def _converted(array: np.ndarray, chosen: _Range, what: str) -> tuple[np.ndarray
             f"{what} has {outside / array.size:.0%} of its values outside {chosen.black:g}..{chosen.white:g}; {_EXPECTED}. "
             f"{_advice(-1)}"
         )
-    precision = 255 * float(np.finfo(array.dtype).eps) + 0.002 if is_float else 1
-    remarks = [f"{outside:,} of {array.size:,} values were cut off"] if outside else []
+    precision = 255 * float(np.finfo(array.dtype).eps) + 0.002 if is_float else 0.002
+    remarks = [f"{outside:,} of {array.size:,} values are shown cut off"] if outside else []
     if largest > precision:
-        remarks.append("values lie between the 256 levels of a picture and were rounded to the nearest")
+        remarks.append("values lie between the 256 levels of a picture and are shown rounded to the nearest")
     return result, "; ".join(remarks)

@@ -465,6 +465,32 @@ def test_many_inputs_are_the_single_ones_bit_for_bit(array_run, tmp_path, input_
         workspace.network_inputs("run", "images", range(25, 31))
 
 
+@pytest.mark.parametrize("input_shape", [(6, 6, 3), (None, None, 3), (9, 5, 3), None])
+def test_a_network_gets_the_values_of_a_file_that_pixels_cannot_hold(array_run, tmp_path, input_shape) -> None:
+    """Resized with a bicubic filter, some lie beyond 1, and most between two levels."""
+    floats = np.random.default_rng(0).uniform(0, 1.04, (12, 6, 6, 3)).astype(np.float32)
+    bytes_ = np.rint(np.clip(floats, 0, 1) * 255).astype(np.uint8)
+    np.savez(tmp_path / "images.npz", x_train=floats[:8], x_test=bytes_[8:])
+    run = array_run(preprocessing=Preprocessing(1 / 255), input_shape=input_shape)
+    corpora = [ConnectedCorpus("images", tmp_path, registry.open_corpus(tmp_path / "images.npz"))]
+    workspace = Workspace([ConnectedRun("run", tmp_path, run)], corpora)
+    if input_shape != (9, 5, 3):
+        assert np.allclose(workspace.network_inputs("run", "images", range(8)), floats[:8], rtol=1e-6)
+    for positions in (range(8), range(5, 11), range(9, 12)):
+        batch = workspace.network_inputs("run", "images", positions)
+        single = np.stack([workspace.network_input("run", "images", position) for position in positions])
+        assert batch.tobytes() == single.tobytes()
+
+
+def test_images_that_differ_only_in_what_pixels_cannot_hold_have_other_digests(tmp_path) -> None:
+    floats = np.full((2, 6, 6, 3), 0.5, np.float32)
+    floats[1] += 0.0001
+    np.savez(tmp_path / "images.npz", x=floats)
+    workspace = Workspace([], [ConnectedCorpus("images", tmp_path, registry.open_corpus(tmp_path / "images.npz"))])
+    assert np.array_equal(workspace.pixels("images", 0), workspace.pixels("images", 1))
+    assert workspace.image_digest("images", 0) != workspace.image_digest("images", 1)
+
+
 def test_a_broken_picture_among_many_is_nan(array_run, array_corpus) -> None:
     corpus = array_corpus()
     corpus.broken.update({4, 30, 31})

@@ -11,7 +11,7 @@ import pytest
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.npz import NpzCorpus
-from mloscope.adaptors.interface import Refused, Unreadable
+from mloscope.adaptors.interface import HasPixelValues, Refused, Unreadable
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3), np.uint8)
 LABELS = np.array([0, 1, 2, 0, 1, 2])
@@ -209,3 +209,12 @@ def test_class_names_of_other_types(tmp_path: Path, kind: Any) -> None:
     corpus = registry.open_corpus(write(tmp_path / "a.npz", x=PICTURES, y=LABELS, class_names=names))
     assert corpus.class_names == (("0", "1", "2") if kind is object else ("ant", "bee", "cat"))
     assert any("pickled" in problem for problem in corpus.problems()) == (kind is object)
+
+
+def test_the_values_beyond_pixels_are_those_of_the_file(tmp_path: Path) -> None:
+    floats = (PICTURES / np.float32(240)).astype(np.float32)
+    corpus = registry.open_corpus(write(tmp_path / "a.npz", x_train=floats, y_train=LABELS, x_test=PICTURES))
+    assert isinstance(corpus, HasPixelValues)
+    assert np.allclose(corpus.pixel_values(range(2, 5)), floats[2:5] * 255, rtol=1e-6)
+    assert np.array_equal(corpus.pixel_values(range(4, 8))[2:], PICTURES[:2])
+    assert corpus.pixel_values(range(7, 8)) is None

@@ -12,9 +12,9 @@ UNIT = PICTURES / 255.0
 
 
 def read(array: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    found, notes = read_pictures({"x": array}, "a.npz")
-    assert found["x"].dtype == np.uint8
-    return found["x"], notes
+    read_array = read_pictures({"x": array}, "a.npz")
+    assert read_array.pixels["x"].dtype == np.uint8
+    return read_array.pixels["x"], read_array.notes
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int16", "int32", "int64", ">u2", "float16", "float32", "float64", ">f4"])
@@ -72,9 +72,9 @@ def test_black_and_white_of_0_and_1_is_seen_and_said(kind: str) -> None:
 
 def test_a_dark_part_of_other_pictures_is_not_black_and_white() -> None:
     dark = (PICTURES > 127).astype(np.uint8)
-    found, notes = read_pictures({"x_train": PICTURES, "x_test": dark}, "a.npz")
-    assert np.array_equal(found["x_test"], dark)
-    assert notes == []
+    found = read_pictures({"x_train": PICTURES, "x_test": dark}, "a.npz")
+    assert np.array_equal(found.pixels["x_test"], dark)
+    assert found.notes == []
 
 
 @pytest.mark.parametrize("kind", ["int64", "float32"])
@@ -127,7 +127,28 @@ def test_shapes_with_two_readings_are_said(shape: tuple[int, ...]) -> None:
 
 
 def test_arrays_of_different_ranges_are_said() -> None:
-    found, notes = read_pictures({"x_train": UNIT, "x_test": PICTURES}, "a.npz")
-    assert np.array_equal(found["x_train"], found["x_test"])
-    assert "x_train from 0 to 1" in notes[0]
-    assert "x_test from 0 to 255" in notes[0]
+    found = read_pictures({"x_train": UNIT, "x_test": PICTURES}, "a.npz")
+    assert np.array_equal(found.pixels["x_train"], found.pixels["x_test"])
+    assert "x_train from 0 to 1" in found.notes[0]
+    assert "x_test from 0 to 255" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("array", "expected"),
+    [
+        (UNIT * 1.1, UNIT * 1.1 * 255),
+        (UNIT * 0.7, UNIT * 0.7 * 255),
+        (UNIT * 2.2 - 1.1, UNIT * 2.2 * 127.5 - 0.1 * 127.5),
+        (PICTURES.astype(np.uint16) * 200, PICTURES.astype(float) * 200 / 257),
+    ],
+    ids=["beyond 1", "between levels", "beyond -1 and 1", "16 bits"],
+)
+def test_what_a_picture_cannot_hold_is_kept(array: np.ndarray, expected: np.ndarray) -> None:
+    original = read_pictures({"x": array}, "a.npz").originals["x"]
+    assert np.allclose(original.block(1, 3), expected[1:3], atol=1e-4)
+    assert original.block(1, 3).dtype == np.float32
+
+
+@pytest.mark.parametrize("array", [PICTURES, UNIT, (UNIT * 2 - 1).astype(np.float32), PICTURES.astype(np.uint16) * 257])
+def test_what_a_picture_holds_is_not_kept_twice(array: np.ndarray) -> None:
+    assert read_pictures({"x": array}, "a.npz").originals == {}
