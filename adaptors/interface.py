@@ -116,7 +116,8 @@ class Layer:
     """Without the batch axis, channels last: ``(row, column, unit)`` or ``(unit,)``; None where not known."""
     parameters: tuple[Parameter, ...] = ()
     hyperparameters: Mapping[str, Any] = field(default_factory=dict)
-    """What the layer was configured with, JSON-able, in the source's order and words."""
+    """What the layer was configured with, JSON-able, in the source's order and words. Of an operation on tensors and constants
+    (Keras' functional arithmetic) ``operands`` lists its arguments in order: None for a tensor, else the constant."""
     source_class: str = ""
     """The class as the file calls it, e.g. ``Conv2D``."""
     problem: str | None = None
@@ -191,6 +192,10 @@ class RunOptions:
     architecture: str | None = None
     """A file (``model.json``, ``.keras``, ...) or ``module:function`` that gives the architecture."""
     preprocessing: Preprocessing | None = None
+    class_names: tuple[str, ...] = ()
+    """Names of the network's classes, in the order of its outputs; empty where the user gave none."""
+    output: str | None = None
+    """The layer that tells classes, where the user named one."""
     trust: bool = False
     """Load parts of a file that may run code (Keras Lambda layers). Never set by default."""
 
@@ -275,6 +280,16 @@ class DeclaresOutputs(Protocol):
     def outputs(self) -> tuple[str, ...]:
         """Names of the layers whose values the configuration declares as the network's outputs, in its order; empty where
         it does not say. Layers that merely nobody takes are not outputs."""
+        ...
+
+
+@runtime_checkable
+class DeclaresLosses(Protocol):
+    """What a :class:`RunAdaptor` adds where its files say what the network was trained for."""
+
+    def losses(self) -> Mapping[str, str]:
+        """By name of an output layer: the loss it was trained with, in the source's words, such as
+        ``sparse_categorical_crossentropy`` or ``MeanSquaredError``. Empty where the files do not say."""
         ...
 
 

@@ -1,52 +1,51 @@
-"""When a network's output is class probabilities, and how logits become them: one rule for one image at many
-steps (:mod:`mloscope.app.observatory`) and for many images at one step
-(:mod:`mloscope.app.model_service.evaluation`)."""
+"""How a network's output becomes class probabilities: one rule for one image at many steps
+(:mod:`mloscope.app.observatory`) and for many images at one step (:mod:`mloscope.app.model_service.evaluation`).
+
+Which layer that is, and which rule applies, is decided once for a run by :mod:`mloscope.app.evaluation.outputs`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-
-from mloscope.adaptors.interface import Layer
-from mloscope.app.errors import NotPossible
 
 AS_GIVEN = "output"
 SOFTMAX = "softmax of the output"
+PROBABILITY_OF_CLASS_1 = "1 - p and p of the one output"
+LOGIT_OF_CLASS_1 = "1 - p and p, p = sigmoid of the one output"
+BY_VALUE = "the output where its rows are probabilities, else their softmax"
+RULES = (AS_GIVEN, SOFTMAX, PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1, BY_VALUE)
 
 _SUM_TOLERANCE = 1e-3
 
 
-def output_layer(layers: Sequence[Layer], run: str) -> Layer:
-    """The layer that classifies: of those that no other takes, the last that gives a vector, else the last.
-    Raises :class:`NotPossible` where there is none; ``run`` is how the sentence names the run."""
-    taken = {name for layer in layers for name in layer.inputs}
-    ends = [layer for layer in layers if layer.name not in taken]
-    vectors = [end for end in ends if end.output_shape is not None and len(end.output_shape) == 1]
-    if not ends:
-        raise NotPossible(f'The network of the run "{run}" has no output layer.')
-    return (vectors or ends)[-1]
+def class_count(rule: str, outputs: int) -> int:
+    """How many classes a rule makes of ``outputs`` values."""
+    return 2 if rule in (PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1) else outputs
 
 
-def as_probabilities(output: Layer, rows: np.ndarray) -> tuple[np.ndarray, str]:
-    """The output layer's values, float (row, class), as class probabilities, same shape and type; and how:
-    :data:`AS_GIVEN` or :data:`SOFTMAX`.
+def as_probabilities(rule: str, rows: np.ndarray) -> tuple[np.ndarray, str]:
+    """An output's values, float (row, value), as class probabilities, (row, class) in the same type; and the rule that was
+    applied, which is another one for :data:`BY_VALUE` alone.
 
-    They are probabilities already where the layer says that it is a softmax or sigmoid, or where every finite
-    row is at least 0 and sums to 1 (one class alone: at most 1). Rows that are not finite stay so.
+    A row that is not finite stays so: NaN gives NaN, and a softmax of +infinity is NaN.
     """
-    activation = str(output.hyperparameters.get("activation") or output.source_class).lower().replace("_", "")
-    # A log-softmax ends in logits like any other: their softmax is the probabilities.
-    probable = any(word in activation for word in ("softmax", "sigmoid")) and "logsoftmax" not in activation
-    classes = rows.shape[1]
-    if not probable:
-        finite = rows[np.isfinite(rows).all(axis=1)]
-        if len(finite) and finite.min() >= 0:
-            sums = finite.sum(axis=1, dtype=np.float64)
-            probable = bool((np.abs(sums - 1) < _SUM_TOLERANCE).all()) or (classes == 1 and bool((sums <= 1).all()))
-    if probable or classes < 2:
-        return rows, AS_GIVEN
-    return softmax(rows), SOFTMAX
+    if rule == BY_VALUE:
+        rule = AS_GIVEN if _are_probabilities(rows) else SOFTMAX
+    if rule == SOFTMAX:
+        return softmax(rows), rule
+    if rule in (PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1):
+        if rows.shape[1] != 1:
+            raise ValueError(f"{rule}: rows of {rows.shape[1]} values were given, and 1 is expected")
+        one = sigmoid(rows) if rule == LOGIT_OF_CLASS_1 else rows
+        return np.concatenate([1 - one, one], axis=1), rule
+    return rows, rule
+
+
+def _are_probabilities(rows: np.ndarray) -> bool:
+    """Whether every finite row is at least 0 and sums to 1."""
+    finite = rows[np.isfinite(rows).all(axis=1)]
+    if not len(finite) or finite.min() < 0:
+        return False
+    return bool((np.abs(finite.sum(axis=1, dtype=np.float64) - 1) < _SUM_TOLERANCE).all())
 
 
 def softmax(rows: np.ndarray) -> np.ndarray:
@@ -56,3 +55,9 @@ def softmax(rows: np.ndarray) -> np.ndarray:
         np.exp(powers, out=powers)
         powers /= powers.sum(axis=1, keepdims=True)
     return powers
+
+
+def sigmoid(values: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-value)), in the same type, without overflow."""
+    powers = np.exp(-np.abs(values))
+    return np.where(values >= 0, 1, powers) / (1 + powers)

@@ -140,7 +140,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     inspect.add_argument("path", metavar="PATH", type=Path)
     inspect.add_argument("--json", action="store_true", help="as JSON, with everything")
-    _add_run_options(inspect)
+    inspect.add_argument(
+        "--images", metavar="CORPUS", type=Path, help="say what numbers of the run over these images would rest on"
+    )
+    inspect.add_argument("--images-format", metavar="NAME", help="the adaptor that reads CORPUS")
+    inspect.add_argument(
+        "--quick", action="store_true", help="do not try whether the network can be evaluated, which loads TensorFlow"
+    )
+    _add_network_options(inspect)
     inspect.set_defaults(command=_inspect)
 
     demo_cli.add_command(commands, _add_address, _settings, _at_least_one)
@@ -209,6 +216,13 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
         "for the mean image of the training split",
     )  # fmt: skip
     parser.add_argument("--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in")
+    parser.add_argument(
+        "--output", metavar="LAYER", help="the layer that tells classes (default: the network's declared output)"
+    )
+    parser.add_argument(
+        "--classes", type=_classes, metavar="FILE",
+        help="names of the network's classes, in the order of its outputs: a file with a name per line or JSON",
+    )  # fmt: skip
 
 
 def _port(text: str) -> int:
@@ -237,6 +251,18 @@ def _scale(text: str) -> float:
         raise argparse.ArgumentTypeError(f'"{text}" must be a number, such as 0.0039 or 1/255') from None
 
 
+def _classes(text: str) -> tuple[str, ...]:
+    """A file of names, or a JSON list."""
+    from mloscope.app.evaluation.named_outputs import checked_names, read_class_names
+
+    try:
+        return checked_names(json.loads(text)) if text.lstrip().startswith("[") else read_class_names(Path(text))
+    except json.JSONDecodeError:
+        raise argparse.ArgumentTypeError("it begins like a JSON list of names, and is none") from None
+    except (BadRequest, NotFound) as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from None
+
+
 def _mean(text: str) -> float | list[float] | str:
     if re.fullmatch(r"[-+0-9.eE,\s]+", text):
         try:
@@ -254,8 +280,16 @@ def _mean(text: str) -> float | list[float] | str:
 
 def _inspect(arguments: argparse.Namespace) -> int:
     from mloscope.app import inspection
+    from mloscope.app.evaluation.trial import NOT_TRIED, try_network
+    from mloscope.app.workspace import CorpusEntry
 
-    report = inspection.inspect(arguments.path, _run_options(arguments), arguments.format)
+    report = inspection.inspect(
+        arguments.path,
+        _run_options(arguments),
+        arguments.format,
+        images=CorpusEntry(arguments.images, "corpus", arguments.images_format) if arguments.images else None,
+        attempt=(lambda run, basis: NOT_TRIED) if arguments.quick else try_network,
+    )
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
@@ -344,6 +378,8 @@ def _run_options(arguments: argparse.Namespace) -> RunOptions:
         step_pattern=arguments.step_pattern,
         architecture=architecture,
         preprocessing=make_preprocessing(**said) if any(value is not None for value in said.values()) else None,
+        class_names=getattr(arguments, "classes", None) or (),
+        output=getattr(arguments, "output", None),
         trust=arguments.trust,
     )
 
@@ -355,10 +391,10 @@ def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequenc
     if not arguments.runs:
         about_runs = (
             "images", "images_format", "name", "format", "step_pattern", "architecture", "trust", "scale",
-            "mean", "channel_order",
+            "mean", "channel_order", "output", "classes",
         )  # fmt: skip
         for flag in about_runs:
-            if getattr(arguments, flag) not in (None, False, []):
+            if getattr(arguments, flag) not in (None, False, [], ()):
                 raise BadRequest(f"--{flag.replace('_', '-')} is about a RUN, and none is named.")
         return _of_workspace_file(arguments, settings)
     if arguments.workspace is not None:

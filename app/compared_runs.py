@@ -215,6 +215,12 @@ class ComparedRuns:
                 f'The run "{a[0]}" knows {planes[0].classes} classes and "{b[0]}" {planes[1].classes}: '
                 "their confusion cannot be compared."
             )
+        orders = [self.observatory.workspace.basis(run, corpus).classes.corpus_classes for run, _step in (a, b)]
+        if orders[0] != orders[1]:
+            raise NotPossible(
+                f'The outputs of the runs "{a[0]}" and "{b[0]}" stand for the classes of the corpus in different orders: '
+                "their confusion cannot be compared."
+            )
         return statistics, planes, corpus
 
     # ---------------------------------------------------------------------------------------------------- arrays

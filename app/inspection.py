@@ -5,7 +5,7 @@ A path may hold a run, a corpus, or both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +15,31 @@ from mloscope.adaptors import registry
 from mloscope.adaptors.interface import (
     AdaptorError,
     CorpusAdaptor,
-    EvaluableRun,
     NothingFits,
-    Preprocessing,
     RunAdaptor,
     RunOptions,
 )
+from mloscope.app.evaluation.basis import Basis, basis_of
+from mloscope.app.evaluation.trial import NOT_TRIED, Trial
+from mloscope.app.terminal import printable
+from mloscope.app.workspace import ConnectedRun, CorpusEntry, Workspace
 
 _LISTED_WHOLE = 60
 _LISTED_FIRST, _LISTED_LAST = 20, 5
 
 
-def inspect(path: Path, options: RunOptions | None = None, format: str | None = None) -> dict[str, Any]:
+def inspect(
+    path: Path,
+    options: RunOptions | None = None,
+    format: str | None = None,
+    *,
+    images: CorpusEntry | None = None,
+    attempt: Callable[[ConnectedRun, Basis], Trial] = lambda run, basis: NOT_TRIED,
+) -> dict[str, Any]:
     """``{"path", "run": {...} or None, "corpus": {...} or None, "refused": [sentence, ...]}``.
+
+    ``images``: a corpus, to say what numbers of the run over it would rest on. ``attempt`` finds out whether the network can
+    be evaluated, as :func:`mloscope.app.evaluation.trial.try_network` does.
 
     ``format`` is that of a run or of a corpus adaptor; without it whatever fits is opened. ``refused`` says
     what else looked like a run or corpus and could not be opened. Raises :class:`AdaptorError` where there is
@@ -53,20 +65,35 @@ def inspect(path: Path, options: RunOptions | None = None, format: str | None = 
         raise type(telling[0])(" ".join(sentences)) from telling[0]
     return {
         "path": str(path),
-        "run": None if run is None else _run(run),
+        "run": None if run is None else _run(run, path, options or RunOptions(), images, attempt),
         "corpus": None if corpus is None else _corpus(corpus),
         "refused": [str(error) for error in failures if not isinstance(error, NothingFits)],
     }
 
 
-def _run(run: RunAdaptor) -> dict[str, Any]:
+def _run(
+    run: RunAdaptor,
+    path: Path,
+    options: RunOptions,
+    images: CorpusEntry | None,
+    attempt: Callable[[ConnectedRun, Basis], Trial],
+) -> dict[str, Any]:
     layers = run.layers()
+    connected = ConnectedRun("run", path, run, options)
+    corpora = Workspace.connect([], [images]).corpora if images is not None else ()
+    for corpus in corpora:
+        if corpus.problem:
+            raise NothingFits(corpus.problem)
+    basis = basis_of(connected, corpora[0] if corpora else None)
+    trial = attempt(connected, basis)
     return {
         "format": run.format,
         "input_shape": None if run.input_shape is None else list(run.input_shape),
         "class_names": list(run.class_names),
-        "preprocessing": _preprocessing(run.preprocessing),
-        "evaluable": isinstance(run, EvaluableRun) and not any(layer.problem for layer in layers),
+        "basis": basis.json(),
+        "basis_lines": basis.lines(),
+        "evaluable": trial.possible,
+        "evaluation_problem": trial.problem,
         "parameter_count": sum(layer.parameter_count for layer in layers),
         "checkpoints": [
             {
@@ -96,13 +123,6 @@ def _run(run: RunAdaptor) -> dict[str, Any]:
         ],
         "problems": list(run.problems()),
     }
-
-
-def _preprocessing(how: Preprocessing | None) -> dict[str, Any] | None:
-    if how is None:
-        return None
-    mean = list(how.mean) if isinstance(how.mean, tuple) else how.mean
-    return {"scale": how.scale, "mean": mean, "channel_order": how.channel_order}
 
 
 def _corpus(corpus: CorpusAdaptor) -> dict[str, Any]:
@@ -145,13 +165,15 @@ def _run_text(path: str, run: dict[str, Any]) -> list[str]:
     checkpoints, layers = run["checkpoints"], run["layers"]
     broken = sum(bool(checkpoint["problem"]) for checkpoint in checkpoints)
     lines = [f"Run {printable(path)}, format {run['format']}"]
-    evaluable = "can be evaluated" if run["evaluable"] else "weights only; it cannot be evaluated as it is"
+    evaluable = {True: "can be evaluated (tried)", False: "cannot be evaluated", None: "not tried"}[run["evaluable"]]
     lines += _pairs(
         ("input", _shape(run["input_shape"]) if run["input_shape"] else "not known"),
         ("classes", _classes(run["class_names"])),
-        ("pixels", _pixels(run["preprocessing"])),
         ("network", f"{len(layers)} layers, {run['parameter_count']:,} parameters; {evaluable}"),
     )
+    if run["evaluation_problem"]:
+        lines.append(f"           {printable(run['evaluation_problem'])}")
+    lines += ["", "What its numbers rest on", *(f"  {printable(line)}" for line in run["basis_lines"])]
     span = f", steps {checkpoints[0]['step']} to {checkpoints[-1]['step']}" if checkpoints else ""
     lines += ["", f"Checkpoints: {len(checkpoints)}{span}" + (f", {broken} unreadable" if broken else "")]
     lines += _table(
@@ -174,8 +196,6 @@ def _run_text(path: str, run: dict[str, Any]) -> list[str]:
         ],
         right=(3,),
     )
-    if run["problems"]:
-        lines += ["", *_problem_lines("Problems", run["problems"])]
     return lines
 
 
@@ -242,16 +262,6 @@ def _classes(names: Sequence[str]) -> str:
     return f"{len(names)}: {', '.join(printable(name) for name in names[:10])}{more}"
 
 
-def _pixels(how: dict[str, Any] | None) -> str:
-    if how is None:
-        return "not said; 0..255 is scaled to 0..1 unless told otherwise"
-    mean = ", ".join(f"{value:g}" for value in how["mean"]) if isinstance(how["mean"], list) else how["mean"]
-    scale = f"times {how['scale']:g}"
-    return ", ".join(
-        filter(None, (scale, f"minus the mean ({printable(mean)})" if mean else "", how["channel_order"].upper()))
-    )
-
-
 def _pairs(*pairs: tuple[str, str]) -> list[str]:
     width = max(len(key) for key, _ in pairs)
     return [f"  {key:<{width}}  {value}" for key, value in pairs]
@@ -274,11 +284,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], right: Iterable[i
         ).rstrip()
         for row in cells
     ]
-
-
-def printable(text: str) -> str:
-    """The text with what a terminal would obey or cannot show (a file name may hold anything) escaped."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape", "replace").decode("ascii")
-        for character in text
-    )

@@ -38,7 +38,7 @@ from mloscope.adaptors.interface import (
     RunAdaptor,
 )
 from mloscope.app import films
-from mloscope.app.class_probabilities import AS_GIVEN, as_probabilities, output_layer
+from mloscope.app.class_probabilities import AS_GIVEN, as_probabilities
 from mloscope.app.errors import (
     BadRequest,
     Conflict,
@@ -61,7 +61,7 @@ logger = logging.getLogger(__name__)
 
 UNEXPECTED = "Something went wrong inside ML-o-scope; its log says what."
 FILM_ADDRESS = "/api/v1/films/"
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 """Part of every key; raise it whenever what is computed from the same input changes."""
 
 TILES_SHOWN = 256
@@ -158,7 +158,7 @@ class Predictions:
     """By step, float64 (class,)."""
     missing: dict[int, str]
     kind: str
-    """``output``: as the network gives them; ``softmax of the output``: the network ends in logits."""
+    """One of :data:`mloscope.app.class_probabilities.RULES`."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ class PredictionCourse:
     """float64 (checkpoint, class), in the checkpoints' order; rows of NaN where there is none."""
     class_names: tuple[str, ...]
     true_class: int | None
+    """Which of the network's classes is right; None where that is not known."""
     missing: dict[int, str]
     kind: str
 
@@ -384,6 +385,7 @@ class Observatory:
                 "passing": False,
             },
             "preprocessing": None,
+            "basis": None,
         }
         if corpus is not None:
             adaptor = self.workspace.corpus(corpus).adaptor
@@ -398,9 +400,15 @@ class Observatory:
             subject["layers"] = [layer_json(layer) for layer in self.layers(run)]
         except MloscopeError as error:
             problems.append(str(error))
-        subject["classNames"] = list(self.workspace.class_names(run, corpus))
         subject["evaluation"] = vars(self.evaluation(run))
         subject["preprocessing"] = preprocessing_json(connected)
+        try:
+            basis = self.workspace.basis(run, corpus)
+        except MloscopeError as error:
+            problems.append(str(error))
+        else:
+            subject["classNames"] = list(basis.classes.names)
+            subject["basis"] = basis.json()
         return plain(subject)
 
     @staticmethod
@@ -715,11 +723,11 @@ class Observatory:
         self, run: str, steps: Iterable[int], image: str, corpus: str | None = None, priority: int = 0
     ) -> Predictions:
         """Class probabilities of one image at these steps."""
-        output = self._output_layer(run)
+        output, rule = self._classifier(run, corpus)
         wanted, checkpoints = set(steps), self.checkpoints(run)
         if len(checkpoints) > 1 and wanted == {checkpoint.step for checkpoint in checkpoints}:
-            return self._as_predictions(output, self._outputs(run, output, self._input(run, corpus, image), priority))
-        return self._as_predictions(output, self.feature_maps(run, wanted, output.name, image, corpus, priority))
+            return _as_predictions(rule, self._outputs(run, output, self._input(run, corpus, image), priority))
+        return _as_predictions(rule, self.feature_maps(run, wanted, output.name, image, corpus, priority))
 
     def _outputs(self, run: str, output: Layer, image: _Input, priority: int = 0) -> FeatureMaps:
         """The network's outputs at every checkpoint: one result of its own, as they are asked for together."""
@@ -761,11 +769,9 @@ class Observatory:
                 course[position] = found.probabilities[checkpoint.step]
         corpus = self._corpus(run, corpus)
         adaptor = self.workspace.opened_corpus(corpus)[1]
-        label = adaptor.record(self.workspace.position(corpus, image)).label
-        names = self.workspace.class_names(run, corpus)
-        if len(names) < classes:
-            names += tuple(f"class {number}" for number in range(len(names), classes))
-        return PredictionCourse(course, names, label, found.missing, found.kind)
+        known = self.workspace.basis(run, corpus).classes
+        label = known.output_of(adaptor.record(self.workspace.position(corpus, image)).label)
+        return PredictionCourse(course, known.names, label, found.missing, found.kind)
 
     def prediction_stream(
         self, run: str, image: str, corpus: str | None = None, near: int | None = None
@@ -781,14 +787,14 @@ class Observatory:
         self, run: str, image: str, corpus: str | None = None, near: int | None = None
     ) -> Iterator[list[dict[str, Any]]]:
         """:meth:`prediction_stream`, with the lines together that were worked out together."""
-        output = self._output_layer(run)
+        output, rule = self._classifier(run, corpus)
         checkpoints = self.checkpoints(run)
         values = self._input(run, corpus, image)
         kept = self._kept_outputs(run, output, values)
         order = _blocks(len(checkpoints), CHUNK_STEPS, _index_of(checkpoints, near))
 
         def lines_of(maps: FeatureMaps) -> list[dict[str, Any]]:
-            found = self._as_predictions(output, maps)
+            found = _as_predictions(rule, maps)
             lines: list[dict[str, Any]] = []
             if found.probabilities:
                 rows = [_numbers(row) for row in found.probabilities.values()]
@@ -811,16 +817,12 @@ class Observatory:
 
         return _ended(pieces())
 
-    def _output_layer(self, run: str) -> Layer:
-        return output_layer(self.layers(run), run)
-
-    @staticmethod
-    def _as_predictions(output: Layer, found: FeatureMaps) -> Predictions:
-        if not found.maps:
-            return Predictions({}, found.missing, AS_GIVEN)
-        stacked = np.stack([row.astype(np.float64).ravel() for row in found.maps.values()])
-        rows, kind = as_probabilities(output, stacked)
-        return Predictions(dict(zip(found.maps, rows, strict=True)), found.missing, kind)
+    def _classifier(self, run: str, corpus: str | None) -> tuple[Layer, str]:
+        """The layer that tells classes, and the rule by which its values become probabilities."""
+        output = self.workspace.basis(run, corpus).output
+        if output.layer is None or output.rule is None:
+            raise NotPossible(f'The run "{run}" gives no class probabilities. {output.refusal}')
+        return self.layer(run, output.layer), output.rule
 
     def _corpus(self, run: str, corpus: str | None) -> str:
         corpus = corpus or self.workspace.corpus_of(run)
@@ -879,7 +881,8 @@ class Observatory:
         _, adaptor = self.workspace.opened_run(run)
         architecture = self._described(run)[2]
         prints, missing = self._fingerprints(adaptor, checkpoints) if prints is None else (prints, {})
-        output = self._output_layer(run)
+        told = self.workspace.basis(run).output
+        output = self.layer(run, told.layer) if told.layer is not None and told.rule is not None else layer
         names = list(dict.fromkeys((layer.name, output.name) if not output.problem else (layer.name,)))
         questions: dict[str, tuple[int, str]] = {
             "map:" + _digest(CODE_VERSION, architecture, prints[checkpoint.step], name, image.digest): (
@@ -1380,6 +1383,14 @@ def _digest(*parts: str | bytes) -> str:
         state.update(struct.pack("<Q", len(data)))
         state.update(data)
     return state.hexdigest()
+
+
+def _as_predictions(rule: str, found: FeatureMaps) -> Predictions:
+    if not found.maps:
+        return Predictions({}, found.missing, AS_GIVEN)
+    stacked = np.stack([row.astype(np.float64).ravel() for row in found.maps.values()])
+    rows, kind = as_probabilities(rule, stacked)
+    return Predictions(dict(zip(found.maps, rows, strict=True)), found.missing, kind)
 
 
 def _film_key(chunk: Mapping[str, Any]) -> str:

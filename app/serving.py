@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mloscope.adaptors.interface import NothingFits, Unreadable
-from mloscope.app.errors import BadRequest
+from mloscope.app.errors import BadRequest, MloscopeError
 from mloscope.app.home_folder import NoHome
-from mloscope.app.terminal import Terminated, say
+from mloscope.app.terminal import Terminated, printable, say
 
 if TYPE_CHECKING:
     from mloscope.app.running_servers import RunningServer
@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 _FAILED = 1
 _STOP_WITHIN_S = 3
+_LINES_OF_BASIS = 8
+"""Printed of each run at the start."""
 _BACKLOG = 2048
 _COMMAND_LINE, _ANNOUNCED = "MLOSCOPE_WORKER_COMMAND_LINE", "MLOSCOPE_WORKER_ANNOUNCED"
 """How a worker is told what its parent was told: by the environment, which is all that a new process gets."""
@@ -224,11 +226,13 @@ def _model_service(settings: Settings) -> _Service:
 
 def _statistics(workspace: Workspace, settings: Settings) -> Statistics:
     from mloscope.adaptors.installation import program
+    from mloscope.app.evaluation.named_outputs import NamedOutputsStore
     from mloscope.app.statistics.answers import Statistics
     from mloscope.app.statistics.jobs import StatisticsJobs
     from mloscope.app.statistics.store import StatisticsStore
 
     cache_folder = _cache_folder(settings)
+    workspace.named_outputs = NamedOutputsStore(cache_folder)
     statistics = Statistics(workspace, StatisticsStore(cache_folder), program=program())
     # The children end with this process.
     statistics.jobs = StatisticsJobs(
@@ -396,7 +400,6 @@ def _as_browsers_write(host: str) -> str:
 
 
 def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
-    from mloscope.app.inspection import printable
 
     for run in workspace.runs:
         if run.adaptor is not None:
@@ -405,6 +408,7 @@ def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
             unreadable = f", {broken} of them unreadable" if broken else ""
             counted = f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}{unreadable}"
             say(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
+            _announce_basis(workspace, run.name)
     for corpus in workspace.corpora:
         if corpus.adaptor is not None:
             say(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
@@ -415,6 +419,18 @@ def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
     if settings.url_prefix:
         say(f"A proxy shows it below {settings.url_prefix}/.\n")
     say(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")
+
+
+def _announce_basis(workspace: Workspace, run: str) -> None:
+    """What numbers of the run over its corpus will rest on."""
+    try:
+        lines = workspace.basis(run).lines()
+    except MloscopeError as error:
+        lines = [str(error)]
+    for line in lines[:_LINES_OF_BASIS]:
+        say(f"  {printable(line)}\n")
+    if len(lines) > _LINES_OF_BASIS:
+        say(f"  {len(lines) - _LINES_OF_BASIS} more notices: mloscope inspect, or the page.\n")
 
 
 def _has_display(environment: Mapping[str, str]) -> bool:

@@ -24,9 +24,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible, Unavailable, Unrecognised
+from mloscope.app.terminal import printable
 
 if TYPE_CHECKING:
     from mloscope.adaptors.interface import RunOptions
+    from mloscope.app.evaluation.basis import Basis
     from mloscope.app.statistics.engine import Outcome, Progress
     from mloscope.app.statistics.store import Plane, StatisticsStore
     from mloscope.app.workspace import Workspace
@@ -176,6 +178,7 @@ class _Subject:
     """The run and corpus of a command line, opened, and the store."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        from mloscope.app.evaluation.named_outputs import NamedOutputsStore
         from mloscope.app.settings import ABOUT_SERVING, Settings, cache_folder_of
         from mloscope.app.statistics.engine import default_split
         from mloscope.app.statistics.identity import Identity
@@ -200,6 +203,12 @@ class _Subject:
         self.cache_folder = str(cache_folder_of(self.settings, os.environ))
         self.store: StatisticsStore = StatisticsStore(self.cache_folder)
         self.identity = Identity(self.workspace)
+        self.workspace.named_outputs = NamedOutputsStore(self.cache_folder)
+
+    @property
+    def basis(self) -> Basis:
+        """What the numbers rest on."""
+        return self.workspace.basis("run", "corpus")
 
     @property
     def series(self) -> str:
@@ -274,6 +283,7 @@ def _computed(arguments: argparse.Namespace) -> int:
     stop = _Stop(arguments.supervised)
     told(Progress("starting", 0, 0, message="Looking at run and corpus"))
     subject = _Subject(arguments)
+    told.basis = subject.basis
     job = plan(
         subject.workspace, "run", "corpus", subject.split, steps=subject.steps(arguments.steps), batch=arguments.batch,
         form=arguments.keep, identity=subject.identity,
@@ -393,6 +403,9 @@ def _import(arguments: argparse.Namespace) -> int:
         print(f"Step {step}: {imported.plane.images:,} images of {path}, {words}.")
         for notice in imported.notices:
             print(f"  {notice}")
+    print(f"Classes: {printable(subject.basis.classes_line())}")
+    for sentence in subject.basis.classes.sentences:
+        print(f"  {printable(sentence)}")
     planes = subject.planes()
     hidden = [str(step) for step in files if planes[step].about.get("source") != "imported"]
     if hidden:
@@ -426,6 +439,8 @@ def _export(arguments: argparse.Namespace) -> int:
     from mloscope.app.statistics.export import encode
 
     subject = _Subject(arguments)
+    for line in subject.basis.lines():  # stdout may be the table
+        print(printable(line), file=sys.stderr)
     statistics = Statistics(subject.workspace, subject.store)
     overview = statistics.overview("run", "corpus", subject.split)
     ready = list(overview.ready)
@@ -458,6 +473,9 @@ def _export(arguments: argparse.Namespace) -> int:
 class _Json:
     """A line of JSON for each change, at most two a second."""
 
+    basis: Basis | None = None
+    """What the numbers rest on; told at the end."""
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._last: tuple[Any, ...] = ()
@@ -476,7 +494,11 @@ class _Json:
                 **vars(progress),
                 "ready": list(outcome.planes),
                 "problems": {str(step): problem for step, problem in outcome.problems.items()},
-                "notices": _notices(outcome),
+                "notices": [
+                    *_notices(outcome),
+                    *(notice.sentence for notice in (self.basis.notices if self.basis is not None else ())),
+                ],
+                "basis": self.basis.json() if self.basis is not None else None,
                 "evaluated": outcome.evaluated,
                 "seconds": round(outcome.seconds, 3),
             }
@@ -489,6 +511,9 @@ class _Json:
 
 class _Lines:
     """A line now and then, for log files."""
+
+    basis: Basis | None = None
+    """What the numbers rest on; told at the end."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -506,6 +531,8 @@ class _Lines:
         self._write(progress.message)
         for sentence in _notices(outcome):
             self._write(sentence)
+        for line in self.basis.lines() if self.basis is not None else ():
+            self._write(printable(line))
 
     def _write(self, text: str) -> None:
         self._stream.write(text + "\n")

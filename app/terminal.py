@@ -44,3 +44,11 @@ def open_standard_streams() -> None:
             os.set_inheritable(number, True)
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, closefd=False))  # noqa: SIM115
+
+
+def printable(text: str) -> str:
+    """The text with what a terminal would obey or cannot show (a file name may hold anything) escaped."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape", "replace").decode("ascii")
+        for character in text
+    )

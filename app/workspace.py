@@ -10,6 +10,8 @@ A workspace file (``mloscope.toml``) names them; relative paths in it are relati
     architecture = "model.json"    # or "module:function"
     trust = false
     preprocessing = { scale = 0.00392156862745098, mean = [0.5, 0.5, 0.5], channel_order = "rgb" }
+    output = "predictions"         # the layer that tells classes; default: the network's declared output
+    classes = "labels.txt"         # names of its outputs: a file, or a list such as ["cat", "dog"]
 
     [corpora.mnist]
     path = "data/mnist"
@@ -22,6 +24,7 @@ image of the corpus's training split.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import re
@@ -51,14 +54,15 @@ from mloscope.adaptors.interface import (
 )
 from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unrecognised, from_adaptor
+from mloscope.app.evaluation.basis import Basis, basis_of
+from mloscope.app.evaluation.named_outputs import NamedOutputsStore, checked_names, read_class_names
+from mloscope.app.evaluation.preprocessing import BY_DEFAULT, resolve
 from mloscope.app.mean_file import read_mean_file
-
-ASSUMED_PREPROCESSING = Preprocessing(scale=1 / 255, scale_from=ASSUMED)
-"""What is done to pixels where neither the run's files nor the user say anything."""
 
 _THUMBNAIL_BUDGET_BYTES = 32 << 20
 _MOST_WORDS = 32
 _MOST_FILE_BYTES = 16 << 20
+_MOST_BASES = 256
 
 # ---------------------------------------------------------------------------------------- what to connect
 
@@ -135,6 +139,8 @@ class _TomlReader:
                 "architecture": str,
                 "trust": bool,
                 "preprocessing": dict,
+                "output": str,
+                "classes": (str, list),
             },
             needed=("path",),
         )
@@ -151,9 +157,17 @@ class _TomlReader:
             preprocessing=None
             if preprocessing is None
             else self.preprocessing(f"[runs.{name}.preprocessing]", preprocessing),
+            class_names=self.class_names(where, keys["classes"]) if "classes" in keys else (),
+            output=keys.get("output"),
             trust=keys.get("trust", False),
         )
         return RunEntry(self.path(keys["path"]), name, keys.get("format"), keys.get("corpus"), options)
+
+    def class_names(self, where: str, said: str | list[Any]) -> tuple[str, ...]:
+        try:
+            return read_class_names(self.path(said)) if isinstance(said, str) else checked_names(said)
+        except (BadRequest, NotFound) as error:
+            raise self.wrong(where, f"classes: {str(error).removesuffix('.')}") from None
 
     def preprocessing(self, where: str, table: Any) -> Preprocessing:
         keys = self.table(
@@ -231,7 +245,8 @@ def make_preprocessing(
 ) -> Preprocessing:
     """What the user said, checked. ``mean`` is a number, numbers, the path of a ``.npy``, or "corpus".
 
-    Where a mean but no scale is said, pixels stay 0..255, as they do in networks that subtract a mean image.
+    Where a mean but no scale is said, pixels stay 0..255, as they do in networks that subtract a mean image; a scale that
+    was not said is marked as assumed.
     """
     if scale is not None and not (np.isfinite(scale) and scale != 0):
         raise BadRequest(f"scale = {scale} cannot be; it must be a number other than 0, such as 0.00392156862745098.")
@@ -249,9 +264,13 @@ def make_preprocessing(
                 f"mean = {mean} has {len(values)} numbers; it must have one, or one for each of 3 channels."
             )
         numbers = tuple(float(v) for v in values)
+    scale_from = ASSUMED if scale is None else ""
     if scale is None:
         scale = 1 / 255 if mean is None else 1.0
-    return Preprocessing(float(scale), numbers, channel_order or "rgb")
+    order_from = "" if channel_order is not None else BY_DEFAULT
+    return Preprocessing(
+        float(scale), numbers, channel_order or "rgb", scale_from=scale_from, channel_order_from=order_from
+    )
 
 
 def url_safe(name: str) -> str:
@@ -306,11 +325,11 @@ class ConnectedRun:
         """The format it was opened with, or the one asked for where it could not be opened."""
         return self.adaptor.format if self.adaptor is not None else self.asked_format
 
-    @property
+    @functools.cached_property
     def preprocessing(self) -> Preprocessing:
-        """What the user said, else what the files say, else :data:`ASSUMED_PREPROCESSING`."""
-        said = self.options.preprocessing or (self.adaptor.preprocessing if self.adaptor is not None else None)
-        return said or ASSUMED_PREPROCESSING
+        """What the user said, else what the files say, else what the network itself shows, else 1/255, each part with its
+        source; see :mod:`mloscope.app.evaluation.preprocessing`."""
+        return resolve(self.options.preprocessing, self.adaptor)[0]
 
 
 @dataclass(frozen=True)
@@ -369,8 +388,16 @@ class _Connections:
 class Workspace:
     """The connected runs and corpora. Thread-safe."""
 
-    def __init__(self, runs: Sequence[ConnectedRun], corpora: Sequence[ConnectedCorpus] = ()) -> None:
+    def __init__(
+        self,
+        runs: Sequence[ConnectedRun],
+        corpora: Sequence[ConnectedCorpus] = (),
+        named_outputs: NamedOutputsStore | None = None,
+    ) -> None:
+        self.named_outputs = named_outputs or NamedOutputsStore(None)
+        """What was settled on pages and through REST about the runs' outputs."""
         self._connections = _Connections.of(runs, corpora)
+        self._bases: OrderedDict[tuple[str, str | None], tuple[Any, Basis]] = OrderedDict()
         self._texts: dict[str, list[str]] = {}
         self._means: dict[tuple[Any, ...], np.ndarray] = {}
         self._lock = threading.Lock()
@@ -486,14 +513,32 @@ class Workspace:
         usable = [corpus for corpus in self.corpora if corpus.adaptor is not None]
         return (usable or list(self.corpora) or [None])[0].name if self.corpora else None
 
-    def class_names(self, run_name: str, corpus_name: str | None = None) -> tuple[str, ...]:
-        """The run's class names, else those of the corpus (given, or the run's), else empty."""
-        run = self.run(run_name)
-        if run.adaptor is not None and run.adaptor.class_names:
-            return tuple(run.adaptor.class_names)
+    def basis(self, run_name: str, corpus_name: str | None = None) -> Basis:
+        """What the numbers of the run over the corpus (default: the run's own, if any can be opened) rest on. Raises
+        :class:`NotFound`, and :class:`NotPossible` where the run could not be opened."""
+        run, adaptor = self.opened_run(run_name)
         corpus_name = corpus_name or self.corpus_of(run_name)
-        adaptor = self.corpus(corpus_name).adaptor if corpus_name else None
-        return tuple(adaptor.class_names) if adaptor is not None else ()
+        corpus = self.corpus(corpus_name) if corpus_name else None
+        settled = self.named_outputs.find(run.path)
+        made_of = (run, adaptor.checkpoints(), corpus, settled)
+        key = (run_name, corpus_name)
+        with self._lock:
+            known = self._bases.get(key)
+        if known is not None and all(old is new or old == new for old, new in zip(known[0], made_of, strict=True)):
+            return known[1]
+        try:
+            found = basis_of(run, corpus, settled)
+        except AdaptorError as error:
+            raise from_adaptor(error) from error
+        with self._lock:
+            self._bases[key] = (made_of, found)
+            while len(self._bases) > _MOST_BASES:
+                self._bases.popitem(last=False)
+        return found
+
+    def class_names(self, run_name: str, corpus_name: str | None = None) -> tuple[str, ...]:
+        """Names of the classes that the run's network tells, in the order of its outputs; empty where it tells none."""
+        return self.basis(run_name, corpus_name).classes.names
 
     # --------------------------------------------------------------------------------------------- images
 

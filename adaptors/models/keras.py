@@ -18,6 +18,7 @@ from mloscope.adaptors.models import keras_building, keras_files
 from mloscope.adaptors.models.keras_architecture import outputs_of
 from mloscope.adaptors.models.keras_checkpoints import Survey, survey
 from mloscope.adaptors.models.keras_listing import holds_checkpoints
+from mloscope.adaptors.models.keras_operations import losses_of
 from mloscope.adaptors.models.keras_quantised import read_parameters, unquantised
 
 if TYPE_CHECKING:
@@ -66,6 +67,9 @@ class KerasRun:
 
     def outputs(self) -> tuple[str, ...]:
         return outputs_of(self._found.config) if self._found.config is not None else ()
+
+    def losses(self) -> dict[str, str]:
+        return losses_of(keras_files.compile_config(self._found.config, self._found.reference), self.outputs())
 
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
         if layer.name not in self._nodes:

@@ -18,6 +18,7 @@ import h5py
 
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
+from mloscope.adaptors.models.keras_operations import operands_of
 from mloscope.adaptors.models.keras_quantised import own_parameters
 from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, parameter_shapes
 
@@ -54,6 +55,8 @@ class Node:
     store: str
     """Its group in the newer layout of weights."""
     inputs: list[str] = field(default_factory=list)
+    operands: list[Any] | None = None
+    """Of an operation on tensors and constants its arguments, see :func:`operands_of`."""
     shape: Shape | None = None
     parameter_shapes: Mapping[str, Shape] = field(default_factory=dict)
 
@@ -87,10 +90,19 @@ class Node:
                 Parameter(name, tuple(shape), axes_of(self.source_class, name, len(shape)))
                 for name, shape in shapes.items()
             ),
-            hyperparameters={key: plain(value) for key, value in self.config.items() if key not in NOT_HYPERPARAMETERS},
+            hyperparameters=self._hyperparameters,
             source_class=self.source_class,
             problem=problem,
         )
+
+    @property
+    def _hyperparameters(self) -> dict[str, Any]:
+        settings = {key: plain(value) for key, value in self.config.items() if key not in NOT_HYPERPARAMETERS}
+        if self.operands is not None:
+            if "function" in self.config:
+                settings["function"] = plain(self.config["function"])
+            settings["operands"] = self.operands
+        return settings
 
 
 def nodes_of(config: Mapping[str, Any]) -> list[Node]:
@@ -239,6 +251,8 @@ class _Graph:
         if entry.get("class_name") in _NESTED and "layers" in _settings(entry):
             return self.add_model(entry, path, f"{store}/", inputs) or inputs
         node = Node(path, str(entry.get("class_name", "")).removesuffix("V1"), _settings(entry), store)
+        if node.source_class not in KINDS or str(entry.get("module", "")).startswith("keras.src.ops"):
+            node.operands = operands_of(entry)
         return [self._add(node, inputs, hint)]
 
     def _add(self, node: Node, inputs: list[str], hint: Shape | None) -> str:

@@ -14,7 +14,7 @@ import json
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -25,6 +25,7 @@ import numpy as np
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
 from mloscope.adaptors.models import keras_shards
+from mloscope.adaptors.models.keras_operations import parsed_training_config
 from mloscope.adaptors.regular_files import open_regular
 
 SUFFIXES = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5")
@@ -268,6 +269,19 @@ def parse_config(data: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict | list):
         raise Unreadable(f"{path} holds JSON, but not a Keras model's configuration.")
     return config
+
+
+def compile_config(config: Mapping[str, Any] | None, path: Path) -> Any:
+    """What the model was compiled with, out of its configuration or the ``.h5`` file it comes from; None where neither
+    says."""
+    said = config.get("compile_config") if config is not None else None
+    if said is not None or is_archive(path):
+        return said
+    try:
+        with opened(path) as file:
+            return parsed_training_config(file.attrs.get("training_config"))
+    except (AdaptorError, OSError):
+        return None
 
 
 def damage(path: Path) -> str | None:

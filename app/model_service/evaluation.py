@@ -35,9 +35,9 @@ import numpy as np
 import tensorflow as tf
 
 from mloscope.adaptors import registry
-from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, Layer, RunAdaptor, RunOptions
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, RunAdaptor, RunOptions
 from mloscope.app import errors
-from mloscope.app.class_probabilities import as_probabilities, output_layer
+from mloscope.app.class_probabilities import as_probabilities
 from mloscope.app.model_service.wire import Evaluation, RunSpec
 from mloscope.app.model_service.work_queue import Stopped
 
@@ -199,10 +199,10 @@ class Network:
                 f"The network of {where} is a {type(model).__name__} without a graph of layers, "
                 "so its feature maps cannot be reached."
             )
-        if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        if len(graph.inputs) != 1 or not graph.outputs:
             raise errors.NotPossible(
-                f"The network of {where} takes {len(graph.inputs)} inputs and has {len(graph.outputs)} "
-                "outputs; only networks of one image and one output can be evaluated."
+                f"The network of {where} takes {len(graph.inputs)} inputs and has {len(graph.outputs)} outputs; it "
+                "can be evaluated where it takes one image and has at least one output."
             )
         self.where = where
         self.digest = digest
@@ -447,55 +447,48 @@ class Evaluator:
                 f"TensorFlow cannot evaluate the network of {spec.path}: {_first_line(error)}"
             ) from error
 
-    def class_count(self, spec: RunSpec) -> int:
-        """How many classes :meth:`probabilities` tells. Raises as that does."""
-        network, output = self._classifier(spec, self._run(spec))
-        shape = network.layers[output.name]
+    def output_size(self, spec: RunSpec, layer: str) -> int:
+        """How many values a layer gives per image. Raises as :meth:`probabilities`."""
+        network = self._with_output(spec, self._run(spec), layer)
+        shape = network.layers[layer]
         if None in shape or sum(length > 1 for length in shape) > 1:
             raise errors.NotPossible(
-                f"The output of {spec.path} has the shape {shape} an image; class probabilities are one vector an "
-                "image."
+                f"The output {layer} of {spec.path} has the shape {shape} per image; class probabilities are one vector."
             )
-        return max(2, int(np.prod(shape)))
+        return int(np.prod(shape))
 
-    def probabilities(self, spec: RunSpec, step: int, images: np.ndarray, batch: int = 250) -> np.ndarray:
-        """Class probabilities of many images at one step, float32 (image, class), by the rule of
-        :func:`mloscope.app.class_probabilities.as_probabilities`.
+    def probabilities(
+        self, spec: RunSpec, step: int, images: np.ndarray, output: str, rule: str, batch: int = 250
+    ) -> np.ndarray:
+        """Class probabilities of many images at one step, float32 (image, class): what the layer ``output`` gives, by one of
+        :data:`mloscope.app.class_probabilities.RULES`.
 
         ``images``: float32 (image, row, column, channel), preprocessed, at least one; ``batch`` of them are
-        evaluated at once, fewer where the device has no memory for so many. A network of one output between 0
-        and 1 tells two classes: the output is the probability of class 1. Raises BadRequest, NotFound,
+        evaluated at once, fewer where the device has no memory for so many. Raises BadRequest, NotFound,
         NotPossible, Unavailable.
         """
         run = self._run(spec, (step,))
-        network, output = self._classifier(spec, run)
+        network = self._with_output(spec, run, output)
         fitted = network.fitted(images)
         try:
             _key, weights = self._weights(spec, run, network, step)
         except AdaptorError as error:
             raise errors.from_adaptor(error) from error
-        pieces = list(self._in_batches(spec, network, fitted, weights, output.name, batch))
+        pieces = list(self._in_batches(spec, network, fitted, weights, output, batch))
         self._evaluated += 1
-        rows, _kind = as_probabilities(output, np.concatenate([piece.reshape(len(piece), -1) for piece in pieces]))
-        if rows.shape[1] > 1:
-            return rows
-        if np.nanmin(rows, initial=0) < 0 or np.nanmax(rows, initial=0) > 1:
-            raise errors.NotPossible(
-                f"The network of {spec.path} gives one number an image, and not one between 0 and 1, "
-                "so it does not tell classes."
-            )
-        return np.concatenate([1 - rows, rows], axis=1)
+        return as_probabilities(rule, np.concatenate([piece.reshape(len(piece), -1) for piece in pieces]))[0]
 
-    def _classifier(self, spec: RunSpec, run: _OpenRun) -> tuple[Network, Layer]:
-        """The network and its layer that classifies."""
+    def _with_output(self, spec: RunSpec, run: _OpenRun, output: str) -> Network:
+        """The network, which has this layer."""
         network = self._network(run, spec)
-        output = output_layer(run.adaptor.layers(), spec.path)
-        if output.name not in network.layers:
+        if output not in network.layers:
+            known = {layer.name: layer for layer in run.adaptor.layers()}
+            problem = known[output].problem if output in known else None
             raise errors.NotPossible(
-                f"The output layer {output.name} of {spec.path} cannot be evaluated: "
-                f"{output.problem or 'the network that was built has no such layer.'}"
+                f"The output layer {output} of {spec.path} cannot be evaluated: "
+                f"{problem or 'the network that was built has no such layer.'}"
             )
-        return network, output
+        return network
 
     def _in_batches(
         self, spec: RunSpec, network: Network, images: np.ndarray, weights: list[tf.Tensor], layer: str, batch: int

@@ -49,7 +49,12 @@ class RunSpec:
                 preprocessing = Preprocessing(
                     **{**preprocessing, "mean": tuple(mean) if isinstance(mean, list) else mean}
                 )
-            return cls(str(value["path"]), str(value["format"]), RunOptions(preprocessing=preprocessing, **options))
+            class_names = tuple(options.pop("class_names", ()))
+            return cls(
+                str(value["path"]),
+                str(value["format"]),
+                RunOptions(preprocessing=preprocessing, class_names=class_names, **options),
+            )
         except (KeyError, TypeError) as error:
             raise BadRequest(
                 "The run of a question is described by path, format and options (as RunOptions); "

@@ -20,9 +20,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor
+from mloscope.adaptors.interface import ASSUMED, AdaptorError, CorpusAdaptor
 from mloscope.app import pictures
 from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, Unavailable, from_adaptor
+from mloscope.app.evaluation.preprocessing import BY_DEFAULT
 from mloscope.app.statistics import cluster_store, hierarchy, measures, seriation
 from mloscope.app.statistics.cluster_store import Fit
 from mloscope.app.statistics.export import Table
@@ -232,16 +233,22 @@ class Statistics:
             words += ["--step-pattern", options.step_pattern]
         if options.architecture:
             words += ["--architecture", options.architecture]
+        if options.output:
+            words += ["--output", options.output]
+        if options.class_names:
+            words += ["--classes", json.dumps(list(options.class_names), ensure_ascii=False)]
         if options.trust:
             words += ["--trust"]
         how = options.preprocessing
         if how is not None:
-            words += ["--scale", repr(how.scale)]
+            if how.scale_from != ASSUMED:
+                words += ["--scale", repr(how.scale)]
             if how.mean is not None:
                 words += [
                     "--mean=" + (how.mean if isinstance(how.mean, str) else ",".join(repr(value) for value in how.mean))
                 ]
-            words += ["--channel-order", how.channel_order]
+            if how.channel_order_from != BY_DEFAULT:
+                words += ["--channel-order", how.channel_order]
         return shlex.join(words)
 
     def plane(self, run: str, step: int, corpus: str | None = None, split: str | None = None) -> Plane:
@@ -433,7 +440,8 @@ class Statistics:
     def image_labels(self, run: str, corpus: str | None = None, split: str | None = None) -> np.ndarray:
         """Class numbers by position within the split, -1 where not known."""
         subject = self.subject(run, corpus, split)
-        labels = np.asarray(subject.adaptor.labels)[subject.positions.start : subject.positions.stop]
+        own = np.asarray(subject.adaptor.labels)[subject.positions.start : subject.positions.stop]
+        labels = self.workspace.basis(subject.run, subject.corpus).classes.outputs_of(own)
         return np.maximum(labels.astype(np.int64), -1)
 
     def trajectory(self, run: str, image: str, corpus: str | None = None, split: str | None = None) -> dict[str, Any]:

@@ -49,6 +49,7 @@ AT_A_TIME = 2
 RETRIES = 2
 _WORKERS_EVERY_S = 2.0
 _RATE_OVER_S = 20.0
+_MOST_NAMES = 1000
 
 # ------------------------------------------------------------------------------------------------- what to do
 
@@ -70,7 +71,7 @@ class Job:
 
     source: Source
     labels: np.ndarray
-    """int32 (image,), -1 where not known"""
+    """int32 (image,): which of the network's classes is right, -1 where none is or it is not known"""
     steps: tuple[PlannedStep, ...]
     input_bytes: int
     """Of one prepared image."""
@@ -174,6 +175,9 @@ def plan(
     shape = adaptor.input_shape or (None, None, 3)
     own = corpus_adaptor.image_shape or (None, None, shape[2])
     rows, columns = shape[0] or own[0], shape[1] or own[1]
+    basis = workspace.basis(run, corpus)
+    if basis.output.layer is None or basis.output.rule is None:
+        raise NotPossible(f'The run "{run}" gives no class probabilities. {basis.output.refusal}')
     input_bytes = 4 * rows * columns * shape[2] if rows and columns else UNKNOWN_INPUT_BYTES
     batch = batch or max(8, min(BATCH_IMAGES, BATCH_INPUT_BYTES // input_bytes))
     spec = RunSpec(str(connected.path.expanduser().absolute()), adaptor.format, connected.options)
@@ -193,6 +197,9 @@ def plan(
             "corpus": corpus_path,
             "split": split,
             "source": "evaluated",
+            "output": basis.output.layer,
+            "rule": basis.output.rule,
+            "class_names": list(basis.classes.names[:_MOST_NAMES]),
         }
         try:
             key = identity.plane(run, checkpoint, corpus, split)
@@ -200,8 +207,17 @@ def plan(
         except (MloscopeError, AdaptorError, OSError) as error:
             problems[checkpoint.step] = str(error)
     return Job(
-        NetworkSource(spec, corpus_path, corpus_adaptor.format, split, batch),
-        np.asarray(corpus_adaptor.labels)[positions.start : positions.stop],
+        NetworkSource(
+            spec,
+            corpus_path,
+            corpus_adaptor.format,
+            split,
+            batch,
+            basis.output.layer,
+            basis.output.rule,
+            basis.classes.corpus_classes,
+        ),
+        basis.classes.outputs_of(np.asarray(corpus_adaptor.labels)[positions.start : positions.stop]),
         tuple(planned),
         input_bytes,
         problems,

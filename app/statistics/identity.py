@@ -22,7 +22,7 @@ from mloscope.adaptors.interface import AdaptorError, Checkpoint
 from mloscope.app.errors import NotFound, from_adaptor
 from mloscope.app.workspace import ConnectedRun, Workspace
 
-CODE_VERSION = "statistics 1"
+CODE_VERSION = "statistics 2"
 """Part of every key; raise it whenever other numbers come of the same input."""
 
 
@@ -40,7 +40,8 @@ class Identity:
         """The key of a checkpoint's statistics: 64 hexadecimal digits.
 
         Made of the checkpoint's fingerprint, the architecture (the run's layers and the file or function that the
-        user named), the preprocessing with the content of a mean file, the corpus and the split. Raises
+        user named), the preprocessing with the content of a mean file, how the output is read and matched with the corpus's
+        classes, the corpus and the split. Raises
         :class:`MloscopeError` where the checkpoint or the mean cannot be read.
         """
         connected, adaptor = self._workspace.opened_run(run)
@@ -55,6 +56,7 @@ class Identity:
             fingerprint,
             self._architecture(connected),
             _preprocessing(connected),
+            self._reading(run, corpus),
             self.corpus(corpus),
             self._split(corpus, split),
         )
@@ -79,6 +81,11 @@ class Identity:
                     digest.update(line.encode("utf-8", "surrogateescape"))
                 known = self._corpora[corpus] = (adaptor, digest.hexdigest())
         return known[1]
+
+    def _reading(self, run: str, corpus: str) -> list[Any]:
+        """How the network's output is read: layer, rule, and which class of the corpus each output stands for."""
+        basis = self._workspace.basis(run, corpus)
+        return [basis.output.layer, basis.output.rule, basis.classes.corpus_classes]
 
     def _split(self, corpus: str, split: str) -> list[Any]:
         splits = self._workspace.opened_corpus(corpus)[1].splits

@@ -36,6 +36,7 @@ from mloscope.adaptors.models.numbers_in_names import numbers_in
 from mloscope.adaptors.regular_files import check_regular, open_regular
 from mloscope.app.class_probabilities import softmax
 from mloscope.app.errors import BadRequest, NotFound, Unavailable, from_adaptor
+from mloscope.app.evaluation.class_matching import ClassMatch
 from mloscope.app.statistics.identity import CODE_VERSION, Identity
 from mloscope.app.statistics.store import Plane, StatisticsStore
 from mloscope.app.workspace import Workspace
@@ -142,6 +143,10 @@ class Importer:
         return self.workspace.class_names(self.run, self.corpus)
 
     @property
+    def _classes(self) -> ClassMatch:
+        return self.workspace.basis(self.run, self.corpus).classes
+
+    @property
     def _adaptor(self) -> CorpusAdaptor:
         return self.workspace.opened_corpus(self.corpus)[1]
 
@@ -151,7 +156,8 @@ class Importer:
 
     @property
     def _labels(self) -> np.ndarray:
-        return np.asarray(self._adaptor.labels)[self._positions.start : self._positions.stop]
+        own = np.asarray(self._adaptor.labels)[self._positions.start : self._positions.stop]
+        return self._classes.outputs_of(own)
 
     def _name(self, position: int) -> str:
         """Of an image of the split, for sentences."""
@@ -240,6 +246,7 @@ class Importer:
                 [
                     CODE_VERSION, "imported", self.identity.corpus(self.corpus),
                     [self._positions.start, self._positions.stop], predictions.classes, self.form,
+                    self._classes.corpus_classes,
                 ]
             ).encode()
         )  # fmt: skip

@@ -26,7 +26,9 @@ import numpy as np
 
 from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError
+from mloscope.app.class_probabilities import class_count
 from mloscope.app.errors import MloscopeError, NotPossible, from_adaptor
+from mloscope.app.evaluation.class_matching import labels_as_outputs
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
@@ -53,7 +55,7 @@ class OpenSource(Protocol):
     """What is evaluated, opened in this process."""
 
     labels: np.ndarray
-    """int32 (image,) of the split, -1 where not known."""
+    """int32 (image,) of the split: which of the network's classes is right, -1 where none is or it is not known."""
 
     def prepare(self, span: Span) -> Inputs:
         """Called by one thread at a time, while another evaluates."""
@@ -88,6 +90,13 @@ class NetworkSource:
     corpus_format: str
     split: str
     batch: int
+    output: str
+    """The layer that tells classes."""
+    rule: str
+    """How its values become probabilities: one of :data:`mloscope.app.class_probabilities.RULES`."""
+    corpus_classes: tuple[int | None, ...]
+    """The class of the corpus that each of the network's classes stands for; see
+    :class:`mloscope.app.evaluation.class_matching.ClassMatch`."""
 
     def open(self) -> OpenNetwork:
         return OpenNetwork(self)
@@ -112,7 +121,8 @@ class OpenNetwork:
         _, self._run = self._workspace.opened_run("run")
         _, corpus = self._workspace.opened_corpus("corpus")
         self._positions = corpus.splits[source.split]
-        self.labels = np.asarray(corpus.labels)[self._positions.start : self._positions.stop]
+        own = np.asarray(corpus.labels)[self._positions.start : self._positions.stop]
+        self.labels = labels_as_outputs(own, source.corpus_classes)
         self._checkpoints = {checkpoint.step: checkpoint for checkpoint in self._run.checkpoints()}
         # Weights that do not fit are read again for every slice.
         checkpoint_bytes = 4 * sum(layer.parameter_count for layer in self._run.layers())
@@ -141,7 +151,9 @@ class OpenNetwork:
     def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
         pieces = []
         for batch in inputs.batches:
-            rows = self._evaluator.probabilities(self._source.run, step, batch, self._source.batch)
+            rows = self._evaluator.probabilities(
+                self._source.run, step, batch, self._source.output, self._source.rule, self._source.batch
+            )
             # A picture that could not be read is NaN, but networks need not give NaN for it: a rectifier may give 0.
             lost = np.isnan(batch[:, 0, 0, 0])
             if lost.any():
@@ -157,7 +169,9 @@ class OpenNetwork:
         import tensorflow as tf
 
         return {
-            "classes": self._evaluator.class_count(self._source.run),
+            "classes": class_count(
+                self._source.rule, self._evaluator.output_size(self._source.run, self._source.output)
+            ),
             "device": self._device,
             "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
         }

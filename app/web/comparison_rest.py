@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from mloscope.app.errors import BadRequest
 from mloscope.app.observatory import Observatory, plain
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.view_state import parse_units
+from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
 from mloscope.app.web.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
 
 
@@ -33,7 +35,7 @@ class AlignmentBody(BaseModel):
     problem: str | None = Field(description="Why nothing can be aligned so; null where it can.")
 
 
-class ComparisonAnswer(BaseModel):
+class ComparisonAnswer(NoticedAnswer):
     run: str
     other: str
     subject: dict[str, Any] = Field(description="B: its checkpoints, layers, class names, whether it can be evaluated.")
@@ -67,12 +69,12 @@ class MovedImages(BaseModel):
     )
 
 
-class MovedAnswer(BaseModel):
+class MovedAnswer(NoticedAnswer):
     into: MovedImages = Field(description="In the cell at A, not at B.")
     out_of: MovedImages = Field(description="In the cell at B, not at A.")
 
 
-class ChangesAnswer(BaseModel):
+class ChangesAnswer(NoticedAnswer):
     units: list[UnitChangeBody]
     correlations: dict[str, CorrelationBody] = Field(description="Of norm and of variance, A with B.")
 
@@ -92,6 +94,7 @@ def comparison_router(observatory: Observatory) -> APIRouter:
         prefix="/api/v1/runs/{run}/comparison",
         tags=["comparison"],
         responses=REFUSAL_ANSWERS,
+        route_class=LinkedRoute,
         generate_unique_id_function=lambda route: route.name,
     )
     compared = ComparedRuns(observatory)
@@ -107,6 +110,12 @@ def comparison_router(observatory: Observatory) -> APIRouter:
             Shown(image or None, corpus),
         )
 
+    def noticed(run: str, other: str, corpus: str | None, content: Mapping[str, Any]) -> Response:
+        """The answer, and what a reader of its numbers has to know of both runs."""
+        shown = corpus or observatory.workspace.corpus_of(run)
+        both = [notice for name in (run, other) for notice in notices_of(observatory.workspace.basis(name, shown))]
+        return _json({**content, "notices": [each for i, each in enumerate(both) if each not in both[:i]]})
+
     @api.get("/{other}", response_model=ComparisonAnswer)
     def compare_runs(
         run: RunName,
@@ -116,7 +125,7 @@ def comparison_router(observatory: Observatory) -> APIRouter:
         pairs: Annotated[str, Query(description='Layers paired by hand: "conv1:conv1a,conv2:".')] = "",
     ) -> Response:
         """Which layers and which checkpoints of two runs belong together."""
-        return _json(compared.overview(run, other, corpus, split, pairs))
+        return noticed(run, other, corpus, compared.overview(run, other, corpus, split, pairs))
 
     @api.get(
         "/{other}/units",
@@ -140,7 +149,7 @@ def comparison_router(observatory: Observatory) -> APIRouter:
             return _file(_csv(comparison.UNIT_COLUMNS, rows), "text/csv; charset=utf-8", name)
         correlations = {name: asdict(comparison.correlate(*changes.measure(name))) for name in comparison.MEASURES}
         units = [dict(zip(comparison.UNIT_COLUMNS, row, strict=True)) for row in rows]
-        return _json({"units": units, "correlations": correlations})
+        return noticed(run, other, shown.corpus, {"units": units, "correlations": correlations})
 
     @api.get(
         "/{other}/arrays.npz",
@@ -168,7 +177,8 @@ def comparison_router(observatory: Observatory) -> APIRouter:
     ) -> Response:  # fmt: skip
         """Images that are in a cell of the confusion matrix on one side only."""
         cell = (actual, predicted)
-        return _json(compared.moved((run, a_step), (other, b_step), cell, corpus, split or None, limit))
+        found = compared.moved((run, a_step), (other, b_step), cell, corpus, split or None, limit)
+        return noticed(run, other, corpus, found)
 
     @api.get("/{other}/confusion", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
     def compared_confusion(

@@ -51,6 +51,7 @@ from mloscope.app.observatory import (
 )
 from mloscope.app.view_state import parse_units
 from mloscope.app.web.api_docs import REFUSALS
+from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class PreprocessingBody(BaseModel):
     scale: float
     mean: list[float] | str | None = Field(description='Numbers a channel, a file, "corpus", or null.')
     channel_order: str
-    assumed: bool = Field(description="True where nobody said so and it is a guess.")
+    assumed: bool = Field(description="True where a part of it is a guess; /basis says which.")
 
 
 class EvaluationBody(BaseModel):
@@ -164,12 +165,12 @@ class MetricsAnswer(BaseModel):
     problems: list[str] = Field(description="Sentences about logs that could not be read, and about what was assumed.")
 
 
-class PredictionAnswer(BaseModel):
+class PredictionAnswer(NoticedAnswer):
     step: int
     image: str
     class_names: list[str]
     probabilities: list[float | None] = Field(description="One a class, 0..1; null where the network gives NaN.")
-    kind: str = Field(description="output, or softmax of the output where the network ends in logits")
+    kind: str = Field(description="How the output's values became probabilities, as /basis has it.")
 
 
 class MissingStep(BaseModel):
@@ -177,7 +178,7 @@ class MissingStep(BaseModel):
     reason: str
 
 
-class PredictionsAnswer(BaseModel):
+class PredictionsAnswer(NoticedAnswer):
     image: str
     class_names: list[str]
     steps: list[int]
@@ -403,7 +404,12 @@ def _drawn(
 
 def rest_router(observatory: Observatory) -> APIRouter:
     """All routes under /api/v1. Together with :func:`install_error_handlers`, which see."""
-    api = APIRouter(prefix="/api/v1", responses=REFUSAL_ANSWERS, generate_unique_id_function=lambda route: route.name)
+    api = APIRouter(
+        prefix="/api/v1",
+        responses=REFUSAL_ANSWERS,
+        route_class=LinkedRoute,
+        generate_unique_id_function=lambda route: route.name,
+    )
     workspace = observatory.workspace
 
     # ---- runs
@@ -442,7 +448,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 "format": connected.format,
                 "path": str(connected.path),
                 "input_shape": adaptor.input_shape if adaptor is not None else None,
-                "class_names": workspace.class_names(run),
+                "class_names": workspace.class_names(run) if adaptor is not None else (),
                 "corpus": workspace.corpus_of(run),
                 "preprocessing": preprocessing_json(connected),
                 "problem": connected.problem,
@@ -650,6 +656,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 "class_names": workspace.class_names(run, corpus),
                 "probabilities": found.probabilities[step],
                 "kind": found.kind,
+                "notices": notices_of(workspace.basis(run, corpus)),
             },
         )
 
@@ -684,6 +691,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 "probabilities": list(found.probabilities.values()),
                 "missing": [{"step": step, "reason": reason} for step, reason in found.missing.items()],
                 "kind": found.kind,
+                "notices": notices_of(workspace.basis(run, corpus)),
             },
         )
 

@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from mloscope.app.web import shell
 from mloscope.app.web.api_docs import api_docs_router
+from mloscope.app.web.basis_rest import basis_router
 from mloscope.app.web.comparison_rest import comparison_router
 from mloscope.app.web.dash_requests import DashRequests
 from mloscope.app.web.doors.authentication import Authentication
@@ -41,6 +42,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     server.include_router(rest_router(observatory))
     server.include_router(statistics_router(observatory))
     server.include_router(comparison_router(observatory))
+    server.include_router(basis_router(observatory))
     server.include_router(api_docs_router(server))
     install_error_handlers(server)
     app = Dash(

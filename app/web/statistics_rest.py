@@ -4,7 +4,7 @@ bytes. Every route takes ``corpus`` and ``split``; ``format`` makes a table of w
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
@@ -17,6 +17,7 @@ from mloscope.app.observatory import Observatory
 from mloscope.app.statistics import export
 from mloscope.app.statistics.answers import SHEET_ACROSS, SHEET_EDGE_PX, Overview, Statistics, Subject
 from mloscope.app.web.api_docs import REFUSALS
+from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
 from mloscope.app.web.rest import (
     IMMUTABLE,
     MOST_IMAGES,
@@ -76,7 +77,7 @@ class JobAnswer(BaseModel):
     message: str | None = None
 
 
-class StatisticsAnswer(BaseModel):
+class StatisticsAnswer(NoticedAnswer):
     run: str
     corpus: str
     split: str
@@ -91,7 +92,7 @@ class StatisticsAnswer(BaseModel):
     clusters: ClusteredBody | None
 
 
-class ConfusionAnswer(BaseModel):
+class ConfusionAnswer(NoticedAnswer):
     class_names: list[str]
     cells: list[list[int]] = Field(description="[actual, predicted, count] of every cell that holds an image")
     not_predicted_column: int = Field(description="What stands as predicted for images that are not predicted.")
@@ -109,7 +110,7 @@ class CellImageBody(BaseModel):
     true_probability: float | None
 
 
-class CellAnswer(BaseModel):
+class CellAnswer(NoticedAnswer):
     total: int
     images: list[CellImageBody]
 
@@ -118,7 +119,7 @@ class MemberBody(CellImageBody):
     distance: float | None = Field(description="From the cluster's centre, between vectors of probabilities.")
 
 
-class MembersAnswer(BaseModel):
+class MembersAnswer(NoticedAnswer):
     total: int
     images: list[MemberBody]
 
@@ -128,14 +129,14 @@ class MovedImageBody(CellImageBody):
     before_name: str | None
 
 
-class MovesAnswer(BaseModel):
+class MovesAnswer(NoticedAnswer):
     moves: list[dict[str, int]] = Field(description="actual, from, to, count; the most frequent first, 2000 at most")
     kinds: int = Field(description="How many moves there are.")
     total: int = Field(description="How many images moved.")
     images: list[MovedImageBody]
 
 
-class PairsAnswer(BaseModel):
+class PairsAnswer(NoticedAnswer):
     pairs: list[dict[str, float]] = Field(
         description="actual, predicted, count; share of the class's images, or with since: before, growth"
     )
@@ -146,7 +147,7 @@ class OrderAnswer(BaseModel):
     groups: list[dict[str, Any]] | None = Field(description="name, first (place in the order), count")
 
 
-class ClassesAnswer(BaseModel):
+class ClassesAnswer(NoticedAnswer):
     class_names: list[str]
     precision: list[float | None] = Field(description="By class; null where nothing is predicted so.")
     recall: list[float | None]
@@ -166,7 +167,7 @@ class RowsAnswer(BaseModel):
     pictures: dict[str, Any] = Field(description="address, edge and across of the sheet with the nearest images")
 
 
-class ClustersAnswer(BaseModel):
+class ClustersAnswer(NoticedAnswer):
     k: int
     seed: int
     step: int
@@ -179,7 +180,7 @@ class ClustersAnswer(BaseModel):
     class_names: list[str]
 
 
-class TrajectoryAnswer(BaseModel):
+class TrajectoryAnswer(NoticedAnswer):
     steps: list[int]
     label: int | None
     predicted: list[int | None]
@@ -235,6 +236,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         prefix=PREFIX + "/runs/{run}",
         tags=["statistics"],
         responses=REFUSAL_ANSWERS,
+        route_class=LinkedRoute,
         generate_unique_id_function=lambda route: route.name,
     )
     statistics: Statistics = observatory.statistics
@@ -247,6 +249,10 @@ def statistics_router(observatory: Observatory) -> APIRouter:
             export.FORMATS[format],
             **{"Content-Disposition": f"attachment; filename*=UTF-8''{quote(f'{name}.{format}')}"},
         )
+
+    def noticed(request: Request, run: str, corpus: str | None, content: Mapping[str, Any]) -> Response:
+        """The answer, and what a reader of its numbers has to know."""
+        return json_answer(request, {**content, "notices": notices_of(observatory.workspace.basis(run, corpus))})
 
     # ---- a whole run
 
@@ -261,8 +267,10 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         if format != "json":
             return table(request, statistics.steps_table(overview), format, subject, "statistics")
         fit = overview.fit
-        return json_answer(
+        return noticed(
             request,
+            run,
+            subject.corpus,
             {
                 "run": run,
                 "corpus": subject.corpus,
@@ -406,7 +414,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
             rows = statistics.moves_table(subject, from_step, to_step)
             return table(request, rows, format, subject, "moves", from_step, to_step)
         found = statistics.moves(run, from_step, to_step, corpus, split, actual, before, after, offset, limit)
-        return json_answer(request, found)
+        return noticed(request, run, corpus, found)
 
     @api.get("/statistics/pairs", response_model=PairsAnswer)
     def pairs(
@@ -423,7 +431,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
             found = statistics.most_confused(run, step, corpus, split, limit)
         else:
             found = statistics.fastest_growing(run, since, step, corpus, split, limit)
-        return json_answer(request, {"pairs": found})
+        return noticed(request, run, corpus, {"pairs": found})
 
     @api.get("/statistics/class_order", response_model=OrderAnswer)
     def class_order(
@@ -459,7 +467,8 @@ def statistics_router(observatory: Observatory) -> APIRouter:
             return table(request, statistics.confusion_table(subject, step), format, subject, step, "confusion")
         plane = statistics.plane(run, step, subject.corpus, subject.split)
         names = statistics.class_names(run, subject.corpus, plane.classes)
-        return json_answer(request, {"class_names": names, "cells": plane.cells, "not_predicted_column": plane.classes})
+        content = {"class_names": names, "cells": plane.cells, "not_predicted_column": plane.classes}
+        return noticed(request, run, subject.corpus, content)
 
     @api.get(at_step + "/confusion/{actual}/{predicted}", response_model=CellAnswer)
     def cell_images(
@@ -479,7 +488,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
     ) -> Response:
         """The images of one cell; ``total`` is the cell's count."""
         found = statistics.cell_images(run, step, actual, predicted, corpus, split, order, offset, limit)
-        return json_answer(request, vars(found))
+        return noticed(request, run, corpus, vars(found))
 
     @api.get(at_step + "/classes", response_model=ClassesAnswer, responses=_TABLE)
     def classes_of_step(
@@ -496,7 +505,8 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         if format != "json":
             return table(request, rows, format, subject, step, "classes")
         names = ("precision", "recall", "support")
-        return json_answer(request, {"class_names": rows["class_name"], **{name: rows[name] for name in names}})
+        content = {"class_names": rows["class_name"], **{name: rows[name] for name in names}}
+        return noticed(request, run, subject.corpus, content)
 
     @api.get(at_step + "/images", response_class=Response, responses=_COLUMNS)
     def images_of_step(
@@ -526,7 +536,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         if format != "json":
             subject = statistics.subject(run, corpus, split)
             return table(request, statistics.clusters_table(subject, step), format, subject, step, "clusters")
-        return json_answer(request, statistics.clusters(run, step, corpus, split))
+        return noticed(request, run, corpus, statistics.clusters(run, step, corpus, split))
 
     @api.get(at_step + "/clusters/members", response_class=Response, responses=_COLUMNS)
     def members_of_all_clusters(
@@ -553,7 +563,8 @@ def statistics_router(observatory: Observatory) -> APIRouter:
         limit: Limit = 60,
     ) -> Response:
         """The images of one cluster, the nearest to its centre first."""
-        return json_answer(request, vars(statistics.cluster_members(run, step, cluster, corpus, split, offset, limit)))
+        found = statistics.cluster_members(run, step, cluster, corpus, split, offset, limit)
+        return noticed(request, run, corpus, vars(found))
 
     # ---- an image, a job
 
@@ -567,7 +578,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
     ) -> Response:
         """What one image is held for at every step that has statistics; no network is needed. ``split``, by default, is
         the image's own."""
-        return json_answer(request, statistics.trajectory(run, image, corpus, split))
+        return noticed(request, run, corpus, statistics.trajectory(run, image, corpus, split))
 
     @api.get("/statistics/job", response_model=JobAnswer)
     def job(request: Request, run: RunName, corpus: CorpusChoice = None, split: SplitChoice = None) -> Response:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import NothingFits, NothingThere, RunOptions, Unreadable
-from mloscope.app.inspection import as_text, inspect, printable
+from mloscope.app.evaluation.trial import NOT_TRIED, Trial
+from mloscope.app.inspection import as_text, inspect
+from mloscope.app.terminal import printable
+from mloscope.app.workspace import CorpusEntry
 
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[2] / "../shared/real"))
 
@@ -50,7 +53,9 @@ def test_a_run_as_text_is_aligned(keras_folder: Callable[..., Path], tmp_path: P
     lines = text.splitlines()
 
     assert lines[0] == f"Run {tmp_path / 'run'}, format keras"
-    assert "  network  4 layers, 2,610 parameters; can be evaluated" in lines
+    assert "  network  4 layers, 2,610 parameters; not tried" in lines
+    assert any(line.startswith("  Assumed: Pixels are divided by 255") for line in lines)
+    assert any(line.startswith("  Left out: Step 5") for line in lines)
     assert "Checkpoints: 3, steps 0 to 20, 1 unreadable" in lines
     rows = lines[lines.index("Layers: 4") + 1 :]
     assert [row.split()[0] for row in rows] == ["layer", "image", "conv", "flatten", "classes"]
@@ -76,8 +81,9 @@ def test_of_a_thousand_checkpoints_text_lists_some_and_all_that_are_broken() -> 
     ]
     checkpoints[500]["problem"] = "500.keras ends early."
     run = {
-        "format": "keras", "input_shape": None, "class_names": [], "preprocessing": None, "evaluable": True,
+        "format": "keras", "input_shape": None, "class_names": [], "evaluable": True, "evaluation_problem": None,
         "parameter_count": 0, "checkpoints": checkpoints, "layers": [], "problems": ["One thing."],
+        "basis_lines": ["Left out: One thing."],
     }  # fmt: skip
     lines = as_text({"path": "run", "run": run, "corpus": None, "refused": []}).splitlines()
 
@@ -87,7 +93,7 @@ def test_of_a_thousand_checkpoints_text_lists_some_and_all_that_are_broken() -> 
     assert listed[20].endswith("500.keras ends early.")
     assert "...  (480 more; --json lists them all)" in " ".join(lines)
     assert "...  (494 more; --json lists them all)" in " ".join(lines)
-    assert lines[-2:] == ["Problems", "  - One thing."]
+    assert "  Left out: One thing." in lines
 
 
 def test_a_corpus_is_counted_by_split_and_class(tmp_path: Path) -> None:
@@ -151,3 +157,29 @@ def test_a_real_resnet_of_keras_2_is_told_whole() -> None:
     assert [checkpoint["step"] for checkpoint in run["checkpoints"]] == [1, 3, 7, 11, 18, 37, 65, 94, 135]
     assert (len(run["layers"]), run["parameter_count"]) == (72, 274_442)
     assert all(layer["output_shape"] for layer in run["layers"])
+
+
+@pytest.mark.parametrize(
+    ("trial", "words"),
+    [
+        (Trial(True, None, 20), "can be evaluated (tried)"),
+        (Trial(False, "step_0020.keras holds no kernel of the layer conv.", 20), "holds no kernel"),
+        (NOT_TRIED, "not tried"),
+    ],
+)
+def test_that_a_network_can_be_evaluated_is_said_only_where_it_was_tried(
+    keras_folder: Callable[..., Path], tmp_path: Path, trial: Trial, words: str
+) -> None:
+    report = inspect(keras_folder(tmp_path / "run", steps=(0, 20)), attempt=lambda run, basis: trial)
+    assert report["run"]["evaluable"] is trial.possible
+    text = as_text(report)
+    assert words in text
+    assert ("can be evaluated (tried)" in text) == (trial.possible is True)
+
+
+def test_with_images_the_record_is_that_of_the_run_over_them(keras_folder: Callable[..., Path], tmp_path: Path) -> None:
+    images = CorpusEntry(save_corpus(tmp_path / "images.npz"), "corpus")
+    report = inspect(keras_folder(tmp_path / "run", steps=(0,)), images=images)
+    basis = report["run"]["basis"]
+    assert (basis["corpus"], basis["classes"]["matched_by"]) == ("corpus", "not matched")
+    assert any(notice["kind"] == "warning" for notice in basis["notices"])

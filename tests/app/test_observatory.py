@@ -54,7 +54,8 @@ def test_a_subject_holds_all_that_the_browser_needs(bench: Any) -> None:
     subject = bench.observatory.subject()
     assert (subject["run"], subject["corpus"]) == ("lenet", "noise")
     assert subject["runs"] == ["lenet", "lost"]
-    assert subject["classNames"] == ["Bird", "cat"]
+    assert subject["classNames"] == list(bench.run.class_names)
+    assert subject["basis"] == bench.observatory.workspace.basis("lenet").json()
     assert subject["checkpoints"][1] == {
         "step": 10,
         "label": "10",
@@ -318,7 +319,7 @@ def test_a_course_of_predictions_has_a_row_for_every_checkpoint(make_bench: Any,
     assert course.probabilities.shape == (5, 10)
     assert np.isnan(course.probabilities[3]).all()
     np.testing.assert_allclose(course.probabilities[[0, 1, 2, 4]].sum(axis=1), 1, rtol=1e-6)
-    assert course.class_names[:3] == ("Bird", "cat", "class 2")
+    assert course.class_names[:3] == ("Bird", "cat", "2")
     assert (course.true_class, course.kind) == (1, "output")
     assert course.missing == {3: "The file is cut off."}
 

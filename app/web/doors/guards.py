@@ -36,11 +36,11 @@ from mloscope.app.errors import (
     TooManyRequests,
     as_json,
 )
-from mloscope.app.inspection import printable
 from mloscope.app.logs import EXTRA
 from mloscope.app.observatory import UNEXPECTED
 from mloscope.app.request_context import ASKER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
 from mloscope.app.settings import Settings
+from mloscope.app.terminal import printable
 from mloscope.app.url_prefix import URL_PREFIX, announced, mounted, without
 from mloscope.app.web.doors.authentication import Authentication, Origin, is_loopback
 from mloscope.app.web.doors.heads import as_get

@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from mloscope.app.errors import Forbidden
-from mloscope.app.inspection import printable
 from mloscope.app.request_context import Asker
+from mloscope.app.terminal import printable
 from mloscope.app.web.doors.authentication import Origin
 
 logger = logging.getLogger(__name__)

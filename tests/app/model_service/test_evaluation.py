@@ -19,6 +19,7 @@ from small_networks import NETWORKS, MemoryRun, set_weights
 
 from mloscope.adaptors.interface import Checkpoint, Refused, RunOptions
 from mloscope.app import errors
+from mloscope.app.class_probabilities import AS_GIVEN, LOGIT_OF_CLASS_1, PROBABILITY_OF_CLASS_1, SOFTMAX
 from mloscope.app.model_service.evaluation import Evaluator, configure_devices
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.model_service.work_queue import Stopped
@@ -373,9 +374,11 @@ def test_probabilities_of_many_images_are_keras_own(architecture: str) -> None:
     run = MemoryRun(architecture)
     images = np.stack([image_for(run, seed) for seed in range(11)])
     engine = evaluator(run)
+    output = engine.describe(SPEC)["output_layer"]
+    rule = SOFTMAX if architecture == "nested" else AS_GIVEN
     for step in (0, 20):
-        found = engine.probabilities(SPEC, step, images, batch=4)
-        assert found.shape == (11, engine.class_count(SPEC))
+        found = engine.probabilities(SPEC, step, images, output, rule, batch=4)
+        assert found.shape == (11, engine.output_size(SPEC, output))
         set_weights(run.model, run.arrays[step])
         expected = np.asarray(run.model(images, training=False))
         if architecture == "nested":  # ends in logits
@@ -383,7 +386,8 @@ def test_probabilities_of_many_images_are_keras_own(architecture: str) -> None:
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
         np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-5)
-        np.testing.assert_array_equal(engine.probabilities(SPEC, step, images, batch=4), found)
+        again = engine.probabilities(SPEC, step, images, output, rule, batch=4)
+        np.testing.assert_array_equal(again, found)
     assert engine.status()["networks"][0]["traces"] == 1
     assert run.reads == [0, 20]
 
@@ -392,22 +396,22 @@ def test_weights_are_swapped_and_a_broken_step_says_why() -> None:
     run = MemoryRun("lenet")
     run.broken[10] = "step-10.keras is cut off."
     engine, images = evaluator(run), np.stack([image_for(run, seed) for seed in range(3)])
-    first, last = engine.probabilities(SPEC, 0, images), engine.probabilities(SPEC, 40, images)
+    first, last = (engine.probabilities(SPEC, step, images, "output", AS_GIVEN) for step in (0, 40))
     assert np.abs(first - last).max() > 0.01
     assert run.models_built == 1
     with pytest.raises(errors.MloscopeError, match=r"step-10.keras is cut off"):
-        engine.probabilities(SPEC, 10, images)
+        engine.probabilities(SPEC, 10, images, "output", AS_GIVEN)
     with pytest.raises(errors.NotFound, match="no checkpoint at step 11"):
-        engine.probabilities(SPEC, 11, images)
+        engine.probabilities(SPEC, 11, images, "output", AS_GIVEN)
     with pytest.raises(errors.BadRequest, match="shape"):
-        engine.probabilities(SPEC, 0, images[:, :5])
+        engine.probabilities(SPEC, 0, images[:, :5], "output", AS_GIVEN)
 
 
 def test_weights_of_nan_give_probabilities_of_nan() -> None:
     run = MemoryRun("lenet")
     run.arrays[10] = {name: array * np.nan for name, array in run.arrays[10].items()}
     images = np.stack([image_for(run, seed) for seed in range(3)])
-    assert np.isnan(evaluator(run).probabilities(SPEC, 10, images)).all()
+    assert np.isnan(evaluator(run).probabilities(SPEC, 10, images, "output", AS_GIVEN)).all()
 
 
 def one_output(activation: str) -> MemoryRun:
@@ -419,19 +423,38 @@ def one_output(activation: str) -> MemoryRun:
     return run
 
 
-def test_one_output_between_0_and_1_is_two_classes() -> None:
+def test_one_output_is_two_classes_by_its_probability_or_its_logit() -> None:
     images = np.random.default_rng(0).normal(size=(5, 4, 4, 1)).astype(np.float32)
-    found = evaluator(one_output("sigmoid")).probabilities(SPEC, 0, images)
-    assert evaluator(one_output("sigmoid")).class_count(SPEC) == 2
     expected = 1 / (1 + np.exp(-images.reshape(5, 16).sum(axis=1)))
-    np.testing.assert_allclose(found, np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-6)
-    with pytest.raises(errors.NotPossible, match="one number an image"):
-        evaluator(one_output("linear")).probabilities(SPEC, 0, images * 100)
+    for activation, rule in (("sigmoid", PROBABILITY_OF_CLASS_1), ("linear", LOGIT_OF_CLASS_1)):
+        found = evaluator(one_output(activation)).probabilities(SPEC, 0, images, "output", rule)
+        np.testing.assert_allclose(found, np.stack([1 - expected, expected], axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_each_of_several_heads_can_be_the_output() -> None:
+    image = keras.Input((4, 4, 1), name="image")
+    flat = keras.layers.Flatten(name="flat")(image)
+    heads = [keras.layers.Dense(size, "softmax", name=f"head{size}")(flat) for size in (2, 3)]
+    run = MemoryRun("lenet", steps=0)
+    run.model = keras.Model(image, heads)
+    run.arrays = {
+        0: {
+            f"head{size}/{name}": np.full(shape, 0.1, np.float32)
+            for size in (2, 3)
+            for name, shape in (("kernel", (16, size)), ("bias", (size,)))
+        }
+    }
+    engine, images = evaluator(run), np.ones((2, 4, 4, 1), np.float32)
+    for size in (2, 3):
+        found = engine.probabilities(SPEC, 0, images, f"head{size}", AS_GIVEN)
+        np.testing.assert_allclose(found, np.full((2, size), 1 / size), rtol=1e-6)
+    with pytest.raises(errors.NotPossible, match="head4"):
+        engine.probabilities(SPEC, 0, images, "head4", AS_GIVEN)
 
 
 def test_a_network_that_gives_pictures_tells_no_classes() -> None:
     run = MemoryRun("lenet", steps=0)
     run.model = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Conv2D(2, 3, name="output")])
     run.arrays = {0: {"output/kernel": np.ones((3, 3, 1, 2), np.float32), "output/bias": np.zeros(2, np.float32)}}
-    with pytest.raises(errors.NotPossible, match=r"\(4, 4, 2\) an image"):
-        evaluator(run).class_count(SPEC)
+    with pytest.raises(errors.NotPossible, match=r"\(4, 4, 2\) per image"):
+        evaluator(run).output_size(SPEC, "output")

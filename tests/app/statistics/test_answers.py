@@ -370,8 +370,12 @@ def test_groups_come_from_the_file_that_the_workspace_names(array_run: Any, arra
         return Statistics(workspace, StatisticsStore(None)).class_order("lenet", "group")
 
     assert ask(path) == {
-        "order": [1, 0],
-        "groups": [{"name": "pets", "first": 0, "count": 1}, {"name": "wild", "first": 1, "count": 1}],
+        "order": [1, 0, *range(2, 10)],
+        "groups": [
+            {"name": "pets", "first": 0, "count": 1},
+            {"name": "wild", "first": 1, "count": 1},
+            {"name": "others", "first": 2, "count": 8},
+        ],
     }
     with pytest.raises(NotFound, match=r"gone\.json of the corpus .* does not exist"):
         ask(tmp_path / "gone.json")

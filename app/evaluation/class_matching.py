@@ -1,0 +1,178 @@
+"""Which class of a corpus each output of a network stands for.
+
+    names of the run ──┐
+                       ├──► match ──► ClassMatch: a name and a class of the corpus for every output
+    names of the corpus┘
+
+By name where the names agree, else by position where the numbers agree and nothing contradicts it, else not at all:
+names of a corpus are never put on outputs of a network that knows other classes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+BY_NAME, BY_POSITION, NOT_MATCHED = "name", "position", "not matched"
+
+_GENERIC = re.compile(r"(?:class|label|category|output|unit)?[ _-]*\d+", re.IGNORECASE)
+_LISTED = 5
+
+
+@dataclass(frozen=True)
+class ClassMatch:
+    """Outputs and the classes that they stand for."""
+
+    names: tuple[str, ...]
+    """Of every output, in the network's order; ``output 3`` where nobody named it."""
+    corpus_classes: tuple[int | None, ...]
+    """For every output the class of the corpus, as an index into its class names; None where there is none."""
+    how: str
+    """:data:`BY_NAME`, :data:`BY_POSITION` or :data:`NOT_MATCHED`."""
+    sentences: tuple[str, ...] = ()
+    """What was assumed, and what has no partner."""
+
+    @property
+    def matched(self) -> bool:
+        """Whether outputs can be right or wrong about images of the corpus."""
+        return self.how != NOT_MATCHED
+
+    def output_of(self, label: int | None) -> int | None:
+        """The output that stands for a class of the corpus; None where none does."""
+        return None if label is None or label < 0 else self._outputs.get(label)
+
+    def outputs_of(self, labels: np.ndarray) -> np.ndarray:
+        """Labels of the corpus, int (image,), -1 where not known, as outputs: int32 (image,), -1 where there is none."""
+        return labels_as_outputs(labels, self.corpus_classes)
+
+    @property
+    def _outputs(self) -> Mapping[int, int]:
+        return {label: output for output, label in enumerate(self.corpus_classes) if label is not None}
+
+
+def labels_as_outputs(labels: np.ndarray, corpus_classes: Sequence[int | None]) -> np.ndarray:
+    """As :meth:`ClassMatch.outputs_of`."""
+    table = np.full(int(labels.max(initial=-1)) + 2, -1, np.int32)  # the last is for label -1
+    for output, label in enumerate(corpus_classes):
+        if label is not None and label < len(table) - 1:
+            table[label] = output
+    return table[labels]
+
+
+def match(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str] | None) -> ClassMatch:
+    """Match ``outputs`` outputs, which the run calls ``run_names`` (empty where it does not), with the classes of a corpus
+    (None: there is no corpus)."""
+    sentences: list[str] = []
+    if run_names and len(run_names) != outputs:
+        sentences.append(
+            f"The run names {len(run_names)} classes, but its network has {outputs} outputs, so these names are not used."
+        )
+        run_names = ()
+    own = tuple(run_names) or tuple(f"output {number}" for number in range(outputs))
+    if corpus_names is None:
+        return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
+    found = _by_name(run_names, corpus_names) if run_names else {}
+    smaller = min(outputs, len(corpus_names))
+    if run_names and smaller and 2 * len(found) >= smaller:
+        in_place = outputs == len(corpus_names) and all(output == label for output, label in found.items())
+        if in_place and len(found) < outputs:
+            differing = [output for output in range(outputs) if output not in found]
+            pairs = _listed(f'"{run_names[each]}" and "{corpus_names[each]}"' for each in differing)
+            sentences.append(
+                f"{len(found)} of {outputs} classes have the same name and place in run and corpus; the others are "
+                f"matched by position: {pairs}."
+            )
+            return ClassMatch(own, tuple(range(outputs)), BY_POSITION, tuple(sentences))
+        sentences += _left_over(found, run_names, corpus_names)
+        return ClassMatch(own, tuple(found.get(output) for output in range(outputs)), BY_NAME, tuple(sentences))
+    if outputs == len(corpus_names) and (not run_names or _generic(run_names) or _generic(corpus_names)):
+        names = tuple(corpus_names) if not run_names or _generic(run_names) else tuple(run_names)
+        sentences.append(
+            "Classes are matched by position, which is assumed: "
+            + ("the run does not name its classes." if not run_names else "the names are numbers on one side.")
+        )
+        return ClassMatch(names, tuple(range(outputs)), BY_POSITION, tuple(sentences))
+    sentences.append(_refusal(outputs, run_names, corpus_names))
+    return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
+
+
+def _refusal(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str]) -> str:
+    if run_names:
+        why = (
+            f"the run's classes are called {_listed(run_names)}, the corpus's {_listed(corpus_names)}"
+            if len(run_names) != len(corpus_names) or set(run_names) != set(corpus_names)
+            else "several classes have the same name"
+        )
+    else:
+        why = f"the network has {outputs} outputs without names, and the corpus has {len(corpus_names)} classes"
+    return (
+        f"The network's classes are not matched with the corpus's: {why}. Nothing is called right or wrong, and there is "
+        "no accuracy, until the outputs are named: on the page, with --classes FILE, or as classes in mloscope.toml."
+    )
+
+
+def _left_over(found: Mapping[int, int], run_names: Sequence[str], corpus_names: Sequence[str]) -> list[str]:
+    sentences = []
+    different = [
+        (output, label) for output, label in found.items() if _normal(run_names[output]) != _normal(corpus_names[label])
+    ]
+    if different:
+        pairs = _listed(f'"{run_names[output]}" is "{corpus_names[label]}"' for output, label in different)
+        sentences.append(f"Some class names of the run are part of the corpus's, or the reverse: {pairs}.")
+    if any(output != label for output, label in found.items()) and len(run_names) == len(corpus_names) == len(found):
+        sentences.append("Run and corpus list their classes in different orders; they are matched by name.")
+    unknown = [name for label, name in enumerate(corpus_names) if label not in set(found.values())]
+    if unknown:
+        sentences.append(
+            f"{len(unknown)} of the corpus's {len(corpus_names)} classes are not among the network's outputs: "
+            f"{_listed(unknown)}. Their images count for no rate."
+        )
+    unused = [name for output, name in enumerate(run_names) if output not in found]
+    if unused:
+        sentences.append(
+            f"{len(unused)} of the network's {len(run_names)} outputs have no class in the corpus: {_listed(unused)}."
+        )
+    return sentences
+
+
+def _by_name(run_names: Sequence[str], corpus_names: Sequence[str]) -> dict[int, int]:
+    """Output -> class of the corpus, one to one: equal names; where these leave one side incomplete, and only then, names of
+    which one holds the other (``7`` and ``7 - seven``), if each name of the smaller side has just one such partner."""
+    here, there = [_normal(name) for name in run_names], [_normal(name) for name in corpus_names]
+    if len(set(here)) < len(here) or len(set(there)) < len(there):
+        return {}
+    if _generic(run_names) and _generic(corpus_names) and not (set(here) <= set(there) or set(there) <= set(here)):
+        return {}  # 0 to 9 and 1 to 10 are two ways of counting
+    place = {name: label for label, name in enumerate(there)}
+    equal = {output: place[name] for output, name in enumerate(here) if name in place}
+    if len(equal) == min(len(here), len(there)):
+        return equal
+    holding = {
+        output: [label for label, other in enumerate(there) if _holds(name, other) or _holds(other, name)]
+        for output, name in enumerate(here)
+    }
+    pairs = {output: labels[0] for output, labels in holding.items() if len(labels) == 1}
+    whole = len(pairs) == len(set(pairs.values())) == min(len(here), len(there))
+    return pairs if whole else equal
+
+
+def _normal(name: str) -> str:
+    """A name without regard to case and to what separates its words."""
+    return " ".join(re.findall(r"\w+", name.replace("_", " ").casefold())) or name
+
+
+def _holds(long: str, short: str) -> bool:
+    return f" {short} " in f" {long} "
+
+
+def _generic(names: Sequence[str]) -> bool:
+    return all(_GENERIC.fullmatch(name.strip()) for name in names)
+
+
+def _listed(names: Sequence[str] | object) -> str:
+    every = list(names)  # type: ignore[call-overload]
+    rest = len(every) - _LISTED
+    return ", ".join(every[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,152 @@
+"""What somebody settled about a network's output: which layer it is, and what its classes are called.
+
+Settled in ``mloscope.toml`` or on the command line (a list, or a file of names), or on a page and through REST. The latter
+is kept in the cache folder, a small file for each run, read by every web worker and command that uses the folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mloscope.app.errors import BadRequest, NotFound, Unavailable
+
+MOST_CLASSES = 100_000
+LONGEST_NAME = 500
+_LONGEST_FILE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class NamedOutputs:
+    """What was settled of one run. Empty parts are not settled."""
+
+    output: str | None = None
+    """The layer that tells classes."""
+    classes: tuple[str, ...] = ()
+    """A name for each class, in the order of the network's outputs."""
+
+
+class NamedOutputsStore:
+    """What was settled on pages and through REST, by the run's path. Thread-safe; None as folder keeps nothing."""
+
+    def __init__(self, folder: str | Path | None) -> None:
+        self._folder = Path(folder) / "outputs" if folder is not None else None
+        self._read: dict[Path, tuple[int, NamedOutputs | None]] = {}
+
+    def find(self, run: Path) -> NamedOutputs | None:
+        """What is settled of the run at this path."""
+        if self._folder is None:
+            return None
+        path = self._path(run)
+        try:
+            changed = path.stat().st_mtime_ns
+        except OSError:
+            return None
+        known = self._read.get(path)
+        if known is None or known[0] != changed:
+            known = self._read[path] = (changed, _parsed(path))
+        return known[1]
+
+    def save(self, run: Path, settled: NamedOutputs | None) -> None:
+        """Settle it; None takes back what was settled. Raises :class:`Unavailable` where it cannot be kept."""
+        if self._folder is None:
+            raise Unavailable("There is no folder to keep this in; MLOSCOPE_CACHE_FOLDER names one.")
+        path = self._path(run)
+        self._read.pop(path, None)
+        try:
+            if settled is None:
+                path.unlink(missing_ok=True)
+                return
+            self._folder.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({"run": str(run), "output": settled.output, "classes": list(settled.classes)})
+            with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".new", delete=False) as file:
+                file.write(text)
+            os.replace(file.name, path)
+        except OSError as error:
+            raise Unavailable(f"What was settled cannot be kept: {error.strerror or error}.") from error
+
+    def _path(self, run: Path) -> Path:
+        assert self._folder is not None
+        digest = hashlib.sha256(str(run.expanduser().resolve()).encode("utf-8", "surrogateescape")).hexdigest()
+        return self._folder / f"{digest[:32]}.json"
+
+
+def _parsed(path: Path) -> NamedOutputs | None:
+    try:
+        value = json.loads(path.read_bytes())
+        return NamedOutputs(value["output"], checked_names(value["classes"]))
+    except (OSError, ValueError, KeyError, TypeError, BadRequest):
+        return None  # written by a later version, or half of it lost: as if nothing were settled
+
+
+def checked_names(names: Any) -> tuple[str, ...]:
+    """A list of class names. Raises :class:`BadRequest` for anything else, for empty, doubled and overlong names."""
+    if not isinstance(names, Sequence) or isinstance(names, str) or not all(isinstance(name, str) for name in names):
+        raise BadRequest("Class names are a list of texts, one for each output of the network, in its order.")
+    if len(names) > MOST_CLASSES:
+        raise BadRequest(f"{len(names):,} class names were given; {MOST_CLASSES:,} are the most.")
+    stripped = tuple(name.strip() for name in names)
+    seen: dict[str, int] = {}
+    for number, name in enumerate(stripped):
+        if not name or len(name) > LONGEST_NAME:
+            raise BadRequest(
+                f"Class name {number} is {'empty' if not name else 'too long'}; each needs 1 to {LONGEST_NAME} letters."
+            )
+        if name in seen:
+            raise BadRequest(f'"{name}" names the outputs {seen[name]} and {number}; each needs a name of its own.')
+        seen[name] = number
+    return stripped
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Class names out of a file: a name per line; a JSON list; or a JSON object of numbers and names, either way round, as
+    Keras' ``class_indices`` and ``imagenet_class_index.json`` have it. Raises :class:`NotFound` or :class:`BadRequest`."""
+    try:
+        if not path.is_file():
+            raise NotFound(f"There is no file of class names {path}.")
+        with open(path, "rb") as file:
+            data = file.read(_LONGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise BadRequest(f"The class names {path} cannot be read: {error.strerror or error}.") from error
+    if len(data) > _LONGEST_FILE_BYTES:
+        raise BadRequest(
+            f"The class names {path} are larger than {_LONGEST_FILE_BYTES >> 20} MiB, so they are no list of names."
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadRequest(f"The class names {path} are no text in UTF-8.") from None
+    if text.lstrip()[:1] not in ("{", "["):
+        lines = [line.strip() for line in text.splitlines()]
+        while lines and not lines[-1]:
+            lines.pop()
+        names: Any = lines
+    else:
+        try:
+            names = _from_json(json.loads(text))
+        except (ValueError, RecursionError, KeyError, TypeError, IndexError):
+            raise BadRequest(
+                f"{path} is no list of class names: it should be a name per line, a JSON list, or a JSON object of numbers "
+                "and names."
+            ) from None
+    try:
+        return checked_names(names)
+    except BadRequest as error:
+        raise BadRequest(f"In {path}: {error}") from None
+
+
+def _from_json(value: Any) -> Any:
+    if isinstance(value, list):
+        return value
+    by_number: dict[int, str] = {}
+    for key, item in value.items():
+        number, name = (int(key), item) if str(key).isdecimal() else (item, key)
+        name = name[-1] if isinstance(name, list) else name  # ["n01440764", "tench"]
+        by_number[int(number)] = name
+    return [by_number[number] for number in range(len(by_number))]

@@ -1,0 +1,233 @@
+"""Which layer of a network tells its classes, and by which rule its values become class probabilities.
+
+    declared outputs ──► those that can be classes ──► the one that fits the classes asked for ──► Output
+    (else: ends)          (one vector, no regression)
+
+The declared output of the configuration counts; the ends of the graph are looked at only where nothing is declared.
+What is no classifier is said to be none, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mloscope.adaptors.interface import DeclaresLosses, DeclaresOutputs, Layer, RunAdaptor
+from mloscope.app.class_probabilities import (
+    AS_GIVEN,
+    BY_VALUE,
+    LOGIT_OF_CLASS_1,
+    PROBABILITY_OF_CLASS_1,
+    SOFTMAX,
+    class_count,
+)
+
+DECLARED, ONLY_END, AMONG_ENDS, CHOSEN = (
+    "declared",
+    "the only end of the graph",
+    "one of the ends of the graph",
+    "chosen",
+)
+
+_PASSED_THROUGH = {"flatten", "reshape", "dropout", "squeeze", "identity", "cast"}
+"""Kinds of layers that change no value."""
+_LINEAR = {"linear", "identity", ""}
+_WITH_LINEAR_OUTPUT = {"dense", "convolution", "depthwise convolution", "separable convolution", "bias add"}
+"""Kinds whose output is linear where they name no activation."""
+_REGRESSION_LOSSES = ("meansquared", "meanabsolute", "mse", "mae", "msle", "mape", "huber", "logcosh", "cosinesimilarity",
+                      "poisson", "euclidean", "smoothl1")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Output:
+    """The layer that tells classes, or why none does."""
+
+    layer: str | None
+    """None where the network has no output at all."""
+    rule: str | None
+    """One of :data:`mloscope.app.class_probabilities.RULES`; None exactly where ``refusal`` says why these values are not
+    class probabilities."""
+    classes: int
+    """How many probabilities; of what is no classifier, how many values an image, or 0 where not known."""
+    source: str
+    """How it was found: :data:`DECLARED`, :data:`ONLY_END`, :data:`AMONG_ENDS` or :data:`CHOSEN`."""
+    others: tuple[str, ...] = ()
+    """Other outputs of the network that tell classes; they can be chosen instead."""
+    refusal: str | None = None
+    sentences: tuple[str, ...] = ()
+    """What was assumed, and what stands beside it."""
+
+
+def output_of(
+    run: RunAdaptor, *, corpus_classes: int | None = None, named_classes: int | None = None, chosen: str | None = None
+) -> Output:
+    """The output of the run's network.
+
+    ``corpus_classes``, ``named_classes``: how many classes the corpus has and how many the run names, where known; they decide
+    among several heads, and whether numbers that nobody explains may be logits. ``chosen``: the layer that the user named."""
+    layers = run.layers()
+    by_name = {layer.name: layer for layer in layers}
+    names, source = _candidates(run, layers)
+    losses = run.losses() if isinstance(run, DeclaresLosses) else {}
+    expected = tuple(count for count in (named_classes, corpus_classes) if count)
+    if chosen is not None:
+        if chosen not in by_name:
+            known = ", ".join(names) or "none"
+            refusal = (
+                f'The output was chosen to be "{chosen}", which is no layer of this network; its outputs: {known}.'
+            )
+            return Output(None, None, 0, CHOSEN, refusal=refusal)
+        return _read(by_name[chosen], by_name, losses, CHOSEN, expected, insist=True)
+    if not names:
+        return Output(None, None, 0, source, refusal="The network has no output layer.")
+    read = [_read(by_name[name], by_name, losses, source, expected) for name in names]
+    telling = [each for each in read if each.rule is not None]
+    if not telling:
+        return read[0]
+    return _best(telling, read, expected)
+
+
+def _candidates(run: RunAdaptor, layers: Sequence[Layer]) -> tuple[list[str], str]:
+    known = {layer.name for layer in layers}
+    declared = [name for name in (run.outputs() if isinstance(run, DeclaresOutputs) else ()) if name in known]
+    if declared:
+        return declared, DECLARED
+    taken = {name for layer in layers for name in layer.inputs}
+    ends = [layer.name for layer in layers if layer.name not in taken]
+    return ends, ONLY_END if len(ends) == 1 else AMONG_ENDS
+
+
+def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[int]) -> Output:
+    """Of the outputs that tell classes, the one whose classes are as many as are expected, else the first."""
+    fitting = next((each for count in expected for each in telling if each.classes == count), None)
+    best = fitting or telling[0]
+    others = tuple(str(each.layer) for each in telling if each is not best)
+    sentences = list(best.sentences)
+    if others:
+        why = f"because it has {best.classes} classes" if fitting else "because it comes first"
+        sentences.append(
+            f'The network has several outputs that tell classes; "{best.layer}" is used, {why}. '
+            f"Others can be chosen: {', '.join(others)}."
+        )
+    left = [str(each.layer) for each in read if each.rule is None]
+    if left:
+        sentences.append(f"Outputs that are not class probabilities are left out: {', '.join(left)}.")
+    return Output(best.layer, best.rule, best.classes, best.source, others, None, tuple(sentences))
+
+
+def _read(
+    layer: Layer,
+    by_name: Mapping[str, Layer],
+    losses: Mapping[str, str],
+    source: str,
+    expected: Sequence[int],
+    insist: bool = False,
+) -> Output:
+    """One layer as an output. ``insist``: the user says that it tells classes."""
+    shape = layer.output_shape
+    if shape is None and layer.kind == "dense":
+        shape = next(((p.shape[p.axes.index("unit")],) for p in layer.parameters if "unit" in p.axes), None)
+    if shape is None or None in shape:
+        # Without a shape the count is not known before something is evaluated; what the names say is believed.
+        values = expected[0] if expected and (shape is None or sum(size is None for size in shape) == len(shape)) else 0
+    else:
+        values = 1
+        for size in shape:
+            values *= size or 0
+    if shape is not None and sum(size != 1 for size in shape) > 1:
+        what = " x ".join("?" if size is None else str(size) for size in shape)
+        return _none(
+            layer, values, source, f'The output "{layer.name}" is a map of {what} values, not one value per class.'
+        )
+    if values == 0:
+        return _none(layer, values, source, f'How many values the output "{layer.name}" has is not known.')
+    activation = _activation(layer, by_name)
+    loss = _plain(losses.get(layer.name, ""))
+    rule, sentence, refusal = _rule(layer.name, values, activation, loss, expected, insist)
+    if rule is None:
+        return _none(layer, values, source, refusal)
+    return Output(layer.name, rule, class_count(rule, values), source, sentences=(sentence,) if sentence else ())
+
+
+def _rule(
+    name: str, values: int, activation: str | None, loss: str, expected: Sequence[int], insist: bool
+) -> tuple[str | None, str, str]:
+    """Rule, what is to be said of it, and why there is none."""
+    entropy = "crossentropy" in loss
+    if activation is not None and "softmax" in activation and "logsoftmax" not in activation:
+        if values > 1:
+            return AS_GIVEN, "", ""
+        return None, "", f'The output "{name}" is a softmax of one value, which is 1 for every image.'
+    if activation is not None and "sigmoid" in activation:
+        if values == 1:
+            return PROBABILITY_OF_CLASS_1, f'The one value of "{name}" is the probability of the second class.', ""
+        sentence = (
+            f'The values of "{name}" are sigmoids: each class has a probability of its own, and they need not sum to 1.'
+        )
+        return AS_GIVEN, sentence, ""
+    if any(word in loss for word in _REGRESSION_LOSSES) and not insist:
+        return (
+            None,
+            "",
+            f'The output "{name}" was trained with the loss {loss}, so its values are not class probabilities.',
+        )
+    if activation is None:
+        if values > 1:
+            return _if_expected(name, BY_VALUE, values, expected, entropy or insist)
+        return _if_expected(name, LOGIT_OF_CLASS_1, 2, expected, entropy or insist)
+    if activation not in _LINEAR and "logsoftmax" not in activation and not entropy and not insist:
+        return None, "", f'The output "{name}" ends in {activation}, which gives no class probabilities.'
+    if values == 1:
+        return _if_expected(name, LOGIT_OF_CLASS_1, 2, expected, entropy or insist)
+    return _if_expected(name, SOFTMAX, values, expected, entropy or insist or "logsoftmax" in activation)
+
+
+def _if_expected(
+    name: str, rule: str, classes: int, expected: Sequence[int], certain: bool
+) -> tuple[str | None, str, str]:
+    """The rule where something says that these values tell classes; else why it does not apply."""
+    how = {
+        SOFTMAX: f'The values of "{name}" are logits; their softmax is shown',
+        LOGIT_OF_CLASS_1: f'The one value of "{name}" is a logit; its sigmoid is the probability of the second class',
+        BY_VALUE: f'The values of "{name}" are taken as probabilities where they sum to 1, and as logits otherwise',
+    }[rule]
+    if certain:
+        return rule, how + ".", ""
+    if classes in expected:
+        return rule, f"{how}. That is assumed, because there are {classes} classes.", ""
+    against = f"; there are {expected[0]} classes" if expected else ""
+    return (
+        None,
+        "",
+        (
+            f'The output "{name}" has {"one value" if rule == LOGIT_OF_CLASS_1 else f"{classes} values"} per image, and nothing '
+            f"says that they tell classes{against}. If they do, name the output: --output {name}."
+        ),
+    )
+
+
+def _none(layer: Layer, values: int, source: str, refusal: str) -> Output:
+    return Output(layer.name, None, values, source, refusal=refusal)
+
+
+def _activation(layer: Layer, by_name: Mapping[str, Layer]) -> str | None:
+    """What the values of a layer went through last, in lower case without separators; "linear" where nothing changed them
+    after they were summed up; None where that is not known."""
+    for _ in range(len(by_name)):
+        said = layer.hyperparameters.get("activation")
+        if isinstance(said, dict):
+            said = said.get("class_name") or said.get("registered_name")
+        if said:
+            return _plain(str(said))
+        if layer.kind in _PASSED_THROUGH and len(layer.inputs) == 1 and layer.inputs[0] in by_name:
+            layer = by_name[layer.inputs[0]]
+            continue
+        if layer.kind in _WITH_LINEAR_OUTPUT:
+            return "linear"
+        words = _plain(layer.source_class or layer.kind)
+        known = layer.kind == "activation" or any(word in words for word in ("softmax", "sigmoid"))
+        return words if known else None
+    return None
+
+
+def _plain(words: str) -> str:
+    return "".join(character for character in words.lower() if character.isalnum())

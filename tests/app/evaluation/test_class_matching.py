@@ -1,0 +1,121 @@
+"""Which class of a corpus an output stands for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mloscope.app.evaluation.class_matching import BY_NAME, BY_POSITION, NOT_MATCHED, match
+
+ANIMALS = ("ant", "bee", "crab", "duck")
+
+
+def test_equal_names_in_another_order_are_matched_by_name_and_it_is_said() -> None:
+    found = match(4, ("duck", "ant", "crab", "bee"), ANIMALS)
+    assert (found.how, found.corpus_classes, found.names) == (BY_NAME, (3, 0, 2, 1), ("duck", "ant", "crab", "bee"))
+    assert found.outputs_of(np.array([0, 1, 2, 3, -1])).tolist() == [1, 3, 2, 0, -1]
+    assert any("order" in sentence for sentence in found.sentences)
+
+
+def test_the_same_names_in_the_same_order_need_no_word() -> None:
+    found = match(4, ANIMALS, ANIMALS)
+    assert (found.how, found.corpus_classes, found.sentences) == (BY_NAME, (0, 1, 2, 3), ())
+
+
+def test_case_and_separators_do_not_matter() -> None:
+    found = match(3, ("Golden Retriever", "T-shirt/top", "cat"), ("cat", "golden_retriever", "t shirt top"))
+    assert (found.how, found.corpus_classes) == (BY_NAME, (1, 2, 0))
+
+
+def test_a_corpus_of_some_of_the_networks_classes_is_matched_by_name() -> None:
+    found = match(4, ANIMALS, ("duck", "bee"))
+    assert found.corpus_classes == (None, 1, None, 0)
+    assert found.outputs_of(np.array([0, 1])).tolist() == [3, 1]
+    assert any("2 of the network's 4 outputs" in sentence for sentence in found.sentences)
+
+
+def test_images_of_classes_that_the_network_does_not_know_have_no_right_output() -> None:
+    found = match(2, ("bee", "duck"), ANIMALS)
+    assert found.outputs_of(np.arange(4)).tolist() == [-1, 0, -1, 1]
+    assert any("ant" in sentence and "crab" in sentence for sentence in found.sentences)
+
+
+def test_a_name_within_a_longer_one_is_matched_where_that_is_certain() -> None:
+    digits = tuple(f"{number} - {name}" for number, name in enumerate(("zero", "one", "two")))
+    found = match(3, ("2", "0", "1"), digits)
+    assert (found.how, found.corpus_classes) == (BY_NAME, (2, 0, 1))
+    assert any('"2" is "2 - two"' in sentence for sentence in found.sentences)
+    unsure = match(2, ("cat", "dog"), ("black cat", "white cat"))
+    assert unsure.how == NOT_MATCHED
+
+
+def test_without_names_equal_numbers_are_matched_by_position_and_it_is_said() -> None:
+    found = match(4, (), ANIMALS)
+    assert (found.how, found.names, found.corpus_classes) == (BY_POSITION, ANIMALS, (0, 1, 2, 3))
+    assert any("assumed" in sentence for sentence in found.sentences)
+
+
+@pytest.mark.parametrize("corpus", [("0", "1", "2", "3"), ("class 1", "class 2", "class 3", "class 4")])
+def test_numbers_contradict_no_names(corpus: tuple[str, ...]) -> None:
+    found = match(4, ANIMALS, corpus)
+    assert (found.how, found.names) == (BY_POSITION, ANIMALS)
+    reverse = match(4, corpus, ANIMALS)
+    assert (reverse.how, reverse.names) == (BY_POSITION, ANIMALS)
+
+
+def test_counting_from_0_and_from_1_is_matched_by_position() -> None:
+    found = match(3, ("0", "1", "2"), ("1", "2", "3"))
+    assert (found.how, found.corpus_classes) == (BY_POSITION, (0, 1, 2))
+
+
+def test_other_numbers_of_classes_without_names_are_not_matched() -> None:
+    found = match(100, (), ANIMALS)
+    assert (found.how, found.matched) == (NOT_MATCHED, False)
+    assert found.names[:2] == ("output 0", "output 1")
+    assert set(found.corpus_classes) == {None}
+    assert found.outputs_of(np.array([0, 1, -1])).tolist() == [-1, -1, -1]
+    assert found.output_of(0) is None
+    assert "100 outputs" in found.sentences[0]
+
+
+def test_names_of_another_world_contradict_equal_numbers() -> None:
+    found = match(2, ("face", "no face"), ("cat", "dog"))
+    assert (found.how, found.names) == (NOT_MATCHED, ("face", "no face"))
+
+
+def test_one_name_in_common_among_many_is_no_match() -> None:
+    found = match(4, ("frog", "ship", "horse", "bee"), ANIMALS)
+    assert found.how == NOT_MATCHED
+
+
+def test_most_names_in_their_places_carry_the_others() -> None:
+    found = match(4, ("ant", "wasp", "crab", "duck"), ANIMALS)
+    assert (found.how, found.corpus_classes) == (BY_POSITION, (0, 1, 2, 3))
+    assert any('"wasp" and "bee"' in sentence for sentence in found.sentences)
+
+
+def test_most_names_in_other_places_leave_the_others_out() -> None:
+    found = match(4, ("duck", "wasp", "crab", "ant"), ANIMALS)
+    assert (found.how, found.corpus_classes) == (BY_NAME, (3, None, 2, 0))
+    assert any("bee" in sentence for sentence in found.sentences)
+    assert any("wasp" in sentence for sentence in found.sentences)
+
+
+def test_a_wrong_number_of_names_is_not_used() -> None:
+    found = match(4, ("ant", "bee"), ANIMALS)
+    assert (found.how, found.names) == (BY_POSITION, ANIMALS)
+    assert any("names 2 classes" in sentence for sentence in found.sentences)
+
+
+def test_the_same_name_twice_is_no_name() -> None:
+    assert match(2, ("cat", "cat"), ("cat", "dog")).how == NOT_MATCHED
+
+
+def test_without_a_corpus_outputs_keep_their_own_names() -> None:
+    assert match(2, ("cat", "dog"), None).names == ("cat", "dog")
+    assert match(2, (), None).names == ("output 0", "output 1")
+
+
+def test_labels_beyond_the_classes_have_no_output() -> None:
+    assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.array([0, 5, 1])).tolist() == [0, -1, 1]
+    assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.empty(0, np.int32)).tolist() == []
