@@ -237,7 +237,7 @@ def _doubt(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, readi
             "if it means something else, a step pattern or checkpoints.json gives the steps."
         )
         return
-    if chosen[0] == Standing.KEYED or chosen[1] == "saved" or len(column) < 2:
+    if chosen[0] == Standing.KEYED or len(column) < 2:
         return
     order = _in_order(column)
     for key, other in columns.items():
@@ -281,7 +281,9 @@ def _read_decimals(numbers: Mapping[str, Sequence[Number]], reading: Reading) ->
         name: number.text
         for name, found in numbers.items()
         for number in found
-        if not is_measure(number.kind) and number.text.replace(".", "", 1).isdigit()
+        if not is_measure(number.kind)
+        and (number.kind or not number.text.startswith("0."))
+        and number.text.replace(".", "", 1).isdigit()
     }
     if len(texts) < 2 or len(set(texts.values())) < len(texts):
         return

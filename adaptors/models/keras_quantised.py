@@ -154,6 +154,11 @@ def read_parameters(file: h5py.File, node: Node, layer: Layer, path: Path) -> di
             raise Unreadable(f"{path} has {held} for {layer.name}/{name} where the run's network has {shape}.")
     main = MAIN.get(node.source_class, "")
     found = {name: read(file, datasets[name], path) for name in expected if name != main}
+    for name, values in found.items():
+        if values.dtype.kind in "iu" and values.dtype.itemsize == 1:  # of a layer within this one, an attention's
+            raise Unreadable(
+                f"{path}: {layer.name}/{name} is stored as {values.dtype}, quantised in a way that is not known."
+            )
     if main in expected:
         found[main] = _main(file, node, datasets, expected[main], f"{path}: {layer.name}/{main}", path)
     return {name: found[name] for name in expected}

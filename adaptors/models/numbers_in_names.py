@@ -61,8 +61,9 @@ _MEASURES = _words(
     "ssim fid error err top val value reward return kl elbo perplexity ppl bleu wer cer r2 lr rate wd decay momentum mom "
     "dropout drop bs batchsize size of outof total max alpha beta gamma lambda eps epsilon temp temperature sigma noise "
     "dim dims hidden units filters channels depth width height layers classes px img image res resolution crop pad "
-    "patience thr threshold ratio frac fraction percent pct sec secs seconds time min hours h l"
+    "patience thr threshold ratio frac fraction percent pct sec secs seconds time min hours l"
 )
+_MEASURE_ENDINGS = ("loss", "acc", "accuracy", "score", "error")
 _FILLERS = _words("no nr num number idx index n at end is done nb after")
 _UNITS = _words("px bit bits gb mb kb ms s sec h hr min hz fps gpu gpus x d cls class classes shot")
 _PERCENT = _words("pct percent perc prc")
@@ -224,7 +225,7 @@ def _standing(word: str, is_glued: bool) -> tuple[Standing, str]:
         return Standing.KEYED, kind
     if word in _NOT_STEPS:
         return Standing.OTHER, word
-    if is_measure(word):
+    if word in _MEASURES or word.endswith(_MEASURE_ENDINGS):
         return Standing.NEVER, word
     if word in _SAVED or word.endswith(("weights", "model")):
         return Standing.FREE, "saved"
@@ -233,12 +234,7 @@ def _standing(word: str, is_glued: bool) -> tuple[Standing, str]:
 
 def is_measure(word: str) -> bool:
     """Whether a number after the word, or before it, is a measurement, a setting or a size."""
-    return (
-        word in _MEASURES
-        or word in _UNITS
-        or word in _PERCENT
-        or word.endswith(("loss", "acc", "accuracy", "score", "error"))
-    )
+    return word in _MEASURES or word in _UNITS or word in _PERCENT or word.endswith(_MEASURE_ENDINGS)
 
 
 @lru_cache(maxsize=4096)

@@ -34,6 +34,10 @@ def steps(*names: str) -> list[int | None]:
         (["10epochs_run_3", "10epochs_run_4"], [3, 4]),
         (["rl_model_5k_steps", "rl_model_500_steps"], [5000, 500]),
         (["m9", "m10"], [9, 10]),
+        (["s100", "s200"], [100, 200]),
+        (["x-5-6", "x-7-6"], [5, 7]),
+        (["0.93", "0.95"], [None, None]),
+        (["ep003-loss4.302-val_loss4.1", "ep006-loss3.9-val_loss3.8"], [3, 6]),
         (["1-8.91", "2-7.91"], [1, 2]),
         (["epoch_01/model", "epoch_02/model"], [1, 2]),
         (["run_1/epoch_4/ckpt", "run_1/epoch_5/ckpt"], [4, 5]),
@@ -121,6 +125,9 @@ def test_what_is_doubtful_is_said() -> None:
     assert list(several.steps.values()) == [10, 11, 12]
     assert "10 in a-10-3" in several.doubts[0]
     assert "3 could be" in several.doubts[0]
+    saved = read_steps(["weights-01-7", "weights-02-3"])
+    assert list(saved.steps.values()) == [1, 2]
+    assert "7 could be" in saved.doubts[0]
     assert "resnet" in read_steps(["resnet18", "resnet34"]).doubts[0]
 
 

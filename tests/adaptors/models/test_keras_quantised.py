@@ -131,6 +131,16 @@ def test_whole_numbers_without_a_scale_are_never_taken_for_weights(tmp_path: Pat
         run.weights(run.checkpoints()[1])
 
 
+def test_whole_numbers_within_a_layer_of_layers_are_never_taken_for_weights(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "epoch_1.weights.h5", "w") as file:
+        for number, array in enumerate(WHOLES):
+            file[f"layers/multi_head_attention/query_dense/vars/{number}"] = array
+        file["layers/multi_head_attention/vars/0"] = np.zeros(2, np.float32)
+    run = registry.open_run(tmp_path)
+    with pytest.raises(Unreadable, match="int8"):
+        run.weights(run.checkpoints()[0])
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
 @pytest.mark.parametrize("mode", ["int8", "int4"])
 def test_weights_are_what_keras_computes_with(keras: Any, tmp_path: Path, mode: str, suffix: str) -> None:
