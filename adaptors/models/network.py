@@ -143,6 +143,14 @@ class ChannelScale:
 
 
 @dataclass(frozen=True)
+class ChannelConstants:
+    """``x * scale + shift`` with a number per channel that is part of the network's description."""
+
+    scale: tuple[float, ...]
+    shift: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Combination:
     """The weighted sum, the product or the largest of the inputs, value by value."""
 
@@ -191,6 +199,7 @@ Operation = (
     | SlopedActivation
     | BatchNormalisation
     | ChannelScale
+    | ChannelConstants
     | Combination
     | Concatenation
     | Part

@@ -19,6 +19,7 @@ from mloscope.adaptors.interface import (
     Checkpoint,
     DependencyMissing,
     Layer,
+    Preprocessing,
     Refused,
     RunOptions,
     Unknown,
@@ -61,6 +62,8 @@ class Survey:
     """The user's ``module:function``, where only it can build the network: one with classes of its own."""
     graph: tuple[TranslatedNode, ...]
     """The network of a ``.meta`` graph; empty where there is none, or a configuration."""
+    preprocessing: Preprocessing | None
+    """What the run's notes, or its graph, say of its pixels."""
     notes: Notes
     problems: tuple[str, ...]
 
@@ -142,8 +145,9 @@ def survey(path: Path, options: RunOptions) -> Survey:
             problems.append(f"{error} It is left out.")
             config = None
     graph: tuple[TranslatedNode, ...] = ()
+    pixels = None
     if config is None:
-        layers, places, graph, source = _translated(groups, problems)
+        layers, places, graph, source, pixels = _translated(groups, problems)
     if config is None and not graph:
         problems.append(
             f"{folder} holds variables alone: layers are in an order that their names suggest, without the "
@@ -160,6 +164,7 @@ def survey(path: Path, options: RunOptions) -> Survey:
         source=source,
         function=source if config and source == options.architecture and _needs_its_code(config, source) else None,
         graph=graph,
+        preprocessing=notes.preprocessing or pixels,
         notes=notes,
         problems=tuple(problems),
     )
@@ -198,17 +203,18 @@ def _architecture(
 
 def _translated(
     groups: Groups, problems: list[str]
-) -> tuple[tuple[Layer, ...], Places, tuple[TranslatedNode, ...], str]:
+) -> tuple[tuple[Layer, ...], Places, tuple[TranslatedNode, ...], str, Preprocessing | None]:
     """The layers of the ``.meta`` graph beside the checkpoints, with their slots, and then those that are not in
     its network; where there is no such graph, the layers as their names tell."""
     meta = _graph_of(groups)
     if meta is None:
-        return groups.layers, groups.places, (), ""
+        return groups.layers, groups.places, (), "", None
     try:
         found = translate(meta, groups.variables)
     except Unreadable as error:
         problems.append(f"{error} It is left out, so feature maps cannot be computed.")
-        return groups.layers, groups.places, (), ""
+        return groups.layers, groups.places, (), "", None
+    problems += found.problems
     problems += _other_networks(groups.metas, found, groups.variables)
     problems += shortened(node.layer.problem for node in found.nodes if node.layer.problem)
     places, layers, used = dict(found.places), [], set(found.places.values())
@@ -233,7 +239,7 @@ def _translated(
             layers.append(dataclasses.replace(layer, name=name, parameters=parameters, problem=problem))
             places.update({(name, p.name): groups.places[layer.name, p.name] for p in parameters})
     evaluable = [node for node in found.nodes if node.operation is not None and node.layer.kind != "input"]
-    return tuple(layers), places, found.nodes if evaluable else (), str(meta)
+    return tuple(layers), places, found.nodes if evaluable else (), str(meta), found.preprocessing
 
 
 def _graph_of(groups: Groups) -> Path | None:

@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
-from mloscope.adaptors.interface import Layer, Parameter, Unreadable
+from mloscope.adaptors.interface import Layer, Parameter, Preprocessing, Unreadable
 from mloscope.adaptors.models import network
 from mloscope.adaptors.models.keras_arrays import axes_of
 from mloscope.adaptors.models.network import NetworkBuilder, Node, Operation, Shape, Unsupported, Window
 from mloscope.adaptors.models.protobuf_wire import Message
 from mloscope.adaptors.models.tensorflow_ends import Ends
+from mloscope.adaptors.models.tensorflow_input import left_out_before, wanted_pixels
 from mloscope.adaptors.models.tensorflow_outputs import logits_of_losses, probabilities_of, served, signature_outputs
 from mloscope.adaptors.models.tensorflow_shapes import Sizes, sample_shape
 from mloscope.adaptors.models.tensorflow_variables import Variable
@@ -46,6 +47,8 @@ _ACTIVATIONS = {
     "Sqrt": "sqrt",
     "Softplus": "soft relu",
 }
+_FIRST_ON_ITS_OWN = (*_ACTIVATIONS, "Relu6", "MaxPool", "AvgPool", "LRN", "Squeeze")
+"""What may come before the first layer with weights, too."""
 _PLACE_BY_PLACE = (*_ACTIVATIONS, "Relu6", "Softmax", "Reshape")
 """What takes the places of a map just as it takes images."""
 _ARITHMETIC = ("Reshape", "Mul", "Sub", "Add", "AddV2", "RealDiv", "Abs", "Neg", "Square", "Sqrt")
@@ -59,6 +62,9 @@ class Translated:
     nodes: tuple[Node, ...]
     places: Mapping[tuple[str, str], str]
     """The key in the checkpoint of each parameter, by layer and parameter name."""
+    preprocessing: Preprocessing | None = None
+    """What the graph says of the pixels that it takes."""
+    problems: tuple[str, ...] = ()
 
 
 @dataclass
@@ -143,7 +149,13 @@ class _Translation:
             if op.name not in self._layer_of and not _NOT_THE_NETWORKS.search(op.name):
                 self._translate(op, op.name in needed)
         self._builder.declare_outputs(self._outputs(signature))
-        return Translated(tuple(self._network()), self._places)
+        nodes, source = tuple(self._network()), self._ops.get(entry.partition(":")[0])
+        if source is None:
+            return Translated(nodes, self._places)
+        dtype = source.attributes["dtype"].number(6) if "dtype" in source.attributes else 0
+        before = left_out_before(source.name, source.kind, self._path.name)
+        pixels = None if before else wanted_pixels(nodes, dtype, self._path.name)
+        return Translated(nodes, self._places, pixels, (before,) if before else ())
 
     def _outputs(self, signature: Sequence[str]) -> list[str]:
         """The layers whose values a signature names; without one, what the losses are computed of, as probabilities where
@@ -222,6 +234,8 @@ class _Translation:
             op = self._ops.get(name)
             tensors = [each for each in op.inputs if self._constant(each) is None] if op else []
             known = op is not None and op.kind in (*_PASSING, "Sub", "Mul", "RealDiv", "Add", "AddV2", "Reshape")
+            if op is not None and (op.kind in _FIRST_ON_ITS_OWN or op.kind.startswith("FusedBatchNorm")):
+                tensors, known = op.inputs[:1], True
             if not known or len(tensors) != 1 or self._variable(tensors[0]) is not None:
                 return name
             name = tensors[0]
@@ -740,6 +754,8 @@ def _arithmetic(translation: _Translation, op: _Op, tensors: Sequence[str], shap
         if factor == 0.0 and op.kind != "Mul":
             raise Unsupported(f"is a {op.kind} of {value}")
         return _Found("preprocessing", network.Activation("linear", (factor, shift)), shapes[0])
+    if number is not None and number.size == shapes[0][-1] == number.shape[-1]:
+        return _Found("preprocessing", _by_channel(op.kind, number.ravel(), is_first), shapes[0])
     if (
         variable is not None
         and _without_ones(variable.entry.shape) == shapes[0][-1:]
@@ -749,6 +765,22 @@ def _arithmetic(translation: _Translation, op: _Op, tensors: Sequence[str], shap
         held = {name: (Parameter(name, shapes[0][-1:], ("unit",)), variable)}
         return _Found("normalisation" if op.kind == "Mul" else "bias", network.ChannelScale(), shapes[0], held)
     raise Unsupported(f"is a {op.kind} with what is neither a number nor one of the network's vectors")
+
+
+def _by_channel(kind: str, numbers: np.ndarray, is_first: bool) -> network.ChannelConstants:
+    """Arithmetic with a number per channel; ``is_first``: whether the map stands before the numbers."""
+    ones, none = np.ones_like(numbers), np.zeros_like(numbers)
+    if kind in ("Add", "AddV2", "BiasAdd"):
+        scale, shift = ones, numbers
+    elif kind == "Sub":
+        scale, shift = (ones, -numbers) if is_first else (-ones, numbers)
+    elif kind == "Mul":
+        scale, shift = numbers, none
+    elif kind == "RealDiv" and is_first and np.all(numbers):
+        scale, shift = 1 / numbers, none
+    else:
+        raise Unsupported(f"is a {kind} with numbers that it cannot be computed with")
+    return network.ChannelConstants(tuple(map(float, scale)), tuple(map(float, shift)))
 
 
 def _without_ones(shape: Shape) -> Shape:

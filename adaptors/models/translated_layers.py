@@ -307,6 +307,10 @@ def _channel_scale(operation: network.ChannelScale, inputs: list[Any], weights: 
     return x + _by_channel(weights["bias"], rank) if "bias" in weights else x
 
 
+def _channel_constants(operation: network.ChannelConstants, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
+    return inputs[0] * np.array(operation.scale, np.float32) + np.array(operation.shift, np.float32)
+
+
 def _combination(operation: network.Combination, inputs: list[Any], weights: Weights, layer: Layer) -> Any:
     shape = tuple(layer.output_shape or ())
     parts = [_as_map(x, shape) if len(shape) == 3 else x for x in inputs]
@@ -353,6 +357,7 @@ _COMPUTE: dict[type, Callable[[Any, list[Any], Weights, Layer], Any]] = {
     network.SlopedActivation: _sloped,
     network.BatchNormalisation: _batch,
     network.ChannelScale: _channel_scale,
+    network.ChannelConstants: _channel_constants,
     network.Combination: _combination,
     network.Concatenation: _concatenation,
     network.Part: _part,
