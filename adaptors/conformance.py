@@ -33,6 +33,7 @@ from mloscope.adaptors.interface import (
     AdaptorError,
     Checkpoint,
     CorpusAdaptor,
+    DeclaresOutputs,
     EvaluableRun,
     HasPixelBlocks,
     Layer,
@@ -130,6 +131,13 @@ class RunConformance(_Shared):
             assert layer.name not in before, f"two layers are called {layer.name}"
             assert set(layer.inputs) <= before, f"{layer.name} takes what is not there or comes later"
             before.add(layer.name)
+
+    def test_declared_outputs_are_layers(self, run: Any) -> None:
+        if isinstance(run, DeclaresOutputs):
+            outputs = run.outputs()
+            assert isinstance(outputs, tuple)
+            assert len(set(outputs)) == len(outputs)
+            assert set(outputs) <= {layer.name for layer in run.layers()}
 
     def test_layers_describe_themselves(self, run: Any) -> None:
         for layer in run.layers():

@@ -212,7 +212,8 @@ def _add_preprocessing(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mean", type=_mean, metavar="MEAN",
-        help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, or "corpus" '
+        help='subtracted after scaling: a number, one a channel ("0.5,0.5,0.5"), a .npy file, a mean image '
+        '(.binaryproto of Caffe, batches.meta of cuda-convnet), or "corpus" '
         "for the mean image of the training split",
     )  # fmt: skip
     parser.add_argument("--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in")

@@ -43,7 +43,8 @@ class CudaConvnetRun(TranslatedRun):
 
     def __init__(self, files: CheckpointFiles, state: State, notes: Notes, options: RunOptions) -> None:
         nodes = nodes_of(state)
-        outputs = nodes[-1].layer.output_shape or (0,)
+        output = next((node for node in nodes if node.is_output), nodes[-1])
+        outputs = output.layer.output_shape or (0,)
         mean, class_names, problems = batches_meta_beside(files.folder, outputs[-1] or 0)
         # Every data provider of cuda-convnet's own subtracts the mean image of its training set.
         usual = Preprocessing(mean=mean or "corpus", mean_from=ASSUMED if mean is None else "batches.meta")

@@ -508,3 +508,7 @@ def test_what_the_cost_takes_is_the_output(folder: Path, tmp_path: Path) -> None
     run = CudaConvnetRun.open(other, RunOptions())
     assert run.layers()[-1].name == "box"
     assert run.outputs() == ("probs",)
+    # Class names go by the output, not by what comes last.
+    names = [f"class {place}" for place in range(7)]
+    (other / "batches.meta").write_bytes(pickle.dumps({"label_names": names}, protocol=2))
+    assert CudaConvnetRun.open(other, RunOptions()).class_names == tuple(names)
