@@ -9,11 +9,11 @@ Anything else is refused with a sentence. So a callback can rely on what is in i
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import anyio.to_thread
+import orjson
 from dash.fingerprint import check_fingerprint
 from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
@@ -190,8 +190,8 @@ def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> b
     """The body as Dash takes it, which knows of no prefix of addresses. Raises :class:`BadRequest` or :class:`NotFound` unless it
     asks one of the callbacks, which Dash has by their outputs, for what it gives, with what it takes."""
     try:
-        question = json.loads(body)
-    except (ValueError, RecursionError):
+        question = orjson.loads(body)
+    except ValueError:
         question = None
     if not isinstance(question, dict):
         raise BadRequest("A callback is asked with a JSON object, and this is none.")
@@ -228,7 +228,7 @@ def _inside(question: dict[str, Any], body: bytes) -> bytes:
     for each in (*question["inputs"], *question.get("state", ())):
         if (each["id"], each["property"]) == ("_pages_location", "pathname") and each.get("value"):
             each["value"] = inside(each["value"])
-    return json.dumps(question).encode()
+    return orjson.dumps(question)
 
 
 def _outputs(callback: Mapping[str, Any]) -> list[dict[str, str]]:

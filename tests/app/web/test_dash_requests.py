@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import dash
@@ -13,7 +16,7 @@ from starlette.testclient import TestClient
 from mloscope.app import view_state
 from mloscope.app.settings import Settings
 from mloscope.app.web import ids
-from mloscope.app.web.dash_requests import CALLBACKS, COMPONENT_FILES, INPUTS
+from mloscope.app.web.dash_requests import CALLBACKS, COMPONENT_FILES, INPUTS, DashRequests
 from mloscope.app.web.server import create_app
 
 VIEW = {key: value for key, value in view_state.defaults().items() if key != "step"} | {"layer": "block/conv1"}
@@ -149,6 +152,43 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
         answer = client.post(CALLBACKS, json=question(output, {**right, name: value}))
         assert refusal(answer) == (400, "bad-request"), name
         assert said in answer.json()["error"]["message"]
+
+
+class _Callbacks(dict[str, Any]):
+    """Remembers in which threads somebody looked for a callback."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: list[int] = []
+
+    def get(self, *_: Any) -> None:
+        self.threads.append(threading.get_ident())
+
+
+@pytest.mark.parametrize(("length", "elsewhere"), [(100, False), (200_000, True)])
+def test_what_is_large_is_not_read_where_everybody_waits(length: int, elsewhere: bool) -> None:
+    callbacks = _Callbacks()
+    statuses: list[int] = []
+    body = json.dumps({"output": "x.y", "rest": "r" * length}).encode()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: dict[str, Any]) -> None:
+        statuses.append(message.get("status", 0))
+
+    async def story() -> None:
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": CALLBACKS,
+            "headers": [(b"content-type", b"application/json")],
+        }
+        await DashRequests(send, SimpleNamespace(callback_map=callbacks))(scope, receive, send)  # type: ignore[arg-type]
+
+    asyncio.run(story())
+    assert statuses[0] == 404
+    assert (callbacks.threads[0] != threading.get_ident()) == elsewhere
 
 
 def test_components_bring_their_files_and_no_others(client: TestClient) -> None:

@@ -317,6 +317,15 @@ def test_the_head_of_what_comes_bit_by_bit_computes_nothing_more(around: Callabl
 # ----------------------------------------------------------------------------------------------------- sizes
 
 
+def test_a_callback_may_be_far_smaller_than_other_requests(house: Callable[..., Any]) -> None:
+    viewer = house(callback_limit_bytes=1000).with_token("viewer")
+    assert viewer.post(CALLBACK, content=b" " * 1000).status_code == 400
+    answer = viewer.post(CALLBACK, content=b" " * 1001)
+    assert (answer.status_code, kind(answer)) == (413, "too-large")
+    assert "MLOSCOPE_CALLBACK_LIMIT_BYTES" in answer.json()["error"]["message"]
+    assert viewer.post(ACTION, content=b" " * 1001).status_code == 403
+
+
 def test_what_is_too_large_is_not_read(house: Callable[..., Any]) -> None:
     home = house(body_limit_bytes=1000)
     editor = home.with_token()
