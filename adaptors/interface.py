@@ -196,6 +196,9 @@ class RunOptions:
     """Names of the network's classes, in the order of its outputs; empty where the user gave none."""
     output: str | None = None
     """The layer that tells classes, where the user named one."""
+    custom_objects: str | None = None
+    """A module of the user's own with the classes and functions that a Keras network is made of beside Keras' own. It is
+    imported where the model is built, because the user named it; no file's word for a module is ever followed."""
     trust: bool = False
     """Load parts of a file that may run code (Keras Lambda layers). Never set by default."""
 

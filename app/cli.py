@@ -182,6 +182,9 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--architecture", metavar="WHERE", help="a model.json or .keras file, or module:function")
     parser.add_argument(
+        "--custom-objects", metavar="MODULE", help="a module with the classes and functions of a Keras network of yours"
+    )
+    parser.add_argument(
         "--trust",
         action="store_true",
         help="run code that came with the files (Lambda layers); know who made them",
@@ -381,6 +384,7 @@ def _run_options(arguments: argparse.Namespace) -> RunOptions:
         preprocessing=make_preprocessing(**said) if any(value is not None for value in said.values()) else None,
         class_names=getattr(arguments, "classes", None) or (),
         output=getattr(arguments, "output", None),
+        custom_objects=arguments.custom_objects,
         trust=arguments.trust,
     )
 
@@ -391,7 +395,7 @@ def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequenc
 
     if not arguments.runs:
         about_runs = (
-            "images", "images_format", "name", "format", "step_pattern", "architecture", "trust", "scale",
+            "images", "images_format", "name", "format", "step_pattern", "architecture", "custom_objects", "trust", "scale",
             "mean", "channel_order", "output", "classes",
         )  # fmt: skip
         for flag in about_runs:

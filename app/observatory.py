@@ -304,7 +304,8 @@ class Observatory:
                 ],
                 default=repr,
             )
-            digest = _digest(adaptor.format, str(connected.options.architecture), text)
+            options = connected.options
+            digest = _digest(adaptor.format, str(options.architecture), str(options.custom_objects), text)
             known = (layers, {layer.name: layer for layer in layers}, digest)
             with self._lock:
                 self._layers[run] = known

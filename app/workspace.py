@@ -8,6 +8,7 @@ A workspace file (``mloscope.toml``) names them; relative paths in it are relati
     corpus = "mnist"               # default: the first corpus
     step_pattern = "epoch-([0-9]+)"
     architecture = "model.json"    # or "module:function"
+    custom_objects = "my_layers"   # a module with the network's own classes; imported from the current folder too
     trust = false
     preprocessing = { scale = 0.00392156862745098, mean = [0.5, 0.5, 0.5], channel_order = "rgb" }
     output = "predictions"         # the layer that tells classes; default: the network's declared output
@@ -137,6 +138,7 @@ class _TomlReader:
                 "corpus": str,
                 "step_pattern": str,
                 "architecture": str,
+                "custom_objects": str,
                 "trust": bool,
                 "preprocessing": dict,
                 "output": str,
@@ -159,6 +161,7 @@ class _TomlReader:
             else self.preprocessing(f"[runs.{name}.preprocessing]", preprocessing),
             class_names=self.class_names(where, keys["classes"]) if "classes" in keys else (),
             output=keys.get("output"),
+            custom_objects=keys.get("custom_objects"),
             trust=keys.get("trust", False),
         )
         return RunEntry(self.path(keys["path"]), name, keys.get("format"), keys.get("corpus"), options)

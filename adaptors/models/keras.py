@@ -91,9 +91,10 @@ class KerasRun:
         found = self._found
         if found.config is None:
             raise Refused(found.problems[-1])
-        model = keras_building.build_model(unquantised(found.config), found.source, found.function, self._options.trust)
-        keras_building.set_constants(model, self.weights(found.reference_checkpoint))
-        return model
+        options = self._options
+        return keras_building.build_model(
+            unquantised(found.config), found.source, found.function, options.trust, options.custom_objects
+        )
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:
         path = self._found.path(checkpoint)

@@ -19,6 +19,13 @@ import h5py
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
 from mloscope.adaptors.models.keras_operations import operands_of
+from mloscope.adaptors.models.keras_operators import (
+    OperatorCall,
+    is_operator,
+    operator_call,
+    operator_function,
+    operator_shape,
+)
 from mloscope.adaptors.models.keras_quantised import own_parameters
 from mloscope.adaptors.models.keras_shapes import KINDS, Shape, output_shape, parameter_shapes
 
@@ -59,6 +66,8 @@ class Node:
     """Of an operation on tensors and constants its arguments, see :func:`operands_of`."""
     shape: Shape | None = None
     parameter_shapes: Mapping[str, Shape] = field(default_factory=dict)
+    operator: OperatorCall | None = None
+    """What it computes where it is a TensorFlow operator."""
 
     @property
     def name(self) -> str:
@@ -81,6 +90,9 @@ class Node:
         problem = None
         if self.source_class == "Lambda":
             problem = f"{self.name} is a Lambda layer: evaluating it would run code that came with the file."
+        if is_operator({"class_name": self.source_class}) and self.operator is None:
+            function = operator_function({"config": self.config})
+            problem = f"{self.name} cannot be evaluated: the TensorFlow function {function} is not translated here."
         return Layer(
             name=self.name,
             kind=KINDS.get(self.source_class, group_name(self.source_class).replace("_", " ")),
@@ -253,6 +265,8 @@ class _Graph:
         node = Node(path, str(entry.get("class_name", "")).removesuffix("V1"), _settings(entry), store)
         if node.source_class not in KINDS or str(entry.get("module", "")).startswith("keras.src.ops"):
             node.operands = operands_of(entry)
+        if is_operator(entry):
+            node.operator = operator_call(entry)
         return [self._add(node, inputs, hint)]
 
     def _add(self, node: Node, inputs: list[str], hint: Shape | None) -> str:
@@ -269,6 +283,8 @@ class _Graph:
             node.shape = _without_batch(shape)
         else:
             node.shape = output_shape(node.source_class, node.config, shapes) or hint
+            if node.operator is not None:
+                node.shape = operator_shape(node.operator, shapes)
             node.parameter_shapes = parameter_shapes(node.source_class, node.config, shapes)
         node.inputs = list(dict.fromkeys(inputs))
         self._order[node.name] = len(self.nodes)

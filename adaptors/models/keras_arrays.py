@@ -18,22 +18,33 @@ import h5py
 from mloscope.adaptors.models.keras_quantised import stored_names
 
 _KERNEL = ("kernel", "bias")
+_SEPARABLE = ("depthwise_kernel", "pointwise_kernel", "bias")
+_CELL = ("kernel", "recurrent_kernel", "bias")
 _NAMES: dict[str, tuple[str, ...]] = {
     "Conv1D": _KERNEL,
     "Conv2D": _KERNEL,
     "Conv3D": _KERNEL,
     "Conv2DTranspose": _KERNEL,
     "DepthwiseConv2D": _KERNEL,
-    "SeparableConv2D": ("depthwise_kernel", "pointwise_kernel", "bias"),
+    "Conv1DTranspose": _KERNEL,
+    "Conv3DTranspose": _KERNEL,
+    "DepthwiseConv1D": _KERNEL,
+    "SeparableConv1D": _SEPARABLE,
+    "SeparableConv2D": _SEPARABLE,
     "Dense": _KERNEL,
     "EinsumDense": _KERNEL,
     "BatchNormalization": ("gamma", "beta", "moving_mean", "moving_variance"),
     "LayerNormalization": ("gamma", "beta"),
     "GroupNormalization": ("gamma", "beta"),
+    "RMSNormalization": ("scale",),
+    "SpectralNormalization": ("kernel", "vector_u"),
     "PReLU": ("alpha",),
     "Normalization": ("mean", "variance", "count"),
     "Embedding": ("embeddings",),
 }
+_RECURRENT = {"SimpleRNN", "LSTM", "GRU", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"}
+HOLDING_LAYERS = _RECURRENT | {"RNN", "Bidirectional", "MultiHeadAttention"}
+"""Classes that have all their variables in layers within them."""
 _SWITCHES = {"bias": "use_bias", "gamma": "scale", "beta": "center"}
 # Counters and random states are stored beside the arrays a layer computes with; nobody wants to look at them.
 _NOT_PARAMETERS = {"count", "seed_generator_state", "adapt_mean", "adapt_variance"}
@@ -42,6 +53,8 @@ _NOT_PARAMETERS = {"count", "seed_generator_state", "adapt_mean", "adapt_varianc
 def parameter_names(source_class: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     """A layer's variables in Keras's order, those switched off (``use_bias``, ``scale``, ``center``) left
     out. Empty for classes that are not known."""
+    if source_class == "Normalization" and config.get("mean") is not None:
+        return ()  # they are settings, not variables
     return tuple(
         name
         for name in _NAMES.get(source_class, ())
@@ -51,6 +64,10 @@ def parameter_names(source_class: str, config: Mapping[str, Any]) -> tuple[str, 
 
 def axes_of(source_class: str, name: str, rank: int) -> tuple[str, ...]:
     """What each axis of a parameter means, in the words of :class:`mloscope.adaptors.interface.Parameter`."""
+    if rank == 3 and "Conv1D" in source_class and name.endswith("kernel"):
+        if "depthwise" in name or source_class == "DepthwiseConv1D":
+            return ("row", "channel", "multiplier")
+        return ("row", "unit", "channel") if source_class == "Conv1DTranspose" else ("row", "channel", "unit")
     if name == "depthwise_kernel" or (source_class == "DepthwiseConv2D" and name == "kernel"):
         known: tuple[str, ...] = ("row", "column", "channel", "multiplier")
     elif source_class == "Conv2DTranspose" and name == "kernel":
@@ -95,6 +112,8 @@ def _in_older_layout(
     expected = parameter_names(source_class, config)
     names = [_own_name(parts[-1], source_class) for _, parts in stored]
     if len(set(names)) != len(names):
+        names = ["/".join(_after(path[-1], parts)) for _, parts in stored]
+    if len(set(names)) != len(names):
         names = ["/".join(parts[1:]) or parts[-1] for _, parts in stored]
     if len(names) == len(expected) and not set(names) & set(expected):
         names = list(expected)  # Keras 1 wrote conv1_W and conv1_b, in the same order
@@ -108,15 +127,33 @@ def _in_newer_layout(
     if group is None:
         return {}
     variables = list(_variables(group))
-    own_types = [dataset.dtype.kind for place, dataset in variables if len(place) == 1]
-    names = stored_names(source_class, parameter_names(source_class, config), own_types)
+    own_types = [dataset.dtype.kind for _, keys, _, dataset in variables if not keys]
     found: dict[str, h5py.Dataset] = {}
-    for (*around, number), dataset in variables:
-        # Attention is made of dense layers; what other layers hold within themselves has no known names.
-        known = _KERNEL if around and source_class.endswith("Attention") else () if around else names
-        own = known[int(number)] if int(number) < len(known) else f"variable_{number}"
+    for around, keys, number, dataset in variables:
+        names = _names_within(source_class, config, keys)
+        if not keys:
+            names = stored_names(source_class, names, own_types)
+        own = names[number] if number < len(names) else f"variable_{number}"
+        if source_class == "SpectralNormalization" and keys and own in found:
+            continue  # it holds its layer's kernel a second time
         found["/".join([*around, own])] = dataset
-    return found
+    short = [name.rpartition("/")[2] for name in found]
+    return dict(zip(short, found.values(), strict=True)) if len(set(short)) == len(short) else found
+
+
+def _names_within(source_class: str, config: Mapping[str, Any], keys: tuple[str, ...]) -> tuple[str, ...]:
+    """What the variables are called of the layer that lies within another under the attributes ``keys``; empty
+    where it is not known."""
+    if not keys:
+        return parameter_names(source_class, config)
+    if source_class in _RECURRENT and keys == ("cell",):
+        return _CELL if config.get("use_bias") is not False else _CELL[:2]
+    wrapped = config.get("layer")
+    if keys[0] in ("layer", "forward_layer", "backward_layer") and isinstance(wrapped, Mapping):
+        inner = wrapped.get("config")
+        return _names_within(str(wrapped.get("class_name")), inner if isinstance(inner, Mapping) else {}, keys[1:])
+    # Attention is made of dense layers; what other layers hold within themselves has no known names.
+    return _KERNEL if source_class.endswith("Attention") else ()
 
 
 def _stored_group(file: h5py.File, store: str, name: str) -> h5py.Group | None:
@@ -154,15 +191,20 @@ def stated_name(group: h5py.Group) -> str | None:
     return None if variables is None else variables.attrs.get("name")
 
 
-def _variables(group: h5py.Group, around: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], h5py.Dataset]]:
-    """The numbered variables of a layer and of the layers within it (attention, wrappers), in number
-    order."""
-    for key in sorted(group, key=lambda key: (not key.isdigit(), int(key) if key.isdigit() else 0, key)):
+def _variables(
+    group: h5py.Group, around: tuple[str, ...] = (), keys: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], int, h5py.Dataset]]:
+    """The numbered variables of a layer and then of the layers within it (attention, wrappers), in number
+    order: names of the layers around each, as what they are held, its number."""
+    for key in sorted(group, key=lambda key: (key != "vars", not key.isdigit(), int(key) if key.isdigit() else 0, key)):
         item = group[key]
         if isinstance(item, h5py.Dataset) and key.isdigit():
-            yield (*around, key), item
+            yield around, keys, int(key), item
         elif not isinstance(item, h5py.Dataset) and key != "seed_generator":
-            yield from _variables(item, around if key == "vars" else (*around, stated_name(item) or key))
+            if key == "vars":
+                yield from _variables(item, around, keys)
+            else:
+                yield from _variables(item, (*around, stated_name(item) or key), (*keys, key))
 
 
 def weight_names(group: h5py.Group, attribute: str = "weight_names") -> list[str]:
@@ -176,6 +218,12 @@ def weight_names(group: h5py.Group, attribute: str = "weight_names") -> list[str
 
 def _parts(weight_name: str) -> list[str]:
     return re.sub(r":\d+$", "", weight_name).split("/")
+
+
+def _after(layer: str, parts: list[str]) -> list[str]:
+    """What follows the layer's own name in a variable's path; all of it where that is not in it."""
+    place = max((place for place, part in enumerate(parts[:-1]) if part == layer), default=-1)
+    return parts[place + 1 :]
 
 
 def _own_name(name: str, source_class: str) -> str:

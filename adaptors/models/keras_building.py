@@ -4,9 +4,10 @@ file."""
 from __future__ import annotations
 
 import copy
+import functools
 import importlib
-import inspect
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,34 +15,75 @@ from typing import TYPE_CHECKING, Any
 from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError, DependencyMissing, Refused, Unreadable
 from mloscope.adaptors.models.keras_architecture import layers_in
+from mloscope.adaptors.models.keras_modernising import TRAINING_ONLY, modernised, name_of_today, old_names
 
 if TYPE_CHECKING:
     import keras
-    import numpy as np
 
-_OWN_MODULES = ("keras", "builtins")
+_OWN_MODULES = ("keras", "tf_keras", "builtins")
 
 
-def build_model(config: Mapping[str, Any], source: str, function: str | None, trust: bool) -> keras.Model:
+def build_model(
+    config: Mapping[str, Any], source: str, function: str | None, trust: bool, custom_objects: str | None = None
+) -> keras.Model:
     """The model with fresh weights, not compiled: what the user's ``module:function`` gives, else what the
-    configuration describes. Raises Refused (a Lambda, or a class from outside Keras,
-    unless ``trust``), DependencyMissing (no Keras) and Unreadable (Keras cannot build it)."""
-    if function is None and not trust:
+    configuration describes, with the classes and functions of the user's module ``custom_objects``. Raises Refused (a
+    Lambda, or a class from neither Keras nor that module, unless ``trust``), DependencyMissing (no Keras) and
+    Unreadable (Keras cannot build it)."""
+    if function is None and custom_objects is None and not trust:
         refuse_code(config, source)
     try:
         import keras
     except ImportError as error:
         raise DependencyMissing(f"Evaluating a Keras network needs TensorFlow: {how_to_add('evaluate')}") from error
+    custom = objects_of(custom_objects) if custom_objects is not None else {}
     if function is not None:
         return _called(function)
+    if not trust:
+        refuse_code(config, source, custom)
+    from mloscope.adaptors.models.keras_operators import functions_of_keras_2, operator_layer
+
+    ours = {"mloscope>Operator": operator_layer(), **functions_of_keras_2()}
+    version = config.get("keras_version")
     try:
-        today = modernised(config, keras) if _is_of_keras_2(config) else _uncompiled(config)
-        return keras.saving.deserialize_keras_object(today, safe_mode=not trust)
+        today = (
+            _without_training(config, custom)
+            if _is_modern(config)
+            else modernised(config, keras, source, _is_older(config), custom)
+        )
+        model = keras.saving.deserialize_keras_object(today, custom_objects={**custom, **ours}, safe_mode=not trust)
     except AdaptorError:
         raise
     except Exception as error:  # whatever a foreign configuration makes Keras raise
-        reason = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-        raise Unreadable(f"{source}: Keras {keras.__version__} cannot build this network: {reason}") from error
+        written = f", which Keras {version} wrote" if version else ""
+        raise Unreadable(
+            f"{source}: Keras {keras.__version__} cannot build this network{written}: {cause_of(error)}"
+        ) from error
+    _give_names_back(model, config)
+    return model
+
+
+def cause_of(error: BaseException) -> str:
+    """The last line of what Keras says, where the cause stands; a configuration that it quotes is left out."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    words = lines[-1].removeprefix("Exception encountered: ")
+    for quoted in ("Full object config:", "config={"):
+        if words.find(quoted) > 0:
+            words = words[: words.find(quoted)]
+    return words.strip()[:500]
+
+
+def _give_names_back(model: keras.Model, config: Mapping[str, Any]) -> None:
+    """Names with a slash: Keras 3 makes no layer with one, and no scope."""
+    import keras
+
+    names = {name_of_today(name): name for name in old_names(config)}
+    for layer in model._flatten_layers() if names else ():
+        if layer.name in names:
+            layer._open_name_scope = functools.partial(keras.name_scope, layer.name)
+            layer.name = names[layer.name]
 
 
 def _called(named: str) -> keras.Model:
@@ -56,26 +98,29 @@ def _called(named: str) -> keras.Model:
         sys.path.remove(os.getcwd())
 
 
-def set_constants(model: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
-    """Gives the Normalization layers of the model their mean and variance, which Keras computes with as
-    constants rather than as variables; they are fixed before training, so any checkpoint has them."""
+def objects_of(module: str) -> dict[str, Any]:
+    """The classes and functions of the user's module by name, and all that importing it registers with Keras; modules
+    of the current folder are found too."""
     import keras
 
-    for name, layer in _named_layers(model, ""):
-        if isinstance(layer, keras.layers.Normalization) and f"{name}/mean" in weights:
-            layer.load_own_variables({"0": weights[f"{name}/mean"], "1": weights[f"{name}/variance"], "2": 0})
+    sys.path.insert(0, os.getcwd())
+    try:
+        imported = importlib.import_module(module)
+    except Exception as error:  # the user's own code
+        raise Unreadable(f"The module of custom objects {module} cannot be imported: {error!r}") from error
+    finally:
+        sys.path.remove(os.getcwd())
+    own = {
+        name: value
+        for name, value in vars(imported).items()
+        if callable(value) and not name.startswith("_") and getattr(value, "__module__", "").split(".")[0] != "keras"
+    }
+    return {**own, **keras.saving.get_custom_objects()}
 
 
-def _named_layers(model: keras.Model, around: str) -> Iterator[tuple[str, Any]]:
-    for layer in model.layers:
-        yield f"{around}{layer.name}", layer
-        if hasattr(layer, "layers"):
-            yield from _named_layers(layer, f"{around}{layer.name}/")
-
-
-def refuse_code(config: Mapping[str, Any], source: str) -> None:
-    """Raises Refused, naming the layer, where building the model would run code from the file or from outside
-    Keras."""
+def refuse_code(config: Mapping[str, Any], source: str, custom: Mapping[str, Any] | None = None) -> None:
+    """Raises Refused, naming the layer, where building the model would run code from the file, or from outside
+    Keras and ``custom``."""
     for name, entry in layers_in(config):
         if entry.get("class_name") == "Lambda":
             raise Refused(
@@ -83,20 +128,38 @@ def refuse_code(config: Mapping[str, Any], source: str) -> None:
                 "network would run. "
                 "It is refused unless you trust the file (--trust)."
             )
-        # A nested model's own layers come by themselves, under their own names.
+        # A nested model's own layers come by themselves, under their own names; what matters in training alone is
+        # not built.
         shallow = {
             key: value
             for key, value in (entry.get("config") or {}).items()
-            if isinstance(entry.get("config"), Mapping) and key != "layers"
+            if isinstance(entry.get("config"), Mapping) and key != "layers" and not key.endswith(TRAINING_ONLY)
         }
         for found in _objects({**entry, "config": shallow}):
-            module = found.get("module") or "keras"
-            if found.get("class_name") == "__lambda__" or str(module).split(".")[0] not in _OWN_MODULES:
+            if _is_code(found) and not _given(found, custom or {}):
                 raise Refused(
-                    f"The layer {name} in {source} needs {module}.{found.get('class_name')}, which is not "
-                    "part of Keras; loading "
-                    "it would run that code. It is refused unless you trust the file (--trust)."
+                    f"The layer {name} in {source} needs {_called_in(found)}, which is not part of Keras. Name the "
+                    "module that defines it (--custom-objects module), which is then imported."
                 )
+
+
+def _is_code(found: Mapping[str, Any]) -> bool:
+    module = str(found.get("module") or "keras")
+    if found.get("class_name") == "function":
+        return ">" in str(found.get("config")) or not (module == "builtins" or module.split(".")[0] in _OWN_MODULES)
+    return found.get("class_name") == "__lambda__" or module.split(".")[0] not in _OWN_MODULES
+
+
+def _given(found: Mapping[str, Any], custom: Mapping[str, Any]) -> bool:
+    if found.get("class_name") == "function":
+        return found.get("config") in custom
+    return found.get("registered_name") in custom or found.get("class_name") in custom
+
+
+def _called_in(found: Mapping[str, Any]) -> str:
+    if found.get("class_name") == "function":
+        return f"the function {found.get('module')}.{found.get('config')}".replace(" builtins.", " ")
+    return f"{found.get('module')}.{found.get('class_name')}"
 
 
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -110,96 +173,32 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
             yield from _objects(item)
 
 
-def _is_of_keras_2(config: Mapping[str, Any]) -> bool:
-    """Keras 3 names a module with every object it writes, except in the legacy ``.h5`` format."""
-    return "module" not in config and "registered_name" not in config
+def _is_modern(config: Mapping[str, Any]) -> bool:
+    """Whether Keras 3 wrote it in a form that it reads itself: with a module for every object."""
+    return "module" in config and not _is_older(config)
 
 
-def _uncompiled(config: Mapping[str, Any]) -> dict[str, Any]:
-    # Evaluating needs no optimizer, and a custom loss must not keep a network from being looked at.
-    # Keras takes apart the dictionary it is given, hence the copy.
-    return copy.deepcopy({key: value for key, value in config.items() if key != "compile_config"})
+def _is_older(config: Mapping[str, Any]) -> bool:
+    """Whether a Keras before 3 wrote it. Where the file does not say, an input layer does."""
+    version = re.match(r"\d+", str(config.get("keras_version") or ""))
+    if version:
+        return int(version[0]) < 3
+    settings = [entry.get("config") for _, entry in layers_in(config)]
+    if any(isinstance(each, Mapping) and "batch_input_shape" in each for each in settings):
+        return True
+    return "module" not in config and not any(isinstance(each, Mapping) and "batch_shape" in each for each in settings)
 
 
-def modernised(config: Mapping[str, Any], keras: Any) -> dict[str, Any]:
-    """A configuration of Keras 2, or of a legacy ``.h5``, as today's Keras takes it.
-
-    Initializers, regularizers and constraints go, for they only matter in training and their names have
-    changed; so does every argument that the layer's class no longer takes.
-    """
-    entry: dict[str, Any] = copy.deepcopy(dict(config))
-    settings = entry.get("config")
-    if isinstance(settings, list):
-        settings = {"layers": settings}
-    settings = dict(settings or {})
-    if "layers" in settings:
-        first = settings["layers"][0] if settings["layers"] else {}
-        shape = (first.get("config") or {}).get("batch_input_shape") or settings.get("build_input_shape")
-        settings["layers"] = [modernised(layer, keras) for layer in settings["layers"]]
-        functional = "input_layers" in settings
-        if not functional and shape and first.get("class_name") != "InputLayer":
-            settings["layers"].insert(
-                0,
-                _object("InputLayer", {"batch_shape": shape, "name": f"{settings.get('name', 'model')}_input"}),
-            )
-        settings.pop("build_input_shape", None)
-        _renumber_sequentials(settings)
-        return {**entry, **_object("Functional" if functional else "Sequential", settings)}
-    class_name = str(entry.get("class_name", "")).removesuffix("V1")
-    shape = settings.pop("batch_input_shape", None)
-    if class_name == "InputLayer" and shape is not None:
-        settings["batch_shape"] = shape
-    if class_name == "BatchNormalization" and isinstance(settings.get("axis"), list):
-        settings["axis"] = settings["axis"][0]
-    known = getattr(keras.layers, class_name, None)
-    if known is not None:
-        taken = set(inspect.signature(known.__init__).parameters) | {"name", "dtype", "trainable"}
-        settings = {
-            key: value
-            for key, value in settings.items()
-            if key in taken and not key.endswith(("_initializer", "_regularizer", "_constraint"))
-        }
-    return {**entry, **_object(class_name, settings)}
-
-
-def _renumber_sequentials(settings: dict[str, Any]) -> None:
-    """Keras 2 counts a nested Sequential's own making as its first call, today's Keras does not."""
-    sequentials = {
-        entry.get("name") or entry["config"].get("name")
-        for entry in settings["layers"]
-        if entry.get("class_name") == "Sequential"
-    }
-    references = [
-        reference
-        for value in (
-            *(entry.get("inbound_nodes") for entry in settings["layers"]),
-            settings.get("output_layers"),
-        )
-        for reference in _references(value)
-        if reference[0] in sequentials
-    ]
-    for name in sequentials:
-        own = [reference for reference in references if reference[0] == name]
-        if own and min(reference[1] for reference in own) > 0:
-            for reference in own:
-                reference[1] -= 1
-
-
-def _references(value: Any) -> Iterator[list[Any]]:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        if len(value) >= 3 and isinstance(value[0], str) and isinstance(value[1], int):
-            yield value
-        for item in value:
-            yield from _references(item)
-
-
-def _object(class_name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    modules = {"Functional": "keras.src.models.functional", "Sequential": "keras"}  # as Keras 3 writes them
-    return {
-        "module": modules.get(class_name, "keras.layers"),
-        "class_name": class_name,
-        "config": dict(settings),
-        "registered_name": None,
-    }
+def _without_training(config: Mapping[str, Any], custom: Mapping[str, Any]) -> dict[str, Any]:
+    """Evaluating needs no optimizer and no initializer, and a custom one must not keep a network from being looked
+    at. A class of the user's own keeps all its settings: it may need them. Keras takes apart the dictionary it is
+    given, hence the copy."""
+    today = copy.deepcopy(
+        {key: value for key, value in config.items() if key not in ("compile_config", "keras_version")}
+    )
+    for _, entry in layers_in(today):
+        settings = entry.get("config")
+        if isinstance(settings, dict) and not _is_code(entry) and not _given(entry, custom):
+            for key in [key for key in settings if key.endswith(TRAINING_ONLY)]:
+                del settings[key]
+    return today

@@ -268,7 +268,36 @@ def parse_config(data: bytes, path: Path) -> dict[str, Any]:
         raise Unreadable(f"{path}: the model's configuration is not valid JSON ({error}).") from error
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict | list):
         raise Unreadable(f"{path} holds JSON, but not a Keras model's configuration.")
-    return config
+    version = config.get("keras_version") or keras_version(path)
+    return {**plain_lists(config), "keras_version": version}
+
+
+def keras_version(path: Path) -> str | None:
+    """Which Keras wrote the file; None where it does not say."""
+    if not path.is_file() or path.suffix.lower() == ".json":
+        return None
+    if is_archive(path):
+        try:
+            with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
+                about = json.loads(_unpacked(archive, archive.getinfo("metadata.json"), path, LARGEST_CONFIG_BYTES))
+        except _BROKEN:
+            return None
+        version = about.get("keras_version") if isinstance(about, dict) else None
+        return version[:40] if isinstance(version, str) else None
+    with opened(path) as file:
+        value = file.attrs.get("keras_version")
+        return value.decode(errors="replace")[:40] if isinstance(value, bytes) else value and str(value)[:40]
+
+
+def plain_lists(value: Any) -> Any:
+    """The same with lists for what Keras writes as tuples and arrays."""
+    if isinstance(value, Mapping):
+        if value.get("class_name") in ("__tuple__", "TensorShape"):
+            return plain_lists(value.get("items"))
+        if value.get("type") == "ndarray":  # Keras before 2.3, of a number
+            return value.get("value")
+        return {key: plain_lists(item) for key, item in value.items()}
+    return [plain_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def compile_config(config: Mapping[str, Any] | None, path: Path) -> Any:

@@ -69,7 +69,7 @@ _UNCHANGED = {
     name
     for name, kind in KINDS.items()
     if kind in ("normalisation", "activation", "dropout", "preprocessing") and not name.endswith("Crop")
-} - {"Resizing"} | {"ActivityRegularization", "Masking", "Identity"}
+} - {"Resizing", "SpectralNormalization"} | {"ActivityRegularization", "Masking", "Identity"}
 
 
 def output_shape(source_class: str, config: Config, inputs: Sequence[Shape | None]) -> Shape | None:
@@ -253,11 +253,16 @@ def _dense(config: Config, inputs: list[Shape]) -> Shape:
     return (*inputs[0][:-1], config["units"])
 
 
+def _wrapped(config: Config, inputs: list[Shape]) -> Shape | None:
+    layer = config["layer"]
+    return output_shape(layer["class_name"], layer["config"], inputs)
+
+
 def _resizing(config: Config, inputs: list[Shape]) -> Shape:
     return config["height"], config["width"], inputs[0][-1]
 
 
-_RULES: dict[str, Callable[[Config, list[Shape]], Shape]] = {
+_RULES: dict[str, Callable[[Config, list[Shape]], Shape | None]] = {
     "Conv2D": _convolution,
     "SeparableConv2D": _convolution,
     "DepthwiseConv2D": _depthwise,
@@ -280,6 +285,7 @@ _RULES: dict[str, Callable[[Config, list[Shape]], Shape]] = {
     "Flatten": _flatten,
     "Reshape": _reshape,
     "Permute": _permute,
+    "SpectralNormalization": _wrapped,
     "Resizing": _resizing,
     "CenterCrop": _resizing,
     "RandomCrop": _resizing,

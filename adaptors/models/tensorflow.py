@@ -88,8 +88,7 @@ class EvaluableTensorFlowRun(TensorFlowRun):
         return network.outputs_of(self._found.graph)
 
     def keras_model(self) -> keras.Model:
-        first = next(checkpoint for checkpoint in self._found.checkpoints if not checkpoint.problem)
-        return self._found.model(self.weights(first), self._options.trust)
+        return self._found.model(self._options)
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         arrays = {}

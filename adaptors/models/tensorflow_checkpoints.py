@@ -4,7 +4,6 @@ their tensors are which layer's parameters."""
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,14 +24,14 @@ from mloscope.adaptors.interface import (
     Unknown,
     Unreadable,
 )
-from mloscope.adaptors.models.keras_building import build_model, refuse_code, set_constants
+from mloscope.adaptors.models.keras_building import build_model, refuse_code
 from mloscope.adaptors.models.keras_checkpoints import given_architecture, parsed_nodes
 from mloscope.adaptors.models.network import Node as TranslatedNode
-from mloscope.adaptors.models.protobuf_wire import Message
 from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.models.saved_model_config import saved_config
 from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
 from mloscope.adaptors.models.tensorflow_graph import Translated, translate
-from mloscope.adaptors.models.tensorflow_groups import Groups, read_description
+from mloscope.adaptors.models.tensorflow_groups import Groups
 from mloscope.adaptors.models.tensorflow_listing import SAVED_MODEL, VARIABLES, listed
 from mloscope.adaptors.models.tensorflow_matching import matched
 from mloscope.adaptors.models.tensorflow_variables import OBJECT_GRAPH, Variable
@@ -94,13 +93,10 @@ class Survey:
             arrays[wanted.name] = bundle.read(key).reshape(wanted.shape)
         return arrays
 
-    def model(self, weights: Mapping[str, np.ndarray], trust: bool) -> keras.Model:
-        """The network; ``weights`` of any checkpoint, for what Keras holds as constants. Raises Refused,
-        Unreadable and DependencyMissing."""
+    def model(self, options: RunOptions) -> keras.Model:
+        """The network. Raises Refused, Unreadable and DependencyMissing."""
         if self.config is not None:
-            model = build_model(self.config, self.source, self.function, trust)
-            set_constants(model, weights)
-            return model
+            return build_model(self.config, self.source, self.function, options.trust, options.custom_objects)
         try:
             from mloscope.adaptors.models.translated_layers import build_model as build_translated
         except ImportError as error:
@@ -192,12 +188,8 @@ def _architecture(
             if options.architecture:
                 raise
             problems.append(str(error))
-    metadata = reference.parent.parent / "keras_metadata.pb"
-    if reference.parent.name == "variables" and metadata.is_file():
-        try:
-            return _saved_config(metadata), str(metadata)
-        except (AdaptorError, OSError, ValueError, RecursionError) as error:
-            problems.append(f"{metadata} is ignored: {error}")
+    if reference.parent.name == "variables":
+        return saved_config(reference.parent.parent, problems)
     return None, ""
 
 
@@ -276,28 +268,3 @@ def _needs_its_code(config: Mapping[str, Any], source: str) -> bool:
     except Refused:
         return ":" in source and not Path(source).is_file()
     return False
-
-
-def _saved_config(path: Path) -> Mapping[str, Any]:
-    """The configuration that Keras 2 puts into a SavedModel (``SavedMetadata`` of its
-    ``saved_metadata.proto``)."""
-    for node in Message(read_description(path), str(path)).messages(1):
-        if node.text(3) == "root":
-            metadata = json.loads(node.data(5))
-            if (
-                isinstance(metadata, dict)
-                and isinstance(metadata.get("config"), dict)
-                and "layers" in metadata["config"]
-            ):
-                return {"class_name": metadata.get("class_name"), "config": _plain(metadata["config"])}
-            break
-    raise Unreadable(f"{path} holds no configuration of a Sequential or Functional model.")
-
-
-def _plain(value: Any) -> Any:
-    """The same with lists for what Keras writes as tuples there."""
-    if isinstance(value, dict):
-        if value.get("class_name") in ("__tuple__", "TensorShape"):
-            return _plain(value.get("items"))
-        return {key: _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -12,7 +12,7 @@ from typing import Any
 
 from mloscope.adaptors.interface import Layer, Unreadable
 from mloscope.adaptors.models.keras_architecture import Node, layers_in
-from mloscope.adaptors.models.keras_arrays import parameter_names
+from mloscope.adaptors.models.keras_arrays import HOLDING_LAYERS, parameter_names
 from mloscope.adaptors.models.tensorflow_variables import Variable, parameter
 
 # What TensorFlow 1, Keras 2 and today's Keras call the same thing.
@@ -38,8 +38,13 @@ def matched(
             slots.setdefault((variable.layer, variable.name), []).append(variable)
         else:
             held.setdefault(variable.layer, {})[variable.name] = variable
+    held = _with_inner_layers(held, nodes)
     order = {name: place for place, (name, _) in enumerate(layers_in(config))}
-    weighty = [node for node in nodes if parameter_names(node.source_class, node.config) or node.name in held]
+    weighty = [
+        node
+        for node in nodes
+        if parameter_names(node.source_class, node.config) or node.source_class in HOLDING_LAYERS or node.name in held
+    ]
     weighty.sort(key=lambda node: order.get(node.name, -1))
     misfit = f"it has {len(weighty)} layers with parameters and they have {len(held)}"
     for pairs in (_by_name(weighty, held), _by_order(weighty, held)):
@@ -51,6 +56,27 @@ def matched(
         if len(found) == len(weighty):
             return _layers(nodes, found, slots)
     raise Unreadable(f"The network of {source} is not that of the checkpoints: {misfit}.")
+
+
+def _with_inner_layers(
+    held: Mapping[str, dict[str, Variable]], nodes: Sequence[Node]
+) -> dict[str, dict[str, Variable]]:
+    """What lies within a layer, a wrapper's layer or a recurrent layer's cell, belongs to it: ``cell/kernel``; without the
+    inner names where the variables' own tell them apart."""
+    names = {node.name for node in nodes} | {node.path[-1] for node in nodes}
+    owners: dict[str, dict[str, Variable]] = {}
+    for layer, group in held.items():
+        parts = layer.split("/")
+        ends = [end for end in range(len(parts), 0, -1) if {"/".join(parts[:end]), parts[end - 1]} & names]
+        end = ends[0] if ends else len(parts)
+        within = "/".join(parts[end:])
+        owner = owners.setdefault("/".join(parts[:end]), {})
+        owner.update({f"{within}/{name}".lstrip("/"): variable for name, variable in group.items()})
+    for layer, group in owners.items():
+        short = [name.rpartition("/")[2] for name in group]
+        if len(set(short)) == len(short):
+            owners[layer] = dict(zip(short, group.values(), strict=True))
+    return owners
 
 
 def _by_name(nodes: Sequence[Node], held: Held) -> Pairs:
@@ -80,7 +106,8 @@ def _parameters(node: Node, group: Mapping[str, Variable]) -> dict[str, Variable
             today = _DEPTHWISE.get(today, today)
         renamed[today] = variable
     if set(expected) <= set(renamed):
-        rest = [name for name in renamed if name not in expected and not expected]
+        whole = expected and node.source_class != "SpectralNormalization"  # which holds its layer's bias too
+        rest = [name for name in renamed if name not in expected and not whole]
         renamed = {name: renamed[name] for name in (*expected, *rest)}
     elif len(expected) == len(group):
         renamed = dict(zip(expected, group.values(), strict=True))

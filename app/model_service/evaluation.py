@@ -38,6 +38,13 @@ from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, RunAdaptor, RunOptions
 from mloscope.app import errors
 from mloscope.app.class_probabilities import as_probabilities
+from mloscope.app.model_service.weight_matching import (
+    Place,
+    is_nested_model,
+    matched,
+    places_of,
+    statistics_of_variables,
+)
 from mloscope.app.model_service.wire import Evaluation, RunSpec
 from mloscope.app.model_service.work_queue import Stopped
 
@@ -124,10 +131,6 @@ def _graph_of(model: keras.Model) -> Any:
     return model if hasattr(model, "_nodes_by_depth") else None
 
 
-def _is_model(operation: Any) -> bool:
-    return isinstance(operation, keras.Model) and _graph_of(operation) is not None
-
-
 def _node_names(graph: Any, around: str) -> dict[int, str]:
     """The name of every node by identity: the layer's for the first, ``name:1`` and on where the layer is
     shared."""
@@ -155,7 +158,7 @@ def _layer_outputs(model: keras.Model, values: Sequence[Any], around: str, found
                 found[name] = known[id(node.outputs[0])]
                 continue
             arguments, keywords = node.arguments.fill_in(known)
-            if _is_model(operation):
+            if is_nested_model(operation):
                 results = _layer_outputs(operation, tf.nest.flatten(arguments), f"{name}/", found)
             else:
                 if "training" in inspect.signature(operation.call).parameters:
@@ -166,23 +169,6 @@ def _layer_outputs(model: keras.Model, values: Sequence[Any], around: str, found
             if len(results) == 1:
                 found[name] = results[0]
     return [known[id(tensor)] for tensor in graph.outputs]
-
-
-def _layers_with_names(model: keras.Model, around: str = "") -> Iterator[tuple[str, keras.layers.Layer]]:
-    """Every layer under the name it has in a run, layers of nested models as ``outer/inner``; each layer once
-    a place."""
-    for layer in model.layers:
-        if _is_model(layer):
-            yield from _layers_with_names(layer, f"{around}{layer.name}/")
-        else:
-            yield f"{around}{layer.name}", layer
-
-
-def _named_variables(layer: keras.layers.Layer, around: str) -> Iterator[tuple[str, Any]]:
-    for variable in (*layer._trainable_variables, *layer._non_trainable_variables):
-        yield f"{around}/{variable.name}", variable
-    for inner in layer._layers:  # of layers made of layers, such as MultiHeadAttention
-        yield from _named_variables(inner, f"{around}/{inner.name}")
 
 
 class Network:
@@ -229,29 +215,13 @@ class Network:
         self._checkpoint_bytes = 4 * (2 * sum(lengths) + sum(int(np.prod(spec.shape)) for spec in self._weight_specs))
 
     def _name_variables(self, model: keras.Model) -> None:
-        self._variables: list[Any] = []
-        self._names: list[str | None] = []
-        """The name of each variable in ``EvaluableRun.weights``; None where it is filled from the model."""
-        seen: set[int] = set()
-        for name, layer in _layers_with_names(model):
-            # Keras computes with a Normalization layer's mean and variance as constants, so they are no
-            # arguments here.
-            saved = set() if isinstance(layer, keras.layers.Normalization) else {id(v) for v in layer.weights}
-            for full_name, variable in _named_variables(layer, name):
-                if id(variable) not in seen:
-                    seen.add(id(variable))
-                    self._variables.append(variable)
-                    self._names.append(full_name if id(variable) in saved else None)
-        for variable in model.variables:  # seeds, counters: no file of weights has them, and inference uses none
-            if id(variable) not in seen:
-                seen.add(id(variable))
-                self._variables.append(variable)
-                self._names.append(None)
-        self._fillings = {
-            position: tf.identity(tf.convert_to_tensor(variable.value))
-            for position, (variable, name) in enumerate(zip(self._variables, self._names, strict=True))
-            if name is None
-        }
+        self._places = places_of(model)
+        filled = {id(place.variable) for place in self._places}
+        # Seeds and counters: no file of weights has them, and inference uses none.
+        rest = [variable for variable in model.variables if id(variable) not in filled]
+        self._variables: list[Any] = [*(place.variable for place in self._places), *rest]
+        self._fillings = [tf.identity(tf.convert_to_tensor(variable.value)) for variable in rest]
+        self._sources: tuple[Mapping[str, tuple[int, ...]], dict[str, str]] = ({}, {})
 
     def _traced(self, function: Callable[..., dict[str, Any]], signature: list[tf.TensorSpec]) -> Any:
         self.traces += 1
@@ -259,7 +229,8 @@ class Network:
 
     def _run_once(self, image: Any, *weights: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        with keras.StatelessScope(state_mapping=list(zip(self._variables, weights, strict=True))):
+        state = list(zip(self._variables, weights, strict=True))
+        with keras.StatelessScope(state_mapping=state), statistics_of_variables(self._model):
             _layer_outputs(self._model, [tf.cast(image, self._input_type)], "", found)
         return {name: tf.cast(value, tf.float32) for name, value in found.items()}
 
@@ -306,25 +277,23 @@ class Network:
     def tensors(self, arrays: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> list[tf.Tensor]:
         """A checkpoint's arrays as the network's arguments. Raises NotPossible, naming layer and
         parameter."""
-        tensors = []
-        for position, (name, spec) in enumerate(zip(self._names, self._weight_specs, strict=True)):
-            if name is None:
-                tensors.append(self._fillings[position])
-                continue
-            layer, _, parameter = name.rpartition("/")
-            if name not in arrays:
+        shapes = {name: np.shape(array) for name, array in arrays.items()}
+        if self._sources[0] != shapes:  # checkpoints of one run are alike
+            self._sources = shapes, matched(self._places, arrays)
+        sources, tensors = self._sources[1], []
+        for place in self._places:
+            if place.name not in sources:
+                raise errors.NotPossible(_lacking(place, shapes, checkpoint))
+            array = np.asarray(arrays[sources[place.name]])
+            if array.shape != place.shape:
                 raise errors.NotPossible(
-                    f"{checkpoint.name} holds no {parameter} of the layer {layer}, which the network needs."
-                )
-            array = np.asarray(arrays[name])
-            if array.shape != tuple(spec.shape):
-                raise errors.NotPossible(
-                    f"The {parameter} of the layer {layer} has the shape {array.shape} in {checkpoint.name}; "
-                    f"the network needs {tuple(spec.shape)}."
+                    f"The {place.own_name} of the layer {place.layer} has the shape {array.shape} in "
+                    f"{checkpoint.name}; the network needs {place.shape}."
                 )
             # A bare tf.constant keeps 1.75 times the memory.
-            tensors.append(tf.identity(tf.constant(array.astype(spec.dtype.as_numpy_dtype, copy=False))))
-        return tensors
+            dtype = tf.as_dtype(place.variable.dtype).as_numpy_dtype
+            tensors.append(tf.identity(tf.constant(array.astype(dtype, copy=False))))
+        return [*tensors, *self._fillings]
 
     @property
     def block(self) -> int:
@@ -677,12 +646,15 @@ class Evaluator:
 
 
 def _architecture_digest(model: keras.Model) -> str:
-    digest = hashlib.sha256(model.to_json().encode())
-    for _name, layer in _layers_with_names(model):
-        if isinstance(layer, keras.layers.Normalization):  # its numbers become constants of the trace
-            for array in layer.get_weights():
-                digest.update(np.asarray(array).tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(model.to_json().encode()).hexdigest()
+
+
+def _lacking(place: Place, shapes: Mapping[str, tuple[int, ...]], checkpoint: Checkpoint) -> str:
+    held = [f"{name} {shape}" for name, shape in shapes.items() if name.startswith(f"{place.layer}/")]
+    return (
+        f"{checkpoint.name} holds no {place.own_name} of the layer {place.layer}, which the network needs with the "
+        f"shape {place.shape}; of this layer it holds {', '.join(held) or 'nothing'}."
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -237,6 +237,8 @@ class Statistics:
             words += ["--output", options.output]
         if options.class_names:
             words += ["--classes", json.dumps(list(options.class_names), ensure_ascii=False)]
+        if options.custom_objects:
+            words += ["--custom-objects", options.custom_objects]
         if options.trust:
             words += ["--trust"]
         how = options.preprocessing

@@ -104,7 +104,7 @@ class Identity:
         if known is None or known[0] is not layers:
             described = [[x.name, x.kind, x.inputs, x.output_shape, dict(x.hyperparameters)] for x in layers]
             known = self._architectures[run.name] = (layers, _digest(described))
-        return _digest(known[1], named)
+        return _digest(known[1], named, run.options.custom_objects or "")
 
 
 def _preprocessing(run: ConnectedRun) -> list[Any]:

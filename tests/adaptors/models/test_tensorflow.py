@@ -262,6 +262,53 @@ def test_a_saved_model_of_keras_2_brings_its_architecture(
     assert run.input_shape == (16, 16, 3)
 
 
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_saved_model_of_tensorflow_2_0_has_it_within(
+    checkpoints: Mapping[str, Path], saved: Any, tmp_path: Path, listed: bool
+) -> None:
+    """Before TensorFlow 2.5 the configuration stood within ``saved_model.pb``, beside the first object."""
+    folder = tmp_path / "epoch_9"
+    shutil.copytree(checkpoints["saved_models"] / "epoch_9", folder)
+    config = json.loads(saved.model.to_json())["config"]
+    metadata = {"class_name": "Model", "keras_version": "2.2.4-tf"}
+    metadata |= {"model_config": {"class_name": "Model", "config": config}} if listed else {"config": config}
+    described = _bytes_field(1, b"_tf_keras_model") + _bytes_field(3, json.dumps(metadata).encode())
+    objects = _bytes_field(1, _bytes_field(4, described))
+    (folder / "saved_model.pb").write_bytes(_bytes_field(2, _bytes_field(7, objects)))
+    run = TensorFlowRun.open(folder, RunOptions())
+    assert isinstance(run, DeclaresOutputs)
+    assert run.outputs() == ("out",)
+
+
+def test_a_damaged_saved_model_costs_the_graph_alone(checkpoints: Mapping[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "epoch_9"
+    shutil.copytree(checkpoints["saved_models"] / "epoch_9", folder)
+    (folder / "saved_model.pb").write_bytes(b"\x12\xff\xff\x03cut")
+    run = TensorFlowRun.open(folder, RunOptions())
+    assert any("saved_model.pb" in sentence for sentence in run.problems())
+
+
+def test_cells_and_wrapped_layers_belong_to_the_layer_around_them(tensorflow: Any, keras: Any, tmp_path: Path) -> None:
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((4, 6)),
+            layers.Bidirectional(layers.LSTM(3, return_sequences=True), name="both"),
+            layers.GRU(2, name="gru"),
+            layers.Dense(2, name="end"),
+        ]
+    )
+    tensorflow.train.Checkpoint(model=model).write(str(tmp_path / "ckpt-1"))
+    (tmp_path / "model.json").write_text(model.to_json())
+    run = TensorFlowRun.open(tmp_path, RunOptions())
+    assert isinstance(run, EvaluableRun)
+    weights = run.weights(run.checkpoints()[0])
+    cell = model.get_layer("gru").cell
+    for variable in cell.weights:
+        assert np.array_equal(weights[f"gru/{variable.name}"], np.asarray(variable))
+    assert len([name for name in weights if name.startswith("both/")]) == 6
+
+
 def _bytes_field(number: int, data: bytes) -> bytes:
     length, size = bytearray(), len(data)
     while size > 0x7F:
