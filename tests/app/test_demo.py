@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +299,35 @@ def test_a_complete_run_is_used_again(interrupted_then_trained, tmp_path: Path) 
     assert {path: path.stat().st_mtime_ns for path in trained.run.iterdir()} == before
 
 
+@pytest.mark.skipif(demo.fcntl is None, reason="there are no locks as Unix has them")
+def test_a_demo_that_is_being_trained_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = demo.Plan(demo.Demo(tmp_path / "mnist", tmp_path / "images.npz"), TINY)
+    under_way, made, said = threading.Event(), [], io.StringIO()
+
+    def make(plan: demo.Plan, stream: object) -> None:
+        under_way.set()
+        until(lambda: "waiting" in said.getvalue() or made)
+        made.append(stream)
+
+    monkeypatch.setattr(demo, "_make", make)
+    first = threading.Thread(target=demo.prepare, args=(plan, io.StringIO()))
+    first.start()
+    assert under_way.wait(10)
+    demo.prepare(plan, said)
+    first.join(10)
+
+    assert "is training mnist; waiting" in said.getvalue()
+    assert len(made) == 2
+    assert made[-1] is said
+
+
+def until(true: Callable[[], object]) -> None:
+    ends = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
 @needs_training
 def test_a_run_is_complete_only_with_all_checkpoints_and_the_same_recipe(
     interrupted_then_trained, tmp_path: Path
@@ -317,6 +348,7 @@ def test_a_run_is_complete_only_with_all_checkpoints_and_the_same_recipe(
 IN_TENSORFLOW = """
 import io, json, sys
 from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 import numpy as np
 import keras, tensorflow as tf

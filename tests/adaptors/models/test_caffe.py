@@ -548,13 +548,13 @@ def test_bombs_are_refused(tmp_path: Path) -> None:
     place = small().write(tmp_path / "run")
     path = place / "made_iter_10.caffemodel"
     path.write_bytes(field(100, b"") * 1_100_000)
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises((Refused, Unreadable)):
         CaffeRun.open(place, RunOptions())
     path.write_bytes(b"\x08\x01" * 1_100_000)
     with pytest.raises(Refused, match="parts"):
         CaffeRun.open(place, RunOptions())
-    assert time.monotonic() - started < 20
+    assert time.process_time() - started < 20
     small().write(place)
     text = (place / "deploy.prototxt").read_text()
     (place / "deploy.prototxt").write_text(text.replace("dim: 8 dim: 8", "dim: 1000000 dim: 1000000"))
