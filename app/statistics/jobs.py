@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.regular_files import read_regular
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
 from mloscope.app.statistics.store import write_file
@@ -47,7 +48,6 @@ _CANCELLED = "Cancelled; what is finished stays."
 _INTERRUPTED = "Ended with the server that had started it; what is finished stays."
 _LOCKED_WITHIN_S = 2.0
 _MOST_NOTED_BYTES = 16 << 20
-NOT_INSTALLED = 'Statistics need TensorFlow and Dask, which are not installed here: pip install "mloscope[statistics]".'
 
 _STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
@@ -142,8 +142,10 @@ class StatisticsJobs:
 
     def _start(self, subject: tuple[str, str, str]) -> None:
         needed = ("distributed",) if self._dask_address else ("distributed", "tensorflow", "keras")
-        if any(self._find_spec(name) is None for name in needed):
-            raise Unavailable(NOT_INSTALLED)
+        if missing := [name for name in needed if self._find_spec(name) is None]:
+            raise Unavailable(
+                f"Statistics need {' and '.join(missing)}, missing in this installation: {how_to_add('statistics')}"
+            )
         words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
         if self._dask_address:
             words += ["--dask", self._dask_address]

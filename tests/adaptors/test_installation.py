@@ -138,3 +138,19 @@ def test_a_command_to_type_begins_with_this_program(monkeypatch: pytest.MonkeyPa
     assert program() == str(ours)
     ours.unlink()
     assert program() == "mloscope"
+
+
+def test_no_other_place_says_how_something_is_installed() -> None:
+    """A line of its own would be wrong for one installation or the other; in documents it begins in the source folder."""
+    root = Path(__file__).parents[2]
+    sources = [
+        path
+        for folder in ("adaptors", "app", "components", "assets")
+        for path in (root / folder).rglob("*")
+        if path.suffix in (".py", ".js", ".mjs") and path.name != "installation.py"
+    ]
+    documents = [root / "README.md", *(root / "docs").glob("*.md")]
+
+    assert len(sources) > 100
+    assert [path.name for path in sources if "pip install" in path.read_text(encoding="utf-8")] == []
+    assert [path.name for path in documents if "mloscope[" in path.read_text(encoding="utf-8")] == []

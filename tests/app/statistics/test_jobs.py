@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
 from mloscope.app.statistics.jobs import StatisticsJobs
 
@@ -161,7 +163,7 @@ def test_a_killed_job_has_failed_and_can_be_started_again(make_jobs, tmp_path: P
 
 def test_where_something_is_not_installed_the_line_to_type_is_said(make_jobs) -> None:
     jobs = make_jobs(find_spec=lambda name: None if name == "distributed" else object())
-    with pytest.raises(Unavailable, match=r'pip install "mloscope\[statistics\]"'):
+    with pytest.raises(Unavailable, match="distributed, missing .*" + re.escape(how_to_add("statistics"))):
         jobs.act("start", *SUBJECT)
 
 
