@@ -391,7 +391,8 @@ def _run_options(arguments: argparse.Namespace) -> RunOptions:
 
 def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequence[RunEntry], Sequence[CorpusEntry]]:
     """What to connect: the command line's runs, else the workspace file's."""
-    from mloscope.app.workspace import CorpusEntry, RunEntry, url_safe
+    from mloscope.app.names import url_safe
+    from mloscope.app.workspace import CorpusEntry, RunEntry
 
     if not arguments.runs:
         about_runs = (

@@ -58,8 +58,8 @@ def _add_where(parser: argparse.ArgumentParser, as_corpus: str) -> None:
 def _connect(arguments: argparse.Namespace) -> int:
     from mloscope.adaptors import registry
     from mloscope.app import inspection
-    from mloscope.app.watched_folders import LOOK_EVERY_S, shown_name
-    from mloscope.app.workspace import url_safe
+    from mloscope.app.names import address_name, is_generic, names_of_entries, own_name, title_of, url_safe
+    from mloscope.app.watched_folders import LOOK_EVERY_S
 
     path = _absolute(arguments.path)
     what = "corpus"
@@ -67,12 +67,18 @@ def _connect(arguments: argparse.Namespace) -> int:
         registry.open_corpus(path)
     elif inspection.inspect(path)["run"] is not None:
         what = "run"
-    name = arguments.name or url_safe(path.stem if path.is_file() else path.name)
-    if url_safe(name) != name:
-        raise BadRequest(f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be.')
+    if arguments.name and url_safe(arguments.name) != arguments.name:
+        raise BadRequest(
+            f'"{arguments.name}" cannot be a name, because it stands in addresses; "{url_safe(arguments.name)}" could be.'
+        )
+    # The link keeps the folder's own name, in whatever script, for that is what is shown.
+    own = arguments.name or (f"{path.parent.name}-{path.name}" if is_generic(path) else own_name(path))
+    name = address_name(own)
     folder, server = _watched(what, arguments)
-    link = folder / (name + path.suffix if path.is_file() else name)
-    taken = {shown_name(entry): entry for entry in folder.iterdir()} | (server.named(what) if server else {})
+    link = folder / (own + path.suffix if path.is_file() else own)
+    there = {name: entry for entry, name in names_of_entries([*folder.iterdir()]).items()}
+    there |= {address_name(own_name(entry)): entry for entry in there.values()}
+    taken = there | (server.named(what) if server else {})
     if name in taken:
         lies = os.path.realpath(taken[name])
         if lies != os.path.realpath(path):
@@ -85,7 +91,8 @@ def _connect(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise MloscopeError(f"{link} cannot be made: {error.strerror or error}.") from error
     address = f" at {server.address}" if server else ""
-    write(f"The {what} {name} {says}; it is shown{address} within {LOOK_EVERY_S:g} seconds.\n")
+    called = name if own == name else f"{title_of(own)} ({name})"
+    write(f"The {what} {called} {says}; it is shown{address} within {LOOK_EVERY_S:g} seconds.\n")
     if server is None and Path(os.path.realpath(folder)) not in path.parents:
         note = f"A server in a container sees {path} only where that folder is mounted at the same path."
         print(f"mloscope: {note}", file=sys.stderr)
@@ -93,13 +100,20 @@ def _connect(arguments: argparse.Namespace) -> int:
 
 
 def _disconnect(arguments: argparse.Namespace) -> int:
-    from mloscope.app.watched_folders import shown_name
+    from mloscope.app.names import names_of_entries, own_name
 
     links: list[str] = []
     for what in ("corpus",) if arguments.as_corpus else ("run", "corpus"):
         folder, _ = _watched(what, arguments)
-        for entry in sorted(folder.iterdir()):
-            if arguments.name in (shown_name(entry), entry.name):
+        names = names_of_entries(sorted(folder.iterdir()))
+        # Its name says which one is meant; what else it is called, only where that is no other's name.
+        exact = [entry for entry, name in names.items() if name == arguments.name]
+        meant = exact or [entry for entry in names if arguments.name in (entry.name, own_name(entry))]
+        if len(meant) > 1:
+            several = " and ".join(names[entry] for entry in meant)
+            raise BadRequest(f'Several are called "{arguments.name}"; say which by its name in addresses: {several}.')
+        for entry, name in names.items():
+            if entry in meant:
                 if not entry.is_symlink():
                     raise BadRequest(
                         f"{entry} is no link but the {what} itself; move it elsewhere to show it no longer."
@@ -108,7 +122,7 @@ def _disconnect(arguments: argparse.Namespace) -> int:
                 entry.unlink()
                 write(f"The {what} {arguments.name} is disconnected; {led_to} stays as it is.\n")
                 return 0
-            links += [shown_name(entry)] if entry.is_symlink() else []
+            links += [name] if entry.is_symlink() else []
     raise NotFound(
         f'Nothing was connected as "{arguments.name}"; connected were: {", ".join(links) or "none"}. What a server was '
         "started with is shown until it is stopped."

@@ -55,7 +55,7 @@ from mloscope.app.model_service.client import RunSpec
 from mloscope.app.model_service.supervisor import without_tensorflow
 from mloscope.app.statistics.answers import Statistics
 from mloscope.app.statistics.store import StatisticsStore
-from mloscope.app.workspace import ConnectedRun, Workspace
+from mloscope.app.workspace import ConnectedRun, Workspace, shown_title
 
 logger = logging.getLogger(__name__)
 
@@ -374,6 +374,10 @@ class Observatory:
             "corpus": corpus,
             "runs": [known.name for known in self.workspace.runs],
             "corpora": [known.name for known in self.workspace.corpora],
+            "titles": {
+                "runs": {known.name: shown_title(known) for known in self.workspace.runs},
+                "corpora": {known.name: shown_title(known) for known in self.workspace.corpora},
+            },
             "problems": problems,
             "version": "",
             "checkpoints": [],
@@ -424,7 +428,7 @@ class Observatory:
             else:
                 if found.problem:
                     problems.append(found.problem)
-                return name
+                return found.name
         for candidate in known:
             if candidate.adaptor is None:
                 problems.append(f"{candidate.name}: {candidate.problem}")

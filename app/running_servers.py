@@ -2,7 +2,8 @@
 
 <user's cache>/mloscope/serving/
 └── 8050-f3a1/          one for each server, for its user alone; gone when the server is
-    ├── lock            held while the server lives, however it ends
+    ├── lock            held while the server lives, however it ends; lock-4711 while its worker of this PID does
+    ├── machine         {"host": "gpu-7", "boot": "...", "network": "net:[4026531840]"}: where http://127.0.0.1 is this server
     ├── address         http://127.0.0.1:8050
     ├── named           {"run": {"mine": "/data/mine"}, "corpus": {}}: what it was started with
     ├── runs            the folder that it watches: its own, or a link to that of MLOSCOPE_WATCH_RUNS
@@ -25,16 +26,15 @@ from typing import IO, TYPE_CHECKING
 
 from mloscope.app.home_folder import NoHome
 from mloscope.app.settings import Settings, user_cache_folder
+from mloscope.app.this_machine import HAS_LOCKS, is_held, take, this_machine
 
 if TYPE_CHECKING:
     from mloscope.app.workspace import Workspace
 
-try:
-    import fcntl
-except ImportError:  # Windows, where links are not for everybody either
-    fcntl = None  # type: ignore[assignment]
-
 logger = logging.getLogger(__name__)
+
+_used: list[IO[bytes]] = []
+"""Locks that are held until this process ends."""
 
 
 @dataclass(frozen=True)
@@ -70,29 +70,53 @@ class RunningServer:
         return os.path.realpath(run) in map(os.path.realpath, connected)
 
 
-def running(environment: Mapping[str, str]) -> list[RunningServer]:
-    """This user's servers by port. What servers that were killed have left is cleared away."""
+def running(environment: Mapping[str, str], machine: Mapping[str, str] | None = None) -> list[RunningServer]:
+    """This user's servers on this machine, by port; several machines may share a home. What servers of this machine that were
+    killed have left is cleared away, unless a worker of theirs still uses it."""
+    here = dict(machine or this_machine())
     servers = []
     for folder in _home(environment).glob("[0-9]*-*"):
+        there = _machine_of(folder) or here
         try:
-            with open(folder / "lock", "rb+") as lock:
-                if not _take(lock):
+            if is_held(folder / "lock"):
+                if there == here:
                     servers.append(RunningServer(folder, (folder / "address").read_text()))
-                    continue
+            elif _is_ours_to_clear(here, there) and not any(is_held(lock) for lock in folder.glob("lock-*")):
+                shutil.rmtree(folder, ignore_errors=True)  # never what a link leads to
         except OSError:
             continue  # ended this very moment
-        shutil.rmtree(folder, ignore_errors=True)  # never what a link leads to
     return sorted(servers, key=lambda server: server.port)
+
+
+def _is_ours_to_clear(here: Mapping[str, str], there: Mapping[str, str]) -> bool:
+    """Whether a lock that is free here is free: locks on a disk that machines share are not always seen by all of them."""
+    return here["host"] == there.get("host") or here["boot"] == there.get("boot") != ""
+
+
+def _machine_of(folder: Path) -> dict[str, str] | None:
+    try:
+        found = json.loads((folder / "machine").read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def running_at(port: int, environment: Mapping[str, str]) -> RunningServer | None:
     """This user's server that listens on the port; None where there is none, or it cannot be told."""
-    if fcntl is None:
+    if not HAS_LOCKS:
         return None
     try:
         return next((server for server in running(environment) if server.port == port), None)
     except NoHome:
         return None
+
+
+def use(server: RunningServer) -> None:
+    """Keep what was announced from being cleared away as long as this process lives, a worker of the server."""
+    with contextlib.suppress(OSError):
+        lock = (server.folder / f"lock-{os.getpid()}").open("wb")
+        take(lock)
+        _used.append(lock)
 
 
 @contextlib.contextmanager
@@ -117,7 +141,7 @@ def _announce(
     workspace: Workspace | None,
     ends: contextlib.ExitStack,
 ) -> RunningServer | None:
-    if fcntl is None:
+    if not HAS_LOCKS:
         return None
     running(environment)
     home = _home(environment)
@@ -126,7 +150,8 @@ def _announce(
     folder = Path(tempfile.mkdtemp(prefix=".", dir=home))
     server = RunningServer(home / f"{address.rpartition(':')[2]}-{secrets.token_hex(4)}", address)
     ends.callback(lambda: [shutil.rmtree(each, ignore_errors=True) for each in (folder, server.folder)])
-    _take(ends.enter_context((folder / "lock").open("wb")))
+    take(ends.enter_context((folder / "lock").open("wb")))
+    (folder / "machine").write_text(json.dumps(this_machine()))
     (folder / "address").write_text(address)
     for name, watched in (("runs", settings.watch_runs), ("corpora", settings.watch_corpora)):
         if watched is None:
@@ -143,12 +168,3 @@ def _announce(
 
 def _home(environment: Mapping[str, str]) -> Path:
     return user_cache_folder(environment) / "serving"
-
-
-def _take(lock: IO[bytes]) -> bool:
-    """Whether nobody else holds it; held until the file is closed or the process ends."""
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mloscope.app.settings import Settings
     from mloscope.app.statistics.answers import Statistics
     from mloscope.app.watched_folders import WatchedFolders
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, CorpusEntry, RunEntry, Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -174,7 +174,7 @@ def command_line_of_worker() -> list[str]:
 
 def worker_application(workspace: Workspace, settings: Settings) -> Any:
     """The web application of one worker, with its own watch over the folders."""
-    from mloscope.app import logs
+    from mloscope.app import logs, running_servers
     from mloscope.app.running_servers import RunningServer
     from mloscope.app.web.doors.metrics import SHARED_FOLDER
     from mloscope.app.web.ends_in_time import end_with_parent
@@ -183,8 +183,11 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     troubles = logs.configure(
         settings.log_level, settings.log_format, settings.secrets, shared_folder=os.environ.get(SHARED_FOLDER)
     )
-    announced = json.loads(os.environ.get(_ANNOUNCED, "null"))
-    _watched(workspace, settings, RunningServer(Path(announced[0]), announced[1]) if announced else None).start()
+    found = json.loads(os.environ.get(_ANNOUNCED, "null"))
+    announced = RunningServer(Path(found[0]), found[1]) if found else None
+    if announced:
+        running_servers.use(announced)
+    _watched(workspace, settings, announced).start()
     return _application(workspace, settings, _model_service(settings), _statistics(workspace, settings), troubles)
 
 
@@ -407,11 +410,11 @@ def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
             broken = sum(bool(checkpoint.problem) for checkpoint in checkpoints)
             unreadable = f", {broken} of them unreadable" if broken else ""
             counted = f"{len(checkpoints)} checkpoint{'s' * (len(checkpoints) != 1)}{unreadable}"
-            say(f"Run {printable(run.name)}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
+            say(f"Run {printable(_called(run))}: {counted}, {len(run.adaptor.layers())} layers ({run.format}).\n")
             _announce_basis(workspace, run.name)
     for corpus in workspace.corpora:
         if corpus.adaptor is not None:
-            say(f"Corpus {printable(corpus.name)}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
+            say(f"Corpus {printable(_called(corpus))}: {len(corpus.adaptor):,} images ({corpus.format}).\n")
     if not workspace.corpora:
         say("No images are named, so there are no feature maps: add --images CORPUS.\n")
     if settings.unprotected:
@@ -431,6 +434,12 @@ def _announce_basis(workspace: Workspace, run: str) -> None:
         say(f"  {printable(line)}\n")
     if len(lines) > _LINES_OF_BASIS:
         say(f"  {len(lines) - _LINES_OF_BASIS} more notices: mloscope inspect, or the page.\n")
+
+
+def _called(connected: ConnectedRun | ConnectedCorpus) -> str:
+    """Its name, and what people call it where that is not the same."""
+    called = connected.title not in ("", connected.name)
+    return f"{connected.title} ({connected.name})" if called else connected.name
 
 
 def _has_display(environment: Mapping[str, str]) -> bool:

@@ -19,6 +19,8 @@ try:
 except ImportError:  # Windows, where nobody else's process is known
     fcntl = None  # type: ignore[assignment]
 
+HAS_LOCKS = fcntl is not None
+
 
 def host() -> str:
     return socket.gethostname()
@@ -36,6 +38,12 @@ def namespace(kind: str) -> str:
     with suppress(OSError):
         return os.readlink(f"/proc/self/ns/{kind}")
     return ""
+
+
+def this_machine() -> dict[str, str]:
+    """What is one machine to somebody who opens http://127.0.0.1, as JSON: a container with a network of its own is another
+    one, and so is each that shares our home folder."""
+    return {"host": host(), "boot": boot(), "network": namespace("net")}
 
 
 def process_name(pid: int) -> dict[str, Any] | None:

@@ -24,13 +24,18 @@ from typing import Any
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, RunAdaptor
-from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace, unique_name, url_safe
+from mloscope.app.names import names_of_entries, own_name, title_of
+from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
 _PAUSES_FOR_EACH_LOOK = 9
-"""However many files there are, looking at them takes at most a tenth of the time."""
+"""However many files there are, looking at them takes at most a tenth of the time, unless that were too seldom."""
+_LONGEST_PAUSE_S = 60.0
+_WAIT_FOR_ONE_S = 10.0
+"""What takes longer to look at goes on while the others are looked at."""
+_MOST_AT_ONCE = 16
 _PUBLISH_EVERY_S = 1.0
 _WAIT_FOR_THE_FIRST_LOOK_S = 3.0
 FORGET_AFTER_S = 3600.0
@@ -52,6 +57,31 @@ class _Watched:
     state: _Listing | str | None = None
     """What was there when it was last looked at: files; or a sentence why they cannot be read; or nothing."""
     gone_since_s: float | None = None
+    own: str | None = None
+    """What it is called in the watched folder, of a file without its ending."""
+    looking: _Look | None = None
+    """What is under way, where that takes long."""
+
+
+class _Look:
+    """One entry being looked at, in a thread of its own: it may wait for a disk that does not answer."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self.found: Any = None
+        self._done = threading.Event()
+        self._work = work
+        threading.Thread(target=self._run, name="looking", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self.found = self._work()
+        except Exception:
+            logger.exception("An entry of a watched folder could not be looked at")
+        finally:
+            self._done.set()
+
+    def is_done(self, wait_s: float) -> bool:
+        return self._done.wait(wait_s)
 
 
 def listing(path: Path) -> _Listing:
@@ -84,11 +114,6 @@ def _below(path: Path | str, prefix: str, depth: int) -> Iterator[tuple[os.DirEn
             yield from _below(entry.path, f"{prefix}{entry.name}/", depth - 1)
 
 
-def shown_name(entry: Path) -> str:
-    """What an entry of a watched folder is called, unless something else is called so already."""
-    return url_safe(entry.stem if os.path.isfile(entry) else entry.name)
-
-
 class WatchedFolders:
     """Keeps a workspace up to date with the disk. :meth:`look` once, or :meth:`start` for every few seconds."""
 
@@ -109,8 +134,10 @@ class WatchedFolders:
         self._open_run, self._open_corpus = open_run, open_corpus
         self._look_every_s, self._clock = look_every_s, clock
         self._watched: dict[tuple[str, str], _Watched] = {}
+        answering = workspace.disks.answering([each.path for each in (*workspace.runs, *workspace.corpora)])
         for what, each in (*(("run", run) for run in workspace.runs), *(("corpus", c) for c in workspace.corpora)):
-            self._watched[what, each.name] = _Watched(each.path, False, True, _state(each.path))
+            answers = each.path in answering
+            self._watched[what, each.name] = _Watched(each.path, False, answers, _state(each.path) if answers else None)
         workspace.replace(
             [replace(run, version=_version(self._watched["run", run.name].state)) for run in workspace.runs],
             workspace.corpora,
@@ -141,20 +168,24 @@ class WatchedFolders:
             except Exception:  # one strange folder must not end the watch
                 logger.exception("The watched folders could not be looked at")
             self._looked.set()
-            self._ending.wait(max(self._look_every_s, _PAUSES_FOR_EACH_LOOK * (self._clock() - began)))
+            took_s = self._clock() - began
+            self._ending.wait(max(self._look_every_s, min(_LONGEST_PAUSE_S, _PAUSES_FOR_EACH_LOOK * took_s)))
 
     def look(self) -> bool:
         """Compare with the disk and connect what changed, as it is opened where that takes long. Whether anything did."""
         before = (self._workspace.runs, self._workspace.corpora)
         runs, corpora = list(before[0]), list(before[1])
         published = self._clock()
+        listed = self._listed()
+        places = [about.entry for about in self._watched.values()]
+        answering = self._workspace.disks.answering([*listed["run"], *listed["corpus"], *places])
         for what, known in (("run", runs), ("corpus", corpora)):
-            known += self._new_in(what, known)
+            known[:] = self._called(what, known, listed[what], answering)
         for what, known in (("run", runs), ("corpus", corpora)):
             for position, connected in enumerate(known):
                 if self._ending.is_set():
                     break
-                known[position] = self._up_to_date(what, connected)
+                known[position] = self._looked_at(what, connected, answering)
                 if known[position] is not connected and self._clock() - published > _PUBLISH_EVERY_S:
                     self._workspace.replace(runs, corpora)
                     published = self._clock()
@@ -163,24 +194,89 @@ class WatchedFolders:
             self._workspace.replace(runs, corpora)
         return (self._workspace.runs, self._workspace.corpora) != before
 
-    def _new_in(self, what: str, known: list[Any]) -> Iterator[Any]:
-        """What lies in the watched folder and is not known, not yet opened."""
-        entries = self._entries(what)
-        names = {each.name for each in known}
-        watched = [about for (kind, _), about in self._watched.items() if kind == what]
-        here = {os.path.abspath(about.entry) for about in watched}
-        entries = [entry for entry in entries if os.path.abspath(entry) not in here]
+    def _listed(self) -> dict[str, list[Path]]:
+        """What lies in each watched folder; what is known of one that does not answer."""
+        answering = self._workspace.disks.answering([folder for folder in self._folders.values() if folder])
+        return {
+            what: self._entries(what)
+            if folder in answering
+            else [about.entry for (kind, _), about in self._watched.items() if kind == what and about.in_folder]
+            for what, folder in self._folders.items()
+        }
+
+    def _looked_at(self, what: str, connected: Any, answering: set[Path]) -> Any:
+        """The run or corpus as it is now; as it was, where its disk does not answer, or it takes long to look at."""
+        watched = self._watched[what, connected.name]
+        if watched.looking is None:
+            if watched.entry not in answering:
+                if connected.adaptor is not None or connected.gone:
+                    return connected
+                sentence = self._workspace.disks.sentence(watched.entry, f'The {what} "{connected.name}"')
+                return replace(connected, problem=sentence)
+            if sum(about.looking is not None for about in self._watched.values()) >= _MOST_AT_ONCE:
+                return connected
+            watched.looking = _Look(lambda: self._up_to_date(what, connected, watched))
+            done = watched.looking.is_done(_WAIT_FOR_ONE_S)
+        else:
+            done = watched.looking.is_done(0)
+        if not done:
+            return connected
+        found, watched.looking = watched.looking.found, None
+        return connected if found is None else replace(found, name=connected.name, title=connected.title)
+
+    def _called(self, what: str, known: list[Any], entries: list[Path], answering: set[Path]) -> list[Any]:
+        """What is known, and what lies in the watched folder and is new, not yet opened; each by the name that it has among
+        all that lies there now."""
+        watched = {name: about for (kind, name), about in self._watched.items() if kind == what}
         # What was named when the server was started, and lies here too or is linked here, is shown under that name alone.
-        named = {os.path.realpath(about.entry) for about in watched if not about.in_folder} if entries else set()
-        for entry in entries:
-            if os.path.realpath(entry) in named:
+        named = {
+            os.path.realpath(about.entry)
+            for about in watched.values()
+            if not about.in_folder and about.entry in answering
+        }
+        entries = [
+            entry for entry in entries if not (named and entry in answering and os.path.realpath(entry) in named)
+        ]
+        own = {
+            entry: own_name(entry, about.own if about else None)
+            if entry in answering
+            else (about and about.own) or entry.name
+            for entry in entries
+            for about in [next((each for each in watched.values() if each.in_folder and each.entry == entry), None)]
+        }
+        reserved = {name for name, about in watched.items() if not about.in_folder}
+        names = names_of_entries(entries, reserved, own.__getitem__)
+        found, after = [], {}
+        for each in known:
+            about = watched[each.name]
+            name = names.get(about.entry, each.name) if about.in_folder else each.name
+            if about.in_folder and about.entry not in names and name in names.values():
+                continue  # it is gone, and what lies there now has its name
+            if name != each.name:
+                sentence = 'The %s "%s" is called "%s" from now on, for what else lies there would have the same name.'
+                logger.info(sentence, what, each.name, name)
+            about.own = own.get(about.entry, about.own)
+            after[what, name] = about
+            found.append(replace(each, name=name) if name != each.name else each)
+        seen = {about.entry for about in after.values()}
+        for entry, name in names.items():
+            if entry in seen:
                 continue
-            name = unique_name(shown_name(entry), names)
             if entry.name not in (name, name + entry.suffix):
                 logger.info('%s is shown as the %s "%s", for names stand in addresses.', entry, what, name)
-            self._watched[what, name] = _Watched(entry, True)
-            connect = ConnectedRun if what == "run" else ConnectedCorpus
-            yield connect(name, _place(entry), None, problem=f'The {what} "{name}" is being opened.')
+            after[what, name] = _Watched(entry, True, own=own[entry])
+            connect, title = ConnectedRun if what == "run" else ConnectedCorpus, title_of(own[entry])
+            found.append(
+                connect(
+                    name,
+                    _place(entry) if entry in answering else entry,
+                    None,
+                    problem=f'The {what} "{title}" is being opened.',
+                    title=title,
+                )
+            )
+        self._watched = {key: about for key, about in self._watched.items() if key[0] != what} | after
+        return found
 
     def _entries(self, what: str) -> list[Path]:
         folder = self._folders[what]
@@ -198,13 +294,13 @@ class WatchedFolders:
         self._unlisted.discard(folder)
         return entries
 
-    def _up_to_date(self, what: str, connected: Any) -> Any:
-        watched = self._watched[what, connected.name]
+    def _up_to_date(self, what: str, connected: Any, watched: _Watched) -> Any:
+        """As it is now; None where nothing is another than it was."""
         place = _place(watched.entry) if watched.in_folder else connected.path
         state = _state(place)
         is_first, watched.was_looked_at = not watched.was_looked_at, True
         if not is_first and state == watched.state and (state is None or place == connected.path):
-            return connected
+            return None
         watched.state = state
         if state is None and not is_first:
             return self._gone(what, connected, watched)

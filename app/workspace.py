@@ -31,7 +31,6 @@ import io
 import re
 import threading
 import tomllib
-import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,13 +51,16 @@ from mloscope.adaptors.interface import (
     Preprocessing,
     RunAdaptor,
     RunOptions,
+    Unreadable,
 )
 from mloscope.adaptors.regular_files import read_regular
+from mloscope.app.answering_disks import AnsweringDisks
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unrecognised, from_adaptor
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore, checked_names, read_class_names
 from mloscope.app.evaluation.preprocessing import BY_DEFAULT, resolve
 from mloscope.app.mean_file import read_mean_file
+from mloscope.app.names import names_of_paths, url_safe
 
 _THUMBNAIL_BUDGET_BYTES = 32 << 20
 _MOST_WORDS = 32
@@ -276,31 +278,6 @@ def make_preprocessing(
     )
 
 
-def url_safe(name: str) -> str:
-    """The name with letters a-z, A-Z, digits and ``-_.`` only, at most 60 of them; ``unnamed`` where nothing
-    is left."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:60].strip("-.")
-    return safe or "unnamed"
-
-
-def unique_name(name: str, taken: set[str]) -> str:
-    """The name, or with the first number that makes it another than those taken; it is taken from now on."""
-    candidate, number = name, 2
-    while candidate in taken:
-        candidate, number = f"{name}-{number}", number + 1
-    taken.add(candidate)
-    return candidate
-
-
-def _folder_name(path: Path) -> str:
-    """A name for what lies at the path: the file's or folder's own, or the nearest folder's above that has
-    one."""
-    path = Path(path).expanduser().absolute()
-    stem = path.stem if path.is_file() else path.name
-    return url_safe(stem or path.parent.name)
-
-
 # -------------------------------------------------------------------------------------- what is connected
 
 
@@ -322,6 +299,8 @@ class ConnectedRun:
     """Another one whenever a file of it is another one, the same in every web process; empty where nobody looks."""
     is_foreign: bool = False
     """Whether nothing is there, or nothing that any adaptor reads."""
+    title: str = ""
+    """What people call it, such as its folder's own name, where that is not the name; see :func:`shown_title`."""
 
     @property
     def format(self) -> str | None:
@@ -350,11 +329,24 @@ class ConnectedCorpus:
     """Whether it was there once; ``problem`` says so then, by name."""
     is_foreign: bool = False
     """Whether nothing is there, or nothing that any adaptor reads."""
+    title: str = ""
+    """As of a :class:`ConnectedRun`."""
 
     @property
     def format(self) -> str | None:
         """The format it was opened with, or the one asked for where it could not be opened."""
         return self.adaptor.format if self.adaptor is not None else self.asked_format
+
+
+def shown_title(connected: ConnectedRun | ConnectedCorpus) -> str:
+    """What it is called where people read it; addresses have its name."""
+    return connected.title or connected.name
+
+
+def _names(entries: Sequence[RunEntry] | Sequence[CorpusEntry]) -> list[tuple[str, str]]:
+    """Name and title of each: what the user said, else what its path tells."""
+    found = iter(names_of_paths([Path(e.path) for e in entries if not e.name], {e.name for e in entries if e.name}))
+    return [(entry.name, "") if entry.name else next(found) for entry in entries]
 
 
 @dataclass(frozen=True)
@@ -396,7 +388,11 @@ class Workspace:
         runs: Sequence[ConnectedRun],
         corpora: Sequence[ConnectedCorpus] = (),
         named_outputs: NamedOutputsStore | None = None,
+        *,
+        disks: AnsweringDisks | None = None,
     ) -> None:
+        """``disks``: asked whether they answer before anything is read of a run or corpus."""
+        self.disks = disks or AnsweringDisks()
         self.named_outputs = named_outputs or NamedOutputsStore(None)
         """What was settled on pages and through REST about the runs' outputs."""
         self._connections = _Connections.of(runs, corpora)
@@ -434,6 +430,7 @@ class Workspace:
         *,
         open_run: Callable[..., RunAdaptor] | None = None,
         open_corpus: Callable[..., CorpusAdaptor] | None = None,
+        disks: AnsweringDisks | None = None,
     ) -> Workspace:
         """Open everything. What cannot be opened stays in the list with its problem, and the rest works.
 
@@ -443,12 +440,14 @@ class Workspace:
             from mloscope.adaptors import registry
 
             open_run, open_corpus = open_run or registry.open_run, open_corpus or registry.open_corpus
-        taken = {entry.name for entry in runs if entry.name}
+        disks = disks or AnsweringDisks()
+        answering = disks.answering([Path(entry.path) for entry in (*runs, *corpora)])
         connected_runs = []
-        for entry in runs:
-            name = entry.name or unique_name(_folder_name(entry.path), taken)
+        for entry, (name, title) in zip(runs, _names(runs), strict=True):
             adaptor, problem, is_foreign = None, None, False
             try:
+                if Path(entry.path) not in answering:
+                    raise Unreadable(disks.sentence(Path(entry.path), f'The run "{name}"'))
                 adaptor = open_run(Path(entry.path), entry.options, entry.format)
             except AdaptorError as error:
                 problem, is_foreign = str(error), isinstance(error, NothingThere | NothingFits)
@@ -462,23 +461,31 @@ class Workspace:
                     entry.corpus,
                     entry.format,
                     is_foreign=is_foreign,
+                    title=title,
                 )
             )
-        taken = {entry.name for entry in corpora if entry.name}
         connected_corpora = []
-        for source in corpora:
-            name = source.name or unique_name(_folder_name(source.path), taken)
+        for source, (name, title) in zip(corpora, _names(corpora), strict=True):
             images, problem, is_foreign = None, None, False
             try:
+                if Path(source.path) not in answering:
+                    raise Unreadable(disks.sentence(Path(source.path), f'The corpus "{name}"'))
                 images = open_corpus(Path(source.path), source.format)
             except AdaptorError as error:
                 problem, is_foreign = str(error), isinstance(error, NothingThere | NothingFits)
             connected_corpora.append(
                 ConnectedCorpus(
-                    name, Path(source.path), images, problem, source.format, source.hierarchy, is_foreign=is_foreign
+                    name,
+                    Path(source.path),
+                    images,
+                    problem,
+                    source.format,
+                    source.hierarchy,
+                    is_foreign=is_foreign,
+                    title=title,
                 )
             )
-        return cls(connected_runs, connected_corpora)
+        return cls(connected_runs, connected_corpora, disks=disks)
 
     def run(self, name: str) -> ConnectedRun:
         """The run of this name, which may have a problem. Raises :class:`NotFound`."""
@@ -489,22 +496,23 @@ class Workspace:
         return _named(name, self._connections.corpus_by_name, "corpus")
 
     def opened_run(self, name: str) -> tuple[ConnectedRun, RunAdaptor]:
-        """The run and its adaptor. Raises :class:`NotFound`, and :class:`NotPossible` where it could not be
-        opened."""
+        """The run and its adaptor. Raises :class:`NotFound`, :class:`NotPossible` where it could not be opened, and
+        :class:`Unavailable` where its disk does not answer just now."""
         run = self.run(name)
         if run.adaptor is None:
             kind = Unrecognised if run.is_foreign else NotPossible
             raise kind(str(run.problem) if run.gone else f'The run "{name}" could not be opened: {run.problem}')
+        self.disks.check(run.path, f'The run "{name}"')
         return run, run.adaptor
 
     def opened_corpus(self, name: str) -> tuple[ConnectedCorpus, CorpusAdaptor]:
-        """The corpus and its adaptor. Raises :class:`NotFound`, and :class:`NotPossible` where it could not
-        be opened."""
+        """The corpus and its adaptor. Raises as :meth:`opened_run`."""
         corpus = self.corpus(name)
         if corpus.adaptor is None:
             problem = str(corpus.problem)
             kind = Unrecognised if corpus.is_foreign else NotPossible
             raise kind(problem if corpus.gone else f'The corpus "{name}" could not be opened: {problem}')
+        self.disks.check(corpus.path, f'The corpus "{name}"')
         return corpus, corpus.adaptor
 
     def corpus_of(self, run_name: str) -> str | None:
@@ -805,6 +813,10 @@ def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
     try:
         return known[name]
     except KeyError:
+        # A link from when folders of this name were called by it alone.
+        called_so = [each for each in known.values() if each.title.rpartition("/")[2] == name]
+        if len(called_so) == 1:
+            return called_so[0]
         names = ", ".join(known) or "none"
         raise NotFound(f'There is no {what} "{name}"; connected: {names}.') from None
 

@@ -134,8 +134,9 @@
     rowB() {
       const { element, compare } = mloscope;
       const names = () => (mloscope.subject && mloscope.subject.runs) || [];
+      const title = (name) => ((mloscope.subject.titles || {}).runs || {})[name] || name;
       const run = choice(
-        "compare-b-run", "run", "The run on side B", () => [["", "as A"], ...unknown(get("b-run"), names()), ...names().map((name) => [name, name])],
+        "compare-b-run", "run", "The run on side B", () => [["", "as A"], ...unknown(get("b-run"), names()), ...names().map((name) => [name, title(name)])],
         () => get("b-run"), (v) => mloscope.view.set({ "b-run": v, "b-step": null, "b-layer": "", "b-parameter": "", "b-units": "" }),
       ); // prettier-ignore
       const layer = choice(

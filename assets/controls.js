@@ -84,9 +84,10 @@
       mloscope.open(subject);
       awaitEvaluation(subject);
       document.body.dataset.subject = subject.run ? "open" : "empty";
-      const choices = (names) => names.map((name) => ({ label: name, value: name }));
+      const choices = (names, titles = {}) => names.map((name) => ({ label: titles[name] || name, value: name }));
+      const { runs, corpora } = subject.titles || {};
       const style = subject.corpora.length ? {} : { display: "none" };
-      return [choices(subject.runs), subject.run, choices(subject.corpora), subject.corpus, style];
+      return [choices(subject.runs, runs), subject.run, choices(subject.corpora, corpora), subject.corpus, style];
     },
 
     /** Where nobody said what is done to the pixels, what is done is a guess, and is called one. */

@@ -52,6 +52,7 @@ from mloscope.app.observatory import (
 from mloscope.app.view_state import parse_units
 from mloscope.app.web.api_docs import REFUSALS
 from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
+from mloscope.app.workspace import shown_title
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,8 @@ class ErrorAnswer(BaseModel):
 
 
 class RunSummary(BaseModel):
-    name: str
+    name: str = Field(description="Stands in addresses, and means this run for ever.")
+    title: str = Field(description="What people call it: the name of its folder, in whatever script.")
     format: str | None
     path: str
     checkpoints: int
@@ -101,7 +103,8 @@ class EvaluationBody(BaseModel):
 
 
 class RunAnswer(BaseModel):
-    name: str
+    name: str = Field(description="Stands in addresses, and means this run for ever.")
+    title: str = Field(description="What people call it: the name of its folder, in whatever script.")
     format: str | None
     path: str
     input_shape: list[int | None] | None = Field(description="row, column, channel")
@@ -196,6 +199,7 @@ class UnitsAnswer(BaseModel):
 
 class CorpusSummary(BaseModel):
     name: str
+    title: str = Field(description="What people call it.")
     format: str | None
     path: str
     size: int = Field(description="Number of images.")
@@ -428,7 +432,8 @@ def rest_router(observatory: Observatory) -> APIRouter:
             except MloscopeError as error:
                 problem = str(error)
         return {
-            "name": name,
+            "name": run.name,
+            "title": shown_title(run),
             "format": run.format,
             "path": str(run.path),
             "checkpoints": count,
@@ -444,7 +449,8 @@ def rest_router(observatory: Observatory) -> APIRouter:
         return json_answer(
             request,
             {
-                "name": run,
+                "name": connected.name,
+                "title": shown_title(connected),
                 "format": connected.format,
                 "path": str(connected.path),
                 "input_shape": adaptor.input_shape if adaptor is not None else None,
@@ -780,7 +786,8 @@ def rest_router(observatory: Observatory) -> APIRouter:
     def summary_of_corpus(name: str) -> dict[str, Any]:
         corpus = workspace.corpus(name)
         return {
-            "name": name,
+            "name": corpus.name,
+            "title": shown_title(corpus),
             "format": corpus.format,
             "path": str(corpus.path),
             "size": len(corpus.adaptor) if corpus.adaptor is not None else 0,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import pytest
 
 from mloscope.app.running_servers import announced, running
 from mloscope.app.settings import Settings
+from mloscope.app.this_machine import this_machine
 from mloscope.app.workspace import ConnectedRun, Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs locks as Unix has them")
@@ -81,3 +84,62 @@ def test_a_folder_that_goes_meanwhile_is_no_server(home: Mapping[str, str]) -> N
     with announced(ADDRESS, Settings(), home) as server:
         shutil.rmtree(server.folder)
         assert running(home) == []
+
+
+def test_a_server_of_another_machine_that_shares_the_home_is_not_ours(home: Mapping[str, str]) -> None:
+    here = this_machine()
+    others = [
+        {**here, "host": "elsewhere", "boot": "b2", "network": "n2"},
+        {**here, "network": "n2"},
+        {**here, "boot": "b2"},
+    ]
+    with announced(ADDRESS, Settings(), home) as server:
+        for other in others:
+            assert running(home, other) == []
+        (server.folder / "machine").write_text(json.dumps(others[0]))
+        assert running(home) == []
+        assert running(home, others[0]) == [server]
+        with announced(ADDRESS, Settings(), home) as ours:
+            assert running(home) == [ours], "both have one port, each on its machine"
+
+
+def test_what_a_server_of_another_machine_left_is_not_ours_to_clear_away(
+    home: Mapping[str, str], tmp_path: Path
+) -> None:
+    """Its lock may be one that only that machine sees."""
+    folder = tmp_path / "home" / "serving" / "8050-f3a1"
+    for changed, stays in (
+        ({"host": "elsewhere", "boot": "b2"}, True),
+        ({"boot": "b2"}, False),
+        ({"host": "elsewhere"}, False),
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "lock").touch()
+        (folder / "machine").write_text(json.dumps({**this_machine(), **changed}))
+        assert running(home) == []
+        assert folder.exists() == stays
+
+
+def test_what_a_worker_still_uses_is_not_cleared_away(home: Mapping[str, str]) -> None:
+    with announced(ADDRESS, Settings(), home) as server:
+        code = (
+            "import sys\nfrom pathlib import Path\nfrom mloscope.app.running_servers import RunningServer, use\n"
+            "use(RunningServer(Path(sys.argv[1]), ''))\nprint('used', flush=True)\nsys.stdin.read()"
+        )
+        worker = subprocess.Popen(
+            [sys.executable, "-c", code, str(server.folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "used\n"
+        kept = shutil.copytree(server.folder, server.folder.with_name("8051-f3a1"))
+        shutil.rmtree(kept)
+        os.rename(
+            server.folder, kept
+        )  # as if its parent had been killed: nobody clears it away, and nobody holds the lock
+    (kept / "lock").unlink()
+    (kept / "lock").touch()
+    assert running(home) == []
+    assert kept.exists()
+    worker.communicate("")
+    assert running(home) == []
+    assert not kept.exists()

@@ -131,7 +131,76 @@ def test_names_that_would_be_the_same_in_an_address_are_told_apart(folders):
     save(runs / "a+run", 2)
     workspace = Workspace([])
     WatchedFolders(workspace, runs, corpora).look()
-    assert sorted(run.name for run in workspace.runs) == ["a-run", "a-run-2"]
+    names = {run.title: run.name for run in workspace.runs}
+    assert set(names) == {"a run", "a+run"}
+    assert names["a run"] != names["a+run"]
+    assert {steps(workspace, names["a run"])[0], steps(workspace, names["a+run"])[0]} == {1, 2}
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_name_means_one_run_whoever_looks_and_whenever(folders, later):
+    """Two workers, one of which is started again when all is there: an address says the same to both."""
+    runs, _ = folders
+    long = "resnet50-imagenet-bs1024-augment-randaugment-ema0.9999-cosine-seed1-lr0.1"
+    everything = {
+        "实验一": 1,
+        "学习": 2,
+        "эксперимент": 3,
+        long: 4,
+        f"{long}5": 5,
+        "b-1": 6,
+        "b 1": 7,
+        "b+1": 8,
+        "ü": 9,
+        "u\u0308x": 10,
+    }
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs)
+    for name, step in reversed(everything.items()) if later else everything.items():
+        save(runs / name, step)
+        if later:
+            watched.look()
+    watched.look()
+    again = Workspace([])
+    WatchedFolders(again, runs).look()
+    found = {run.name: (run.title, steps(workspace, run.name)) for run in workspace.runs}
+    assert found == {run.name: (run.title, steps(again, run.name)) for run in again.runs}
+    assert sorted(found.values()) == sorted((name, [step]) for name, step in everything.items())
+    assert found["b-1"] == ("b-1", [6])
+
+
+def test_a_name_that_two_have_is_neithers(folders):
+    runs, corpora = folders
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs, corpora)
+    save_images(corpora / "digits.npz", 3)
+    watched.look()
+    assert len(workspace.opened_corpus("digits")[1]) == 3
+    (corpora / "digits").mkdir()
+    save_images(corpora / "digits" / "inside.npz", 4)
+    watched.look()
+    named = {corpus.name: corpus.path for corpus in workspace.corpora}
+    assert set(named.values()) == {corpora / "digits.npz", corpora / "digits"}
+    assert "digits" not in named
+    again = Workspace([])
+    WatchedFolders(again, runs, corpora).look()
+    assert {corpus.name: corpus.path for corpus in again.corpora} == named
+    shutil.rmtree(corpora / "digits")
+    watched.look()
+    assert len(workspace.opened_corpus("digits")[1]) == 3
+
+
+def test_what_was_named_keeps_its_name(folders, tmp_path):
+    from mloscope.app.workspace import RunEntry
+
+    runs, _ = folders
+    save(tmp_path / "lenet", 1)
+    save(runs / "lenet", 2)
+    workspace = Workspace.connect([RunEntry(tmp_path / "lenet")])
+    WatchedFolders(workspace, runs).look()
+    assert steps(workspace, "lenet") == [1]
+    (other,) = [run.name for run in workspace.runs if run.name != "lenet"]
+    assert steps(workspace, other) == [2]
 
 
 def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path):

@@ -245,10 +245,12 @@ class Pages:
                     holds = f"{len(checkpoints):,} checkpoints"
                 except MloscopeError as error:
                     problem = str(error)
-            yield Connected("run", run.name, run.format or "", holds, problem, run.gone, broken)
+            yield Connected("run", run.name, run.format or "", holds, problem, run.gone, broken, run.title)
         for corpus in self._observatory.workspace.corpora:
             holds = f"{len(corpus.adaptor):,} images" if corpus.adaptor is not None else ""
-            yield Connected("corpus", corpus.name, corpus.format or "", holds, corpus.problem, corpus.gone)
+            yield Connected(
+                "corpus", corpus.name, corpus.format or "", holds, corpus.problem, corpus.gone, title=corpus.title
+            )
 
     def _jobs(self) -> list[tuple[tuple[str, str, str], Mapping[str, Any]]]:
         """Computations of statistics: run, corpus and split, and how far they are."""

@@ -32,6 +32,8 @@ class Connected:
     gone: bool = False
     broken: Sequence[tuple[str, str]] = ()
     """Name and problem of each checkpoint that cannot be read."""
+    title: str = ""
+    """What people call it, where that is not its name."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,10 @@ def _connected_table(connected: Sequence[Connected]) -> str:
                 f'<details data-key="{escape(each.name)}"><summary>{_counted(len(each.broken), "checkpoint")} cannot be read'
                 f"</summary><ul>{items}{more}</ul></details>"
             )
-        rows.append((state, each.kind, escape(each.name), escape(each.format), each.holds, said))
+        called = escape(each.name)
+        if each.title not in ("", each.name):
+            called = f'{escape(each.title)}<br><span class="door-quiet">{called}</span>'
+        rows.append((state, each.kind, called, escape(each.format), each.holds, said))
     columns = (
         ("state", "name"),
         ("kind", ""),

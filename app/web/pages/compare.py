@@ -244,9 +244,10 @@ class Compare:
         sides = (subject["run"], other["run"])
         further = [run for run in subject["runs"] if run not in sides]
         asked = [run for run in view["compare-runs"].split(",") if run in further]
+        titles = subject.get("titles", {}).get("runs", {})
         buttons = [
             html.Button(
-                f"+ {run}", className="compare-segment", title=f"{run} in the chart too",
+                f"+ {titles.get(run, run)}", className="compare-segment", title=f"{titles.get(run, run)} in the chart too",
                 **{"data-toggle": "compare-runs", "data-value": run, "aria-pressed": str(run in asked).lower()},
             )
             for run in further

@@ -106,9 +106,18 @@ def test_metrics_are_curves_with_null_for_what_is_not_finite(make_bench: Any, ar
 
 def test_runs_that_could_not_be_opened_are_listed_with_their_problem(client: TestClient) -> None:
     assert client.get("/api/v1/runs").json()["runs"] == [
-        {"name": "lenet", "format": "arrays", "path": "arrays", "checkpoints": 40, "version": "", "problem": None},
+        {
+            "name": "lenet",
+            "title": "lenet",
+            "format": "arrays",
+            "path": "arrays",
+            "checkpoints": 40,
+            "version": "",
+            "problem": None,
+        },
         {
             "name": "lost",
+            "title": "lost",
             "format": "keras",
             "path": "gone",
             "checkpoints": 0,
