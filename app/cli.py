@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere, Unknown
-from mloscope.app import connect_cli, demo_cli, serving, statistics_cli, url_prefix, users_cli
+from mloscope.app import check_cli, connect_cli, demo_cli, serving, statistics_cli, url_prefix, users_cli
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, Unrecognised
 from mloscope.app.home_folder import is_missing_home
 from mloscope.app.terminal import Terminated, discard_output, open_standard_streams, write
@@ -151,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
     inspect.set_defaults(command=_inspect)
 
     demo_cli.add_command(commands, _add_address, _settings, _at_least_one)
+    check_cli.add_command(commands, _add_network_options, _run_options)
+
     users_cli.add_commands(commands)
 
     statistics = commands.add_parser(

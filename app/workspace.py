@@ -33,7 +33,7 @@ import threading
 import tomllib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -666,14 +666,18 @@ class Workspace:
 
     # ---------------------------------------------------------------------------------- the network's input
 
-    def network_input(self, run_name: str, corpus_name: str, position: int) -> np.ndarray:
+    def network_input(
+        self, run_name: str, corpus_name: str, position: int, how: Preprocessing | None = None
+    ) -> np.ndarray:
         """float32 (row, column, channel): the image as the run's network takes it.
 
         Resized to the run's input (bilinear, antialiased), grey made colour or colour grey, in the run's
-        channel order, scaled, and the mean subtracted. Raises :class:`NotPossible` where a mean is asked for
-        that there is not.
+        channel order, scaled, and the mean subtracted. ``how`` comes in place of the preprocessing in force. Raises
+        :class:`NotPossible` where a mean is asked for that there is not.
         """
         run, adaptor = self.opened_run(run_name)
+        if how is not None:
+            run = replace(run, options=replace(run.options, preprocessing=how))
         pixels = self.pixels(corpus_name, position)
         values = self._values(corpus_name, range(position, position + 1), adaptor.input_shape)
         if values is not None:

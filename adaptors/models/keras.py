@@ -1,8 +1,5 @@
-"""Keras training runs: folders of ``.keras``, ``.h5`` (Keras 2 and 3), ``.weights.h5`` or sharded ``.weights.json``
-files, folders with one of these for each epoch, or one file.
-
-Steps come from file names, see ``checkpoint_steps.py``; architecture for weights alone, see ``keras_checkpoints.py``.
-"""
+"""Keras training runs: folders of ``.keras``, ``.h5`` (Keras 2 and 3), ``.weights.h5`` or sharded ``.weights.json`` files,
+folders with one of these for each epoch, or one file. Which step and which network: ``keras_checkpoints.py``."""
 
 from __future__ import annotations
 
@@ -97,8 +94,7 @@ class KerasRun:
         )
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:
-        path = self._found.path(checkpoint)
-        return "-".join(file_fingerprint(each) for each in keras_files.files_of(path))
+        return "-".join(file_fingerprint(each) for each in keras_files.files_of(self._found.path(checkpoint)))
 
     def problems(self) -> tuple[str, ...]:
         return self._found.problems

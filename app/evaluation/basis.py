@@ -237,14 +237,14 @@ def _of_preprocessing(record: Basis) -> Iterable[Notice]:
     if own.takes == 255.0 and brightest <= 8:
         yield Notice(
             WARNING,
-            f"The network prepares pixels 0..255 by itself ({by}), and {how.scale_from} says that they are "
-            f"{_scaling(how.scale)} before: they are probably scaled twice. --scale 1 undoes it.",
+            f"The network prepares pixels 0..255 by itself ({by}), and before that they are {_scaling(how.scale)} "
+            f"({how.scale_from}): they are probably scaled twice. --scale 1 undoes it.",
         )
     elif own.takes == 1.0 and brightest > 8:
         yield Notice(
             WARNING,
-            f"The network's own layers ({by}) are written for pixels 0..1, and {how.scale_from} gives it values up to "
-            f"{brightest:g}. --scale 1/255 would fit.",
+            f"The network's own layers ({by}) are written for pixels 0..1, and they get values up to {brightest:g} "
+            f"({how.scale_from}). --scale 1/255 would fit.",
         )
     elif own.takes is None:
         yield Notice(NOTE, f"The network changes pixels by itself ({by}); for which range is not certain.")

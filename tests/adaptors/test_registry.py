@@ -81,7 +81,7 @@ def test_nothing_fits_says_what_is_there_and_who_looked(tmp_path: Path) -> None:
     assert "2 .txt, 1 .csv, 1 no extension, 1 folder" in message.replace(
         "1 no extension, 1 .csv", "1 .csv, 1 no extension"
     )
-    assert "keras (folders of .keras, .h5 or .weights.h5 files)" in message
+    assert "keras (folders of .keras, .h5 or .weights.h5 files" in message
 
 
 def test_nothing_fits_in_an_empty_folder_and_a_foreign_file(tmp_path: Path) -> None:
