@@ -26,7 +26,7 @@ class KerasRun:
     """A run that Keras saved. Safe to use from several threads: after opening, nothing in it changes."""
 
     format: ClassVar[str] = "keras"
-    description: ClassVar[str] = "folders of .keras, .h5 or .weights.h5 files, or with one for each epoch"
+    description: ClassVar[str] = "folders of .keras, .h5 or .weights.h5 files"
 
     @classmethod
     def can_open(cls, path: Path) -> bool:
