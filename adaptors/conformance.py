@@ -16,6 +16,7 @@ Needs pytest, which an adaptor's users do not.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
 import shutil
@@ -50,6 +51,13 @@ AXES = {"row", "column", "channel", "unit", "multiplier", "depth"}
 _IMPORT = "import importlib, json, sys; importlib.import_module(sys.argv[1]); print(json.dumps(list(sys.modules)))"
 
 
+@functools.cache
+def _loaded_with(module: str) -> frozenset[str]:
+    """What an interpreter of its own has loaded after importing the module; asked once for all suites of an adaptor."""
+    answer = subprocess.run([sys.executable, "-c", _IMPORT, module], capture_output=True, text=True, check=True)
+    return frozenset(json.loads(answer.stdout.splitlines()[-1]))
+
+
 class _Shared:
     """What holds for run and corpus adaptors alike."""
 
@@ -80,13 +88,7 @@ class _Shared:
             assert self.adaptor.can_open(unrelated) is False, unrelated
 
     def test_importing_it_stays_light(self) -> None:
-        answer = subprocess.run(
-            [sys.executable, "-c", _IMPORT, self.adaptor.__module__],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert not set(HEAVY) & set(json.loads(answer.stdout.splitlines()[-1]))
+        assert not set(HEAVY) & _loaded_with(self.adaptor.__module__)
 
 
 class RunConformance(_Shared):
