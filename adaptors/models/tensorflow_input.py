@@ -58,6 +58,6 @@ def left_out_before(name: str, kind: str, source: str) -> str | None:
     if _SOURCES.search(kind):
         return None
     return (
-        f"{source}: the network begins with what {name} gives (a {kind}); what the graph does to images up to there is not "
+        f"{source}: the network begins with what {name} gives ({kind}); what the graph does to images up to there is not "
         "done, so they have to be given as they are there (--scale and --mean say how)."
     )
