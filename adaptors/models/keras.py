@@ -1,5 +1,4 @@
-"""Keras training runs: folders of ``.keras``, ``.h5`` (Keras 2 and 3), ``.weights.h5`` or sharded ``.weights.json`` files,
-folders with one of these for each epoch, or one file. Which step and which network: ``keras_checkpoints.py``."""
+"""Keras training runs: folders of files that Keras saved, or with one for each epoch, or one file; see ``keras_checkpoints.py``."""
 
 from __future__ import annotations
 
