@@ -277,6 +277,16 @@ class EvaluableRun(Protocol):
 
 
 @runtime_checkable
+class KeepsChannelsFirst(Protocol):
+    """What an :class:`EvaluableRun` adds where the Keras model that it builds has maps with the channels first. What it
+    says of layers, shapes and its input are channels last all the same; who evaluates the model moves the axes."""
+
+    def channels_first(self) -> frozenset[str]:
+        """Names of the layers, inputs among them, whose output the model has as channel, row, column."""
+        ...
+
+
+@runtime_checkable
 class DeclaresOutputs(Protocol):
     """What a :class:`RunAdaptor` adds where its files say which layers are the network's outputs."""
 

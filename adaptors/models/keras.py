@@ -67,6 +67,9 @@ class KerasRun:
     def losses(self) -> dict[str, str]:
         return losses_of(keras_files.compile_config(self._found.config, self._found.reference), self.outputs())
 
+    def channels_first(self) -> frozenset[str]:
+        return frozenset(node.name for node in self._found.nodes if node.channels_first)
+
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
         if layer.name not in self._nodes:
             raise Unknown(f"The run {self._found.folder} has no layer {layer.name}.")

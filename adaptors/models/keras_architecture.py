@@ -18,6 +18,7 @@ import h5py
 
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
+from mloscope.adaptors.models.keras_layout import channels_last, mark_channels_first
 from mloscope.adaptors.models.keras_operations import operands_of
 from mloscope.adaptors.models.keras_operators import (
     OperatorCall,
@@ -66,6 +67,12 @@ class Node:
     """Of an operation on tensors and constants its arguments, see :func:`operands_of`."""
     shape: Shape | None = None
     parameter_shapes: Mapping[str, Shape] = field(default_factory=dict)
+    channels_first: bool = False
+    """Whether its output is a map of channel, row and column."""
+    takes_flattened: tuple[str, ...] | None = None
+    """The same of its input."""
+    flattened: tuple[str, ...] | None = None
+    """In which order the axes of a map lie in its output, where that is such a map as a vector, channels first."""
     operator: OperatorCall | None = None
     """What it computes where it is a TensorFlow operator."""
 
@@ -97,11 +104,8 @@ class Node:
             name=self.name,
             kind=KINDS.get(self.source_class, group_name(self.source_class).replace("_", " ")),
             inputs=tuple(self.inputs),
-            output_shape=self.shape,
-            parameters=tuple(
-                Parameter(name, tuple(shape), axes_of(self.source_class, name, len(shape)))
-                for name, shape in shapes.items()
-            ),
+            output_shape=channels_last(self.shape) if self.channels_first else self.shape,
+            parameters=tuple(self._parameter(name, tuple(shape)) for name, shape in shapes.items()),
             hyperparameters=self._hyperparameters,
             source_class=self.source_class,
             problem=problem,
@@ -116,11 +120,18 @@ class Node:
             settings["operands"] = self.operands
         return settings
 
+    def _parameter(self, name: str, shape: tuple[int, ...]) -> Parameter:
+        axes = axes_of(self.source_class, name, len(shape))
+        if self.takes_flattened is not None and self.source_class == "Dense":
+            return Parameter(name, shape, axes, self.takes_flattened)
+        return Parameter(name, shape, axes)
+
 
 def nodes_of(config: Mapping[str, Any]) -> list[Node]:
     """The layers of a model's configuration in topological order."""
     graph = _Graph()
     graph.add_model(config, (), "", None)
+    mark_channels_first(graph.nodes)
     return list(graph.nodes.values())
 
 

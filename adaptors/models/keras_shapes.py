@@ -65,7 +65,7 @@ KINDS: dict[str, str] = {
     "RandomBrightness": "preprocessing",
     "RandomCrop": "preprocessing",
 }
-_UNCHANGED = {
+PASSING = {
     name
     for name, kind in KINDS.items()
     if kind in ("normalisation", "activation", "dropout", "preprocessing") and not name.endswith("Crop")
@@ -76,9 +76,13 @@ def output_shape(source_class: str, config: Config, inputs: Sequence[Shape | Non
     """The layer's output shape for its inputs' shapes; None where the class, or what it depends on, is not
     known."""
     known = [shape for shape in inputs if shape is not None]
-    if len(known) != len(inputs) or not known or config.get("data_format") == "channels_first":
+    if len(known) != len(inputs) or not known:
         return None
-    if source_class in _UNCHANGED:
+    if config.get("data_format") == "channels_first" and source_class not in ("Flatten", *PASSING):
+        last = {**config, "data_format": "channels_last"}
+        shape = output_shape(source_class, last, [(*each[1:], each[0]) for each in known])
+        return shape if shape is None or len(shape) < 2 else (shape[-1], *shape[:-1])
+    if source_class in PASSING:
         return known[0]
     rule = _RULES.get(source_class)
     try:
@@ -90,6 +94,8 @@ def output_shape(source_class: str, config: Config, inputs: Sequence[Shape | Non
 def parameter_shapes(source_class: str, config: Config, inputs: Sequence[Shape | None]) -> dict[str, Shape]:
     """Shapes of the arrays that a layer of this configuration has on this input; empty where not known."""
     shape = inputs[0] if inputs else None
+    if shape and (config.get("data_format") == "channels_first" or _is_over_first_axis(config)):
+        shape = (*shape[1:], shape[0])
     if not shape or shape[-1] is None:
         return {}
     channels = shape[-1]
@@ -115,6 +121,11 @@ def parameter_shapes(source_class: str, config: Config, inputs: Sequence[Shape |
     if source_class == "LayerNormalization" and config.get("axis") in (-1, [-1]):
         return dict.fromkeys(("gamma", "beta"), (channels,))
     return {}
+
+
+def _is_over_first_axis(config: Config) -> bool:
+    """Of a normalisation: whether the channels that it has a number for each of come first."""
+    return config.get("axis") in (1, [1])
 
 
 def _pair(value: Any) -> tuple[int, int]:

@@ -87,6 +87,10 @@ class EvaluableTensorFlowRun(TensorFlowRun):
             return keras_architecture.outputs_of(self._found.config)
         return network.outputs_of(self._found.graph)
 
+    def channels_first(self) -> frozenset[str]:
+        nodes = keras_architecture.nodes_of(self._found.config) if self._found.config is not None else ()
+        return frozenset(node.name for node in nodes if node.channels_first)
+
     def keras_model(self) -> keras.Model:
         return self._found.model(self._options)
 

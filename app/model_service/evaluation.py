@@ -35,9 +35,17 @@ import numpy as np
 import tensorflow as tf
 
 from mloscope.adaptors import registry
-from mloscope.adaptors.interface import AdaptorError, Checkpoint, EvaluableRun, RunAdaptor, RunOptions
+from mloscope.adaptors.interface import (
+    AdaptorError,
+    Checkpoint,
+    EvaluableRun,
+    KeepsChannelsFirst,
+    RunAdaptor,
+    RunOptions,
+)
 from mloscope.app import errors
 from mloscope.app.class_probabilities import as_probabilities
+from mloscope.app.model_service import channel_layout
 from mloscope.app.model_service.weight_matching import (
     Place,
     is_nested_model,
@@ -176,7 +184,15 @@ class Network:
     saves."""
 
     def __init__(
-        self, model: keras.Model, where: str, digest: str, *, vectorise_below_s: float, block_bytes: int
+        self,
+        model: keras.Model,
+        where: str,
+        digest: str,
+        *,
+        vectorise_below_s: float,
+        block_bytes: int,
+        channels_first: frozenset[str] = frozenset(),
+        turns_image: bool = False,
     ) -> None:
         """Raises NotPossible where the model has no graph of layers, or does not take one image."""
         graph = _graph_of(model)
@@ -192,7 +208,10 @@ class Network:
             )
         self.where = where
         self.digest = digest
-        self.input_shape: tuple[int | None, ...] = tuple(graph.inputs[0].shape[1:])
+        shape = tuple(graph.inputs[0].shape[1:])
+        self._channels_first = channels_first
+        self._turns_image = turns_image and len(shape) == 3
+        self.input_shape: tuple[int | None, ...] = (*shape[1:], shape[0]) if self._turns_image else shape
         self.traces = 0
         self.forward_s: float | None = None
         self._model = model
@@ -230,9 +249,17 @@ class Network:
     def _run_once(self, image: Any, *weights: Any) -> dict[str, Any]:
         found: dict[str, Any] = {}
         state = list(zip(self._variables, weights, strict=True))
-        with keras.StatelessScope(state_mapping=state), statistics_of_variables(self._model):
-            _layer_outputs(self._model, [tf.cast(image, self._input_type)], "", found)
-        return {name: tf.cast(value, tf.float32) for name, value in found.items()}
+        given = tf.cast(channel_layout.channels_first(image) if self._turns_image else image, self._input_type)
+        with (
+            keras.StatelessScope(state_mapping=state),
+            statistics_of_variables(self._model),
+            channel_layout.runnable_convolutions(self._model),
+        ):
+            _layer_outputs(self._model, [given], "", found)
+        for name, value in found.items():
+            turned = name.partition(":")[0] in self._channels_first or (self._turns_image and value is given)
+            found[name] = tf.cast(channel_layout.channels_last(value) if turned else value, tf.float32)
+        return found
 
     def _run_stacked(self, image: Any, *stacks: Any) -> dict[str, Any]:
         return tf.vectorized_map(lambda weights: self._run_once(image, *weights), list(stacks))
@@ -538,6 +565,8 @@ class Evaluator:
                 f"{spec.path} was opened as {adaptor.format}, which tells weights but no network to evaluate."
             )
         model = adaptor.keras_model()
+        first = adaptor.channels_first() if isinstance(adaptor, KeepsChannelsFirst) else frozenset()
+        turns_image = any(layer.kind == "input" and layer.name in first for layer in adaptor.layers())
         key = _architecture_digest(model)
         network = self._networks.get(key)
         if network is None:
@@ -547,6 +576,8 @@ class Evaluator:
                 key,
                 vectorise_below_s=self._vectorise_below_s,
                 block_bytes=self._block_bytes,
+                channels_first=first,
+                turns_image=turns_image,
             )
             while len(self._networks) > _MOST_NETWORKS:
                 self._networks.popitem(last=False)
