@@ -142,6 +142,8 @@ class WatchedFolders:
             [replace(run, version=_version(self._watched["run", run.name].state)) for run in workspace.runs],
             workspace.corpora,
         )
+        self._waited_s = 0.0
+        """How long the last look waited for what was not done."""
         self._unlisted: set[Path] = set()
         self._told: set[Path] = set()
         self._ending = threading.Event()
@@ -168,23 +170,31 @@ class WatchedFolders:
             except Exception:  # one strange folder must not end the watch
                 logger.exception("The watched folders could not be looked at")
             self._looked.set()
-            took_s = self._clock() - began
+            took_s = self._clock() - began - self._waited_s  # waiting for a disk is no work for it
             self._ending.wait(max(self._look_every_s, min(_LONGEST_PAUSE_S, _PAUSES_FOR_EACH_LOOK * took_s)))
 
     def look(self) -> bool:
         """Compare with the disk and connect what changed, as it is opened where that takes long. Whether anything did."""
+        self._waited_s = 0.0
         before = (self._workspace.runs, self._workspace.corpora)
         runs, corpora = list(before[0]), list(before[1])
         published = self._clock()
         listed = self._listed()
         places = [about.entry for about in self._watched.values()]
-        answering = self._workspace.disks.answering([*listed["run"], *listed["corpus"], *places])
+        asked = [*listed["run"], *listed["corpus"], *places]
+        answering = self._workspace.disks.answering(asked)
+        self._waited_s += self._clock() - published if len(answering) < len(set(asked)) else 0.0
         for what, known in (("run", runs), ("corpus", corpora)):
             known[:] = self._called(what, known, listed[what], answering)
         for what, known in (("run", runs), ("corpus", corpora)):
-            for position, connected in enumerate(known):
+            # What is new comes first, and is shown before anything that may take long is looked at again.
+            looked_at = [self._watched[what, connected.name].was_looked_at for connected in known]
+            for position in sorted(range(len(known)), key=looked_at.__getitem__):
                 if self._ending.is_set():
                     break
+                connected = known[position]
+                if looked_at[position] and not all(looked_at) and known != list(self._shown(what)):
+                    self._workspace.replace(runs, corpora)
                 known[position] = self._looked_at(what, connected, answering)
                 if known[position] is not connected and self._clock() - published > _PUBLISH_EVERY_S:
                     self._workspace.replace(runs, corpora)
@@ -193,6 +203,9 @@ class WatchedFolders:
         if (tuple(runs), tuple(corpora)) != (self._workspace.runs, self._workspace.corpora):
             self._workspace.replace(runs, corpora)
         return (self._workspace.runs, self._workspace.corpora) != before
+
+    def _shown(self, what: str) -> tuple[Any, ...]:
+        return self._workspace.runs if what == "run" else self._workspace.corpora
 
     def _listed(self) -> dict[str, list[Path]]:
         """What lies in each watched folder; what is known of one that does not answer."""
@@ -216,7 +229,9 @@ class WatchedFolders:
             if sum(about.looking is not None for about in self._watched.values()) >= _MOST_AT_ONCE:
                 return connected
             watched.looking = _Look(lambda: self._up_to_date(what, connected, watched))
+            began = self._clock()
             done = watched.looking.is_done(_WAIT_FOR_ONE_S)
+            self._waited_s += 0.0 if done else self._clock() - began
         else:
             done = watched.looking.is_done(0)
         if not done:
