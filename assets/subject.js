@@ -64,6 +64,11 @@
       throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
     }
     if (answer.ok) return answer;
+    if (answer.status === 401) {
+      // What changes something is not asked again by itself; the notice stays until somebody is signed in.
+      mloscope.askSignedIn(() => fetch(mloscope.api(["runs"]))).catch(() => {});
+      throw Object.assign(new Error("This sign-in is over; sign in again."), { kind: "not-signed-in", status: 401 });
+    }
     let said = null;
     try {
       said = (await answer.json()).error;

@@ -189,6 +189,21 @@ def test_a_sign_in_that_is_over_is_told_with_a_link_and_the_page_goes_on_by_itse
     assert notice.count() == 0
 
 
+def test_what_changes_something_is_not_asked_again_when_somebody_signs_in(stage, server):
+    job = Unreliable(stage, "**/api/v1/job", 9, 401)
+    Unreliable(stage, "**/api/v1/runs", 1, 401)
+    said = stage.js(
+        "() => mloscope.fetchAnswer('/api/v1/job', undefined, { method: 'POST' }).catch((error) => [error.status, error.message])"
+    )
+    assert said[0] == 401
+    assert "sign-in is over" in said[1]
+    notice = stage.page.locator(NOTICE)
+    notice.wait_for()
+    stage.js("() => window.dispatchEvent(new Event('focus'))")
+    notice.wait_for(state="detached")
+    assert job.asked == 1
+
+
 def test_what_is_asked_anew_is_waited_for_and_the_old_question_is_not(stage, server):
     server.refuses("chart.figure", 401)
     stage.page.evaluate(f"() => {{ window.old = ({ASK_FOR})(['chart.figure', 'old']); }}")

@@ -91,7 +91,7 @@ def test_the_other_commands_have_the_flags_that_the_page_gives_them(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     of_runs = {"--format", "--step-pattern", "--architecture", "--trust"}
-    of_address = {"--host", "--port", "--unprotected", "--no-browser"}
+    of_address = {"--host", "--port", "--url-prefix", "--unprotected", "--no-browser"}
     said = {
         "inspect": {"--json", *of_runs},
         "demo": {"--images", "--epochs", "--folder", "--train-only", *of_address},

@@ -85,7 +85,7 @@ def test_broken_checkpoints_keep_their_place_and_reason(make_bench: Any, array_r
 def test_without_a_model_service_the_subject_says_what_to_install(make_bench: Any) -> None:
     evaluation = shell.subject_of(make_bench(service=False).observatory, "")["evaluation"]
     assert evaluation["possible"] is False
-    assert "mloscope[evaluate]" in evaluation["message"]
+    assert "[evaluate]" in evaluation["message"]
 
 
 def test_the_layout_holds_every_id_of_the_shell_once(client: TestClient) -> None:
