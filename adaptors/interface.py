@@ -225,7 +225,8 @@ class RunAdaptor(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        """What the files or the options say about preprocessing; None where neither does."""
+        """What the run's files say about preprocessing; None where they do not. What the user says comes before it, part by
+        part, and is no business of an adaptor."""
         ...
 
     @property

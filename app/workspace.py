@@ -58,7 +58,7 @@ from mloscope.app.answering_disks import AnsweringDisks
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unrecognised, from_adaptor
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore, checked_names, read_class_names
-from mloscope.app.evaluation.preprocessing import BY_DEFAULT, resolve
+from mloscope.app.evaluation.preprocessing import BY_DEFAULT, FROM_OPTIONS, resolve
 from mloscope.app.mean_file import read_mean_file
 from mloscope.app.names import names_of_paths, url_safe
 
@@ -775,7 +775,7 @@ class Workspace:
             return np.asarray(how.mean, np.float32)
         if how.mean != "corpus":
             # What the user named may lie anywhere; a run's files may name only what lies among them.
-            folder = None if run.options.preprocessing else run.path if run.path.is_dir() else run.path.parent
+            folder = None if how.mean_from == FROM_OPTIONS else run.path if run.path.is_dir() else run.path.parent
             key = (how.mean, folder, how.scale, shape)
             mean = self._means.get(key)
             if mean is None:  # read without a lock: a disk that does not answer holds up nobody else

@@ -54,7 +54,7 @@ class CaffeRun(TranslatedRun):
         options: RunOptions,
         left_out: Sequence[str],
     ) -> None:
-        preprocessing = options.preprocessing or notes.preprocessing or architecture.preprocessing
+        preprocessing = notes.preprocessing or architecture.preprocessing
         problems = (*notes.problems, *left_out, *architecture.problems)
         super().__init__(files, architecture.nodes, preprocessing, notes.class_names, problems)
         self._names = stored_names(architecture.nodes)

@@ -51,7 +51,7 @@ class CudaConvnetRun(TranslatedRun):
         super().__init__(
             files,
             nodes,
-            options.preprocessing or notes.preprocessing or usual,
+            notes.preprocessing or usual,
             notes.class_names or class_names,
             (*notes.problems, *problems),
         )

@@ -54,7 +54,7 @@ class DecafRun(TranslatedRun):
         if mean is None and nodes and nodes[0].layer.source_class == "data":
             # Lists of cuda-convnet's layers: its data providers subtract the mean image of the training set.
             usual = Preprocessing(mean="corpus", mean_from=ASSUMED)
-        said = options.preprocessing or notes.preprocessing or usual
+        said = notes.preprocessing or usual
         return cls(
             files, nodes, said, notes.class_names or class_names, (*notes.problems, *shortened(left_out), *problems)
         )

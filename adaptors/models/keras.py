@@ -44,7 +44,7 @@ class KerasRun:
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        return self._options.preprocessing or self._found.notes.preprocessing
+        return self._found.notes.preprocessing
 
     @property
     def input_shape(self) -> tuple[int | None, int | None, int] | None:

@@ -50,7 +50,7 @@ class TensorFlowRun:
 
     @property
     def preprocessing(self) -> Preprocessing | None:
-        return self._options.preprocessing or self._found.preprocessing
+        return self._found.preprocessing
 
     @property
     def input_shape(self) -> tuple[int | None, int | None, int] | None:

@@ -20,14 +20,31 @@ def resolve(said: Preprocessing | None, run: RunAdaptor | None) -> tuple[Preproc
 
     ``said``: by the user. ``run`` None: it could not be opened."""
     own = own_preprocessing(run) if run is not None else None
+    in_files = run.preprocessing if run is not None else None
     if said is not None:
-        how = _sourced(said, FROM_OPTIONS)
+        how = _sourced(said if in_files is None else _completed(said, in_files), FROM_OPTIONS)
         if how.scale_from == ASSUMED and how.mean is None:  # the user said something else than a scale
             found = _from_network(run, own)
             how = replace(how, scale=found.scale, scale_from=found.scale_from)
         return how, own
-    in_files = run.preprocessing if run is not None else None
     return (_sourced(in_files, FROM_FILES) if in_files is not None else _from_network(run, own)), own
+
+
+def _completed(said: Preprocessing, in_files: Preprocessing) -> Preprocessing:
+    """What the user said, and of the rest what the files say: whoever sets a scale does not mean another order of colours, or
+    no mean. A mean of numbers is kept in the units of pixels where the scale is another one than the files'."""
+    known = _sourced(in_files, FROM_FILES)
+    how = said
+    if said.scale_from == ASSUMED:
+        how = replace(how, scale=known.scale, scale_from=known.scale_from)
+    if said.channel_order_from == BY_DEFAULT:
+        how = replace(how, channel_order=known.channel_order, channel_order_from=known.channel_order_from)
+    if said.mean is None and known.mean is not None:
+        mean = known.mean
+        if isinstance(mean, tuple):
+            mean = tuple(value * how.scale / known.scale for value in mean)
+        how = replace(how, mean=mean, mean_from=known.mean_from)
+    return how
 
 
 def _sourced(how: Preprocessing, source: str) -> Preprocessing:

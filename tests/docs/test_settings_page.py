@@ -49,6 +49,9 @@ def test_the_example_is_read_as_its_comments_say(tmp_path: Path) -> None:
                 step_pattern="epoch-([0-9]+)",
                 architecture=str(tmp_path / "runs/baseline/model.json"),
                 preprocessing=Preprocessing(1 / 255, (0.5, 0.5, 0.5), "rgb"),
+                class_names=("cat", "dog"),
+                custom_objects="my_layers",
+                output="predictions",
             ),
         ),
         RunEntry(tmp_path / "runs/wider", "wider", options=RunOptions(preprocessing=Preprocessing(1.0, "corpus"))),
@@ -86,14 +89,19 @@ def test_the_flags_of_serve_are_all_there_and_no_others(capsys: pytest.CaptureFi
     assert set(re.findall(r"^\| `(--[a-z-]+)", table, re.MULTILINE)) == help_of("serve", capsys)
 
 
-@pytest.mark.parametrize("command", ["inspect", "demo", "adaptors"])
+@pytest.mark.parametrize("command", ["inspect", "check", "demo", "adaptors"])
 def test_the_other_commands_have_the_flags_that_the_page_gives_them(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    of_runs = {"--format", "--step-pattern", "--architecture", "--trust"}
+    of_runs = {
+        "--format", "--step-pattern", "--architecture", "--custom-objects", "--trust", "--scale", "--mean",
+        "--channel-order", "--output", "--classes",
+    }  # fmt: skip
+    of_images = {"--images", "--images-format"}
     of_address = {"--host", "--port", "--url-prefix", "--unprotected", "--no-browser"}
     said = {
-        "inspect": {"--json", *of_runs},
+        "inspect": {"--json", "--quick", *of_images, *of_runs},
+        "check": {"--json", "--split", "--sample", *of_images, *of_runs},
         "demo": {"--images", "--epochs", "--folder", "--train-only", *of_address},
         "adaptors": {"--json"},
     }[command]

@@ -510,7 +510,7 @@ def test_a_mean_beside_is_found(tmp_path: Path) -> None:
     assert run.preprocessing == Preprocessing(mean=path, channel_order="bgr")
     assert run.preprocessing.assumed
     said = Preprocessing(channel_order="rgb")
-    assert CaffeRun.open(place, RunOptions(preprocessing=said)).preprocessing == said
+    assert CaffeRun.open(place, RunOptions(preprocessing=said)).preprocessing == run.preprocessing
 
 
 def test_checkpoints_of_another_network_are_told_apart(folder: Path) -> None:

@@ -359,7 +359,7 @@ def test_the_mean_beside_is_found(folder: Path) -> None:
     assert run.preprocessing == Preprocessing(mean=str(path))
     assert run.class_names == tuple(f"c{i}" for i in range(7))
     said = Preprocessing(scale=2.0)
-    assert CudaConvnetRun.open(folder, RunOptions(preprocessing=said)).preprocessing == said
+    assert CudaConvnetRun.open(folder, RunOptions(preprocessing=said)).preprocessing == run.preprocessing
     meta["label_names"].append("one more")
     path.write_bytes(pickle.dumps(meta, protocol=2))
     run = CudaConvnetRun.open(folder, RunOptions())

@@ -724,7 +724,7 @@ def test_notes_beside_the_checkpoints(tmp_path: Path) -> None:
     assert run.class_names == ("cat", "dog")
     assert run.preprocessing == Preprocessing(scale=0.5, mean=(1.0, 2.0, 3.0))
     named = Preprocessing(scale=2)
-    assert registry.open_run(tmp_path, RunOptions(preprocessing=named)).preprocessing == named
+    assert registry.open_run(tmp_path, RunOptions(preprocessing=named)).preprocessing == run.preprocessing
 
 
 @pytest.mark.parametrize("content", ["{", "3", '["x"]', '{"preprocessing": 3}', '{"class_names": 7}', "\xff"])

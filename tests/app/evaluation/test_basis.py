@@ -155,3 +155,19 @@ def test_the_record_is_made_once_for_the_same_files(array_run: Any, array_corpus
     assert workspace.basis("run", "images") is first
     workspace.replace([ConnectedRun("run", Path("run"), array_run(steps=range(3)))], workspace.corpora)
     assert workspace.basis("run") is not first
+
+
+def test_what_an_option_leaves_open_the_files_still_say(basis: Any) -> None:
+    files = Preprocessing(1.0, (100.0, 110.0, 120.0), "bgr")
+    scaled = basis(
+        preprocessing=files, options=RunOptions(preprocessing=make_preprocessing(scale=1 / 255))
+    ).preprocessing
+    assert (scaled.scale, scaled.scale_from) == (1 / 255, "option")
+    assert scaled.mean == pytest.approx((100 / 255, 110 / 255, 120 / 255))
+    assert (scaled.mean_from, scaled.channel_order, scaled.channel_order_from) == (
+        "the run's files", "bgr", "the run's files",
+    )  # fmt: skip
+    meant = basis(preprocessing=files, options=RunOptions(preprocessing=make_preprocessing(mean=0.0))).preprocessing
+    assert (meant.scale, meant.mean, meant.channel_order) == (1.0, (0.0,), "bgr")
+    ordered = basis(preprocessing=files, options=RunOptions(preprocessing=make_preprocessing(channel_order="rgb")))
+    assert ordered.preprocessing == Preprocessing(1.0, (100.0, 110.0, 120.0), "rgb")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,12 @@ class WeightsOnly:
 
 @pytest.fixture
 def workspace(array_run, array_corpus) -> Workspace:
+    run = array_run(steps=(0, 100, 200))
+    *before, last = run.layers()
+    run = array_run(steps=(0, 100, 200), layers=(*before, replace(last, output_shape=(2,))))
+    run.class_names = ("Bird", "cat")
     return Workspace(
-        [ConnectedRun("run", Path("run"), WeightsOnly(array_run(steps=(0, 100, 200))))],
+        [ConnectedRun("run", Path("run"), WeightsOnly(run))],
         [ConnectedCorpus("noise", Path("noise"), array_corpus())],
     )
 
