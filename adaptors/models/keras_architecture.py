@@ -273,7 +273,8 @@ class _Graph:
     ) -> Outputs:
         if entry.get("class_name") in _NESTED and "layers" in _settings(entry):
             return self.add_model(entry, path, f"{store}/", inputs) or inputs
-        node = Node(path, str(entry.get("class_name", "")).removesuffix("V1"), _settings(entry), store)
+        class_name = str(entry.get("class_name", "")).rpartition(">")[2]  # "package>Class" where it is registered
+        node = Node(path, class_name.removesuffix("V1"), _settings(entry), store)
         if node.source_class not in KINDS or str(entry.get("module", "")).startswith("keras.src.ops"):
             node.operands = operands_of(entry)
         if is_operator(entry):

@@ -152,7 +152,10 @@ class _Grouping:
             raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
                              f"{next(iter(self.problem.values()))}")  # fmt: skip
         if options.architecture or (beside and "" in self.network.values()):
-            self.chosen, given = self._learn(*given_architecture(folder, options, beside))
+            config, source = given_architecture(folder, options, beside)
+            self.chosen, given = self._learn(config, source)
+            if options.architecture:  # what the user names builds the network, even where files describe it too
+                self.known[self.chosen] = (config, given, source)
             refuse_unknown_quantisation(given, self.known[self.chosen][2])
         else:
             counts = Counter(digest for digest in self.network.values() if digest)
