@@ -88,6 +88,13 @@ def match(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str] | 
             return ClassMatch(own, tuple(range(outputs)), BY_POSITION, tuple(sentences))
         sentences += _left_over(found, run_names, corpus_names)
         return ClassMatch(own, tuple(found.get(output) for output in range(outputs)), BY_NAME, tuple(sentences))
+    if outputs == len(corpus_names) and _counted_otherwise(corpus_names):
+        sentences.append(
+            f"The corpus's classes are called by numbers, in the order {_listed(corpus_names)}, so whether output 2 stands for "
+            f'the class "2" or for the class "{corpus_names[2]}" is not known. Nothing is called right or wrong, and there is '
+            "no accuracy, until the outputs are named: on the page, with --classes FILE, or as classes in mloscope.toml."
+        )
+        return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
     if outputs == len(corpus_names) and (not run_names or _generic(run_names) or _generic(corpus_names)):
         names = tuple(corpus_names) if not run_names or _generic(run_names) else tuple(run_names)
         sentences.append(
@@ -170,6 +177,14 @@ def _holds(long: str, short: str) -> bool:
 
 def _generic(names: Sequence[str]) -> bool:
     return all(_GENERIC.fullmatch(name.strip()) for name in names)
+
+
+def _counted_otherwise(names: Sequence[str]) -> bool:
+    """Whether names are numbers whose order is not that of the numbers, as file systems sort them: 0, 1, 10, 11, 2."""
+    if not names or not all(name.strip().isdecimal() for name in names):
+        return False
+    numbers = [int(name) for name in names]
+    return numbers != sorted(numbers)
 
 
 def _listed(names: Sequence[str] | object) -> str:

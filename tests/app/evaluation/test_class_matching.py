@@ -119,3 +119,13 @@ def test_without_a_corpus_outputs_keep_their_own_names() -> None:
 def test_labels_beyond_the_classes_have_no_output() -> None:
     assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.array([0, 5, 1])).tolist() == [0, -1, 1]
     assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.empty(0, np.int32)).tolist() == []
+
+
+def test_numbers_that_file_systems_sort_leave_it_open_which_output_is_meant() -> None:
+    sorted_as_text = tuple(sorted(map(str, range(12))))
+    found = match(12, (), sorted_as_text)
+    assert found.how == NOT_MATCHED
+    assert '"10"' in found.sentences[0]
+    by_name = match(12, tuple(map(str, range(12))), sorted_as_text)
+    assert (by_name.how, by_name.corpus_classes[:4]) == (BY_NAME, (0, 1, 4, 5))
+    assert match(12, (), tuple(map(str, range(12)))).how == BY_POSITION
