@@ -398,7 +398,7 @@ class Observatory:
         if run is None or self.workspace.run(run).adaptor is None:
             return plain(subject)
         connected, opened = self.workspace.opened_run(run)
-        subject["version"] = connected.version
+        subject["version"] = self.workspace.version(run)
         problems += opened.problems()
         try:
             subject["checkpoints"] = [checkpoint_json(checkpoint) for checkpoint in self.checkpoints(run)]

@@ -547,6 +547,13 @@ class Workspace:
                 self._bases.popitem(last=False)
         return found
 
+    def version(self, run_name: str) -> str:
+        """Another one whenever a file of the run, or what somebody settled of its outputs, is another one; the same in every
+        web process."""
+        run = self.run(run_name)
+        settled = self.named_outputs.find(run.path)
+        return run.version if settled is None else f"{run.version}+{settled.version}"
+
     def class_names(self, run_name: str, corpus_name: str | None = None) -> tuple[str, ...]:
         """Names of the classes that the run's network tells, in the order of its outputs; empty where it tells none."""
         return self.basis(run_name, corpus_name).classes.names

@@ -270,7 +270,7 @@
       const share = (count) => `${Math.round((100 * count) / row.size)} %`;
       const name = (number) => data.classNames[number] || `class ${number}`;
       const unlabelled = row && row.size && !majority.length;
-      write(this.name, !row ? "" : majority.length ? name(majority[0][0]) : unlabelled ? "no labels" : word);
+      write(this.name, !row ? "" : majority.length ? name(majority[0][0]) : unlabelled ? "no known class" : word);
       write(this.purity, row && row.purity !== null ? `${Math.round(row.purity * 100)} %` : "");
       const more = majority.slice(1).map(([number, count]) => `${name(number)} (${share(count)})`);
       write(this.others, [majority.length ? word : "", ...more].filter(Boolean).join(", "));

@@ -16,6 +16,8 @@
   const TOP_PX = 18;
   const MOVED_SHOWN = 24;
   const REST_MS = 150;
+  const NOT_COMPARABLE =
+    "The outputs of the two networks do not stand for the same classes in the same order, so their confusion cannot be compared. What the numbers rest on, above, says which class each output is.";
   const SIDES = [["a", "A"], ["b", "B"], ["pair", "A − B"]]; // prettier-ignore
 
   /** One matrix on a canvas. */
@@ -205,15 +207,15 @@
       const a = this.side(this.A, time.step, subject.run);
       const b = this.side(this.B, compare.step(), compare.run);
       const most = Math.max(a.values ? a.largest : 0, b.values ? b.largest : 0);
-      const names = (shared) => (shared && shared.overview && shared.overview.class_names) || subject.classNames;
+      const names = (shared, side) => (shared && shared.overview && shared.overview.class_names) || (side && side.classNames) || [];
       const shown = Math.max(a.shown || 0, b.shown || 0);
       a.shown = b.shown = shown;
       const legend = `counts, from 0 to ${most}, the images of the largest class; the same scale on A and B`;
-      for (const [key, side, shared] of [["a", a, this.A], ["b", b, this.B]]) {
+      for (const [key, side, shared, of] of [["a", a, this.A, subject], ["b", b, this.B, compare.subject]]) {
         const picture = side.values ? { ...side, span: [0, most], table: "viridis" } : null;
-        this.matrices[key].draw(picture, names(shared), side.step, side.values ? "ready" : side.said === "loading" ? "pending" : "missing", side.said || "", picture ? legend : "");
+        this.matrices[key].draw(picture, names(shared, of), side.step, side.values ? "ready" : side.said === "loading" ? "pending" : "missing", side.said || "", picture ? legend : "");
       }
-      this.drawDifference(a, b, names(this.A), time.step);
+      this.drawDifference(a, b, names(this.A, subject), time.step);
       this.matrices.pair.node.hidden = mloscope.view.get()["compare-mode"] === "side";
       this.now = { a, b };
     }
@@ -223,6 +225,10 @@
       if (!a.values || !b.values) {
         const waits = a.said === "loading" || b.said === "loading";
         pair.draw(null, names, null, waits ? "pending" : "missing", waits ? "loading" : "A − B needs the statistics of both sides.", "");
+        return;
+      }
+      if (!this.isComparable) {
+        pair.draw(null, names, null, "missing", NOT_COMPARABLE, "");
         return;
       }
       if (a.classes !== b.classes || a.images !== b.images) {
@@ -235,11 +241,17 @@
       pair.draw({ ...a, values, span: [-most, most], table: "blue-red", centred: true }, names, step, "ready", "", `images more in A than in B, from −${most} to ${most}: the range of this moment; blue: fewer`);
     }
 
+    /** Whether a cell of A and the same cell of B are about the same classes. */
+    get isComparable() {
+      const { compare, subject } = mloscope;
+      return !compare.subject || compare.isSameRun || mloscope.haveSameOutputs(subject, compare.subject);
+    }
+
     // ------------------------------------------------------------------------------------------------ pointer and keys
 
     selected() {
       const { actual, predicted } = mloscope.view.get();
-      return actual === null || predicted === null ? null : { actual, predicted };
+      return actual === null || predicted === null || !this.isComparable ? null : { actual, predicted };
     }
 
     inWords({ actual, predicted }) {
@@ -255,7 +267,8 @@
       return { lines, where: `actual ${name(actual)} · ${where}` };
     }
 
-    hover(place, event = null) {
+    hover(found, event = null) {
+      const place = this.isComparable ? found : null;
       this.over = place;
       this.tip.hidden = !place;
       if (place) {
@@ -268,13 +281,13 @@
     }
 
     select(place) {
-      if (place) mloscope.view.set(place);
+      if (place && this.isComparable) mloscope.view.set(place);
     }
 
     key(event) {
       const side = this.now && (this.now.a.values ? this.now.a : this.now.b);
       const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }; // prettier-ignore
-      if (!side || !side.values || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (!side || !side.values || !this.isComparable || event.ctrlKey || event.metaKey || event.altKey) return;
       if (event.key === "Enter" && this.cursor) this.select(this.cursor);
       else if (event.key === "Escape") this.cursor = null;
       else if (moves[event.key]) {
@@ -301,6 +314,11 @@
       const cell = this.selected();
       const step = compare.step();
       if (!this.isShown || !subject || time.playing) return;
+      if (!this.isComparable) {
+        this.asked = null;
+        this.moved.replaceChildren();
+        return;
+      }
       if (!cell || step === null || !this.now || !this.now.a.values || !this.now.b.values) {
         this.asked = null;
         this.moved.replaceChildren(element("p", { class: "quiet-text" }, [cell ? "" : "Select a cell to see which images moved into it and out of it."]));

@@ -169,7 +169,7 @@
     constructor(root) {
       this.root = root;
       this.rows = [];
-      this.trueClass = null;
+      this.label = null; // the image's class in the corpus
       const { element, compare, time, view } = mloscope;
       this.list = element("ul", { class: "compare-bars" });
       this.key = element("p", { class: "compare-bars-key", "aria-hidden": "true" }, [
@@ -206,14 +206,14 @@
       this.empty = !subject ? "" : !subject.corpus ? "No images are connected. Start mloscope with --images PATH." : image ? null : "Choose an image.";
       const address = (run) => mloscope.api(["runs", run, "predictions", image], { corpus: subject.corpus, stream: true });
       const may = open && this.empty === null;
-      const possible = (side) => side && side.evaluation && side.evaluation.possible;
+      const possible = (side) => side && mloscope.whyNoPredictions(side) === null;
       this.a.ask(may && possible(subject) ? address(subject.run) : null, time.step);
       this.b.ask(may && possible(compare.subject) ? address(compare.run) : null, compare.step());
       if (may && image !== this.image) {
         this.image = image;
-        this.trueClass = null;
+        this.label = null;
         mloscope.images.record(subject.corpus, image).then((record) => {
-          if (record && this.image === image) this.trueClass = record.label;
+          if (record && this.image === image) this.label = record.label;
           this.draw();
         }, () => {}); // prettier-ignore
       }
@@ -222,7 +222,8 @@
 
     sentence(letter, course, side, step) {
       if (!side) return null;
-      if (!side.evaluation.possible) return `${letter}: ${side.evaluation.message}`;
+      const why = mloscope.whyNoPredictions(side);
+      if (why) return `${letter}: ${why}`;
       if (step === null) return `${letter}: ${mloscope.compare.reason() || "no checkpoint here."}`;
       if (course.rows.has(step)) return null;
       return `${letter}: ${course.reason(step) || "evaluating"}`;
@@ -241,32 +242,33 @@
     }
 
     fill([a, b]) {
-      const count = Math.max(a ? a.length : 0, b ? b.length : 0);
-      const names = [mloscope.subject, mloscope.compare.subject].map((side) => (side && side.classNames) || []);
+      const sides = [mloscope.subject, mloscope.compare.subject];
       const value = (row, index) => (row && Number.isFinite(row[index]) ? row[index] : -1);
-      let shown = [...Array(count).keys()];
-      if (count > MOST_ROWS) {
-        shown.sort((x, y) => Math.max(value(a, y), value(b, y)) - Math.max(value(a, x), value(b, x)));
-        shown = shown.slice(0, LIKELIEST);
-        if (this.trueClass !== null && this.trueClass < count && !shown.includes(this.trueClass)) shown.push(this.trueClass);
-        shown.sort((x, y) => x - y);
+      const likelier = ({ outputs: [i, j] }) => Math.max(value(a, i), value(b, j));
+      const all = pairedOutputs(sides, [a ? a.length : 0, b ? b.length : 0]);
+      const right = sides.map((side) => mloscope.outputOf(side, this.label));
+      const isTrue = ({ outputs }) => outputs.some((output, side) => output !== null && output === right[side]);
+      let shown = all;
+      if (all.length > MOST_ROWS) {
+        const likeliest = new Set([...all].sort((x, y) => likelier(y) - likelier(x)).slice(0, LIKELIEST));
+        shown = all.filter((pair) => likeliest.has(pair) || isTrue(pair));
       }
       while (this.rows.length < shown.length) this.addRow();
       while (this.rows.length > shown.length) this.rows.pop().row.remove();
       const best = [a, b].map((row) => (row && row.every(Number.isFinite) ? row.indexOf(Math.max(...row)) : -1));
-      shown.forEach((index, place) => {
+      shown.forEach((pair, place) => {
         const { row, name, bars, texts } = this.rows[place];
-        const label = names[0][index] || names[1][index] || `class ${index}`;
-        if (name.textContent !== label) name.textContent = label;
+        if (name.textContent !== pair.name) name.textContent = pair.name;
         [a, b].forEach((numbers, side) => {
-          const number = numbers && index < numbers.length ? numbers[index] : undefined;
+          const output = pair.outputs[side];
+          const number = numbers && output !== null && output < numbers.length ? numbers[output] : undefined;
           bars[side].style.transform = `scaleX(${Number.isFinite(number) ? Math.min(1, Math.max(0, number)) : 0})`;
           const text = number === undefined ? "–" : Number.isFinite(number) ? `${(number * 100).toFixed(1)} %` : "NaN";
           if (texts[side].textContent !== text) texts[side].textContent = text;
-          texts[side].classList.toggle("compare-best", best[side] === index);
+          texts[side].classList.toggle("compare-best", output !== null && best[side] === output);
         });
-        row.classList.toggle("compare-true", index === this.trueClass);
-        row.title = index === this.trueClass ? `${label}, the true class` : label;
+        row.classList.toggle("compare-true", isTrue(pair));
+        row.title = isTrue(pair) ? `${pair.name}, the true class` : pair.name;
       });
     }
 
@@ -282,6 +284,29 @@
       this.rows.push({ row, name, bars, texts });
       this.list.append(row);
     }
+  }
+
+  /**
+   * Outputs of two networks that stand for the same: the same class of the corpus, else the same name; each of the others alone.
+   * @param {(?Object)[]} sides two subjects @param {number[]} counts how many outputs each has
+   * @returns {{name: string, outputs: (?number)[]}[]} in A's order, then what only B has
+   */
+  function pairedOutputs(sides, counts) {
+    const [ofA, ofB] = sides.map((side, at) => [...Array(counts[at]).keys()].map((output) => standsFor(side, output)));
+    const left = new Map(ofB.map(({ key }, output) => [key, output]));
+    const pairs = ofA.map(({ key, name }, output) => {
+      const partner = left.has(key) ? left.get(key) : null;
+      left.delete(key);
+      return { name, outputs: [output, partner] };
+    });
+    return [...pairs, ...[...left.values()].map((output) => ({ name: ofB[output].name, outputs: [null, output] }))];
+  }
+
+  /** What an output is called, and what it has in common with an output of another network that stands for the same. */
+  function standsFor(side, output) {
+    const name = (side && side.classNames && side.classNames[output]) || `output ${output}`;
+    const label = side && side.basis ? (side.basis.classes.corpus_classes[output] ?? null) : null;
+    return { name, key: label === null ? `name ${name}` : `class ${label}` };
   }
 
   const component = (Kind) => (root) => {

@@ -14,6 +14,7 @@
   const RETRY_MS = 4000;
   const PASSING = new Set(["unavailable", "unreachable"]);
   const listeners = new Set();
+  const onlookers = new Set(); // who hears of B without making anything be asked
   let users = 0;
   let undo = [];
   let overview = null;
@@ -78,7 +79,7 @@
     if (frame) return;
     frame = requestAnimationFrame(() => {
       frame = 0;
-      for (const listener of [...listeners]) listener();
+      for (const listener of [...listeners, ...onlookers]) listener();
     });
   }
 
@@ -144,7 +145,7 @@
     get isSameRun() {
       return Boolean(mloscope.subject) && mloscope.compare.run === mloscope.subject.run;
     },
-    /** B as a subject: run, checkpoints, layers, classNames, evaluation; null until it came. */
+    /** B as a subject: run, checkpoints, layers, classNames, basis, evaluation; null until it came. */
     get subject() {
       return overview ? overview.subject : null;
     },
@@ -279,6 +280,15 @@
     },
 
     /**
+     * @param {function(): void} listener called when B as a subject came, changed or went, by what others have asked
+     * @returns {function(): void} stops listening
+     */
+    onSubject(listener) {
+      onlookers.add(listener);
+      return () => onlookers.delete(listener);
+    },
+
+    /**
      * @param {function(): void} listener called, at most once a frame, when B or what is known of it changed; not when the
      *   time bus moves
      * @returns {function(): void} stops listening
@@ -315,5 +325,6 @@
     for (const stop of undo) stop();
     clearTimeout(settleTimer);
     forget();
+    for (const onlooker of [...onlookers]) onlooker();
   }
 })();

@@ -117,13 +117,18 @@
       else if (sinceIndex === null) none = "There is no step before this one.";
       else if (!earlier) none = statistics.reason(sinceIndex) || "…";
       else pairs = mloscope.confusionCounts.fastestGrowing(earlier, step, this.limit);
-      if (step && !pairs.length && !none) none = this.growing ? "No pair has grown." : "Nothing is confused.";
+      if (step && !pairs.length && !none) none = this.nothing(step);
       this.fill(pairs);
       write(this.none, none);
       this.none.hidden = !none;
       this.more.hidden = pairs.length < this.limit || this.limit >= MOST_PAIRS;
       if (step) this.root.dataset.step = time.step;
       else this.root.removeAttribute("data-step");
+    }
+
+    nothing(step) {
+      if (!step.images) return this.model.uncounted(step) || "There are no images with classes.";
+      return this.growing ? "No pair has grown." : "Nothing is confused.";
     }
 
     /** Rows are kept and rewritten: this runs on every frame. */
@@ -317,7 +322,8 @@
       write(
         this.sentence,
         moved ? `${grouped(moved)} ${moved === 1 ? "image is" : "images are"} taken for another class at step ${grouped(to)} than at step ${grouped(from)}.${gain}`
-          : `Every image is taken for the same class at step ${grouped(to)} as at step ${grouped(from)}.`,
+          : counts[1] && !counts[1].images ? model.uncounted(counts[1]) || "There are no images with classes."
+          : `Every image ${counts[1] && model.uncounted(counts[1]) ? "that counts " : ""}is taken for the same class at step ${grouped(to)} as at step ${grouped(from)}.`,
       ); // prettier-ignore
       const moves = answer.moves.slice(0, this.limit);
       this.list.replaceChildren(...moves.map((move, at) => this.row(move, at)));

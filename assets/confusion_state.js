@@ -57,6 +57,18 @@
 
     name: (number) => (number >= model.classes ? "not predicted" : model.names[number] ?? `class ${number}`),
 
+    /**
+     * @param {{images: number}} step
+     * @returns {?string} said where the classes of images are unknown to the network: they are neither right nor wrong, and count nowhere
+     */
+    uncounted({ images }) {
+      const { overview } = model.statistics;
+      const left = overview ? overview.images - images : 0;
+      if (left <= 0) return null;
+      if (!images) return "No output of the network stands for a class of these images, so nothing is right or wrong.";
+      return `${model.number(left)} not counted: no output stands for ${left === 1 ? "its class" : "their classes"}`;
+    },
+
     /** @returns {?{actual: number, predicted: number}} the selected cell, null where none is */
     cell() {
       const { actual, predicted } = mloscope.view.get();

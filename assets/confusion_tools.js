@@ -191,6 +191,7 @@
           number(entry.calibration_error, (value) => `calibration error ${(value * 100).toFixed(2)} %`),
           entry.not_predicted ? `${grouped(entry.not_predicted)} not predicted` : null,
           entry.source === "imported" ? "imported predictions" : null,
+          this.model.uncounted(step),
         ]
           .filter(Boolean)
           .join(" · "),

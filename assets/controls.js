@@ -90,13 +90,6 @@
       return [choices(subject.runs, runs), subject.run, choices(subject.corpora, corpora), subject.corpus, style];
     },
 
-    /** Where nobody said what is done to the pixels, what is done is a guess, and is called one. */
-    tellPreprocessing(subject) {
-      if (!subject || !subject.preprocessing || !subject.preprocessing.assumed) return "";
-      const factor = Math.round(1 / subject.preprocessing.scale);
-      return `Pixels are divided by ${factor}; that is assumed, since the run does not say. --scale and --mean set it.`;
-    },
-
     /** Another run or corpus is another address: a new page, so that Back comes home. */
     goToSubject(run, corpus, subject) {
       if (!subject || !run || (run === subject.run && (corpus || null) === (subject.corpus || null))) return;

@@ -87,6 +87,7 @@
     // --------------------------------------------------------------------------------------------------- questions
 
     async open(subject) {
+      const isAnother = subject.corpus !== this.corpus;
       this.corpus = subject.corpus;
       this.root.classList.toggle("images-none", !this.corpus);
       this.showSelected();
@@ -95,8 +96,10 @@
         return;
       }
       const { corpus } = this;
-      fillChoices(this.label, "every class", subject.classNames || []);
-      fillChoices(this.split, "every split", []);
+      if (isAnother) {
+        fillChoices(this.label, "every class", []); // of the corpus, not of the network: they come below
+        fillChoices(this.split, "every split", []);
+      }
       this.seed = null;
       this.ask();
       try {

@@ -46,7 +46,7 @@
     forget() {
       this.probabilities = new Map(); // step -> numbers by class; null where a number is none
       this.reasons = new Map(); // step -> why it is missing
-      this.trueClass = null;
+      this.trueClass = null; // the output that stands for the image's class
       this.error = null;
     }
 
@@ -59,7 +59,8 @@
     reasonForNothing(subject, image) {
       if (!subject) return "";
       if (!subject.corpus) return "No images are connected. Start mloscope with --images PATH to see predictions.";
-      if (!subject.evaluation.possible) return subject.evaluation.message || "This run's network cannot be evaluated.";
+      const reason = mloscope.whyNoPredictions(subject);
+      if (reason) return reason;
       return image ? null : "Select an image to see what the network takes it for.";
     }
 
@@ -92,7 +93,7 @@
         .record(subject.corpus, image)
         .then((record) => {
           if (this.key !== key || !record) return;
-          this.trueClass = record.label;
+          this.trueClass = mloscope.outputOf(subject, record.label);
           this.draw();
         })
         .catch(() => {}); // the image grid says what is wrong with the image; bars do without the true class
@@ -178,13 +179,14 @@
         const { trueClass } = this;
         if (trueClass !== null && trueClass < all.length && !shown.includes(trueClass)) shown.push(trueClass);
       }
+      this.list.toggleAttribute("data-judged", this.trueClass !== null);
       while (this.rows.length < shown.length) this.addRow();
       while (this.rows.length > shown.length) this.rows.pop().row.remove();
       shown.forEach((index, place) => {
-        const name = names[index] || `class ${index}`;
+        const name = names[index] || `output ${index}`;
         this.fillRow(this.rows[place], name, probabilities[index], decides && index === best, index === this.trueClass);
       });
-      const summary = decides ? `${names[best] || `class ${best}`} ${percent(probabilities[best])}` : "nothing, some values are NaN";
+      const summary = decides ? `${names[best] || `output ${best}`} ${percent(probabilities[best])}` : "nothing, some values are NaN";
       this.list.setAttribute("aria-label", `Predicted: ${summary}`);
     }
 

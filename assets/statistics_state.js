@@ -63,9 +63,9 @@
       this.root.hidden = state === "complete" && !atWork && !this.problem && !error;
       write(this.sentence, this.words(state, ready, total));
       write(this.more, this.explanation(state, job));
-      const { possible = false, message = "" } = mloscope.subject.evaluation || {};
+      const cannot = mloscope.whyNoPredictions(mloscope.subject);
       const lacking = state === "empty" || state === "partial";
-      const canStart = lacking && possible && statistics.corpus && !atWork;
+      const canStart = lacking && !cannot && statistics.corpus && !atWork;
       for (const [action, node] of Object.entries(this.buttons)) {
         node.hidden = action === "start" ? !canStart : !(OFFERED[job.state] || []).includes(action);
       }
@@ -73,11 +73,10 @@
       this.retry.hidden = !error;
       this.meter.hidden = this.progress.hidden = !atWork;
       if (atWork) this.showProgress(job);
-      this.command.hidden = !lacking || atWork || !(overview && overview.command);
+      this.command.hidden = !lacking || atWork || isRefused() || !(overview && overview.command);
       write(this.code, (overview && overview.command) || "");
-      const cannot = lacking && statistics.corpus && !possible ? message || "This run's network cannot be evaluated here." : "";
       const failed = job.state === "failed" ? job.message || "The job failed." : "";
-      write(this.trouble, [this.problem, failed, state === "failed" || !error ? "" : error, cannot].filter(Boolean).join(" "));
+      write(this.trouble, [this.problem, failed, state === "failed" || !error ? "" : error, lacking && statistics.corpus ? cannot : ""].filter(Boolean).join(" "));
       this.trouble.hidden = !this.trouble.textContent;
     }
 
@@ -98,6 +97,7 @@
     explanation(state, job) {
       if (state !== "empty" || job.state in OFFERED) return "";
       if (!this.statistics.corpus) return "Start mloscope with --images PATH; or import predictions that were computed elsewhere.";
+      if (isRefused()) return "Predictions that were computed elsewhere can be imported: mloscope statistics import.";
       const count = mloscope.grouped(mloscope.time.checkpoints.length);
       return `The network has to see every image at each of its ${count} checkpoints once. Start that here, or type in a terminal:`;
     }
@@ -150,6 +150,9 @@
     node.addEventListener("click", act);
     return node;
   }
+
+  /** Whether the network tells no classes, so that no statistics of it can be computed anywhere. */
+  const isRefused = () => Boolean(mloscope.subject.basis && mloscope.subject.basis.output.refusal);
 
   function duration(seconds) {
     if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;

@@ -103,13 +103,14 @@
 
   /**
    * Take up a run and a corpus. Called whenever the Store "subject" changes; the same subject again (a service that became
-   * ready, say) keeps step and view.
-   * @param {{run: string, corpus: ?string, checkpoints: Object[], classNames: string[], layers: Object[],
+   * ready, say) keeps step and view. `classNames` are those of the network's outputs, in its order; `basis` is what its numbers
+   * rest on, as the REST API has it.
+   * @param {{run: string, corpus: ?string, checkpoints: Object[], classNames: string[], layers: Object[], basis: ?Object,
    *          evaluation: {possible: boolean, message: ?string}}} subject
    */
   mloscope.open = (subject) => {
     if (!subject || !subject.run) return;
-    const key = JSON.stringify([subject.run, subject.corpus, subject.checkpoints]);
+    const key = JSON.stringify([subject.run, subject.corpus, subject.checkpoints, subject.basis]);
     const isNew = key !== openedKey;
     openedKey = key;
     mloscope.subject = subject;
@@ -118,6 +119,39 @@
       mloscope.view.open(subject);
     }
     for (const listener of [...openListeners]) listener(subject, isNew);
+  };
+
+  /**
+   * The output of the subject's network that stands for a class of its corpus: labels of images are classes of the corpus, rows
+   * of probabilities are outputs of the network, and only the server knows which of them belong together.
+   * @param {?Object} subject
+   * @param {?number} label the class of the corpus, as an image's record has it
+   * @returns {?number} null where no output stands for it: nothing is right or wrong about the image then
+   */
+  mloscope.outputOf = (subject, label) => {
+    const output = Number.isInteger(label) && label >= 0 ? correspondence(subject).indexOf(label) : -1;
+    return output < 0 ? null : output;
+  };
+
+  /**
+   * Whether the outputs of two networks, taken in their own order, stand for the same classes.
+   * @param {?Object} a a subject @param {?Object} b a subject
+   * @returns {boolean}
+   */
+  mloscope.haveSameOutputs = (a, b) => {
+    const named = (subject) => (subject && subject.basis ? subject.basis.classes.names : []);
+    const labels = [a, b].map(correspondence);
+    return String(labels[0]) === String(labels[1]) && (labels[0].some((label) => label !== null) || String(named(a)) === String(named(b)));
+  };
+
+  /**
+   * @param {?Object} subject
+   * @returns {?string} why the network of the subject predicts nothing of images; null where it does
+   */
+  mloscope.whyNoPredictions = (subject) => {
+    const { possible = false, message = null } = (subject && subject.evaluation) || {};
+    const refusal = subject && subject.basis ? subject.basis.output.refusal : null;
+    return refusal || (possible ? null : message || "This run's network cannot be evaluated.");
   };
 
   /** The subject that comes next is another one, even if nothing of it looks different: its files may be others. */
@@ -205,6 +239,9 @@
    * @returns {string}
    */
   mloscope.grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
+
+  /** For every output of the network the class of the corpus that it stands for, or null. */
+  const correspondence = (subject) => (subject && subject.basis && subject.basis.classes.corpus_classes) || [];
 
   function mountPath() {
     const config = document.getElementById("_dash-config");

@@ -79,9 +79,19 @@
     }
     const others = JSON.stringify(names) !== JSON.stringify([subject.runs, subject.corpora]);
     if (broken || !(anew || others)) return; // opened anew, a run that is gone would take away what was loaded
-    if (anew) mloscope.openAnew();
+    if (anew) mloscope.askForSubject();
+    else askForConnections();
+  }
+
+  function askForConnections() {
     window.dash_clientside.set_props("connections", { data: { asked: Date.now() } });
   }
+
+  /** Something of the run or corpus is another one: what is known of them is asked for, and every view opens it anew. */
+  mloscope.askForSubject = () => {
+    mloscope.openAnew();
+    askForConnections();
+  };
 
   mloscope.onOpen((subject, isNew) => {
     if (!isNew) return;

@@ -37,6 +37,17 @@ class TimeSlider(_BrowserPart):
         super().__init__(id=id)
 
 
+class BasisLine(_BrowserPart):
+    """What the page's numbers rest on, in a line that opens the whole record and the form that names outputs."""
+
+    _type = "BasisLine"
+    _prop_names = ("id", "editor")
+    available_properties = ("id", "editor")
+
+    def __init__(self, id: str | None = None, editor: bool = False) -> None:
+        super().__init__(id=id, editor=editor)
+
+
 class FilmCanvas(_BrowserPart):
     """The selected layer's parameters, or its feature maps of the selected image, at the time bus's step."""
 

@@ -58,6 +58,8 @@ class Basis:
     """Who named the outputs: ``the run's files``, ``option``, ``saved``; None where nobody did."""
     left_out: tuple[Checkpoint, ...]
     """Checkpoints that cannot be read, with their ``problem``."""
+    fitted: tuple[str, ...] = field(default=())
+    """How images are made to fit the network's input, where they have to be: sentences."""
     notices: tuple[Notice, ...] = field(default=())
 
     @property
@@ -81,6 +83,7 @@ class Basis:
                 "shape": None if self.input_shape is None else list(self.input_shape),
                 "dtype": self.input_dtype,
                 "range": None if self.input_range is None else list(self.input_range),
+                "fitted": list(self.fitted),
             },
             "preprocessing": {
                 "scale": how.scale,
@@ -197,9 +200,10 @@ def _names(run: ConnectedRun, adaptor: RunAdaptor, saved: NamedOutputs | None) -
 
 
 def _with_notices(record: Basis, adaptor: RunAdaptor, images: CorpusAdaptor | None) -> Basis:
+    fitting = list(_of_fitting(record, images))
     notices = [
         *_of_preprocessing(record),
-        *_of_fitting(record, images),
+        *fitting,
         *_of_output(record),
         *_of_checkpoints(record.left_out),
         *(Notice(LEFT_OUT, sentence) for sentence in adaptor.problems()),
@@ -207,7 +211,8 @@ def _with_notices(record: Basis, adaptor: RunAdaptor, images: CorpusAdaptor | No
     ]
     unique = list(dict.fromkeys(notices))
     unique.sort(key=lambda notice: KINDS.index(notice.kind))
-    return Basis(**{**vars(record), "notices": tuple(unique)})
+    fitted = tuple(notice.sentence for notice in fitting)
+    return Basis(**{**vars(record), "fitted": fitted, "notices": tuple(unique)})
 
 
 def _of_preprocessing(record: Basis) -> Iterable[Notice]:

@@ -31,6 +31,11 @@ class NamedOutputs:
     classes: tuple[str, ...] = ()
     """A name for each class, in the order of the network's outputs."""
 
+    @property
+    def version(self) -> str:
+        """Another one for other names, the same in every process."""
+        return hashlib.sha256(json.dumps([self.output, self.classes]).encode()).hexdigest()[:12]
+
 
 class NamedOutputsStore:
     """What was settled on pages and through REST, by the run's path. Thread-safe; None as folder keeps nothing."""

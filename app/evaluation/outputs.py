@@ -9,7 +9,7 @@ What is no classifier is said to be none, with the reason."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mloscope.adaptors.interface import DeclaresLosses, DeclaresOutputs, Layer, RunAdaptor
 from mloscope.app.class_probabilities import (
@@ -76,7 +76,9 @@ def output_of(
                 f'The output was chosen to be "{chosen}", which is no layer of this network; its outputs: {known}.'
             )
             return Output(None, None, 0, CHOSEN, refusal=refusal)
-        return _read(by_name[chosen], by_name, losses, CHOSEN, expected, insist=True)
+        others = (_read(by_name[name], by_name, losses, source, expected) for name in names if name != chosen)
+        telling = tuple(str(each.layer) for each in others if each.rule is not None)
+        return replace(_read(by_name[chosen], by_name, losses, CHOSEN, expected, insist=True), others=telling)
     if not names:
         return Output(None, None, 0, source, refusal="The network has no output layer.")
     read = [_read(by_name[name], by_name, losses, source, expected) for name in names]

@@ -20,6 +20,7 @@ class InputBody(BaseModel):
     shape: list[int | None] | None = Field(description="row, column, channel")
     dtype: str | None = Field(description="As the network declares it.")
     range: list[float] | None = Field(description="What pixels 0..255 become before they enter; null for a mean image.")
+    fitted: list[str] = Field(description="How images are made to fit where they are of another size or other colours.")
 
 
 class PreparedBody(BaseModel):

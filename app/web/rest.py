@@ -78,7 +78,9 @@ class RunSummary(BaseModel):
     format: str | None
     path: str
     checkpoints: int
-    version: str = Field(description="Another one whenever a file of the run is another one.")
+    version: str = Field(
+        description="Another one whenever a file of the run, or what its outputs are called, is another one."
+    )
     problem: str | None = Field(description="Why it could not be opened; null where it could.")
 
 
@@ -437,7 +439,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             "format": run.format,
             "path": str(run.path),
             "checkpoints": count,
-            "version": run.version,
+            "version": workspace.version(name),
             "problem": problem,
         }
 

@@ -1,4 +1,4 @@
-"""The shell: what stays while pages come and go. Top bar, notices, the page, the timeline, and the stores that link them.
+"""The shell: what stays while pages come and go. Top bar, what numbers rest on, notices, the page, the timeline, and their stores.
 
     URL search ──► describe_subject ──► Store "subject" ──► assets: mloscope.open ──► time bus, view
     time bus  ──(when settled)──► Store "settled-time" ──► every page's callbacks
@@ -22,7 +22,7 @@ from mloscope.app.request_context import ASKER
 from mloscope.app.url_prefix import mounted
 from mloscope.app.web import ids
 from mloscope.app.web.threaded_callbacks import threaded
-from mloscope.components.browser_parts import TimeSlider
+from mloscope.components.browser_parts import BasisLine, TimeSlider
 
 if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
@@ -73,6 +73,7 @@ def layout() -> html.Div:
             dcc.Store(id=ids.THEME),
             html.A("Skip to the picture", href="#page", className="skip-link"),
             _top_bar(),
+            html.Div(BasisLine(id=ids.BASIS, editor=ASKER.get().role == "editor"), className="shell-basis"),
             html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
             html.Main(dash.page_container, id="page", className="shell-page"),
             html.Footer(TimeSlider(id=ids.TIMELINE), className="shell-timeline"),

@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported by path, their neighbours are not
+from basis_record import basis
 from statistics_server import BROKEN, CLASSES, STEPS, FakeStatistics
 from statistics_server import routes as statistics_routes
 
@@ -115,6 +116,7 @@ SUBJECT = {
         for step in STEPS
     ],
     "classNames": list(CLASSES),
+    "basis": basis(),
     "layers": LAYERS,
     "evaluation": {"possible": True, "message": None},
 }
@@ -438,7 +440,7 @@ def stage_page(parts: str) -> str:
     place.className = type === "FilmCanvas" ? "for-film" : `for-${{type}}`;
     document.getElementById("stage").append(place);
     const root = ReactDOM.createRoot(place);
-    root.render(React.createElement(mloscope[type], {{ id: id || type, show, kind: show, figures, colours }}));
+    root.render(React.createElement(mloscope[type], {{ id: id || type, show, kind: show, editor: show === "editor", figures, colours }}));
     roots.push(root);
   }}
 </script></body></html>"""

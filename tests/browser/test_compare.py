@@ -7,6 +7,8 @@ import json
 
 import numpy as np
 import pytest
+from basis_record import basis, unnamed
+from statistics_server import CLASSES
 
 pytestmark = pytest.mark.browser
 
@@ -50,6 +52,8 @@ class Compare:
     def __init__(self, stage) -> None:
         self.stage, self.page = stage, stage.page
         self.asked: list[str] = []
+        self.of_b: dict = {}
+        """What B as a subject has instead of A's."""
         stage.page.route("**/api/v1/runs/demo/comparison/**", self.answer)
 
     def answer(self, route) -> None:
@@ -67,7 +71,7 @@ class Compare:
             {**known, "name": "second" if other != "demo" and known["name"] == "conv2" else known["name"]}
             for known in subject["layers"]
         ]
-        route.fulfill(json={**found, "subject": {**subject, "run": other, "layers": layers}})
+        route.fulfill(json={**found, "subject": {**subject, "run": other, "layers": layers, **self.of_b}})
 
     def show(self, hash: str = "", parts: str = "Comparison:compare", ready: bool = True) -> Compare:
         self.stage.show(parts, hash=f"#{hash}" if hash else "")
@@ -448,6 +452,41 @@ def test_paired_bars_of_the_selected_image(compare: Compare, stage) -> None:
     stage.wait("() => document.querySelector('.compare-predictions .quiet-text').textContent.includes('cut short')")
 
 
+def bars(compare: Compare) -> dict[str, list[str]]:
+    """What is written for A and B, by name of the row."""
+    compare.show(
+        "b-run=other&layer=conv1&image=test-3&compare-panel=image",
+        parts="Comparison:compare,ComparisonPredictions:bars",
+    )
+    compare.stage.wait(
+        "() => document.querySelectorAll('.compare-bar-row').length >= 8 "
+        "&& !document.querySelector('.compare-predictions .quiet-text').textContent"
+    )
+    return {
+        row.locator(".compare-bar-name").text_content(): row.locator(".compare-bar-text").all_text_contents()
+        for row in compare.page.locator(".compare-bar-row").all()
+    }
+
+
+def test_outputs_of_two_networks_are_paired_by_the_class_they_stand_for(compare: Compare, stage) -> None:
+    backwards = CLASSES[::-1]
+    compare.of_b = {"classNames": list(backwards), "basis": basis(backwards, range(9, -1, -1))}
+    shown = bars(compare)
+    a, b = stage.server.probabilities("test-3", LAST), stage.server.probabilities("test-3", LAST)[::-1]
+    assert shown == {name: [f"{100 * p:.1f} %" for p in (a[n], b[n])] for n, name in enumerate(CLASSES)}
+    assert compare.page.locator(".compare-true .compare-bar-name").all_text_contents() == ["three"]
+
+
+def test_outputs_that_stand_for_nothing_known_are_rows_of_their_own(compare: Compare, stage) -> None:
+    compare.of_b = unnamed(10)
+    shown = bars(compare)
+    assert set(shown) <= {*CLASSES, *compare.of_b["classNames"]}
+    assert {name: [text == "–" for text in texts] for name, texts in shown.items()} == {
+        name: [name not in CLASSES, name in CLASSES] for name in shown
+    }
+    assert compare.page.locator(".compare-true .compare-bar-name").all_text_contents() == ["three"]
+
+
 def test_pictures_to_keep_hold_the_canvases_and_their_words(compare: Compare, stage) -> None:
     compare.show("layer=conv1").loaded()
     drawing = stage.js("mloscope.compareExport.drawing(document.querySelector('#compare'))")
@@ -515,6 +554,24 @@ def test_confusion_of_both_sides_and_the_difference(compare: Compare, stage) -> 
     stage.wait("() => document.querySelector('.compare-matrix[data-side=pair] canvas').dataset.step === '1000'")
     assert tell(compare, "a", 4, 4)[0] == f"A {stage.server.statistics.matrix(1000)[4, 4]}"
     assert not any("confusions" in line for line in stage.server.log[asked:])
+
+
+def test_confusion_of_classes_in_different_orders_is_not_compared(compare: Compare, stage) -> None:
+    compare.of_b = {"basis": basis(CLASSES, [1, 0, *range(2, 10)])}
+    compare.show(
+        "b-run=other&compare-show=confusion&actual=4&predicted=4", parts="Comparison:compare,ComparisonConfusion:matrices",
+        ready=False,
+    )  # fmt: skip
+    compare.page.add_style_tag(content="#matrices { height: 600px } .for-ComparisonConfusion { grid-column: 1 / -1 }")
+    matrix_ready(stage, "a", "b")
+    assert (
+        "cannot be compared"
+        in compare.page.locator(".compare-matrix[data-side=pair] .compare-matrix-message").text_content()
+    )
+    compare.page.locator(".compare-matrix[data-side=a] canvas").hover()
+    assert not compare.page.locator(".compare-confusion .film-tip").is_visible()
+    stage.page.wait_for_timeout(300)
+    assert not any("/confusion/" in address for address in compare.asked)
 
 
 def test_statistics_on_one_side_only_are_said_with_the_command(compare: Compare, stage) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from basis_record import unnamed
+from statistics_server import CLASSES
 
 pytestmark = pytest.mark.browser
 
@@ -98,6 +100,13 @@ def test_class_and_split_narrow_the_search(grid):
     grid.page.select_option('select[aria-label="Split"]', "test")
     grid.wait("() => document.querySelector('.images-total').textContent === '1\u2009000 images'")
     assert grid.page.get_attribute(tile(1), "data-id") == "test-13"
+
+
+def test_the_classes_to_choose_from_are_the_corpuss(stage):
+    stage.show("ImageGrid:grid", subject=unnamed(3))
+    stage.page.wait_for_selector('select[aria-label="Class"] option[value="three"]', state="attached")
+    options = stage.page.locator('select[aria-label="Class"] option').all_text_contents()
+    assert options == ["every class", *CLASSES]
 
 
 def test_nothing_found_is_a_sentence(grid):

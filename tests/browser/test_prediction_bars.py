@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from basis_record import basis, unnamed
 
 pytestmark = pytest.mark.browser
 
@@ -52,6 +53,45 @@ def test_the_true_and_the_predicted_class_are_marked(stage):
     assert "predicted" in stage.page.get_attribute(".predictions-predicted", "title")
 
 
+def test_classes_in_another_order_have_the_right_bar_marked(stage):
+    names, labels = ["nine", "seven", *map(str, range(8))], [9, 7, *[None] * 8]
+    stage.show(BARS, hash="#image=test-7", subject={"classNames": names, "basis": basis(names, labels)})
+    ready(stage, 1200)
+    stage.page.wait_for_selector(".predictions-true")
+    assert stage.page.locator(".predictions-true .predictions-name").all_inner_texts() == ["seven"]
+    assert stage.page.locator(".predictions-row").nth(1).get_attribute("class").endswith("predictions-true")
+
+
+@pytest.mark.parametrize(
+    "labels", [[None] * 10, [*range(7), None, 8, 9]], ids=["other classes", "one class it does not know"]
+)
+def test_where_no_output_stands_for_the_images_class_nothing_is_right(stage, labels):
+    names = unnamed(10)["classNames"]
+    stage.show(BARS, hash="#image=test-7", subject={"classNames": names, "basis": basis(names, labels)})
+    ready(stage, 1200)
+    all_came(stage)
+    assert list(rows(stage)) == [f"output {number}" for number in range(10)]
+    assert stage.page.locator(".predictions-predicted").count() == 1
+    assert stage.page.locator(".predictions-true").count() == 0
+    colour = "row => getComputedStyle(row.querySelector('.predictions-bar')).backgroundColor"
+    token = """name => { const node = document.createElement('i'); node.style.color = `var(--${name})`;
+    document.body.append(node); return getComputedStyle(node).color; }"""
+    drawn = stage.page.locator(".predictions-predicted").evaluate(colour)
+    assert drawn not in [stage.js(token, name) for name in ("good", "bad")]
+    assert "true class" not in "".join(
+        row.get_attribute("title") for row in stage.page.locator(".predictions-row").all()
+    )
+
+
+def test_a_network_that_tells_no_classes_has_a_sentence_and_no_bars(stage):
+    stage.show(
+        BARS, hash="#image=test-7", subject={"basis": basis((), refusal="The output age is one number for each image.")}
+    )
+    stage.page.wait_for_selector("text=The output age is one number")
+    assert stage.page.locator(".predictions-row:visible").count() == 0
+    assert stage.server.count("/predictions/") == 0
+
+
 def test_moving_through_time_asks_for_nothing(stage):
     stage.show(BARS, hash="#image=test-7")
     ready(stage, 1200)
@@ -98,7 +138,7 @@ def test_of_many_classes_the_likeliest_and_the_true_one(stage):
             '{"done": true}\n',
         ),
     )
-    stage.show(BARS, hash="#image=test-7", subject={"classNames": names})
+    stage.show(BARS, hash="#image=test-7", subject={"classNames": names, "basis": basis(names)})
     ready(stage, 1200)
     stage.page.wait_for_selector(".predictions-true")
     shown = list(rows(stage))

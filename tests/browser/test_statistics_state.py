@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from basis_record import basis
 from statistics_server import STEPS
 
 
@@ -68,6 +69,13 @@ def test_a_network_that_cannot_be_evaluated_here_offers_no_button(stage):
     state = shown(stage, subject={"evaluation": {"possible": False, "message": why}}, ready=set())
     assert not state.get_by_role("button", name="Compute them here").is_visible()
     assert why in state.inner_text()
+
+
+def test_a_network_that_tells_no_classes_offers_no_button_and_no_command(stage):
+    refused = {"basis": basis((), refusal="The output age is one number for each image.")}
+    state = shown(stage, ready=set(), subject=refused)
+    assert "The output age is one number for each image." in state.inner_text()
+    assert state.locator("button:visible, code:visible").count() == 0
 
 
 def test_a_job_that_failed_says_what_went_wrong(stage):

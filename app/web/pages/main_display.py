@@ -84,7 +84,6 @@ def _image_side() -> html.Aside:
             ImageGrid(id=ids.IMAGES),
             html.H2("Predicted class", className="panel-title"),
             PredictionBars(id=ids.PREDICTIONS),
-            html.P(id=ids.PREPROCESSING, className="quiet-text"),
             html.H3("over all steps", className="panel-subtitle"),
             chart(ids.PREDICTION_COURSE, "Class probabilities of the selected image over all steps", 210, cursor=True),
         ],
@@ -251,7 +250,6 @@ def bind(app: Dash, observatory: Observatory) -> None:
         Output(ids.UNIT_VIEW, "data"), Output(ids.IMAGE_VIEW, "data"),
         view, State(ids.UNIT_VIEW, "data"), State(ids.IMAGE_VIEW, "data"),
     )  # fmt: skip
-    browser("tellPreprocessing", Output(ids.PREPROCESSING, "children"), Input(ids.SUBJECT, "data"))
     controls = (ids.MODE, ids.PARAMETER, ids.LAYOUT, ids.COLOUR, ids.RANGE, ids.SYMMETRIC, ids.UNITS, ids.CHANNELS)
     shown = (*(Output(c, "value") for c in controls), Output(ids.PARAMETER, "options"))
     browser("showView", *shown, subject, view, *(State(c, "value") for c in controls))

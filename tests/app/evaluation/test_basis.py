@@ -106,7 +106,9 @@ def test_checkpoints_that_cannot_be_read_are_listed_with_their_reason(basis: Any
 
 
 def test_images_are_fitted_and_that_is_said(basis: Any, array_corpus: Any) -> None:
-    assert kinds(basis(corpus=array_corpus(shape=(28, 28, 1))), "resized") == {NOTE}
+    small = basis(corpus=array_corpus(shape=(28, 28, 1)))
+    assert kinds(small, "resized") == {NOTE}
+    assert any("resized" in sentence for sentence in small.json()["input"]["fitted"])
     assert kinds(basis(corpus=array_corpus(shape=(28, 28, 1))), "Grey images") == {NOTE}
     assert kinds(basis(), "resized") == set()
 

@@ -136,6 +136,8 @@ def test_of_several_heads_the_one_that_fits_is_named_and_the_others_can_be_chose
     assert chosen(*heads, corpus=20, named=100, outputs=declared).layer == "fine"
     neither = chosen(*heads, corpus=7, outputs=declared)
     assert (neither.layer, neither.others) == ("coarse", ("fine",))
+    by_hand = chosen(*heads, head(name="age", size=1, activation="relu"), by="fine", outputs=("coarse", "fine", "age"))
+    assert (by_hand.layer, by_hand.others) == ("fine", ("coarse",)), "who chose one can choose another"
     assert any("fine" in sentence for sentence in neither.sentences)
     by_hand = chosen(*heads, corpus=7, outputs=declared, by="fine")
     assert (by_hand.layer, by_hand.source) == ("fine", CHOSEN)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
 
 from mloscope.app import view_state
+from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore
+from mloscope.app.request_context import ASKER, Asker
 from mloscope.app.settings import Settings
 from mloscope.app.web import ids, shell
 from mloscope.app.web.server import create_app
@@ -40,7 +43,14 @@ def test_a_subject_is_complete_and_json(bench: Any) -> None:
     assert subject["runs"] == ["lenet", "lost"]
     assert [checkpoint["step"] for checkpoint in subject["checkpoints"]] == list(range(0, 400, 10))
     assert [layer["name"] for layer in subject["layers"]][:2] == ["image", "block/conv1"]
-    assert subject["classNames"] == ["Bird", "cat"]
+    assert subject["classNames"][:3] == [
+        "Bird",
+        "cat",
+        "2",
+    ]  # of the network's ten outputs, not the corpus's two classes
+    assert len(subject["classNames"]) == 10
+    assert subject["basis"] == bench.observatory.workspace.basis("lenet", "noise").json()
+    assert subject["basis"]["classes"]["corpus_classes"] == [0, 1, *[None] * 8]
     assert subject["evaluation"]["possible"] is True
     assert subject["preprocessing"]["assumed"] is True
     assert subject["problems"] == ["notes.txt is no checkpoint."]
@@ -85,7 +95,8 @@ def test_broken_checkpoints_keep_their_place_and_reason(make_bench: Any, array_r
 def test_without_a_model_service_the_subject_says_what_to_install(make_bench: Any) -> None:
     evaluation = shell.subject_of(make_bench(service=False).observatory, "")["evaluation"]
     assert evaluation["possible"] is False
-    assert "[evaluate]" in evaluation["message"]
+    assert "TensorFlow" in evaluation["message"]
+    assert "[evaluate]" in evaluation["message"]  # a line that installs it for the installation at hand
 
 
 def test_the_layout_holds_every_id_of_the_shell_once(client: TestClient) -> None:
@@ -97,7 +108,7 @@ def test_the_layout_holds_every_id_of_the_shell_once(client: TestClient) -> None
     assert len(found) == len(set(found))
     # The slider itself, ids.TIME_SLIDER, is made in the browser by the timeline.
     wanted = {
-        ids.SUBJECT, ids.SETTLED_TIME, ids.VIEW, ids.THEME, ids.NOTICES, ids.TIMELINE, ids.RUN_CHOICE,
+        ids.SUBJECT, ids.SETTLED_TIME, ids.VIEW, ids.THEME, ids.NOTICES, ids.BASIS, ids.TIMELINE, ids.RUN_CHOICE,
         ids.CORPUS_CHOICE, ids.THEME_SWITCH, ids.SHARE, ids.HELP, ids.KEY_MAP,
     }  # fmt: skip
     assert wanted <= set(found)
@@ -144,3 +155,28 @@ def test_the_subject_comes_through_the_callback_too(client: TestClient) -> None:
     subject = answer.json()["response"][ids.SUBJECT]["data"]
     assert subject["run"] == "lenet"
     assert subject["problems"][0].startswith('There is no run "vgg"')
+
+
+def test_what_somebody_says_of_the_outputs_is_another_version_of_the_run(make_bench: Any, tmp_path: Path) -> None:
+    """Pages that are open look at the version, and follow."""
+    bench = make_bench(cache_folder=tmp_path)
+    workspace = bench.observatory.workspace
+    workspace.named_outputs = NamedOutputsStore(tmp_path)
+    versions = [shell.subject_of(bench.observatory, "")["version"]]
+    for names in ("abcdefghij", "jihgfedcba", ""):
+        workspace.named_outputs.save(Path("arrays"), NamedOutputs(None, tuple(names)) if names else None)
+        versions.append(shell.subject_of(bench.observatory, "")["version"])
+        assert versions[-1] == workspace.version("lenet")
+    assert versions[0] == versions[3]
+    assert len(set(versions)) == 3
+
+
+@pytest.mark.parametrize(("role", "may"), [("editor", True), ("viewer", False)])
+def test_only_editors_find_the_form_of_the_outputs_open(role: str, may: bool) -> None:
+    token = ASKER.set(Asker("anna", role, "session", "::1"))
+    try:
+        layout = json.loads(json.dumps(shell.layout().to_plotly_json(), default=lambda part: part.to_plotly_json()))
+    finally:
+        ASKER.reset(token)
+    (line,) = [each for each in components(layout) if each["type"] == "BasisLine"]
+    assert line["props"]["editor"] is may

@@ -1,0 +1,124 @@
+/**
+ * What numbers rest on, in words: `mloscope.basisWords`. Made of the record that GET runs/{run}/basis answers with, and that a
+ * subject carries as `basis`.
+ */
+(() => {
+  "use strict";
+  const mloscope = (window.mloscope = window.mloscope || {});
+  const ASSUMED = "assumed";
+  const KINDS = [
+    { kind: "warning", icon: "▲", heading: "Warnings", count: (number) => `${number} warning${number === 1 ? "" : "s"}` },
+    { kind: ASSUMED, icon: "◆", heading: "Assumed", count: (number) => `${number} assumed` },
+    { kind: "left out", icon: "○", heading: "Left out", count: (number) => `${number} left out` },
+    { kind: "note", icon: "·", heading: "Notes", count: () => "" },
+  ];
+  const WHOLES = [255, 256, 127.5, 128];
+  const RULES_IN_SHORT = { output: "as given", "softmax of the output": "softmax" };
+
+  const number = (value) => String(Number(value.toPrecision(4)));
+  const list = (values) => values.map(number).join(", ");
+  const sourced = (text, source) => (source ? `${text} (${source})` : text);
+  const divisor = (scale) => WHOLES.find((whole) => Math.abs(scale * whole - 1) < 1e-9);
+
+  function scaleInShort(scale) {
+    if (scale === 1) return "as they are";
+    return divisor(scale) ? `÷${divisor(scale)}` : `×${number(scale)}`;
+  }
+
+  function scaleInFull(scale) {
+    if (scale === 1) return "taken as they are";
+    return divisor(scale) ? `divided by ${divisor(scale)}` : `multiplied by ${number(scale)}`;
+  }
+
+  /** A mean for people, without the path that leads to its file. */
+  function meanInFull(mean) {
+    if (Array.isArray(mean)) return list(mean);
+    return mean === "corpus" ? "the mean image of the corpus's training split" : String(mean).replace(/\\/g, "/").split("/").pop();
+  }
+
+  function pixels({ preprocessing: how }) {
+    const mean = how.mean === null ? "" : " − mean";
+    return `Pixels ${scaleInShort(how.scale)}${mean}${how.assumed ? ` (${ASSUMED})` : ""}`;
+  }
+
+  function output({ output: { layer, rule } }) {
+    return rule === null ? "no class probabilities" : `Output ${layer}, ${RULES_IN_SHORT[rule] ?? rule}`;
+  }
+
+  function classes({ corpus, classes: { count, matched_by: how }, output: { rule } }) {
+    if (rule === null) return "";
+    if (!corpus) return `${count} classes`;
+    return how === "not matched" ? `${count} outputs, not matched with the corpus` : `${count} classes by ${how}`;
+  }
+
+  function entering({ shape, dtype, range }) {
+    const size = shape ? shape.map((length) => length ?? "?").join(" × ") : "";
+    return [range ? `${number(range[0])} to ${number(range[1])}` : "", dtype || "", size].filter(Boolean).join(", ");
+  }
+
+  function inClasses({ corpus, classes: { count, named_by: by, matched_by: how } }) {
+    const named = by ? `named by ${by}` : "nobody named them";
+    const matched = how === "not matched" ? "not matched with the corpus's" : `matched with the corpus's by ${how}`;
+    return [count, named, corpus ? matched : ""].filter(Boolean).join(", ");
+  }
+
+  mloscope.basisWords = {
+    KINDS,
+
+    /** The record in one short line. @param {Object} record @returns {string} */
+    line: (record) => [pixels(record), output(record), classes(record)].filter(Boolean).join(" · "),
+
+    /**
+     * What has to be seen without opening anything: warnings, with the first one's beginning; how much is assumed or left out.
+     * @param {Object} record
+     * @returns {{kind: string, icon: string, text: string}[]}
+     */
+    flags(record) {
+      return KINDS.flatMap(({ kind, icon, count }) => {
+        const found = record.notices.filter((notice) => notice.kind === kind);
+        if (!found.length || kind === "note") return [];
+        const first = kind === "warning" ? `: ${found[0].sentence.split(/[:;.,](?:\s|$)/)[0]}` : "";
+        return [{ kind, icon, text: count(found.length) + first }];
+      });
+    },
+
+    /**
+     * The record as rows under headings.
+     * @param {Object} record
+     * @returns {{heading: string, rows: [string, string][]}[]}
+     */
+    rows(record) {
+      const { preprocessing: how, input, output: of } = record;
+      const isColour = !input.shape || input.shape[2] === 3;
+      const refused = of.rule === null;
+      return [
+        {
+          heading: "Pixels",
+          rows: [
+            ["0 to 255", sourced(scaleInFull(how.scale), how.scale_from)],
+            how.mean === null ? null : ["Mean", sourced(`${meanInFull(how.mean)}, subtracted`, how.mean_from)],
+            isColour ? ["Colours", sourced(how.channel_order.toUpperCase(), how.channel_order_from)] : null,
+            how.own_layers.length ? ["The network's own", how.own_layers.join(", ")] : null,
+            ["The network takes", entering(input) || "not known"],
+          ],
+        },
+        { heading: "Images fitted", rows: input.fitted.map((sentence) => ["", sentence]) },
+        {
+          heading: "Output",
+          rows: [
+            of.layer ? ["Layer", sourced(of.layer, of.from)] : null,
+            refused ? ["Probabilities", `none. ${of.refusal}`] : ["Probabilities", of.rule === "output" ? "its values, as they are" : of.rule],
+            of.others.length ? ["Others", of.others.join(", ")] : null,
+          ],
+        },
+        { heading: "Classes", rows: refused ? [] : [["Outputs", inClasses(record)]] },
+        {
+          heading: "Checkpoints left out",
+          rows: record.checkpoints_left_out.map(({ step, name, reason }) => [`Step ${mloscope.grouped(step)}`, `${name}: ${reason}`]),
+        },
+      ]
+        .map(({ heading, rows }) => ({ heading, rows: rows.filter(Boolean) }))
+        .filter(({ rows }) => rows.length);
+    },
+  };
+})();
