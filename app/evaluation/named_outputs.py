@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ class NamedOutputsStore:
 
     def _path(self, run: Path) -> Path:
         assert self._folder is not None
-        digest = hashlib.sha256(str(run.expanduser().resolve()).encode("utf-8", "surrogateescape")).hexdigest()
+        # Not resolved: the disk that the run lies on may not answer, and this is asked with every question.
+        digest = hashlib.sha256(os.path.abspath(run.expanduser()).encode("utf-8", "surrogateescape")).hexdigest()
         return self._folder / f"{digest[:32]}.json"
 
 
@@ -149,9 +151,15 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def _from_json(value: Any) -> Any:
     if isinstance(value, list):
         return value
-    by_number: dict[int, str] = {}
+    by_number: dict[int, Any] = {}
     for key, item in value.items():
         number, name = (int(key), item) if str(key).isdecimal() else (item, key)
-        name = name[-1] if isinstance(name, list) else name  # ["n01440764", "tench"]
         by_number[int(number)] = name
-    return [by_number[number] for number in range(len(by_number))]
+    names = [by_number[number] for number in range(len(by_number))]
+    plain = [name[-1] if isinstance(name, list) else name for name in names]  # ["n01440764", "tench"]
+    often = Counter(plain)
+    # ImageNet has two cranes and two maillots, which their WordNet numbers tell apart.
+    return [
+        f"{short} ({name[0]})" if isinstance(name, list) and often[short] > 1 else short
+        for name, short in zip(names, plain, strict=True)
+    ]

@@ -21,6 +21,7 @@ from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStor
         ('{"cat": 1, "dog": 0}', ("dog", "cat")),
         ('{"0": ["n02124075", "cat"], "1": ["n02085620", "dog"]}', ("cat", "dog")),
         ('{"1": "dog", "0": "cat"}', ("cat", "dog")),
+        ('{"0": ["n2", "crane"], "1": ["n3", "crane"]}', ("crane (n2)", "crane (n3)")),
     ],
 )
 def test_names_are_read_as_people_keep_them(tmp_path: Path, text: str, names: tuple[str, ...]) -> None:
