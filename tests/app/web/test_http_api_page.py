@@ -13,12 +13,14 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from mloscope.app import errors, films
+from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.observatory import Observatory
 from mloscope.app.result_cache import MemoryStore, ResultCache
 from mloscope.app.statistics.answers import Statistics
 from mloscope.app.statistics.clusters import fit_run
 from mloscope.app.statistics.store import StatisticsStore
 from mloscope.app.web.api_docs import api_docs_router
+from mloscope.app.web.basis_rest import basis_router
 from mloscope.app.web.comparison_rest import comparison_router
 from mloscope.app.web.rest import IMMUTABLE, install_error_handlers, rest_router
 from mloscope.app.web.statistics_rest import statistics_router
@@ -41,6 +43,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
         [ConnectedRun("lenet", Path("arrays"), bench.run)],
         [ConnectedCorpus("digits", Path("digits"), bench.corpus)],
     )
+    workspace.named_outputs = NamedOutputsStore(tmp_path)
     statistics = Statistics(workspace, StatisticsStore(tmp_path))
     observatory = Observatory(workspace, ResultCache(MemoryStore(1 << 24)), bench.service, statistics=statistics)
     bench.observatory = observatory
@@ -51,6 +54,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     app.include_router(rest_router(observatory))
     app.include_router(statistics_router(observatory))
     app.include_router(comparison_router(observatory))
+    app.include_router(basis_router(observatory))
     app.include_router(api_docs_router(app))
     install_error_handlers(app)
     return TestClient(app, base_url=HOST)
@@ -65,7 +69,8 @@ def routes_of_the_page() -> list[str]:
 def test_the_routes_are_those_of_the_openapi_document(client: TestClient) -> None:
     paths = client.get("/api/openapi.json").json()["paths"]
     assert sorted(routes_of_the_page()) == sorted(path.removeprefix("/api/v1/") for path in paths)
-    assert {method for item in paths.values() for method in item} == {"get", "post"}
+    assert {method for item in paths.values() for method in item} == {"get", "post", "put"}
+    assert [path for path, item in paths.items() if "put" in item] == ["/api/v1/runs/{run}/outputs"]
     assert [path for path, item in paths.items() if "post" in item] == ["/api/v1/runs/{run}/statistics/job"]
 
 
@@ -74,6 +79,7 @@ def test_the_parameters_that_the_page_names_exist(client: TestClient) -> None:
     known = {
         path: {p["name"] for p in item["get"].get("parameters", ()) if p["in"] == "query"}
         for path, item in document.items()
+        if "get" in item
     }
     for command in COMMANDS:
         address, _, query = shlex.split(command)[-1].removeprefix(HOST).partition("?")
@@ -90,7 +96,11 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
     name, *options, address = shlex.split(command)
     assert name == "curl"
     assert address.startswith(f"{HOST}/api/v1/")
-    answer = client.get(address)
+    if "PUT" in options:
+        body, headers = options[options.index("-d") + 1], {"X-Mloscope": "1", "Content-Type": "application/json"}
+        answer = client.put(address, content=body, headers=headers)
+    else:
+        answer = client.get(address)
     assert answer.status_code == 200, answer.text
     assert '{"error"' not in answer.text
     if "-o" in options:
