@@ -71,6 +71,8 @@
     show() {
       const { subject: a } = mloscope;
       const b = mloscope.compare.subject;
+      if (this.shown && this.shown[0] === a && this.shown[1] === b) return; // called on every frame while B's slider is dragged
+      this.shown = [a, b];
       const isAlike = Boolean(a && b) && withoutRun(a.basis) === withoutRun(b.basis);
       this.sides[0].show(a, !b ? "" : isAlike ? "A, B" : "A");
       this.sides[1].show(isAlike ? null : b, "B");

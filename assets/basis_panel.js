@@ -14,10 +14,12 @@
   mloscope.basisPanel = (subject, isEditor) => {
     const { element, basisWords } = mloscope;
     const { basis, run, corpus } = subject;
+    const { runs = {}, corpora = {} } = subject.titles || {};
+    const of = `${runs[run] || run}${corpus ? ` over ${corpora[corpus] || corpus}` : ""}`;
     const address = mloscope.api(["runs", run, "basis"], { corpus });
     return [
       element("header", { class: "basis-head" }, [
-        element("h2", { class: "basis-title" }, [`What numbers of ${run}${corpus ? ` over ${corpus}` : ""} rest on`]),
+        element("h2", { class: "basis-title" }, [`What numbers of ${of} rest on`]),
         element("a", { class: "basis-json", href: address, target: "_blank", rel: "noopener" }, ["JSON"]),
       ]),
       ...basisWords.KINDS.map((kind) => noticesOf(basis, kind)).filter(Boolean),

@@ -277,7 +277,10 @@
         write(this.sentence, problem);
         return;
       }
-      if (key === this.shown && this.answer) return;
+      if (key === this.shown && this.answer) {
+        if (!this.isWhole) this.fill();
+        return;
+      }
       this.stale();
       const [from, to] = [time.checkpoints[since].step, time.step];
       if (this.abort) this.abort.abort();
@@ -312,6 +315,7 @@
       const { confusionCounts } = mloscope;
       const grouped = model.number;
       const counts = [from, to].map((step) => model.statistics.peek(mloscope.time.indexOf(step)));
+      this.isWhole = Boolean(counts[0] && counts[1]); // else again when they have come
       let gain = "";
       if (counts[0] && counts[1]) {
         const correct = counts.map((step) => confusionCounts.sums(step).correct);

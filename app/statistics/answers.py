@@ -577,7 +577,7 @@ class Statistics:
         return self.class_names(subject.run, subject.corpus, max((plane.classes for plane in planes), default=0))
 
     def groups(self, subject: Subject) -> tuple[hierarchy.Group, ...]:
-        """The corpus's groups of classes. Raises :class:`NotFound` where no file says them."""
+        """The corpus's groups of classes, as outputs of the run's network. Raises :class:`NotFound` where no file says them."""
         corpus = self.workspace.corpus(subject.corpus)
         path = hierarchy.find(corpus.path, corpus.hierarchy)
         if path is None:
@@ -590,7 +590,15 @@ class Statistics:
         except OSError:
             raise NotFound(f'The hierarchy {path} of the corpus "{subject.corpus}" does not exist.') from None
         names = self._all_class_names(subject)
-        return self._once(("groups", str(path), stamp, names), lambda: hierarchy.read(path, names))
+        known = self.workspace.basis(subject.run, subject.corpus).classes.corpus_classes
+        of_corpus = tuple(corpus.adaptor.class_names) if corpus.adaptor is not None else ()
+        if not of_corpus:
+            return self._once(("groups", str(path), stamp, names), lambda: hierarchy.read(path, names))
+
+        def outputs() -> tuple[hierarchy.Group, ...]:
+            return hierarchy.of_outputs(hierarchy.read(path, of_corpus), known, len(names))
+
+        return self._once(("groups", str(path), stamp, of_corpus, known, len(names)), outputs)
 
     # ---------------------------------------------------------------------------------------------- clusters
 

@@ -68,6 +68,22 @@ def read(path: Path, class_names: Sequence[str]) -> tuple[Group, ...]:
     return (*groups, Group(OTHERS, left)) if left else tuple(groups)
 
 
+def of_outputs(groups: Sequence[Group], corpus_classes: Sequence[int | None], outputs: int) -> tuple[Group, ...]:
+    """Groups of a corpus's classes as groups of a network's outputs. ``corpus_classes``: for each output the class that it
+    stands for; outputs that stand for none of a group are in the last, ``others``. Raises :class:`NotPossible` where none does."""
+    place = {label: output for output, label in enumerate(corpus_classes) if label is not None}
+    found = [
+        Group(group.name, tuple(place[label] for label in group.classes if label in place))
+        for group in groups
+        if group.name != OTHERS
+    ]
+    named = {output for group in found for output in group.classes}
+    if not named:
+        raise NotPossible("No output of the network stands for a class of the corpus's groups.")
+    left = tuple(output for output in range(outputs) if output not in named)
+    return tuple(group for group in (*found, Group(OTHERS, left)) if group.classes)
+
+
 def _numbers(class_names: Sequence[str]) -> dict[str, int]:
     known: dict[str, int] = {}
     for number, name in enumerate(class_names):

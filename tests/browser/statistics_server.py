@@ -28,6 +28,8 @@ class FakeStatistics:
     images: int = 2000
     unpredicted: int = 0
     """How many images have no prediction at the first step."""
+    known: bool = True
+    """Whether outputs of the network stand for the classes of the images."""
     ready: set[int] = field(default_factory=set)
     command: str = "mloscope statistics demo --images digits"
     job: dict | None = None
@@ -70,7 +72,7 @@ class FakeStatistics:
         actual, predicted, _ = self.predictions(step)
         columns = np.where(predicted < 0, self.classes, predicted)
         counts = np.zeros((self.classes, self.classes + 1), int)
-        np.add.at(counts, (actual, columns), 1)
+        np.add.at(counts, (actual, columns), int(self.known))
         return counts
 
     def key(self, step: int) -> str:
@@ -123,7 +125,12 @@ class FakeStatistics:
             cells = np.flatnonzero(counts)
             sizes.append(len(cells))
             body += cells.astype("<u4").tobytes() + counts[cells].astype("<u4").tobytes()
-        header = {"steps": steps, "classes": self.classes, "cells": sizes, "images": [self.images] * len(steps)}
+        header = {
+            "steps": steps,
+            "classes": self.classes,
+            "cells": sizes,
+            "images": [self.images * self.known] * len(steps),
+        }
         text = json.dumps(header).encode()
         text += b" " * (-(8 + len(text)) % 8)
         return b"MLC1" + struct.pack("<I", len(text)) + text + body
@@ -150,7 +157,7 @@ class FakeStatistics:
         labels, before, _ = self.predictions(old)
         after = self.predictions(new)[1]
         before, after = (np.where(p < 0, self.classes, p) for p in (before, after))
-        wanted = before != after
+        wanted = (before != after) & self.known
         for name, values in (("actual", labels), ("before", before), ("after", after)):
             if name in query:
                 wanted &= values == int(query[name])

@@ -397,6 +397,18 @@ def test_the_fastest_growing_pairs_since_a_chosen_step(show):
     assert pairs(stage) == [(f"{cell // 11},{cell % 11}", -count) for count, cell in best]
 
 
+def test_of_images_whose_classes_no_output_stands_for_nothing_is_called_right_wrong_or_unchanged(show):
+    stage = show("#since=100", known=False)
+    stage.page.wait_for_selector('.confusion-changes[data-shows="100>1200"]')
+    sentence = "No output of the network stands for a class of these images, so nothing is right or wrong."
+    stage.page.wait_for_selector(f".confusion-changes :text('{sentence}')")
+    stage.page.wait_for_selector(f".confusion-accuracy :text('{sentence}')")
+    said = stage.page.locator("#stage").inner_text()
+    assert said.count(sentence) == 3
+    assert "Every image" not in said
+    assert "Nothing is confused" not in said
+
+
 def test_what_changed_lists_the_moves_and_shows_their_images(show):
     stage = show("#since=100")
     stage.page.wait_for_selector('.confusion-changes[data-shows="100>1200"]')

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import Preprocessing, RunOptions
-from mloscope.app.errors import BadRequest, Conflict, NotFound, Unavailable
+from mloscope.app.errors import BadRequest, Conflict, NotFound, NotPossible, Unavailable
 from mloscope.app.statistics import export
 from mloscope.app.statistics.answers import Statistics, growth, pairs
 from mloscope.app.statistics.clusters import fit_run
@@ -379,6 +379,28 @@ def test_groups_come_from_the_file_that_the_workspace_names(array_run: Any, arra
     }
     with pytest.raises(NotFound, match=r"gone\.json of the corpus .* does not exist"):
         ask(tmp_path / "gone.json")
+
+
+def test_groups_of_the_corpuss_classes_are_given_as_the_outputs_that_stand_for_them(
+    array_run: Any, array_corpus: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "groups.json"
+    path.write_text('{"pets": [1], "wild": [0]}')  # numbers of the corpus's classes: Bird, cat
+
+    def ask(*names: str) -> dict[str, Any]:
+        run = array_run()
+        run.class_names = (*names, *map(str, range(2, 10)))
+        workspace = Workspace(
+            [ConnectedRun("lenet", Path("arrays"), run)],
+            [ConnectedCorpus("noise", Path("noise"), array_corpus(), hierarchy=path)],
+        )
+        return Statistics(workspace, StatisticsStore(None)).class_order("lenet", "group")
+
+    assert ask("Bird", "cat")["order"] == [1, 0, *range(2, 10)]
+    assert ask("cat", "Bird")["order"] == list(range(10))
+    assert [group["count"] for group in ask("cat", "dog")["groups"]] == [1, 9]
+    with pytest.raises(NotPossible, match="No output"):
+        ask("fish", "dog")
 
 
 # ---------------------------------------------------------------------------------------- clusters, tables, jobs
