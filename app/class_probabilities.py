@@ -9,10 +9,11 @@ import numpy as np
 
 AS_GIVEN = "output"
 SOFTMAX = "softmax of the output"
+SIGMOID = "sigmoid of the output"
 PROBABILITY_OF_CLASS_1 = "1 - p and p of the one output"
 LOGIT_OF_CLASS_1 = "1 - p and p, p = sigmoid of the one output"
 BY_VALUE = "the output where its rows are probabilities, else their softmax"
-RULES = (AS_GIVEN, SOFTMAX, PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1, BY_VALUE)
+RULES = (AS_GIVEN, SOFTMAX, SIGMOID, PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1, BY_VALUE)
 
 _SUM_TOLERANCE = 1e-3
 
@@ -32,6 +33,8 @@ def as_probabilities(rule: str, rows: np.ndarray) -> tuple[np.ndarray, str]:
         rule = AS_GIVEN if _are_probabilities(rows) else SOFTMAX
     if rule == SOFTMAX:
         return softmax(rows), rule
+    if rule == SIGMOID:
+        return sigmoid(rows), rule
     if rule in (PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1):
         if rows.shape[1] != 1:
             raise ValueError(f"{rule}: rows of {rows.shape[1]} values were given, and 1 is expected")

@@ -70,6 +70,10 @@ PASSING = {
     for name, kind in KINDS.items()
     if kind in ("normalisation", "activation", "dropout", "preprocessing") and not name.endswith("Crop")
 } - {"Resizing", "SpectralNormalization"} | {"ActivityRegularization", "Masking", "Identity"}
+PASSING |= {  # operations of keras.ops on each value by itself
+    "Sigmoid", "HardSigmoid", "LogSigmoid", "LogSoftmax", "Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Gelu", "Silu", "Tanh",
+    "HardTanh", "Softplus", "Softsign", "Cast", "Exp", "Log", "Clip", "Negative", "Absolute", "Sqrt", "Square", "Power",
+}  # fmt: skip
 
 
 def output_shape(source_class: str, config: Config, inputs: Sequence[Shape | None]) -> Shape | None:
@@ -289,6 +293,8 @@ _RULES: dict[str, Callable[[Config, list[Shape]], Shape | None]] = {
     "Add": _broadcast,
     "Subtract": _broadcast,
     "Multiply": _broadcast,
+    "TrueDivide": _broadcast,
+    "Divide": _broadcast,
     "Average": _broadcast,
     "Maximum": _broadcast,
     "Minimum": _broadcast,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mloscope.adaptors.interface import ASSUMED, Checkpoint, CorpusAdaptor, Preprocessing, RunAdaptor
 from mloscope.app.evaluation.class_matching import ClassMatch, match
 from mloscope.app.evaluation.outputs import Output, output_of
-from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing
+from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing, unknown_first_layers
 from mloscope.app.evaluation.preprocessing import FROM_FILES, FROM_OPTIONS, input_dtype, resolve
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _names(run: ConnectedRun, adaptor: RunAdaptor, saved: NamedOutputs | None) -
 def _with_notices(record: Basis, adaptor: RunAdaptor, images: CorpusAdaptor | None) -> Basis:
     fitting = list(_of_fitting(record, images))
     notices = [
-        *_of_preprocessing(record),
+        *_of_preprocessing(record, adaptor),
         *fitting,
         *_of_output(record),
         *_of_checkpoints(record.left_out),
@@ -215,13 +215,19 @@ def _with_notices(record: Basis, adaptor: RunAdaptor, images: CorpusAdaptor | No
     return Basis(**{**vars(record), "fitted": fitted, "notices": tuple(unique)})
 
 
-def _of_preprocessing(record: Basis) -> Iterable[Notice]:
+def _of_preprocessing(record: Basis, adaptor: RunAdaptor) -> Iterable[Notice]:
     how, own = record.preprocessing, record.own
     if how.scale_from == ASSUMED:
+        unknown = unknown_first_layers(adaptor)
         yield Notice(
             IS_ASSUMED,
             f"Pixels are {_scaling(how.scale)}. That is assumed, since neither the run's files nor its layers say how they "
-            "were prepared; --scale and --mean set it, and mloscope check tries the usual alternatives.",
+            "were prepared; --scale and --mean set it, and mloscope check tries the usual alternatives."
+            + (
+                f" What these layers do to pixels is not known: {', '.join(unknown[:3])}; where they scale them, 1 is right."
+                if unknown
+                else ""
+            ),
         )
     if how.mean_from == ASSUMED:
         what = "the mean image of this corpus's training split" if how.mean == "corpus" else _mean_name(how.mean)

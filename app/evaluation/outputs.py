@@ -8,6 +8,7 @@ What is no classifier is said to be none, with the reason."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from mloscope.app.class_probabilities import (
     BY_VALUE,
     LOGIT_OF_CLASS_1,
     PROBABILITY_OF_CLASS_1,
+    SIGMOID,
     SOFTMAX,
     class_count,
 )
@@ -35,6 +37,7 @@ _WITH_LINEAR_OUTPUT = {"dense", "convolution", "depthwise convolution", "separab
 """Kinds whose output is linear where they name no activation."""
 _REGRESSION_LOSSES = ("meansquared", "meanabsolute", "mse", "mae", "msle", "mape", "huber", "logcosh", "cosinesimilarity",
                       "poisson", "euclidean", "smoothl1")  # fmt: skip
+_OF_EACH = 'The values of "{}" are {}: each class has a probability of its own, and they need not sum to 1'
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,9 @@ class Output:
     refusal: str | None = None
     sentences: tuple[str, ...] = ()
     """What was assumed, and what stands beside it."""
+    certainty: int = 2
+    """How sure it is that the values tell classes: 2 for a softmax, one sigmoid or a loss for classes, 1 for several sigmoids
+    (a box may have them too), 0 where it is assumed because the number of values fits."""
 
 
 def output_of(
@@ -99,10 +105,14 @@ def _candidates(run: RunAdaptor, layers: Sequence[Layer]) -> tuple[list[str], st
 
 
 def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[int]) -> Output:
-    """Of the outputs that tell classes, the one whose classes are as many as are expected, else the first."""
-    fitting = next((each for count in expected for each in telling if each.classes == count), None)
-    best = fitting or telling[0]
-    others = tuple(str(each.layer) for each in telling if each is not best)
+    """Of the outputs that tell classes most certainly, the one whose classes are as many as are expected, else the first.
+    Beside an output that certainly tells classes, numbers that nobody explains are a regression as likely as not."""
+    surest = max(each.certainty for each in telling)
+    rivals = [each for each in telling if each.certainty == surest]
+    fitting = next((each for count in expected for each in rivals if each.classes == count), None)
+    best = fitting or rivals[0]
+    doubtful = [each for each in telling if each.certainty == 0 < surest]
+    others = tuple(str(each.layer) for each in telling if each is not best and each not in doubtful)
     sentences = list(best.sentences)
     if others:
         why = f"because it has {best.classes} classes" if fitting else "because it comes first"
@@ -113,7 +123,12 @@ def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[
     left = [str(each.layer) for each in read if each.rule is None]
     if left:
         sentences.append(f"Outputs that are not class probabilities are left out: {', '.join(left)}.")
-    return Output(best.layer, best.rule, best.classes, best.source, others, None, tuple(sentences))
+    if doubtful:
+        names = ", ".join(str(each.layer) for each in doubtful)
+        sentences.append(
+            f"Outputs of which nothing says that they tell classes are left out: {names} (--output uses one)."
+        )
+    return replace(best, others=others, sentences=tuple(sentences))
 
 
 def _read(
@@ -144,10 +159,17 @@ def _read(
         return _none(layer, values, source, f'How many values the output "{layer.name}" has is not known.')
     activation = _activation(layer, by_name)
     loss = _plain(losses.get(layer.name, ""))
+    if not insist and values in _input_sizes(by_name) and values not in expected and "softmax" not in str(activation):
+        refusal = f'The output "{layer.name}" has as many values as the network takes, {values}, which is no number of classes.'
+        return _none(layer, values, source, refusal)
     rule, sentence, refusal = _rule(layer.name, values, activation, loss, expected, insist)
     if rule is None:
         return _none(layer, values, source, refusal)
-    return Output(layer.name, rule, class_count(rule, values), source, sentences=(sentence,) if sentence else ())
+    several = rule == AS_GIVEN and "sigmoid" in str(activation) and "crossentropy" not in loss
+    return Output(
+        layer.name, rule, class_count(rule, values), source,
+        sentences=(sentence,) if sentence else (), certainty=0 if "assumed" in sentence else 1 if several else 2,
+    )  # fmt: skip
 
 
 def _rule(
@@ -155,18 +177,22 @@ def _rule(
 ) -> tuple[str | None, str, str]:
     """Rule, what is to be said of it, and why there is none."""
     entropy = "crossentropy" in loss
+    is_regression = any(word in loss for word in _REGRESSION_LOSSES)
     if activation is not None and "softmax" in activation and "logsoftmax" not in activation:
         if values > 1:
             return AS_GIVEN, "", ""
         return None, "", f'The output "{name}" is a softmax of one value, which is 1 for every image.'
     if activation is not None and "sigmoid" in activation:
-        if values == 1:
-            return PROBABILITY_OF_CLASS_1, f'The one value of "{name}" is the probability of the second class.', ""
-        sentence = (
-            f'The values of "{name}" are sigmoids: each class has a probability of its own, and they need not sum to 1.'
+        rule, what = (
+            (PROBABILITY_OF_CLASS_1, f'The one value of "{name}" is the probability of the second class')
+            if values == 1
+            else (AS_GIVEN, _OF_EACH.format(name, "sigmoids"))
         )
-        return AS_GIVEN, sentence, ""
-    if any(word in loss for word in _REGRESSION_LOSSES) and not insist:
+        if not is_regression or insist:
+            return rule, what + ".", ""
+        if class_count(rule, values) in expected:
+            return rule, f"{what}. That is assumed, because the loss, {loss}, is one of regressions too.", ""
+    if is_regression and not insist:
         return (
             None,
             "",
@@ -176,6 +202,8 @@ def _rule(
         if values > 1:
             return _if_expected(name, BY_VALUE, values, expected, entropy or insist)
         return _if_expected(name, LOGIT_OF_CLASS_1, 2, expected, entropy or insist)
+    if activation in _LINEAR and values > 1 and loss.startswith("binary") and entropy:
+        return SIGMOID, _OF_EACH.format(name, "logits, whose sigmoids are shown") + ".", ""
     if activation not in _LINEAR and "logsoftmax" not in activation and not entropy and not insist:
         return None, "", f'The output "{name}" ends in {activation}, which gives no class probabilities.'
     if values == 1:
@@ -211,6 +239,12 @@ def _none(layer: Layer, values: int, source: str, refusal: str) -> Output:
     return Output(layer.name, None, values, source, refusal=refusal)
 
 
+def _input_sizes(by_name: Mapping[str, Layer]) -> set[int]:
+    """How many values each input of the network has, as far as that is known."""
+    shapes = [layer.output_shape for layer in by_name.values() if layer.kind == "input" and layer.output_shape]
+    return {math.prod(size or 0 for size in shape) for shape in shapes} - {0, 1}
+
+
 def _activation(layer: Layer, by_name: Mapping[str, Layer]) -> str | None:
     """What the values of a layer went through last, in lower case without separators; "linear" where nothing changed them
     after they were summed up; None where that is not known."""
@@ -225,10 +259,17 @@ def _activation(layer: Layer, by_name: Mapping[str, Layer]) -> str | None:
             continue
         if layer.kind in _WITH_LINEAR_OUTPUT:
             return "linear"
-        words = _plain(layer.source_class or layer.kind)
+        words = _plain(str(layer.hyperparameters.get("function") or layer.source_class or layer.kind))
+        if words in _JOINING and len(layer.inputs) > 1:
+            joined = {_activation(by_name[name], by_name) for name in layer.inputs if name in by_name}
+            return joined.pop() if len(joined) == 1 and joined & _JOINING[words] else None
         known = layer.kind == "activation" or any(word in words for word in ("softmax", "sigmoid"))
         return words if known else None
     return None
+
+
+_JOINING = {"concatenate": {"sigmoid"}, "average": {"softmax", "sigmoid"}}
+"""Classes of layers that join several others and keep what their values are, where they all went through one of these."""
 
 
 def _plain(words: str) -> str:

@@ -21,6 +21,13 @@ _KEEPS_VALUES_CLASSES = {
     "RandomWidth", "RandomContrast", "RandomBrightness", "GaussianNoise", "GaussianDropout", "SpatialDropout2D", "Identity",
     "Cast", "AutoContrast", "RandomShear", "RandomPerspective", "RandomErasing",
 }  # fmt: skip
+_MOVES_VALUES = {"flatten", "reshape"}
+_MOVES_VALUES_CLASSES = {"Permute", "Transpose", "Moveaxis", "ExpandDims", "Squeeze", "Repeat", "Tile", "RepeatVector"}
+_NO_PREPROCESSING = {
+    "convolution", "depthwise convolution", "separable convolution", "transposed convolution", "dense", "normalisation",
+    "activation", "max pooling", "average pooling", "global pooling", "add", "multiply", "concatenate", "flatten", "reshape",
+}  # fmt: skip
+"""Kinds of layers that belong to the network proper, also where a run's files hold no parameters for them."""
 _LEAST_WIDTH, _MOST_WIDTH = 0.1, 300.0
 """How wide the range behind preprocessing is, at least and at most: 0..1, -1..1, standardised, or -124..151 as Caffe has it."""
 
@@ -58,26 +65,36 @@ class _Affine:
 def own_preprocessing(run: RunAdaptor) -> OwnPreprocessing | None:
     """What the run's network does to pixels before its first layer that is no preprocessing; None where nothing. Reads the
     statistics of Normalization layers at the first readable checkpoint."""
+    changing = [end for end, _ in _ends(run) if end.by]
+    return _judged(changing[0]) if changing else None
+
+
+def unknown_first_layers(run: RunAdaptor) -> tuple[str, ...]:
+    """Names, with their classes, of layers behind the input and what is known to prepare pixels of which nothing tells what they
+    do to pixels: Lambda layers, layers of somebody's own, operations that are not followed."""
+    found = (layer for _, layer in _ends(run) if not layer.parameters and layer.kind not in _NO_PREPROCESSING)
+    return tuple(dict.fromkeys(f"{layer.name} ({layer.source_class})" for layer in found if layer.source_class))
+
+
+def _ends(run: RunAdaptor) -> list[tuple[_Affine, Layer]]:
+    """Where preprocessing ends: what was done to pixels so far, and the layer that takes them."""
     layers = run.layers()
     inputs = [layer for layer in layers if layer.kind == "input"]
     if len(inputs) != 1:
-        return None
+        return []
     channels = run.input_shape[2] if run.input_shape else 1
     values = {inputs[0].name: _Affine(np.ones(channels), np.zeros(channels))}
-    ends: list[_Affine] = []
+    ends: list[tuple[_Affine, Layer]] = []
     for layer in layers:
         taken = [values[name] for name in layer.inputs if name in values]
         if not taken or layer.name in values:
             continue
         found = _applied(layer, taken, run) if len(taken) == len(layer.inputs) else None
         if found is None:
-            ends += taken
+            ends += [(each, layer) for each in taken]
         else:
             values[layer.name] = found
-    changing = [end for end in ends if end.by]
-    if not changing:
-        return None
-    return _judged(changing[0])
+    return ends
 
 
 def _judged(end: _Affine) -> OwnPreprocessing:
@@ -111,11 +128,22 @@ def _applied(layer: Layer, taken: Sequence[_Affine], run: RunAdaptor) -> _Affine
         return _normalised(layer, taken[0], run)
     if layer.source_class in _KEEPS_VALUES_CLASSES or layer.kind in _KEEPS_VALUES:
         return taken[0] if len(taken) == 1 else None
+    if layer.source_class in _MOVES_VALUES_CLASSES or layer.kind in _MOVES_VALUES:
+        return _moved(taken[0]) if len(taken) == 1 else None
+    if layer.source_class == "Concatenate" and layer.hyperparameters.get("axis", -1) in (-1, 3):
+        return _joined(layer, taken, ())
     operands = layer.hyperparameters.get("operands")
     if operands is None:
         return None
     operation = _OPERATIONS.get(_operation_name(layer))
     return operation(layer, taken, operands) if operation is not None else None
+
+
+def _moved(taken: _Affine) -> _Affine | None:
+    """Behind a layer that puts values elsewhere, which channel a value came from is not known; None where that matters."""
+    if len(set(taken.scale.tolist())) > 1 or len(set(taken.offset.tolist())) > 1:
+        return None
+    return _Affine(taken.scale[:1], taken.offset[:1], taken.by)
 
 
 def _operation_name(layer: Layer) -> str:

@@ -11,6 +11,7 @@ from mloscope.app.class_probabilities import (
     LOGIT_OF_CLASS_1,
     PROBABILITY_OF_CLASS_1,
     RULES,
+    SIGMOID,
     SOFTMAX,
     as_probabilities,
     class_count,
@@ -53,6 +54,12 @@ def test_one_value_is_expected_by_the_rules_of_one_value() -> None:
             as_probabilities(rule, LOGITS)
 
 
+def test_logits_that_each_stand_for_themselves_get_a_sigmoid_each() -> None:
+    rows, rule = as_probabilities(SIGMOID, np.array([[0.0, 100.0, -100.0]]))
+    assert rule == SIGMOID
+    np.testing.assert_allclose(rows, [[0.5, 1, 0]], atol=1e-12)
+
+
 def test_by_value_every_finite_row_must_be_a_distribution() -> None:
     good = np.array([[0.2, 0.3, 0.5], [np.nan, np.nan, np.nan]])
     assert as_probabilities(BY_VALUE, good)[1] == AS_GIVEN
@@ -70,7 +77,7 @@ def test_nan_and_infinity_give_nan_and_leave_the_other_rows_alone() -> None:
 
 def test_a_rule_says_how_many_classes_it_makes() -> None:
     assert {rule: class_count(rule, 1 if "one output" in rule else 7) for rule in RULES} == {
-        AS_GIVEN: 7, SOFTMAX: 7, BY_VALUE: 7, PROBABILITY_OF_CLASS_1: 2, LOGIT_OF_CLASS_1: 2,
+        AS_GIVEN: 7, SOFTMAX: 7, SIGMOID: 7, BY_VALUE: 7, PROBABILITY_OF_CLASS_1: 2, LOGIT_OF_CLASS_1: 2,
     }  # fmt: skip
 
 

@@ -9,6 +9,7 @@ import pytest
 from mloscope.adaptors.interface import DeclaresOutputs, RunOptions
 from mloscope.adaptors.models.keras import KerasRun
 from mloscope.adaptors.models.keras_architecture import nodes_of, outputs_of
+from mloscope.adaptors.models.keras_shapes import output_shape
 
 
 def layer(class_name: str, name: str, *takes: str, **config: Any) -> dict[str, Any]:
@@ -78,3 +79,8 @@ def test_a_run_declares_its_outputs(saved: Any, kind: str) -> None:
     run = KerasRun.open(saved.folders[kind], RunOptions())
     assert isinstance(run, DeclaresOutputs)
     assert run.outputs() == ("out",)
+
+
+@pytest.mark.parametrize("operation", ["Sigmoid", "LogSoftmax", "Cast", "TrueDivide"])
+def test_operations_on_each_value_keep_the_shape(operation: str) -> None:
+    assert output_shape(operation, {}, [(1,)]) == (1,)

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from mloscope.adaptors.interface import Layer
-from mloscope.app.class_probabilities import AS_GIVEN, BY_VALUE, LOGIT_OF_CLASS_1, PROBABILITY_OF_CLASS_1, SOFTMAX
+from mloscope.app.class_probabilities import (
+    AS_GIVEN,
+    BY_VALUE,
+    LOGIT_OF_CLASS_1,
+    PROBABILITY_OF_CLASS_1,
+    SIGMOID,
+    SOFTMAX,
+)
 from mloscope.app.evaluation.outputs import AMONG_ENDS, CHOSEN, DECLARED, ONLY_END, Output, output_of
 
 IMAGE = Layer("image", "input", (), (8, 8, 3))
@@ -167,3 +174,53 @@ def test_no_layers_no_output() -> None:
     found = output_of(empty)
     assert (found.layer, found.rule) == (None, None)
     assert found.refusal
+
+
+@pytest.mark.parametrize("order", [("box", "head"), ("head", "box")])
+@pytest.mark.parametrize("activation", [None, "sigmoid"])
+@pytest.mark.parametrize("classes", [4, 10])
+def test_a_box_that_nobody_explains_is_not_taken_for_the_classes_beside_a_softmax(
+    order: tuple[str, str], activation: str | None, classes: int
+) -> None:
+    layers = {"box": head(name="box", activation=activation), "head": head(size=classes, activation="softmax")}
+    found = chosen(*(layers[name] for name in order), outputs=order, corpus=4)
+    assert (found.layer, found.classes, found.rule) == ("head", classes, AS_GIVEN)
+    assert found.others == (() if activation is None else ("box",))
+    assert any("box" in sentence for sentence in found.sentences)
+
+
+def test_sigmoids_trained_as_a_regression_are_classes_only_where_their_number_fits() -> None:
+    boxes = head(activation="sigmoid")
+    assert chosen(boxes, corpus=10, losses={"head": "mse"}).rule is None
+    digits = chosen(head(size=10, activation="sigmoid"), corpus=10, losses={"head": "mse"})
+    assert digits.rule == AS_GIVEN
+    assert any("assumed" in sentence for sentence in digits.sentences)
+    assert chosen(head(size=1, activation="sigmoid"), corpus=10, losses={"head": "mse"}).rule is None
+
+
+@pytest.mark.parametrize("loss", ["mse", "binary_crossentropy", ""])
+def test_as_many_values_as_the_network_takes_are_a_reconstruction(loss: str) -> None:
+    found = chosen(head(size=192, activation="sigmoid"), losses={"head": loss} if loss else {})
+    assert found.rule is None
+    assert "192" in str(found.refusal)
+    assert chosen(head(size=192, activation="softmax")).rule == AS_GIVEN
+
+
+def test_logits_that_a_binary_loss_was_put_on_have_a_probability_each() -> None:
+    found = chosen(head(activation="linear"), losses={"head": "BinaryCrossentropy"})
+    assert (found.rule, found.classes) == (SIGMOID, 4)
+
+
+def test_an_operator_of_tensorflow_at_the_end_says_what_it_is() -> None:
+    logit = head(name="logit", size=1)
+    said = {"function": "math.sigmoid"}
+    last = Layer("last", "tfoplambda", ("logit",), (1,), hyperparameters=said, source_class="TFOpLambda")
+    assert chosen(logit, last, corpus=2).rule == PROBABILITY_OF_CLASS_1
+
+
+def test_what_joins_outputs_keeps_what_they_are() -> None:
+    parts = [head(name=f"part{number}", size=1, activation="sigmoid") for number in range(4)]
+    joined = Layer("all", "concatenate", tuple(part.name for part in parts), (4,), source_class="Concatenate")
+    assert chosen(*parts, joined).rule == AS_GIVEN
+    mixed = [*parts[:3], head(name="part3", size=1)]
+    assert chosen(*mixed, joined).rule == BY_VALUE

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import Checkpoint, Layer
-from mloscope.app.evaluation.own_preprocessing import own_preprocessing
+from mloscope.app.evaluation.own_preprocessing import own_preprocessing, unknown_first_layers
 
 
 class Network:
@@ -123,3 +123,24 @@ def test_what_is_no_preprocessing_is_none(first: Layer) -> None:
 def test_several_inputs_are_not_followed() -> None:
     network: Any = Network(Layer("other", "input", (), (8, 8, 3)), layer("rescale", "Rescaling", scale=1 / 255))
     assert own_preprocessing(network) is None
+
+
+@pytest.mark.parametrize("moving", ["Permute", "Flatten", "Reshape", "Transpose", "ExpandDims"])
+def test_layers_that_put_values_elsewhere_are_followed(moving: str) -> None:
+    moved = layer("moved", moving)
+    assert takes(moved, layer("rescale", "Rescaling", "moved", scale=1 / 255), conv("rescale")) == 255.0
+    each = layer("rescale", "Rescaling", scale=[1 / 255, 1 / 254, 1 / 253])
+    network: Any = Network(each, layer("moved", moving, "rescale"), conv("moved"))
+    assert own_preprocessing(network) is not None, "what was done before is known"
+
+
+def test_a_grey_image_that_is_made_three_channels_is_followed() -> None:
+    thrice = layer("thrice", "Concatenate", axis=-1)
+    assert takes(thrice, layer("divided", "TrueDivide", "thrice", operands=[None, 255.0]), conv("divided")) == 255.0
+
+
+def test_layers_whose_code_is_not_read_are_named() -> None:
+    resized = layer("resize", "Resizing")
+    network: Any = Network(resized, layer("own", "Lambda", "resize"), conv("own"))
+    assert unknown_first_layers(network) == ("own (Lambda)",)
+    assert unknown_first_layers(Network(conv("image"))) == ()  # type: ignore[arg-type]
