@@ -11,6 +11,7 @@ names of a corpus are never put on outputs of a network that knows other classes
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -88,18 +89,26 @@ def match(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str] | 
             return ClassMatch(own, tuple(range(outputs)), BY_POSITION, tuple(sentences))
         sentences += _left_over(found, run_names, corpus_names)
         return ClassMatch(own, tuple(found.get(output) for output in range(outputs)), BY_NAME, tuple(sentences))
-    if outputs == len(corpus_names) and _counted_otherwise(corpus_names):
+    if outputs == len(corpus_names) and (place := _counted_otherwise(corpus_names)) is not None:
+        by_number = sorted(corpus_names, key=_number)[place]
         sentences.append(
-            f"The corpus's classes are called by numbers, in the order {_listed(corpus_names)}, so whether output 2 stands for "
-            f'the class "2" or for the class "{corpus_names[2]}" is not known. Nothing is called right or wrong, and there is '
-            "no accuracy, until the outputs are named: on the page, with --classes FILE, or as classes in mloscope.toml."
+            f"The corpus's classes are called by numbers, in the order {_listed(corpus_names)}, so whether output {place} stands "
+            f'for the class "{by_number}" or for the class "{corpus_names[place]}" is not known. Nothing is called right or '
+            "wrong, and there is no accuracy, until the outputs are named: on the page, with --classes FILE, or as "
+            "classes in mloscope.toml."
         )
         return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
     if outputs == len(corpus_names) and (not run_names or _generic(run_names) or _generic(corpus_names)):
         names = tuple(corpus_names) if not run_names or _generic(run_names) else tuple(run_names)
         sentences.append(
             "Classes are matched by position, which is assumed: "
-            + ("the run does not name its classes." if not run_names else "the names are numbers on one side.")
+            + (
+                "the names are numbers on one side."
+                if run_names
+                else "the run has no names that could be compared."
+                if sentences
+                else "the run does not name its classes."
+            )
         )
         return ClassMatch(names, tuple(range(outputs)), BY_POSITION, tuple(sentences))
     sentences.append(_refusal(outputs, run_names, corpus_names))
@@ -148,9 +157,11 @@ def _left_over(found: Mapping[int, int], run_names: Sequence[str], corpus_names:
 def _by_name(run_names: Sequence[str], corpus_names: Sequence[str]) -> dict[int, int]:
     """Output -> class of the corpus, one to one: equal names; where these leave one side incomplete, and only then, names of
     which one holds the other (``7`` and ``7 - seven``), if each name of the smaller side has just one such partner."""
-    here, there = [_normal(name) for name in run_names], [_normal(name) for name in corpus_names]
-    if len(set(here)) < len(here) or len(set(there)) < len(there):
-        return {}
+    here, there = _comparable(run_names), _comparable(corpus_names)
+    if _clash(here) or _clash(there):  # such as A and a, or C and C++: they differ in what is else not looked at
+        here, there = list(run_names), list(corpus_names)
+        if _clash(here) or _clash(there):
+            return {}
     if _generic(run_names) and _generic(corpus_names) and not (set(here) <= set(there) or set(there) <= set(here)):
         return {}  # 0 to 9 and 1 to 10 are two ways of counting
     place = {name: label for label, name in enumerate(there)}
@@ -166,9 +177,18 @@ def _by_name(run_names: Sequence[str], corpus_names: Sequence[str]) -> dict[int,
     return pairs if whole else equal
 
 
+def _comparable(names: Sequence[str]) -> list[str]:
+    return [_normal(name) for name in names]
+
+
+def _clash(names: Sequence[str]) -> bool:
+    return len(set(names)) < len(names)
+
+
 def _normal(name: str) -> str:
-    """A name without regard to case and to what separates its words."""
-    return " ".join(re.findall(r"\w+", name.replace("_", " ").casefold())) or name
+    """A name without regard to case, to what separates its words, to zeros before numbers, and to how accents are written."""
+    words = re.findall(r"\w+", unicodedata.normalize("NFKC", name).replace("_", " ").casefold())
+    return " ".join(word.lstrip("0") or "0" if word.isdecimal() else word for word in words) or name
 
 
 def _holds(long: str, short: str) -> bool:
@@ -179,12 +199,19 @@ def _generic(names: Sequence[str]) -> bool:
     return all(_GENERIC.fullmatch(name.strip()) for name in names)
 
 
-def _counted_otherwise(names: Sequence[str]) -> bool:
-    """Whether names are numbers whose order is not that of the numbers, as file systems sort them: 0, 1, 10, 11, 2."""
-    if not names or not all(name.strip().isdecimal() for name in names):
-        return False
-    numbers = [int(name) for name in names]
-    return numbers != sorted(numbers)
+def _counted_otherwise(names: Sequence[str]) -> int | None:
+    """Where names are numbers whose order is not that of the numbers, as file systems sort them (0, 1, 10, 11, 2; a word before
+    them, as in class_10, says no more), the first place that shows it."""
+    if not names or not _generic(names):
+        return None
+    numbers = [_number(name) for name in names]
+    return next(
+        (place for place, (is_, due) in enumerate(zip(numbers, sorted(numbers), strict=True)) if is_ != due), None
+    )
+
+
+def _number(name: str) -> int:
+    return int(re.findall(r"\d+", name)[-1])
 
 
 def _listed(names: Sequence[str] | object) -> str:

@@ -129,3 +129,21 @@ def test_numbers_that_file_systems_sort_leave_it_open_which_output_is_meant() ->
     by_name = match(12, tuple(map(str, range(12))), sorted_as_text)
     assert (by_name.how, by_name.corpus_classes[:4]) == (BY_NAME, (0, 1, 4, 5))
     assert match(12, (), tuple(map(str, range(12)))).how == BY_POSITION
+    assert match(12, (), tuple(sorted(f"class_{number}" for number in range(12)))).how == NOT_MATCHED
+
+
+def test_names_that_differ_in_case_or_signs_alone_are_told_apart() -> None:
+    for here, there in (
+        (("A", "B", "a", "b"), ("A", "a", "B", "b")),
+        (("C", "C++", "C#", "D"), ("C", "C#", "C++", "D")),
+    ):
+        found = match(4, here, there)
+        assert (found.how, found.corpus_classes) == (BY_NAME, tuple(there.index(name) for name in here))
+
+
+def test_accents_and_zeros_may_be_written_in_two_ways() -> None:
+    found = match(2, ("\u00e9t\u00e9", "hiver"), ("hiver", "e\u0301te\u0301"))
+    assert (found.how, found.corpus_classes) == (BY_NAME, (1, 0))
+    numbers = tuple(f"{number:05}" for number in range(12))
+    found = match(12, numbers, tuple(sorted(map(str, range(12)))))
+    assert (found.how, found.corpus_classes[:4]) == (BY_NAME, (0, 1, 4, 5))
