@@ -9,6 +9,7 @@ training split, so those count for all.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,28 @@ _SPLITS = {
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_BESIDE_SPLITS = frozenset(
+    [
+        "set",
+        "sets",
+        "data",
+        "dataset",
+        "ds",
+        "image",
+        "images",
+        "img",
+        "imgs",
+        "pictures",
+        "photos",
+        "samples",
+        "split",
+        "folder",
+        "files",
+        "seg",
+    ]
+)
+"""Words that stand beside a split's in names of folders: training_set, test-images, seg_train."""
+_GLUED = re.compile(r"(?P<split>[a-z]+?)(?:set|data|images)?(?:[0-9]{4})?")
 ORDER = ("training", "validation", "test", "all")
 
 
@@ -87,7 +110,8 @@ def _split_folders(path: Path, tree: Tree, layout: Layout) -> list[tuple[str, st
     pictures are named so. A class may be called train, too.
     """
     tops = tree.names_below("")
-    named = [name for name in tops if name.lower() in _SPLITS]
+    splits = {name: split for name in tops if (split := _split_of(name)) is not None}
+    named = list(splits)
     if not named:
         return [("all", "")]
     direct = {each.parts[0] for each in tree.folders if each.files and len(each.parts) == 1}
@@ -105,9 +129,24 @@ def _split_folders(path: Path, tree: Tree, layout: Layout) -> list[tuple[str, st
         layout.problems.append(
             f"{path}: {_few(named)} hold class folders and are the splits, so {_few(others)} beside them is left out."
         )
-    if len({_SPLITS[name.lower()] for name in named}) < len(named):
+    if len(set(splits.values())) < len(named):
         layout.problems.append(f"{path}: of {_few(named)}, those that mean the same split are read as one.")
-    return [(_SPLITS[name.lower()], f"{name}/") for name in named]
+    return [(split, _without_repetition(tree, f"{name}/", split)) for name, split in splits.items()]
+
+
+def _split_of(name: str) -> str | None:
+    """The split that a folder is named for: train, Test_Set, seg_train, val2017; None where it is another name."""
+    words = [word for word in re.split(r"[\W_]+", name.lower()) if word not in _BESIDE_SPLITS]
+    found = _GLUED.fullmatch(words[0]) if len(words) == 1 else None
+    return _SPLITS.get(words[0]) or _SPLITS.get(found["split"]) if found else None
+
+
+def _without_repetition(tree: Tree, relative: str, split: str) -> str:
+    """The folder of a split, or what lies alone in it and is named for it too: seg_train/seg_train, as some archives unpack."""
+    inner = tree.names_below(relative)
+    while len(inner) == 1 and _split_of(inner[0]) == split and (further := tree.names_below(f"{relative}{inner[0]}/")):
+        relative, inner = f"{relative}{inner[0]}/", further
+    return relative
 
 
 def _class_folders(tree: Tree, relative: str) -> list[str]:
@@ -125,7 +164,7 @@ def _tell_folders_in_between(path: Path, tree: Tree, parts: Sequence[_Part], lay
         below = {name: tree.names_below(f"{part.relative}{name}/") for name in part.classes}
         lone = part.classes[0] if part.split == "all" and len(part.classes) == 1 else ""
         for name, inner in below.items():
-            splits = [each for each in inner if each.lower() in _SPLITS]
+            splits = [each for each in inner if _split_of(each)]
             if (name == lone and len(inner) > 1) or len(splits) > 1:
                 layout.problems.append(
                     f"{path}: {part.relative}{name} is taken for one class, though folders called {_few(inner)} lie in it; if "

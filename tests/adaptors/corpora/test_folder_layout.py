@@ -120,6 +120,24 @@ def test_training_numbers_the_classes_of_all_splits(tmp_path: Path) -> None:
     assert told(found, "validation has no folder for bee")
 
 
+@pytest.mark.parametrize(
+    ("train", "test"),
+    [("training_set", "test_set"), ("Train-Images", "Test-Images"), ("trainset", "testset"), ("train2017", "test2017"),
+     ("seg_train/seg_train", "seg_test/seg_test"), ("data.train", "data.test")],
+)  # fmt: skip
+def test_words_beside_the_name_of_a_split_change_nothing(tmp_path: Path, train: str, test: str) -> None:
+    found = layout(tmp_path, f"{train}/bee/1.png", f"{train}/cow/1.png", f"{test}/bee/1.png", f"{test}/cow/1.png")
+    assert splits(found) == ["training", "test"]
+    assert (found.class_names, list(labels(found).values())) == (("bee", "cow"), [0, 1, 0, 1])
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("name", ["test tube", "trainer", "pretrain", "dataset", "valley", "testimony"])
+def test_other_words_are_no_splits(tmp_path: Path, name: str) -> None:
+    found = layout(tmp_path, f"{name}/day/1.png", "bee/day/1.png")
+    assert (splits(found), found.class_names) == (["all"], tuple(sorted((name, "bee"))))
+
+
 @pytest.mark.parametrize("name", ["images", "unknown", "test"])
 def test_a_lone_folder_around_the_pictures_of_a_split_is_no_class(tmp_path: Path, name: str) -> None:
     found = layout(tmp_path, "train/bee/1.png", "train/cow/1.png", f"test/{name}/1.png")
