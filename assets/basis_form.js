@@ -19,6 +19,7 @@
     const { output, classes } = subject.basis;
     const chosen = output.from === "chosen" ? output.layer : "";
     const before = classes.names.join("\n");
+    const isUnnamed = classes.named_by === null && classes.matched_by === "not matched";
     const select = element("select", { class: "form-select basis-output", disabled: !isEditor });
     const layers = [...new Set([chosen, ...output.others])].filter(Boolean);
     const choices = [["", "as the network has it"], ...layers.map((layer) => [layer, layer])];
@@ -48,9 +49,9 @@
     form.addEventListener("submit", (event) => {
       event.preventDefault();
       const written = names.value.replace(/\s+$/, "");
-      const isOthers = select.value !== chosen && written === before; // names that belong to the output before
-      const said = written !== before || classes.named_by === "saved";
-      send({ output: select.value || null, classes: said && !isOthers && written ? written.split("\n") : [] });
+      // Left as they are, names of another output, and those that nobody gave, are not said; all others are from now on.
+      const isUnsaid = written === before && (select.value !== chosen || isUnnamed);
+      send({ output: select.value || null, classes: isUnsaid || !written ? [] : written.split("\n") });
     });
     reset.addEventListener("click", () => send({ output: null, classes: [] }));
     if (isEditor && subject.corpus) offerNamesOfCorpus();

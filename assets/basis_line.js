@@ -35,8 +35,10 @@
       const { element, basisWords } = mloscope;
       this.facts.textContent = basisWords.line(record);
       this.flags.replaceChildren(
-        ...basisWords.flags(record).map(({ kind, icon, text }) =>
-          element("span", { class: "basis-flag", "data-kind": kind }, [element("span", { class: "basis-icon", "aria-hidden": "true" }, [icon]), ` ${text}`]),
+        ...basisWords.flags(record).map(({ kind, icon, number, words }) =>
+          element("span", { class: "basis-flag", "data-kind": kind, title: `${number} ${words}` }, [
+            element("span", { class: "basis-icon", "aria-hidden": "true" }, [icon]), ` ${number}`, element("span", { class: "basis-flag-words" }, [` ${words}`]),
+          ]),
         ),
       ); // prettier-ignore
     }
@@ -76,6 +78,7 @@
       const isAlike = Boolean(a && b) && withoutRun(a.basis) === withoutRun(b.basis);
       this.sides[0].show(a, !b ? "" : isAlike ? "A, B" : "A");
       this.sides[1].show(isAlike ? null : b, "B");
+      this.root.dataset.sides = this.sides.filter(({ button }) => !button.hidden).length;
       if (this.open && !this.open.subject) this.toggle(null);
       else if (this.open) this.fill();
     }

@@ -7,13 +7,20 @@
   const mloscope = (window.mloscope = window.mloscope || {});
   const ASSUMED = "assumed";
   const KINDS = [
-    { kind: "warning", icon: "▲", heading: "Warnings", count: (number) => `${number} warning${number === 1 ? "" : "s"}` },
-    { kind: ASSUMED, icon: "◆", heading: "Assumed", count: (number) => `${number} assumed` },
-    { kind: "left out", icon: "○", heading: "Left out", count: (number) => `${number} left out` },
-    { kind: "note", icon: "·", heading: "Notes", count: () => "" },
+    { kind: "warning", icon: "▲", heading: "Warnings", word: (number) => (number === 1 ? "warning" : "warnings") },
+    { kind: ASSUMED, icon: "◆", heading: "Assumed", word: () => "assumed" },
+    { kind: "left out", icon: "○", heading: "Left out", word: () => "left out" },
+    { kind: "note", icon: "·", heading: "Notes", word: () => "" },
   ];
   const WHOLES = [255, 256, 127.5, 128];
-  const RULES_IN_SHORT = { output: "as given", "softmax of the output": "softmax" };
+  const RULES_IN_SHORT = {
+    output: "as given",
+    "softmax of the output": "softmax",
+    "1 - p and p of the one output": "1 − p and p",
+    "1 - p and p, p = sigmoid of the one output": "sigmoid",
+    "the output where its rows are probabilities, else their softmax": "as given or softmax",
+  };
+  const NAMED_BY = { saved: "what was saved here", option: "an option" };
 
   const number = (value) => String(Number(value.toPrecision(4)));
   const list = (values) => values.map(number).join(", ");
@@ -57,7 +64,7 @@
   }
 
   function inClasses({ corpus, classes: { count, named_by: by, matched_by: how } }) {
-    const named = by ? `named by ${by}` : "nobody named them";
+    const named = by ? `named by ${NAMED_BY[by] ?? by}` : "nobody named them";
     const matched = how === "not matched" ? "not matched with the corpus's" : `matched with the corpus's by ${how}`;
     return [count, named, corpus ? matched : ""].filter(Boolean).join(", ");
   }
@@ -71,14 +78,14 @@
     /**
      * What has to be seen without opening anything: warnings, with the first one's beginning; how much is assumed or left out.
      * @param {Object} record
-     * @returns {{kind: string, icon: string, text: string}[]}
+     * @returns {{kind: string, icon: string, number: number, words: string}[]}
      */
     flags(record) {
-      return KINDS.flatMap(({ kind, icon, count }) => {
+      return KINDS.flatMap(({ kind, icon, word }) => {
         const found = record.notices.filter((notice) => notice.kind === kind);
         if (!found.length || kind === "note") return [];
         const first = kind === "warning" ? `: ${found[0].sentence.split(/[:;.,](?:\s|$)/)[0]}` : "";
-        return [{ kind, icon, text: count(found.length) + first }];
+        return [{ kind, icon, number: found.length, words: word(found.length) + first }];
       });
     },
 

@@ -27,6 +27,7 @@ WARNING, IS_ASSUMED, LEFT_OUT, NOTE = "warning", "assumed", "left out", "note"
 KINDS = (WARNING, IS_ASSUMED, LEFT_OUT, NOTE)
 """Kinds of notices, the gravest first."""
 _LISTED_CHECKPOINTS = 5
+_NAMED_BY = {FROM_OPTIONS: "an option", "saved": "what was saved on a page"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,8 @@ class Basis:
         """How many classes there are, who named them, and how they were matched."""
         if self.output.rule is None:
             return "none"
-        who = f"named by {self.names_from}" if self.names_from else "not named by the run"
+        source = _NAMED_BY.get(self.names_from or "", self.names_from)
+        who = f"named by {source}" if source else "not named by the run"
         if self.corpus is None:
             return f"{self.output.classes}, {who}"
         how = (

@@ -129,6 +129,22 @@ def test_the_form_names_outputs_and_the_page_follows(line: Line) -> None:
     assert line.page.input_value(".basis-names").split("\n") == list(CLASSES)
 
 
+def test_saving_names_that_were_only_assumed_settles_them(line: Line) -> None:
+    record = basis()
+    record["classes"] |= {"matched_by": "position", "named_by": None}
+    line.show({"basis": record}).open()
+    line.press("Save")
+    line.stage.wait("() => stores.connections")
+    assert line.sent[0]["classes"] == list(CLASSES)
+
+
+def test_outputs_that_nobody_named_are_not_named_by_saving(line: Line) -> None:
+    line.show(unnamed(10)).open()
+    line.press("Save")
+    line.stage.wait("() => stores.connections")
+    assert line.sent[0]["classes"] == []
+
+
 def test_another_output_is_chosen_without_the_names_of_the_one_before(line: Line) -> None:
     record = basis()
     line.show({"basis": {**record, "output": {**record["output"], "others": ["coarse"]}}}).open()
