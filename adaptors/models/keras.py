@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
-from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, Refused, RunOptions, Unknown
-from mloscope.adaptors.models import keras_building, keras_files
+from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
+from mloscope.adaptors.models import keras_files
 from mloscope.adaptors.models.keras_architecture import outputs_of
 from mloscope.adaptors.models.keras_checkpoints import Survey, survey
 from mloscope.adaptors.models.keras_listing import holds_checkpoints
 from mloscope.adaptors.models.keras_operations import losses_of
-from mloscope.adaptors.models.keras_quantised import read_parameters, unquantised
+from mloscope.adaptors.models.keras_quantised import read_parameters
 
 if TYPE_CHECKING:
     import keras
@@ -87,13 +87,7 @@ class KerasRun:
             return {layer.name: read_parameters(file, nodes[layer.name], layer, path) for layer in layers}
 
     def keras_model(self) -> keras.Model:
-        found = self._found
-        if found.config is None:
-            raise Refused(found.problems[-1])
-        options = self._options
-        return keras_building.build_model(
-            unquantised(found.config), found.source, found.function, options.trust, options.custom_objects
-        )
+        return self._found.model(self._options)
 
     def fingerprint(self, checkpoint: Checkpoint) -> str:
         return "-".join(file_fingerprint(each) for each in keras_files.files_of(self._found.path(checkpoint)))

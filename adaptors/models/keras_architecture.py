@@ -19,6 +19,8 @@ import h5py
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
 from mloscope.adaptors.models.keras_layout import channels_last, mark_channels_first
+from mloscope.adaptors.models.keras_legacy_arrays import Stored
+from mloscope.adaptors.models.keras_legacy_config import BACKEND, WRITTEN_AS
 from mloscope.adaptors.models.keras_operations import operands_of
 from mloscope.adaptors.models.keras_operators import (
     OperatorCall,
@@ -49,6 +51,8 @@ NOT_HYPERPARAMETERS = {
     "output_shape_module",
     "output_shape_type",
     "quantization_config",
+    BACKEND,
+    WRITTEN_AS,
 }
 
 
@@ -80,7 +84,7 @@ class Node:
     def name(self) -> str:
         return "/".join(self.path)
 
-    def datasets(self, file: h5py.File) -> dict[str, h5py.Dataset]:
+    def datasets(self, file: h5py.File) -> dict[str, Stored]:
         return layer_datasets(file, self.path, self.store, self.source_class, self.config)
 
     def layer(self, file: h5py.File | None, stored_as: Node | None = None) -> Layer:

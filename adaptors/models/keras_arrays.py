@@ -15,6 +15,7 @@ from typing import Any
 
 import h5py
 
+from mloscope.adaptors.models.keras_legacy_arrays import Stored, converted, name_in_keras_1
 from mloscope.adaptors.models.keras_quantised import stored_names
 
 _KERNEL = ("kernel", "bias")
@@ -83,8 +84,8 @@ def axes_of(source_class: str, name: str, rank: int) -> tuple[str, ...]:
 
 def layer_datasets(
     file: h5py.File, path: tuple[str, ...], store: str, source_class: str, config: Mapping[str, Any]
-) -> dict[str, h5py.Dataset]:
-    """One layer's datasets by parameter name; empty where the file has none for it.
+) -> dict[str, Stored]:
+    """One layer's datasets by parameter name, or what stands for them; empty where the file has none for it.
 
     ``path`` is the layer's name, the names of the models around it first; ``store`` its group in the newer
     layout, as its class and order give it.
@@ -93,15 +94,20 @@ def layer_datasets(
         found = _in_older_layout(file.get("model_weights", file), path, source_class, config)
     else:
         found = _in_newer_layout(file, path, store, source_class, config)
-    return {name: dataset for name, dataset in found.items() if name.split("/")[-1] not in _NOT_PARAMETERS}
+    found = {name: dataset for name, dataset in found.items() if name.split("/")[-1] not in _NOT_PARAMETERS}
+    return converted(file, found, source_class, config)
 
 
 def _in_older_layout(
     root: h5py.Group, path: tuple[str, ...], source_class: str, config: Mapping[str, Any]
 ) -> dict[str, h5py.Dataset]:
     group = root.get(path[0])
+    if group is None and len(path) > 1 and path[-1] in root:  # Keras 1 lists a Sequential's layers where it lies
+        group, path = root[path[-1]], path[-1:]
     if group is None:
         return {}
+    if of_keras_1 := _as_keras_1_names_them(group, path[-1], source_class):
+        return of_keras_1
     stored = [(name, _parts(name)) for name in weight_names(group)]
     if len(path) > 1:
         # A nested model's variables share one group; its inner layers' names stand in their paths, those of
@@ -116,8 +122,14 @@ def _in_older_layout(
     if len(set(names)) != len(names):
         names = ["/".join(parts[1:]) or parts[-1] for _, parts in stored]
     if len(names) == len(expected) and not set(names) & set(expected):
-        names = list(expected)  # Keras 1 wrote conv1_W and conv1_b, in the same order
+        names = list(expected)
     return {name: group[stored_name] for name, (stored_name, _) in zip(names, stored, strict=True)}
+
+
+def _as_keras_1_names_them(group: h5py.Group, layer: str, source_class: str) -> dict[str, h5py.Dataset]:
+    """The layer's datasets where each has its name before its own, ``dense_1_W``; empty where one has not."""
+    named = {name: name_in_keras_1(_parts(name)[-1], layer, source_class) for name in weight_names(group)}
+    return {own: group[name] for name, own in named.items() if own is not None}
 
 
 def _in_newer_layout(

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from mloscope.adaptors.interface import (
-    AdaptorError,
-    Checkpoint,
-    NothingThere,
-    RunOptions,
-    Unknown,
-    Unreadable,
-)
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, Refused, RunOptions, Unknown, Unreadable
 from mloscope.adaptors.models import keras_files, keras_matching, keras_quantised
-from mloscope.adaptors.models.keras_architecture import Node, nodes_from_weights, nodes_of, outermost_layers
+from mloscope.adaptors.models.keras_architecture import Node, nodes_from_weights, outermost_layers
+from mloscope.adaptors.models.keras_building import build_model
+from mloscope.adaptors.models.keras_descriptions import (
+    given_architecture,
+    named_file,
+    parsed_nodes,
+    refuse_unknown_quantisation,
+)
+from mloscope.adaptors.models.keras_legacy_arrays import backend_of
+from mloscope.adaptors.models.keras_legacy_config import remarks_on
 from mloscope.adaptors.models.keras_listing import listing
 from mloscope.adaptors.models.keras_networks import architecture_digest, first_difference
 from mloscope.adaptors.models.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, enumerated, read_notes, shortened
-from mloscope.adaptors.regular_files import read_regular
 
-FUNCTION_TIMEOUT_S = 300
-# Runs in a process of its own: what the user's function imports must not end up in ours.
-_ASK_FUNCTION = (
-    "import importlib, os, sys; sys.path.insert(0, os.getcwd()); module, _, name = "
-    "sys.argv[1].partition(':');"
-    "print('\\n' + getattr(importlib.import_module(module), name)().to_json())"
-)
+if TYPE_CHECKING:
+    import keras
 
 
 @dataclass(frozen=True)
@@ -96,6 +89,13 @@ class Survey:
             self._matched[key] = keras_matching.by_order(file, self.nodes, self.order)
         return {**own, **self._matched[key]}
 
+    def model(self, options: RunOptions) -> keras.Model:
+        """The network. Raises Refused, Unreadable and DependencyMissing."""
+        if self.config is None:
+            raise Refused(self.problems[-1])
+        config = keras_quantised.unquantised(self.config)
+        return build_model(config, self.source, self.function, options.trust, options.custom_objects)
+
     @property
     def order(self) -> Sequence[str]:
         """The outermost layers as the configuration lists them."""
@@ -138,7 +138,7 @@ class _Grouping:
         """Digest of each readable checkpoint's network by file name; "" for weights alone."""
         self.known: dict[str, tuple[Mapping[str, Any], list[Node], str]] = {}
         self.chosen: str | None = None
-        self.function = options.architecture if _named_file(folder, options) is None else None
+        self.function = options.architecture if named_file(folder, options) is None else None
         self.by_stamp: dict[str, str] = {}
         self.described: dict[str, list[Node]] = {}
         """The layers of each configuration by its stamp."""
@@ -249,6 +249,9 @@ class _Grouping:
         if not readable:
             raise Unreadable(f"No checkpoint in {self.folder} fits the architecture of {source}. "
                              f"{next(iter(self.problem.values()))}")  # fmt: skip
+        if config is not None and not keras_files.is_archive(self.folder / readable[0]):
+            with keras_files.opened(self.folder / readable[0]) as file:
+                problems += remarks_on(config, backend_of(file))
         return Survey(
             folder=self.folder,
             checkpoints=tuple(
@@ -336,68 +339,3 @@ class _Grouping:
             return f"{'/'.join(min(differing))} is not the same as in the other checkpoints"
         shapes.update(found)
         return None
-
-
-def _named_file(folder: Path, options: RunOptions) -> Path | None:
-    places = [folder / options.architecture, Path(options.architecture)] if options.architecture else []
-    return next((place for place in places if place.is_file()), None)
-
-
-def given_architecture(folder: Path, options: RunOptions, beside: Path | None) -> tuple[Mapping[str, Any], str]:
-    """The configuration and where it was read: what the options name, else the file ``beside``. Raises NothingThere
-    and Unreadable."""
-    named = options.architecture
-    if named is None:
-        assert beside is not None
-        return _configuration_in(beside), beside.name
-    path = _named_file(folder, options)
-    if path is not None:
-        return _configuration_in(path), str(path)
-    if ":" not in named:
-        raise NothingThere(f"The architecture {named} is neither a file here or in {folder}, nor module:function.")
-    asked = subprocess.run(
-        [sys.executable, "-c", _ASK_FUNCTION, named],
-        capture_output=True,
-        text=True,
-        timeout=FUNCTION_TIMEOUT_S,
-        check=False,
-    )
-    if asked.returncode:
-        reason = (asked.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise Unreadable(f"The function {named} gave no Keras model: {reason}")
-    return keras_files.parse_config(asked.stdout.strip().splitlines()[-1].encode(), Path(named)), named
-
-
-def _configuration_in(path: Path) -> Mapping[str, Any]:
-    if path.name.lower().endswith(".json"):
-        try:
-            data = read_regular(path, keras_files.LARGEST_CONFIG_BYTES)
-        except OSError as error:
-            raise Unreadable(f"{path} cannot be read as a model's configuration: {error.strerror or error}.") from error
-        return keras_files.parse_config(data, path)
-    data = keras_files.config_bytes(path)
-    if data is None:
-        raise Unreadable(f"{path} holds no model's configuration.")
-    return keras_files.parse_config(data, path)
-
-
-def refuse_unknown_quantisation(nodes: Sequence[Node], source: str) -> None:
-    """Raises Unreadable where a layer is quantised in a way that is not read."""
-    reason = keras_quantised.refusal([(node.name, node.source_class, node.config) for node in nodes])
-    if reason is not None:
-        raise Unreadable(f"{source} cannot be read: {reason}.")
-
-
-def parsed_nodes(config: Mapping[str, Any], source: str) -> list[Node]:
-    """The configuration's layers. Raises Unreadable where it is none, or has none."""
-    try:
-        nodes = nodes_of(config)
-        json.dumps([dict(node.config) for node in nodes])
-    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, RecursionError) as error:
-        raise Unreadable(f"{source}: the model's configuration cannot be understood ({error!r}).") from error
-    if not nodes:
-        raise Unreadable(
-            f"{source} describes no layers; a model that is a class of its own is stored without them. "
-            "Save it as a Functional or Sequential model."
-        )
-    return nodes

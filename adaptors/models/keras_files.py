@@ -25,6 +25,8 @@ import numpy as np
 from mloscope.adaptors.expansion import check_expansion
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
 from mloscope.adaptors.models import keras_shards
+from mloscope.adaptors.models.keras_legacy_arrays import Converted, Stored
+from mloscope.adaptors.models.keras_legacy_config import in_words_of_keras_2
 from mloscope.adaptors.models.keras_operations import parsed_training_config
 from mloscope.adaptors.regular_files import open_regular
 
@@ -199,9 +201,11 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, lim
     return archive.read(member)
 
 
-def read(file: h5py.File, dataset: h5py.Dataset, path: Path) -> np.ndarray:
+def read(file: h5py.File, dataset: Stored, path: Path) -> np.ndarray:
     """The dataset's values as stored, bfloat16 as float32. Raises Unreadable (not numbers) and Refused (a
     bomb, or values kept elsewhere)."""
+    if isinstance(dataset, Converted):
+        return dataset.of([read(file, part, path) for part in dataset.parts])
     what = f"{path}: {dataset.name}"
     own = {h5py.h5f.get_name(each.id) for each in getattr(file, "groups", [file])}
     if dataset.external or dataset.is_virtual or h5py.h5f.get_name(dataset.id) not in own:
@@ -269,7 +273,7 @@ def parse_config(data: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict | list):
         raise Unreadable(f"{path} holds JSON, but not a Keras model's configuration.")
     version = config.get("keras_version") or keras_version(path)
-    return {**plain_lists(config), "keras_version": version}
+    return in_words_of_keras_2({**plain_lists(config), "keras_version": version})
 
 
 def keras_version(path: Path) -> str | None:

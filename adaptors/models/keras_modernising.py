@@ -15,6 +15,7 @@ from typing import Any
 from mloscope.adaptors.interface import Unreadable
 from mloscope.adaptors.models.keras_arrays import group_name
 from mloscope.adaptors.models.keras_files import plain_lists
+from mloscope.adaptors.models.keras_legacy_config import BACKEND, WRITTEN_AS
 from mloscope.adaptors.models.keras_operators import is_operator, operator_call, operator_function
 from mloscope.adaptors.models.keras_shapes import KINDS
 
@@ -34,6 +35,7 @@ _WITHOUT_EFFECT = {
     *("fused", "renorm", "renorm_clipping", "renorm_momentum", "virtual_batch_size", "adjustment", "implementation"),
     *("noise_shape", "seed", "autocast", "query_shape", "key_shape", "value_shape", "shared_object_id", "filters"),
     *("build_input_shape", "expects_training_arg", "num_constants", "experimental_run_tf_function", "optional"),
+    *(BACKEND, WRITTEN_AS),
 }
 _WRAPPED = ("layer", "backward_layer", "cell")
 _ACTIVATIONS = ("activation", "recurrent_activation")

@@ -15,6 +15,7 @@ from typing import Any
 
 from mloscope.adaptors.models.keras_architecture import NOT_HYPERPARAMETERS, Node, nodes_of, plain
 from mloscope.adaptors.models.keras_arrays import group_name
+from mloscope.adaptors.models.keras_legacy_config import WRITTEN_AS
 
 # Two kinds of files word these differently for one network, or training changes them on the way.
 _NOT_ARCHITECTURE = NOT_HYPERPARAMETERS | {
@@ -86,10 +87,12 @@ def _neutral_name(node: Node) -> str:
     *around, own = node.path
     base = re.sub(r"_[0-9]+$", "", own)
     generated = group_name(node.source_class.rpartition(">")[2])
+    before = str(node.config.get(WRITTEN_AS, "")).lower()
+    is_operator = node.source_class.endswith("OpLambda")
     if node.source_class == "InputLayer":
         own = "input" if _INPUTS.fullmatch(own) else own
-    elif base.replace("_", "") == generated.replace("_", "") or node.source_class.endswith("OpLambda"):
-        own = generated if not node.source_class.endswith("OpLambda") else base
+    elif base.replace("_", "") in {each.replace("_", "") for each in (generated, before)} or is_operator:
+        own = base if is_operator else generated
     return "/".join([*(_MODELS.sub(lambda found: found[1], name) for name in around), own])
 
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
-from mloscope.adaptors.models import keras_architecture, network
+from mloscope.adaptors.models import keras_architecture
 from mloscope.adaptors.models.tensorflow_checkpoints import Survey, survey
 from mloscope.adaptors.models.tensorflow_listing import holds_checkpoints
 
@@ -83,9 +83,7 @@ class EvaluableTensorFlowRun(TensorFlowRun):
     """One whose network's configuration or graph is known."""
 
     def outputs(self) -> tuple[str, ...]:
-        if self._found.config is not None:
-            return keras_architecture.outputs_of(self._found.config)
-        return network.outputs_of(self._found.graph)
+        return self._found.outputs()
 
     def channels_first(self) -> frozenset[str]:
         nodes = keras_architecture.nodes_of(self._found.config) if self._found.config is not None else ()
@@ -95,8 +93,5 @@ class EvaluableTensorFlowRun(TensorFlowRun):
         return self._found.model(self._options)
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-        arrays = {}
-        for layer in self._found.layers:
-            for name, array in self._found.read(checkpoint, layer, slots=False).items():
-                arrays[f"{layer.name}/{name}"] = array
-        return arrays
+        found = ((layer.name, self._found.read(checkpoint, layer, slots=False)) for layer in self._found.layers)
+        return {f"{layer}/{name}": array for layer, arrays in found for name, array in arrays.items()}

@@ -24,9 +24,11 @@ from mloscope.adaptors.interface import (
     Unknown,
     Unreadable,
 )
+from mloscope.adaptors.models.keras_architecture import outputs_of as keras_outputs
 from mloscope.adaptors.models.keras_building import build_model, refuse_code
-from mloscope.adaptors.models.keras_checkpoints import given_architecture, parsed_nodes
+from mloscope.adaptors.models.keras_descriptions import given_architecture, parsed_nodes
 from mloscope.adaptors.models.network import Node as TranslatedNode
+from mloscope.adaptors.models.network import outputs_of as graph_outputs
 from mloscope.adaptors.models.run_folder import Notes, checkpoints_of, read_notes, shortened
 from mloscope.adaptors.models.saved_model_config import saved_config
 from mloscope.adaptors.models.tensor_bundle import INDEX, open_bundle
@@ -92,6 +94,10 @@ class Survey:
                 )
             arrays[wanted.name] = bundle.read(key).reshape(wanted.shape)
         return arrays
+
+    def outputs(self) -> tuple[str, ...]:
+        """The layers that the configuration or the graph declares as outputs."""
+        return keras_outputs(self.config) if self.config is not None else graph_outputs(self.graph)
 
     def model(self, options: RunOptions) -> keras.Model:
         """The network. Raises Refused, Unreadable and DependencyMissing."""

@@ -13,6 +13,7 @@ from typing import Any
 from mloscope.adaptors.interface import Layer, Unreadable
 from mloscope.adaptors.models.keras_architecture import Node, layers_in
 from mloscope.adaptors.models.keras_arrays import HOLDING_LAYERS, parameter_names
+from mloscope.adaptors.models.keras_legacy_config import WRITTEN_AS
 from mloscope.adaptors.models.tensorflow_variables import Variable, parameter
 
 # What TensorFlow 1, Keras 2 and today's Keras call the same thing.
@@ -98,6 +99,10 @@ def _by_order(nodes: Sequence[Node], held: Held) -> Pairs:
 
 def _parameters(node: Node, group: Mapping[str, Variable]) -> dict[str, Variable]:
     """The variables by Keras's names, in its order. Raises Unreadable where they do not fit."""
+    if str(node.config.get(WRITTEN_AS)).startswith("CuDNN"):
+        raise Unreadable(
+            f"its layer {node.name} is a {node.config[WRITTEN_AS]}, whose arrays are read from .h5 files alone"
+        )
     expected = tuple(name for name in parameter_names(node.source_class, node.config) if name != "count")
     renamed = {}
     for name, variable in group.items():

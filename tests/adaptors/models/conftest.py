@@ -37,7 +37,7 @@ def loaded(keras: Any) -> Callable[..., Any]:
         model = model or run.keras_model()
         weights = run.weights(checkpoint)
         for layer in model.layers:
-            for variable in layer.variables:
+            for variable in layer.weights:
                 variable.assign(weights[f"{layer.name}/{variable.name}"])
         return model
 
