@@ -24,26 +24,10 @@ _SPLITS = {
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_BESIDE_SPLITS = frozenset(
-    [
-        "set",
-        "sets",
-        "data",
-        "dataset",
-        "ds",
-        "image",
-        "images",
-        "img",
-        "imgs",
-        "pictures",
-        "photos",
-        "samples",
-        "split",
-        "folder",
-        "files",
-        "seg",
-    ]
-)
+_BESIDE_SPLITS = {
+    "set", "sets", "data", "dataset", "ds", "image", "images", "img", "imgs", "pictures", "photos", "samples", "split", "folder",
+    "files", "seg",
+}  # fmt: skip
 """Words that stand beside a split's in names of folders: training_set, test-images, seg_train."""
 _GLUED = re.compile(r"(?P<split>[a-z]+?)(?:set|data|images)?(?:[0-9]{4})?")
 ORDER = ("training", "validation", "test", "all")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 _MOST_NUMBERS = 4096
-_NOT_OPERANDS = {"name", "training", "mask", "dtype", "out_type"}
+_NOT_OPERANDS = {"name", "training", "mask", "dtype", "out_type", "data_format"}
 
 
 def operands_of(entry: Mapping[str, Any]) -> list[Any] | None:

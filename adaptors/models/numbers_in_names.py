@@ -182,7 +182,7 @@ def _number(tokens: Sequence[_Token], place: int) -> Number:
         behind += 1
     suffix = tokens[behind].text if _is_word(tokens, behind) else ""
     is_suffix_glued = bool(suffix) and behind == place + 1 and tokens[behind].glued
-    if value is not None and token.sign.endswith("=-"):
+    if value is not None and token.sign.endswith(("=-", "_-")):
         value = -value
     standing, kind = _standing(*_word_before(tokens, place))
     if suffix in _PERCENT or (is_suffix_glued and suffix in _UNITS):
@@ -212,6 +212,8 @@ def _word_before(tokens: Sequence[_Token], place: int) -> tuple[str, bool]:
             return (word, False) if word in _MEASURES else ("", False)
         if before.text == "p" and is_glued and back > 0 and before.glued and tokens[back - 1].what == "number":
             return _word_before(tokens, back - 1)[0], False  # acc0p48
+        if before.glued and not _kind(before.text) and back > 0 and tokens[back - 1].what == "number" and not is_glued:
+            return "", False  # 128f_01: the word belongs to the number before it
         if before.text not in _FILLERS or back == 0 or tokens[back - 1].what != "word" or is_glued:
             two = tokens[back - 1].text + before.text if back > 0 and tokens[back - 1].what == "word" else ""
             return (two if two in _KINDS["step"] | _MEASURES else before.text), is_glued

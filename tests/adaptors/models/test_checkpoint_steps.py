@@ -45,6 +45,8 @@ def steps(*names: str) -> list[int | None]:
         (["at_1", "at_2", "other_1"], [1, 2, 1]),
         (["best_epoch_3", "best_epoch_9"], [3, 9]),
         (["epoch_5.0", "epoch_6.0"], [5, 6]),
+        (["alexnet_128f_01", "alexnet_128f_02"], [1, 2]),
+        (["epoch_-1", "epoch_0", "epoch_1"], [-1, 0, 1]),
     ],
 )
 def test_steps_of_a_run(names: list[str], expected: list[int]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from mloscope.adaptors.interface import DeclaresOutputs, RunOptions
 from mloscope.adaptors.models.keras import KerasRun
 from mloscope.adaptors.models.keras_architecture import nodes_of, outputs_of
+from mloscope.adaptors.models.keras_operations import operands_of
 from mloscope.adaptors.models.keras_shapes import output_shape
 
 
@@ -84,3 +85,10 @@ def test_a_run_declares_its_outputs(saved: Any, kind: str) -> None:
 @pytest.mark.parametrize("operation", ["Sigmoid", "LogSoftmax", "Cast", "TrueDivide"])
 def test_operations_on_each_value_keep_the_shape(operation: str) -> None:
     assert output_shape(operation, {}, [(1,)]) == (1,)
+
+
+def test_settings_of_an_operation_are_no_operands() -> None:
+    entry = {
+        "inbound_nodes": [["image", 0, 0, {"bias": [-103.9, -116.8, -123.7], "data_format": "NHWC", "name": "less"}]]
+    }
+    assert operands_of(entry) == [None, [-103.9, -116.8, -123.7]]
