@@ -17,6 +17,7 @@ from typing import Any
 import h5py
 
 from mloscope.adaptors.interface import Layer, Parameter
+from mloscope.adaptors.models import keras_op_layers
 from mloscope.adaptors.models.keras_arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
 from mloscope.adaptors.models.keras_layout import channels_last, mark_channels_first
 from mloscope.adaptors.models.keras_legacy_arrays import Stored
@@ -25,6 +26,7 @@ from mloscope.adaptors.models.keras_operations import operands_of
 from mloscope.adaptors.models.keras_operators import (
     OperatorCall,
     is_operator,
+    operands_of_call,
     operator_call,
     operator_function,
     operator_shape,
@@ -119,8 +121,8 @@ class Node:
     def _hyperparameters(self) -> dict[str, Any]:
         settings = {key: plain(value) for key, value in self.config.items() if key not in NOT_HYPERPARAMETERS}
         if self.operands is not None:
-            if "function" in self.config:
-                settings["function"] = plain(self.config["function"])
+            if "function" in self.config or self.operator is not None:
+                settings["function"] = plain(self.config.get("function") or self.operator.function)
             settings["operands"] = self.operands
         return settings
 
@@ -283,6 +285,9 @@ class _Graph:
             node.operands = operands_of(entry)
         if is_operator(entry):
             node.operator = operator_call(entry)
+            if node.source_class == keras_op_layers.CLASS:
+                node.config = keras_op_layers.essence(node.config)
+                node.operands = operands_of_call(node.operator) if node.operator is not None else None
         return [self._add(node, inputs, hint)]
 
     def _add(self, node: Node, inputs: list[str], hint: Shape | None) -> str:

@@ -17,6 +17,7 @@ from mloscope.adaptors.models.keras_arrays import group_name
 from mloscope.adaptors.models.keras_files import plain_lists
 from mloscope.adaptors.models.keras_legacy_config import BACKEND, WRITTEN_AS
 from mloscope.adaptors.models.keras_operators import is_operator, operator_call, operator_function
+from mloscope.adaptors.models.keras_references import is_reference
 from mloscope.adaptors.models.keras_shapes import KINDS
 
 TRAINING_ONLY = ("_initializer", "_regularizer", "_constraint")
@@ -229,15 +230,15 @@ def _node(node: Any) -> Any:
     of writing has words for those."""
     if isinstance(node, Mapping):
         return {key: _mapped(value, _renamed_history) for key, value in node.items()}
-    given = [node] if _is_reference(node) else list(node)
+    given = [node] if is_reference(node) else list(node)
     keywords: dict[str, Any] = {}
     for reference in given:
-        if _is_reference(reference) and len(reference) > 3 and isinstance(reference[3], Mapping):
+        if is_reference(reference) and len(reference) > 3 and isinstance(reference[3], Mapping):
             keywords |= {key: value for key, value in reference[3].items() if key not in ("training", "mask", "name")}
-    first = [_tensor(reference) for reference in given if _is_reference(reference)]
+    first = [_tensor(reference) for reference in given if is_reference(reference)]
     if not keywords:
         return [[name_of_today(reference[0]), reference[1], reference[2], {}] for reference in given]
-    keywords = {key: _mapped(value, lambda item: _tensor(item) if _is_reference(item) else None)
+    keywords = {key: _mapped(value, lambda item: _tensor(item) if is_reference(item) else None)
                 for key, value in keywords.items()}  # fmt: skip
     return {"args": [first[0] if len(first) == 1 else first], "kwargs": keywords}
 
@@ -266,15 +267,6 @@ def _tensor(reference: list[Any]) -> dict[str, Any]:
         "class_name": "__keras_tensor__",
         "config": {"shape": [None], "dtype": "float32", "keras_history": history},
     }
-
-
-def _is_reference(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) in (3, 4)
-        and isinstance(value[0], str)
-        and all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in value[1:3])
-    )
 
 
 def _renumber_sequentials(settings: dict[str, Any]) -> None:

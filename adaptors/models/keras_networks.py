@@ -88,7 +88,7 @@ def _neutral_name(node: Node) -> str:
     base = re.sub(r"_[0-9]+$", "", own)
     generated = group_name(node.source_class.rpartition(">")[2])
     before = str(node.config.get(WRITTEN_AS, "")).lower()
-    is_operator = node.source_class.endswith("OpLambda")
+    is_operator = node.source_class.endswith(("OpLambda", "OpLayer"))
     if node.source_class == "InputLayer":
         own = "input" if _INPUTS.fullmatch(own) else own
     elif base.replace("_", "") in {each.replace("_", "") for each in (generated, before)} or is_operator:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mloscope.adaptors.models.keras_references import is_reference
+
 _MOST_NUMBERS = 4096
 _NOT_OPERANDS = {"name", "training", "mask", "dtype", "out_type", "data_format"}
 
@@ -60,13 +62,7 @@ def _constant(value: Any) -> Any:
 def _is_tensor(value: Any) -> bool:
     if isinstance(value, Mapping):
         return value.get("class_name") == "__keras_tensor__"
-    return (
-        isinstance(value, list)
-        and len(value) in (3, 4)
-        and isinstance(value[0], str)
-        and all(isinstance(number, int) for number in value[1:3])
-        and value[1] >= 0
-    )
+    return is_reference(value)
 
 
 # ------------------------------------------------------------------------------------------------------ losses

@@ -1,5 +1,5 @@
 """TensorFlow operators as layers: what Keras 2 makes of arithmetic on the tensors of a Functional model
-(``TFOpLambda``, ``SlicingOpLambda``).
+(``TFOpLambda``, ``SlicingOpLambda``, and before them ``TensorFlowOpLayer``).
 
 The layer names a public function of TensorFlow and its arguments. Those in :data:`FUNCTIONS` are computed by that
 same function; nothing else is ever called on a file's word. No Keras is imported until :func:`operator_layer` is called.
@@ -14,7 +14,10 @@ from typing import Any
 
 import numpy as np
 
-_CLASSES = ("TFOpLambda", "SlicingOpLambda")
+from mloscope.adaptors.models import keras_op_layers
+from mloscope.adaptors.models.keras_references import is_reference
+
+_CLASSES = ("TFOpLambda", "SlicingOpLambda", keras_op_layers.CLASS)
 _GETITEM = "__operators__.getitem"
 _OF_ELEMENTS = {
     *("__operators__.add", "math.add", "math.subtract", "math.multiply", "math.truediv", "math.divide", "math.pow"),
@@ -63,11 +66,16 @@ def is_operator(entry: Mapping[str, Any]) -> bool:
 def operator_function(entry: Mapping[str, Any]) -> str:
     """The TensorFlow function that the operator's layer names."""
     settings = entry.get("config")
-    return str(settings.get("function", "")) if isinstance(settings, Mapping) else ""
+    if not isinstance(settings, Mapping):
+        return ""
+    return keras_op_layers.op_of(settings) if "node_def" in settings else str(settings.get("function", ""))
 
 
 def operator_call(entry: Mapping[str, Any]) -> OperatorCall | None:
     """The call that an operator's layer stands for; None where it is none that is computed here."""
+    if entry.get("class_name") == keras_op_layers.CLASS:
+        made = keras_op_layers.translated(entry)
+        return OperatorCall(*made[:3], tuple(made[3])) if made is not None and made[0] in FUNCTIONS else None
     function, nodes = operator_function(entry), entry.get("inbound_nodes") or []
     if function not in FUNCTIONS or len(nodes) != 1:
         return None
@@ -79,13 +87,13 @@ def operator_call(entry: Mapping[str, Any]) -> OperatorCall | None:
         if isinstance(value, list) and len(value) == 4 and value[0] == "_CONSTANT_VALUE":
             keywords.update(value[3])
             return value[2]
-        if _is_reference(value):
+        if is_reference(value):
             keywords.update(value[3] if len(value) > 3 and isinstance(value[3], Mapping) else {})
             return placed(value)
         return [first_of(item) for item in value] if isinstance(value, list) else value
 
     def placed(value: Any) -> Any:
-        if _is_reference(value):
+        if is_reference(value):
             reference = list(value[:3])
             if reference not in tensors:
                 tensors.append(reference)
@@ -104,16 +112,13 @@ def operator_call(entry: Mapping[str, Any]) -> OperatorCall | None:
 
 
 def _is_leaf(value: Any) -> bool:
-    return _is_reference(value) or (len(value) == 4 and value[0] == "_CONSTANT_VALUE")
+    return is_reference(value) or (len(value) == 4 and value[0] == "_CONSTANT_VALUE")
 
 
-def _is_reference(value: Any) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) in (3, 4)
-        and isinstance(value[0], str)
-        and all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in value[1:3])
-    )
+def operands_of_call(call: OperatorCall) -> list[Any]:
+    """The call's arguments in order: None for a tensor, else the constant."""
+    return [None if isinstance(each, Mapping) and set(each) == {"tensor"} else each
+            for each in (call.first, *call.keywords.values())]  # fmt: skip
 
 
 def operator_shape(
