@@ -15,7 +15,7 @@ from typing import Any
 
 import h5py
 
-from mloscope.adaptors.models.keras_legacy_arrays import Stored, converted, name_in_keras_1
+from mloscope.adaptors.models.keras_legacy_arrays import Stored, converted, name_in_keras_1, names_of_a_layer
 from mloscope.adaptors.models.keras_quantised import stored_names
 
 _KERNEL = ("kernel", "bias")
@@ -106,7 +106,7 @@ def _in_older_layout(
         group, path = root[path[-1]], path[-1:]
     if group is None:
         return {}
-    if of_keras_1 := _as_keras_1_names_them(group, path[-1], source_class):
+    if of_keras_1 := _as_keras_1_names_them(group, path[-1], source_class, config):
         return of_keras_1
     stored = [(name, _parts(name)) for name in weight_names(group)]
     if len(path) > 1:
@@ -126,10 +126,17 @@ def _in_older_layout(
     return {name: group[stored_name] for name, (stored_name, _) in zip(names, stored, strict=True)}
 
 
-def _as_keras_1_names_them(group: h5py.Group, layer: str, source_class: str) -> dict[str, h5py.Dataset]:
+def _as_keras_1_names_them(
+    group: h5py.Group, layer: str, source_class: str, config: Mapping[str, Any]
+) -> dict[str, h5py.Dataset]:
     """The layer's datasets where each has its name before its own, ``dense_1_W``; empty where one has not."""
-    named = {name: name_in_keras_1(_parts(name)[-1], layer, source_class) for name in weight_names(group)}
-    return {own: group[name] for name, own in named.items() if own is not None}
+    found = {}
+    for before, (around, class_name) in names_of_a_layer(layer, source_class, config).items():
+        for name in weight_names(group):
+            own = name_in_keras_1(_parts(name)[-1], before, class_name)
+            if own is not None:
+                found[f"{around}{own}"] = group[name]
+    return found
 
 
 def _in_newer_layout(

@@ -79,6 +79,9 @@ def converted(
     file: h5py.File, found: Mapping[str, Stored], source_class: str, config: Mapping[str, Any]
 ) -> dict[str, Stored]:
     """A layer's datasets by name, those that are stored otherwise as :class:`Converted`."""
+    inner = wrapped_by(config)
+    if inner is not None:
+        return _within(file, found, *inner)
     held = _with_whole_gates(found, source_class)
     if str(config.get(WRITTEN_AS)).startswith("CuDNN"):
         return _from_cudnn(held, source_class)
@@ -99,6 +102,37 @@ def converted(
             rank = len(made[name].shape) - 2
             made[name] = _then(made[name], tuple(made[name].shape), functools.partial(_turned, rank=rank))
     return made
+
+
+def wrapped_by(config: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]] | None:
+    """Class and settings of the layer that a wrapper holds; None where it is none."""
+    inner = config.get("layer")
+    settings = inner.get("config") if isinstance(inner, Mapping) else None
+    return (str(inner.get("class_name")), settings) if inner and isinstance(settings, Mapping) else None
+
+
+def _within(
+    file: h5py.File, found: Mapping[str, Stored], source_class: str, config: Mapping[str, Any]
+) -> dict[str, Stored]:
+    """A wrapper's datasets, those of each layer within it converted as that layer's own."""
+    sides: dict[str, dict[str, Stored]] = {}
+    for name, dataset in found.items():
+        around, _, own = name.rpartition("/")
+        sides.setdefault(around, {})[own] = dataset
+    return {f"{around}/{own}".lstrip("/"): dataset for around, side in sides.items()
+            for own, dataset in converted(file, side, source_class, config).items()}  # fmt: skip
+
+
+def names_of_a_layer(named: str, source_class: str, config: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """The names before those of its arrays that a layer of Keras 1 may have, each with the path that the arrays get and
+    their class: its own, or those of the layers within a wrapper."""
+    inner = wrapped_by(config)
+    if inner is None:
+        return {named: ("", source_class)}
+    own = str(inner[1].get("name"))
+    if source_class != "Bidirectional":
+        return {own: ("", inner[0])}
+    return {f"{side}_{own}": (f"{side}_{own}/", inner[0]) for side in ("forward", "backward")}
 
 
 def _then(dataset: Stored, shape: tuple[int, ...], change: Callable[[np.ndarray], np.ndarray]) -> Converted:

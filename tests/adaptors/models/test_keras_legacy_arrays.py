@@ -13,6 +13,8 @@ import pytest
 
 from mloscope.adaptors.interface import RunOptions
 from mloscope.adaptors.models.keras import KerasRun
+from mloscope.app.model_service.evaluation import Evaluator
+from mloscope.app.model_service.wire import RunSpec
 
 RANDOM = np.random.default_rng(11)
 ROWS, INPUTS, UNITS = 6, 3, 4
@@ -56,9 +58,9 @@ def recurrent(class_name: str, **more: Any) -> dict[str, Any]:
     return {"class_name": class_name, "config": config}
 
 
-def lstm(gates: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]], inner: Callable[..., Any]) -> np.ndarray:
+def lstm(gates: Mapping[str, Any], inner: Callable[..., Any], backwards: bool = False) -> np.ndarray:
     state = memory = np.zeros((2, UNITS))
-    for row in SEQUENCE.transpose(1, 0, 2):
+    for row in SEQUENCE.transpose(1, 0, 2)[:: -1 if backwards else 1]:
         i, f, c, o = (row @ gates[g][0] + state @ gates[g][1] + gates[g][2] for g in "ifco")
         memory = inner(f) * memory + inner(i) * np.tanh(c)
         state = inner(o) * np.tanh(memory)
@@ -164,3 +166,52 @@ def test_a_sequential_within_another_has_its_layers_beside_the_others(tmp_path: 
     run = KerasRun.open(tmp_path, RunOptions())
     weights = run.weights(run.checkpoints()[0])
     assert np.array_equal(next(array for name, array in weights.items() if name.endswith("inner/kernel")), kernel)
+
+
+def both_ways(cell: Mapping[str, Any]) -> dict[str, Any]:
+    config = {"name": "both", "merge_mode": "concat", "layer": cell, "batch_input_shape": [None, ROWS, INPUTS]}
+    return {"class_name": "Bidirectional", "config": config}
+
+
+def evaluated(folder: Path) -> np.ndarray:
+    evaluator, spec = Evaluator(), RunSpec(str(folder), "keras", RunOptions())
+    opened = evaluator._run(spec)
+    network = evaluator._network(opened, spec)
+    _, weights = evaluator._weights(spec, opened, network, 1)
+    return network.batch(SEQUENCE, weights, network.output_layer)
+
+
+def test_both_ways_of_keras_1(keras: Any, tmp_path: Path) -> None:
+    sides = {side: {gate: (random(INPUTS, UNITS), random(UNITS, UNITS), random(UNITS)) for gate in "icfo"}
+             for side in ("forward", "backward")}  # fmt: skip
+    arrays = {f"{side}_cell_{letter}_{gate}": part for side, gates in sides.items() for gate, parts in gates.items()
+              for letter, part in zip("WUb", parts, strict=True)}  # fmt: skip
+    cell = recurrent("LSTM", output_dim=UNITS, inner_activation="hard_sigmoid", activation="tanh")
+    write(tmp_path / "w.01.h5", both_ways(cell), arrays, "1.2.2")
+    expected = [lstm(sides[side], hard_sigmoid, side == "backward") for side in sides]
+    np.testing.assert_allclose(evaluated(tmp_path), np.concatenate(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_both_ways_of_cudnn(keras: Any, tmp_path: Path) -> None:
+    sides = {side: {gate: (random(INPUTS, UNITS), random(UNITS, UNITS), random(UNITS), random(UNITS)) for gate in "ifco"}
+             for side in ("forward", "backward")}  # fmt: skip
+    arrays = {name.replace("cell/", f"both/{side}_cell/"): array for side, gates in sides.items()
+              for name, array in cudnn(gates).items()}  # fmt: skip
+    write(tmp_path / "w.01.h5", both_ways(recurrent("CuDNNLSTM", units=UNITS)), arrays, "2.2.4")
+    summed = {side: {g: (w, u, b + c) for g, (w, u, b, c) in gates.items()} for side, gates in sides.items()}
+    expected = [lstm(summed[side], sigmoid, side == "backward") for side in sides]
+    np.testing.assert_allclose(evaluated(tmp_path), np.concatenate(expected, 1), rtol=1e-4, atol=1e-5)
+
+
+def test_a_wrapped_kernel_is_turned_too(tmp_path: Path) -> None:
+    kernel = random(3, 3, 3, UNITS)
+    inner = {"class_name": "Convolution2D", "config": {"name": "conv", "nb_filter": UNITS, "nb_row": 3, "nb_col": 3,
+             "border_mode": "valid", "dim_ordering": "th", "bias": False}}  # fmt: skip
+    entry = {"class_name": "TimeDistributed",
+             "config": {"name": "frames", "batch_input_shape": [None, 2, 3, 8, 8], "layer": inner}}  # fmt: skip
+    held = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+    write(tmp_path / "w.01.h5", entry, {"conv_W": held}, "1.2.2")
+    with h5py.File(tmp_path / "w.01.h5", "a") as file:
+        file.attrs["backend"] = "theano"
+    run = KerasRun.open(tmp_path, RunOptions())
+    assert np.array_equal(run.weights(run.checkpoints()[0])["frames/kernel"], kernel[::-1, ::-1])
