@@ -63,9 +63,14 @@ def build_model(
     return model
 
 
+_BOLD = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def cause_of(error: BaseException) -> str:
-    """The last line of what Keras says, where the cause stands; a configuration that it quotes is left out."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    """The last line of what Keras says, where the cause stands; a configuration or the arguments of a call that it quotes are
+    left out, and so is what makes it bold on a terminal."""
+    said = _BOLD.sub("", str(error).partition("Arguments received by ")[0] or str(error))
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
     words = lines[-1].removeprefix("Exception encountered: ")

@@ -23,6 +23,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -689,7 +690,9 @@ def _lacking(place: Place, shapes: Mapping[str, tuple[int, ...]], checkpoint: Ch
 
 
 def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("Exception encountered when calling "):  # Keras says where, then why
+        return f"{lines[0].rstrip('.')}: {lines[1]}"[:300]
     return lines[0][:300] if lines else type(error).__name__
 
 

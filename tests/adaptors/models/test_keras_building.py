@@ -185,6 +185,14 @@ def test_the_cause_is_the_last_line_and_no_configuration() -> None:
     assert cause_of(KeyError()) == "KeyError"
 
 
+def test_the_arguments_of_a_call_are_no_cause() -> None:
+    said = (
+        "Exception encountered when calling Lambda.call().\n\n\x1b[1mname 'mean' is not defined\x1b[0m\n\n"
+        "Arguments received by Lambda.call():\n  \u2022 args=('<KerasTensor>',)\n  \u2022 kwargs={'mask': 'None'}"
+    )
+    assert cause_of(ValueError(said)) == "name 'mean' is not defined"
+
+
 def test_a_file_of_a_later_keras_says_what_is_not_known(keras: Any, tmp_path: Path) -> None:
     model = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3, name="conv")])
     config = json.loads(model.to_json())

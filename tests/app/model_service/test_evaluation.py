@@ -274,6 +274,17 @@ def test_what_keras_or_the_adaptor_refuses_is_said_each_time() -> None:
         evaluator(Strange("lenet")).describe(SPEC)
 
 
+def test_where_keras_says_where_and_why_both_are_told() -> None:
+    class Undefined(MemoryRun):
+        def keras_model(self) -> keras.Model:
+            raise TypeError(
+                "Exception encountered when calling Conv2D.call().\n\n\x1b[1mNo uint8 here\x1b[0m\n\nArguments"
+            )
+
+    with pytest.raises(errors.NotPossible, match=r"Conv2D\.call\(\): No uint8 here$"):
+        evaluator(Undefined("lenet")).describe(SPEC)
+
+
 def test_a_model_without_a_graph_or_with_two_inputs_is_not_possible() -> None:
     class Subclassed(keras.Model):
         def call(self, batch: Any) -> Any:
