@@ -179,6 +179,8 @@ def basis_of(run: ConnectedRun, corpus: ConnectedCorpus | None, saved: NamedOutp
     # Of a network that tells no classes here, predictions computed elsewhere can still be imported.
     count = output.classes if output.rule is not None else len(run_names) or len(corpus_names or ())
     classes = match(count, run_names, corpus_names)
+    if len(run_names) != count:
+        names_from = None  # they are not used
     left_out = tuple(checkpoint for checkpoint in adaptor.checkpoints() if checkpoint.problem)
     record = Basis(
         run.name, corpus.name if corpus is not None and images is not None else None, adaptor.input_shape,
@@ -292,7 +294,7 @@ def _of_output(record: Basis) -> Iterable[Notice]:
     for sentence in record.output.sentences:
         yield Notice(IS_ASSUMED if "assumed" in sentence else NOTE, sentence)
     for sentence in record.classes.sentences:
-        if not record.classes.matched and record.corpus is not None:
+        if "names are not used" in sentence or (not record.classes.matched and record.corpus is not None):
             yield Notice(WARNING, sentence)
         else:
             yield Notice(IS_ASSUMED if "position" in sentence else NOTE, sentence)

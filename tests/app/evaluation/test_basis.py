@@ -173,3 +173,9 @@ def test_what_an_option_leaves_open_the_files_still_say(basis: Any) -> None:
     assert (meant.scale, meant.mean, meant.channel_order) == (1.0, (0.0,), "bgr")
     ordered = basis(preprocessing=files, options=RunOptions(preprocessing=make_preprocessing(channel_order="rgb")))
     assert ordered.preprocessing == Preprocessing(1.0, (100.0, 110.0, 120.0), "rgb")
+
+
+def test_names_of_another_number_of_classes_name_nothing_and_are_warned_of(basis: Any) -> None:
+    record = basis(options=RunOptions(class_names=("cat", "dog", "bird")))
+    assert record.names_from is None
+    assert kinds(record, "names 3 classes") == {WARNING}
