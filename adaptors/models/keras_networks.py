@@ -79,7 +79,10 @@ def _places(nodes: Sequence[Node]) -> dict[str, int]:
 
 def _essence(node: Node, places: Mapping[str, int]) -> tuple[Any, ...]:
     inputs = [places.get(name, -1) for name in node.inputs]
-    return _neutral_name(node), node.source_class, inputs, list(node.shape or ()), _settings(node.config)
+    settings = _settings(node.config)
+    if node.operands is not None:  # x / 127.5 and x / 255 are two networks
+        settings["operands"] = node.operands
+    return _neutral_name(node), node.source_class, inputs, list(node.shape or ()), settings
 
 
 def _neutral_name(node: Node) -> str:

@@ -114,3 +114,15 @@ def test_names_that_somebody_gave_do_count() -> None:
 def test_the_first_difference_is_named(other: dict[str, Any], said: str) -> None:
     assert digest(other) != digest(network())
     assert said in first_difference(nodes_of(other), nodes_of(network()))
+
+
+def test_constants_of_arithmetic_are_part_of_the_network() -> None:
+    def divided_by(constant: float) -> dict[str, Any]:
+        divide = layer("TFOpLambda", "tf.math.truediv", function="math.truediv")
+        divide["inbound_nodes"] = [["image", 0, 0, {"y": constant, "name": None}]]
+        image = layer("InputLayer", "image", batch_shape=[None, 8, 8, 1])
+        return functional(image, divide, layer("Flatten", "flatten", "tf.math.truediv"))
+
+    assert digest(divided_by(255.0)) == digest(divided_by(255.0))
+    assert digest(divided_by(255.0)) != digest(divided_by(127.5))
+    assert "operands" in first_difference(nodes_of(divided_by(255.0)), nodes_of(divided_by(127.5)))
