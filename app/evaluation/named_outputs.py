@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mloscope.app.errors import BadRequest, NotFound, Unavailable
+from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unavailable
 
 MOST_CLASSES = 100_000
 LONGEST_NAME = 500
@@ -60,9 +60,12 @@ class NamedOutputsStore:
         return known[1]
 
     def save(self, run: Path, settled: NamedOutputs | None) -> None:
-        """Settle it; None takes back what was settled. Raises :class:`Unavailable` where it cannot be kept."""
+        """Settle it; None takes back what was settled. Raises :class:`NotPossible` where there is no folder to keep it in, and
+        :class:`Unavailable` where it cannot be written just now."""
         if self._folder is None:
-            raise Unavailable("There is no folder to keep this in; MLOSCOPE_CACHE_FOLDER names one.")
+            if settled is None:
+                return
+            raise NotPossible("There is no folder to keep this in; MLOSCOPE_CACHE_FOLDER names one.")
         path = self._path(run)
         self._read.pop(path, None)
         try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mloscope.app.errors import BadRequest, NotFound, Unavailable
+from mloscope.app.errors import BadRequest, NotFound, NotPossible
 from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore, checked_names, read_class_names
 
 
@@ -75,5 +75,6 @@ def test_what_was_damaged_counts_as_not_settled(tmp_path: Path) -> None:
 def test_without_a_folder_nothing_can_be_settled() -> None:
     store = NamedOutputsStore(None)
     assert store.find(Path("run")) is None
-    with pytest.raises(Unavailable):
+    store.save(Path("run"), None)
+    with pytest.raises(NotPossible):
         store.save(Path("run"), NamedOutputs("head"))
