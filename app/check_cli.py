@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mloscope.app.errors import NotFound, NotPossible
+from mloscope.app.errors import NotPossible
 from mloscope.app.terminal import printable, write
 
 if TYPE_CHECKING:
@@ -60,7 +60,10 @@ def _positive(text: str) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    workspace, split = _opened(arguments)
+    from mloscope.app.opened_subject import open_subject
+
+    opened = open_subject(arguments)
+    workspace, split = opened.workspace, opened.split
     basis = workspace.basis("run", "corpus")
     found = _checked(workspace, basis, split, arguments.sample)
     if arguments.json:
@@ -68,31 +71,6 @@ def _check(arguments: argparse.Namespace) -> int:
         return 0
     write(_as_text(found, basis, split))
     return 0
-
-
-def _opened(arguments: argparse.Namespace) -> tuple[Workspace, str]:
-    from mloscope.app.evaluation.named_outputs import NamedOutputsStore
-    from mloscope.app.settings import ABOUT_SERVING, Settings, cache_folder_of
-    from mloscope.app.statistics.engine import default_split
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
-
-    for path in (arguments.run, arguments.images):
-        if not path.exists():
-            raise NotFound(f"There is nothing at {path}.")
-    workspace = Workspace.connect(
-        [RunEntry(arguments.run, "run", arguments.format, options=arguments.run_options(arguments))],
-        [CorpusEntry(arguments.images, "corpus", arguments.images_format)],
-    )
-    for connected in (*workspace.runs, *workspace.corpora):
-        if connected.problem:
-            raise NotPossible(connected.problem)
-    settings = Settings.from_environment(os.environ, but=ABOUT_SERVING)
-    workspace.named_outputs = NamedOutputsStore(cache_folder_of(settings, os.environ))
-    splits = workspace.opened_corpus("corpus")[1].splits
-    split = arguments.split or default_split(splits)
-    if split not in splits:
-        raise NotFound(f'{arguments.images} has no split "{split}"; it has: {", ".join(splits)}.')
-    return workspace, split
 
 
 def _checked(workspace: Workspace, basis: Basis, split: str, sample: int) -> Check:

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mloscope.app.errors import MloscopeError, NotFound, NotPossible, Unavailable, Unrecognised
+from mloscope.app.errors import MloscopeError, NotFound, Unavailable
 from mloscope.app.terminal import printable
 
 if TYPE_CHECKING:
@@ -178,32 +178,17 @@ class _Subject:
     """The run and corpus of a command line, opened, and the store."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
-        from mloscope.app.evaluation.named_outputs import NamedOutputsStore
-        from mloscope.app.settings import ABOUT_SERVING, Settings, cache_folder_of
-        from mloscope.app.statistics.engine import default_split
+        from mloscope.app.opened_subject import open_subject
         from mloscope.app.statistics.identity import Identity
         from mloscope.app.statistics.store import StatisticsStore
-        from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
 
-        for path in (arguments.run, arguments.images):
-            if not path.exists():
-                raise NotFound(f"There is nothing at {path}.")
-        self.workspace: Workspace = Workspace.connect(
-            [RunEntry(arguments.run, "run", arguments.format, options=arguments.run_options(arguments))],
-            [CorpusEntry(arguments.images, "corpus", arguments.images_format)],
-        )
-        for connected in (*self.workspace.runs, *self.workspace.corpora):
-            if connected.problem:
-                raise (Unrecognised if connected.is_foreign else NotPossible)(connected.problem)
-        splits = self.workspace.opened_corpus("corpus")[1].splits
-        self.split: str = arguments.split or default_split(splits)
-        if self.split not in splits:
-            raise NotFound(f'{arguments.images} has no split "{self.split}"; it has: {", ".join(splits)}.')
-        self.settings = Settings.from_environment(os.environ, but=ABOUT_SERVING)
-        self.cache_folder = str(cache_folder_of(self.settings, os.environ))
+        opened = open_subject(arguments)
+        self.workspace: Workspace = opened.workspace
+        self.split: str = opened.split
+        self.settings = opened.settings
+        self.cache_folder = opened.cache_folder
         self.store: StatisticsStore = StatisticsStore(self.cache_folder)
         self.identity = Identity(self.workspace)
-        self.workspace.named_outputs = NamedOutputsStore(self.cache_folder)
 
     @property
     def basis(self) -> Basis:

@@ -58,6 +58,7 @@ from mloscope.app.answering_disks import AnsweringDisks
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unrecognised, from_adaptor
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore, checked_names, read_class_names
+from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing
 from mloscope.app.evaluation.preprocessing import BY_DEFAULT, FROM_OPTIONS, resolve
 from mloscope.app.mean_file import read_mean_file
 from mloscope.app.names import names_of_paths, url_safe
@@ -308,10 +309,15 @@ class ConnectedRun:
         return self.adaptor.format if self.adaptor is not None else self.asked_format
 
     @functools.cached_property
+    def resolved_preprocessing(self) -> tuple[Preprocessing, OwnPreprocessing | None]:
+        """What is done to pixels, and what the network does to them by itself; looked up once."""
+        return resolve(self.options.preprocessing, self.adaptor)
+
+    @property
     def preprocessing(self) -> Preprocessing:
         """What the user said, else what the files say, else what the network itself shows, else 1/255, each part with its
         source; see :mod:`mloscope.app.evaluation.preprocessing`."""
-        return resolve(self.options.preprocessing, self.adaptor)[0]
+        return self.resolved_preprocessing[0]
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ Computed from configurations and names; nothing is evaluated.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mloscope.adaptors.interface import ASSUMED, Checkpoint, CorpusAdaptor, Preprocessing, RunAdaptor
 from mloscope.app.evaluation.class_matching import ClassMatch, match
 from mloscope.app.evaluation.outputs import Output, output_of
 from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing, unknown_first_layers
-from mloscope.app.evaluation.preprocessing import FROM_FILES, FROM_OPTIONS, input_dtype, resolve
+from mloscope.app.evaluation.preprocessing import FROM_FILES, FROM_OPTIONS, input_dtype
 
 if TYPE_CHECKING:
     from mloscope.app.evaluation.named_outputs import NamedOutputs
@@ -113,8 +113,12 @@ class Basis:
             "checkpoints_left_out": [
                 {"step": each.step, "name": each.name, "reason": each.problem} for each in self.left_out
             ],
-            "notices": [{"kind": each.kind, "sentence": each.sentence} for each in self.notices],
+            "notices": self.notices_json(),
         }
+
+    def notices_json(self) -> list[dict[str, str]]:
+        """The notices alone, for answers that link to the record."""
+        return [asdict(notice) for notice in self.notices]
 
     def lines(self) -> list[str]:
         """The record for a terminal: input, output and classes on a line each, then the notices."""
@@ -126,10 +130,7 @@ class Basis:
         how = self.preprocessing
         parts = [f"0..255 {_scaling(how.scale)} ({how.scale_from})"]
         if how.mean is not None:
-            mean = (
-                ", ".join(f"{value:g}" for value in how.mean) if isinstance(how.mean, tuple) else _mean_name(how.mean)
-            )
-            parts.append(f"minus the mean {mean} ({how.mean_from})")
+            parts.append(f"minus the mean {_mean_name(how.mean)} ({how.mean_from})")
         if self.input_shape is None or self.input_shape[2] == 3:
             parts.append(f"{how.channel_order.upper()} ({how.channel_order_from})")
         if self.input_shape is not None:
@@ -166,7 +167,7 @@ def basis_of(run: ConnectedRun, corpus: ConnectedCorpus | None, saved: NamedOutp
     adaptor = run.adaptor
     assert adaptor is not None
     images = corpus.adaptor if corpus is not None else None
-    preprocessing, own = resolve(run.options.preprocessing, adaptor)
+    preprocessing, own = run.resolved_preprocessing
     run_names, names_from = _names(run, adaptor, saved)
     chosen = (saved.output if saved is not None else None) or run.options.output
     output = output_of(
@@ -216,7 +217,7 @@ def _with_notices(record: Basis, adaptor: RunAdaptor, images: CorpusAdaptor | No
     unique = list(dict.fromkeys(notices))
     unique.sort(key=lambda notice: KINDS.index(notice.kind))
     fitted = tuple(notice.sentence for notice in fitting)
-    return Basis(**{**vars(record), "fitted": fitted, "notices": tuple(unique)})
+    return replace(record, fitted=fitted, notices=tuple(unique))
 
 
 def _of_preprocessing(record: Basis, adaptor: RunAdaptor) -> Iterable[Notice]:

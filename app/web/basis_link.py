@@ -11,8 +11,6 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 
-from mloscope.app.evaluation.basis import Basis
-
 PREFIX = "/api/v1"
 
 
@@ -51,8 +49,3 @@ def basis_address(run: str, corpus: str | None) -> str:
     """Where the record of a run over a corpus (default: the run's) can be had."""
     query = "?" + urlencode({"corpus": corpus}) if corpus else ""
     return f"{PREFIX}/runs/{quote(run, safe='')}/basis{query}"
-
-
-def notices_of(basis: Basis) -> list[dict[str, str]]:
-    """The notices, JSON-able."""
-    return [{"kind": notice.kind, "sentence": notice.sentence} for notice in basis.notices]

@@ -19,7 +19,7 @@ from mloscope.app.errors import BadRequest
 from mloscope.app.observatory import Observatory, plain
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.view_state import parse_units
-from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
+from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.web.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
 
 
@@ -113,7 +113,7 @@ def comparison_router(observatory: Observatory) -> APIRouter:
     def noticed(run: str, other: str, corpus: str | None, content: Mapping[str, Any]) -> Response:
         """The answer, and what a reader of its numbers has to know of both runs."""
         shown = corpus or observatory.workspace.corpus_of(run)
-        both = [notice for name in (run, other) for notice in notices_of(observatory.workspace.basis(name, shown))]
+        both = [notice for name in (run, other) for notice in observatory.workspace.basis(name, shown).notices_json()]
         return _json({**content, "notices": [each for i, each in enumerate(both) if each not in both[:i]]})
 
     @api.get("/{other}", response_model=ComparisonAnswer)

@@ -51,7 +51,7 @@ from mloscope.app.observatory import (
 )
 from mloscope.app.view_state import parse_units
 from mloscope.app.web.api_docs import REFUSALS
-from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
+from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.workspace import shown_title
 
 logger = logging.getLogger(__name__)
@@ -664,7 +664,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 "class_names": workspace.class_names(run, corpus),
                 "probabilities": found.probabilities[step],
                 "kind": found.kind,
-                "notices": notices_of(workspace.basis(run, corpus)),
+                "notices": workspace.basis(run, corpus).notices_json(),
             },
         )
 
@@ -699,7 +699,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 "probabilities": list(found.probabilities.values()),
                 "missing": [{"step": step, "reason": reason} for step, reason in found.missing.items()],
                 "kind": found.kind,
-                "notices": notices_of(workspace.basis(run, corpus)),
+                "notices": workspace.basis(run, corpus).notices_json(),
             },
         )
 

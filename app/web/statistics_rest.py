@@ -17,7 +17,7 @@ from mloscope.app.observatory import Observatory
 from mloscope.app.statistics import export
 from mloscope.app.statistics.answers import SHEET_ACROSS, SHEET_EDGE_PX, Overview, Statistics, Subject
 from mloscope.app.web.api_docs import REFUSALS
-from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer, notices_of
+from mloscope.app.web.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.web.rest import (
     IMMUTABLE,
     MOST_IMAGES,
@@ -252,7 +252,7 @@ def statistics_router(observatory: Observatory) -> APIRouter:
 
     def noticed(request: Request, run: str, corpus: str | None, content: Mapping[str, Any]) -> Response:
         """The answer, and what a reader of its numbers has to know."""
-        return json_answer(request, {**content, "notices": notices_of(observatory.workspace.basis(run, corpus))})
+        return json_answer(request, {**content, "notices": observatory.workspace.basis(run, corpus).notices_json()})
 
     # ---- a whole run
 

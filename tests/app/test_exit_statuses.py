@@ -11,7 +11,7 @@ import pytest
 
 from mloscope.app import cli
 
-COMMANDS = ("inspect", "statistics", "serve")
+COMMANDS = ("inspect", "statistics", "check", "serve")
 
 
 def foreign(folder: Path) -> None:
@@ -40,7 +40,8 @@ def test_one_status_for_one_reason(
     what(folder)
     images = tmp_path / "images.npz"
     np.savez(images, x=np.zeros((2, 4, 4), np.uint8), y=np.zeros(2, np.int64))
-    more = {"serve": ["--port", "0", "--no-browser"], "statistics": ["--images", str(images)]}.get(command, [])
+    over_images = ["--images", str(images)]
+    more = {"serve": ["--port", "0", "--no-browser"], "statistics": over_images, "check": over_images}.get(command, [])
     try:
         code: object = cli.main([command, str(folder), *more])
     except SystemExit as stopped:
