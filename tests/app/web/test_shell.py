@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
+from mloscope.adaptors.installation import how_to_add
 from mloscope.app import view_state
 from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore
 from mloscope.app.request_context import ASKER, Asker
@@ -96,7 +97,7 @@ def test_without_a_model_service_the_subject_says_what_to_install(make_bench: An
     evaluation = shell.subject_of(make_bench(service=False).observatory, "")["evaluation"]
     assert evaluation["possible"] is False
     assert "TensorFlow" in evaluation["message"]
-    assert "[evaluate]" in evaluation["message"]  # a line that installs it for the installation at hand
+    assert how_to_add("evaluate") in evaluation["message"]
 
 
 def test_the_layout_holds_every_id_of_the_shell_once(client: TestClient) -> None:
