@@ -46,7 +46,7 @@ COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && echo web > /opt/mloscope/mloscope-image \
     && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet; \
-import mloscope.app.statistics.clusters, mloscope.app.statistics.engine; \
+import mloscope.app.statistics.clusters.clustering, mloscope.app.statistics.computing.engine; \
 distributed.Security.temporary()" \
     && MLOSCOPE_WATCH_RUNS=/runs MLOSCOPE_REDIS_URL=redis://127.0.0.1:9 MLOSCOPE_MODEL_SERVICE_URL=http://127.0.0.1:9 \
         python start_once.py / /metrics -- mloscope serve --no-browser --port PORT --workers 2
@@ -78,8 +78,8 @@ COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && echo model-service > /opt/mloscope/mloscope-image \
     && PYTHONDONTWRITEBYTECODE= python -c "import distributed.cli.dask_worker, pyarrow.parquet; \
-import mloscope.app.model_service.evaluation; \
-import mloscope.app.statistics.clusters, mloscope.app.statistics.engine, mloscope.app.statistics.tasks" \
+import mloscope.app.model_service.backends.keras; \
+import mloscope.app.statistics.clusters.clustering, mloscope.app.statistics.computing.engine, mloscope.app.statistics.computing.tasks" \
     && MLOSCOPE_MODEL_SERVICE_TOKEN=none python start_once.py /healthz -- python -m mloscope.app.model_service.server --port PORT \
     && python start_once.py /health -- dask scheduler --no-dashboard --port 0 --dashboard-address 127.0.0.1:PORT
 

@@ -8,8 +8,8 @@ import threading
 import time
 from pathlib import Path
 
+from mloscope.adaptors.files.regular_files import open_regular
 from mloscope.adaptors.interface import Unreadable
-from mloscope.adaptors.regular_files import open_regular
 
 END_BYTES = 64 * 1024
 # A file written twice within one tick of the file system's clock keeps its time stamp, so a memory of its

@@ -162,7 +162,7 @@ class Preprocessing:
 
     scale: float = 1.0
     mean: tuple[float, ...] | str | None = None
-    """A number per channel; the path of a ``.npy``, or of a mean image as :mod:`mloscope.adaptors.mean_image` reads it
+    """A number per channel; the path of a ``.npy``, or of a mean image as :mod:`mloscope.adaptors.readers.mean_image` reads it
     (in the units of pixels there); ``"corpus"`` (the mean image of the corpus's training split); None."""
     channel_order: str = "rgb"
     """``rgb`` or ``bgr``."""

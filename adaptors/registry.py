@@ -15,8 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mloscope.adaptors.corpora.other_formats import advice
-from mloscope.adaptors.foreign_files import counted, kind_of
+from mloscope.adaptors.files.foreign_files import counted, kind_of
+from mloscope.adaptors.files.regular_files import open_regular
 from mloscope.adaptors.installation import how_to_install
 from mloscope.adaptors.interface import (
     AdaptorError,
@@ -27,7 +27,7 @@ from mloscope.adaptors.interface import (
     RunAdaptor,
     RunOptions,
 )
-from mloscope.adaptors.regular_files import open_regular
+from mloscope.adaptors.readers.image_folder.other_formats import advice
 
 RUN_GROUP = "mloscope.run_adaptors"
 CORPUS_GROUP = "mloscope.corpus_adaptors"

@@ -37,8 +37,6 @@ from mloscope.adaptors.interface import (
     Parameter,
     RunAdaptor,
 )
-from mloscope.app import films
-from mloscope.app.class_probabilities import AS_GIVEN, as_probabilities
 from mloscope.app.errors import (
     BadRequest,
     Conflict,
@@ -49,13 +47,15 @@ from mloscope.app.errors import (
     as_json,
     from_adaptor,
 )
-from mloscope.app.metrics import MetricsReader
+from mloscope.app.films import encoding
+from mloscope.app.model_service.class_probabilities import AS_GIVEN, as_probabilities
 from mloscope.app.model_service.client import Evaluation as Evaluated
 from mloscope.app.model_service.client import RunSpec
 from mloscope.app.model_service.supervisor import without_tensorflow
-from mloscope.app.statistics.answers import Statistics
+from mloscope.app.runs.training_curves import MetricsReader
+from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.store import StatisticsStore
-from mloscope.app.workspace import ConnectedRun, Workspace, shown_title
+from mloscope.app.workspace.workspace import ConnectedRun, Workspace, shown_title
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class ModelService(Protocol):
 
 
 class Cache(Protocol):
-    """What is needed of :class:`mloscope.app.result_cache.ResultCache`."""
+    """What is needed of :class:`mloscope.app.cache.result_cache.ResultCache`."""
 
     def status(self) -> dict[str, Any]: ...
 
@@ -158,7 +158,7 @@ class Predictions:
     """By step, float64 (class,)."""
     missing: dict[int, str]
     kind: str
-    """One of :data:`mloscope.app.class_probabilities.RULES`."""
+    """One of :data:`mloscope.app.model_service.class_probabilities.RULES`."""
 
 
 @dataclass(frozen=True)
@@ -513,7 +513,7 @@ class Observatory:
                     f"This checkpoint belongs to another network: {layer.name}/{parameter.name} {held}, not "
                     f"{tuple(parameter.shape)}."
                 )
-            tiles = films.tiles(array, parameter.axes, preceding, layout, parameter.flattened)
+            tiles = encoding.tiles(array, parameter.axes, preceding, layout, parameter.flattened)
             if not colour:
                 return tiles[..., np.newaxis]
             tiles = tiles[:, ::-1] if reverse else tiles
@@ -626,7 +626,7 @@ class Observatory:
         With an image its feature map (one channel), else its weights.
         """
         if image:
-            maps = films.map_tiles(self.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
+            maps = encoding.map_tiles(self.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
             return _unit_of(maps, layer, unit)
         wanted = self.parameter_of(run, layer, parameter)
         picture = self._pictured(run, self.layer(run, layer), wanted, layout)
@@ -1051,12 +1051,12 @@ class Observatory:
         """Shape of the layer's feature maps as pictures; evaluated where the architecture does not say it."""
         if layer.output_shape is not None and None not in layer.output_shape:
             nothing = np.broadcast_to(np.float32(0), tuple(size or 0 for size in layer.output_shape))
-            return (*films.map_tiles(nothing).shape, 1)
+            return (*encoding.map_tiles(nothing).shape, 1)
         here = _index_of(checkpoints, near)
         for checkpoint in sorted(checkpoints, key=lambda c: abs(c.step - checkpoints[here].step)):
             found = self._maps(run, (checkpoint,), layer, image)
             for array in found.maps.values():
-                return (*films.map_tiles(array).shape, 1)
+                return (*encoding.map_tiles(array).shape, 1)
         raise NotPossible(f'The layer "{layer.name}" can be evaluated at no checkpoint of the run "{run}".')
 
     def _shoot(self, film: _Shooting) -> Iterator[list[dict[str, Any]]]:
@@ -1179,7 +1179,7 @@ class Observatory:
                     keep[key] = json.dumps(chunk).encode()
         return keep
 
-    def _shot(self, film: _Shooting, checkpoints: Sequence[Checkpoint]) -> tuple[films.Film, dict[int, str]]:
+    def _shot(self, film: _Shooting, checkpoints: Sequence[Checkpoint]) -> tuple[encoding.Film, dict[int, str]]:
         """The film of the checkpoints, and the reasons of those that are not in it."""
         if film.image is not None and film.evaluated is None:
             found = self._maps(film.question.run, checkpoints, film.layer, film.image, prints=film.prints)
@@ -1194,12 +1194,12 @@ class Observatory:
             except MloscopeError as error:
                 missing[checkpoint.step] = str(error)
                 continue
-            everywhere = films.ranges(frame)
+            everywhere = encoding.ranges(frame)
             steps.append(checkpoint.step)
-            layer_ranges.append(films.joint_range(everywhere))
+            layer_ranges.append(encoding.joint_range(everywhere))
             unit_ranges.append(everywhere if whole else everywhere[list(film.units)])
             frames.append(frame if whole else frame[select])
-        return films.quantise(steps, frames, np.array(unit_ranges), np.array(layer_ranges)), missing
+        return encoding.quantise(steps, frames, np.array(unit_ranges), np.array(layer_ranges)), missing
 
     def _shot_again(self, film: _Shooting, checkpoints: Sequence[Checkpoint]) -> bytes:
         shot, missing = self._shot(film, checkpoints)
@@ -1212,7 +1212,7 @@ class Observatory:
         if film.evaluated is not None:
             if checkpoint.step not in film.evaluated.maps:
                 raise NotPossible(film.evaluated.missing.get(checkpoint.step, "It could not be evaluated."))
-            return films.map_tiles(film.evaluated.maps[checkpoint.step])[..., np.newaxis]
+            return encoding.map_tiles(film.evaluated.maps[checkpoint.step])[..., np.newaxis]
         assert film.picture is not None
         fingerprint = film.prints[checkpoint.step]
         try:
@@ -1418,7 +1418,7 @@ def _unit_of(pictures: np.ndarray, layer: str, unit: int) -> tuple[np.ndarray, t
     """Of (unit, channel, row, column, component) one unit, (channel, row, column), and the range of all finite values."""
     if not 0 <= unit < len(pictures):
         raise _no_unit(layer, unit, len(pictures))
-    low, high = films.joint_range(films.ranges(pictures)).tolist()
+    low, high = encoding.joint_range(encoding.ranges(pictures)).tolist()
     tiles = pictures[unit].transpose(0, 3, 1, 2)
     return tiles.reshape(-1, *tiles.shape[2:]), (low, high) if low == low else (0.0, 0.0)
 

@@ -4,7 +4,7 @@
  *     Store "subject" ──openSubject──► mloscope.open       run and corpus select ──goToSubject──► another address
  *     Store "view" ──showView──► the controls' values      a control ──useControl──► mloscope.view.set
  *
- * app/web/shell.py and app/web/pages/main_display.py say which components these are.
+ * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
  */
 (() => {
   "use strict";

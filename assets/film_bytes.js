@@ -1,5 +1,5 @@
 /**
- * The bytes of a film, "MLF1", as written by app/films.py. `mloscope.filmBytes`.
+ * The bytes of a film, "MLF1", as written by app/films/encoding.py. `mloscope.filmBytes`.
  *
  * Code 0 is NaN, 1 minus infinity, 2 plus infinity; 3..255 stand for lo + (code - 3) / 252 * (hi - lo), with lo and hi the
  * unit's range at that step.

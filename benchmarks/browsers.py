@@ -218,7 +218,7 @@ class Session:
 
     async def open(self, layer: str) -> None:
         """Sign in and wait until all is there."""
-        from mloscope.app import view_state
+        from mloscope.app.web import view_state
 
         ask = self._client.ask
         form = (await ask("page", "/login")).body.decode()

@@ -22,11 +22,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from evaluation import save_run
 from figures import Figure, report
 
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.model_service.client import ModelServiceClient
 from mloscope.app.model_service.supervisor import ModelServiceProcess
 from mloscope.app.observatory import FilmQuestion, Observatory
-from mloscope.app.result_cache import ResultCache
-from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
 IMAGES = 15
 WARM_UP = 3

@@ -84,8 +84,7 @@ def probabilities(images: int, classes: int, share: float, seed: int = 0) -> tup
 
 
 def fitting() -> list[Figure]:
-    from mloscope.app.statistics import clusters
-    from mloscope.app.statistics.clusters import cluster_step, default_clusters, points_of
+    from mloscope.app.statistics.clusters import cluster_step, clustering, default_clusters, points_of
     from mloscope.app.statistics.store import StatisticsStore
 
     figures = []
@@ -109,7 +108,7 @@ def fitting() -> list[Figure]:
             name = f"{images:,} x {classes:,} ({plane.form}), {k} clusters"
             planes = [store.find(f"{images}-{classes}-{number}") for number in range(4)]
             start = time.perf_counter()
-            clusters.project_run(store, planes)
+            clustering.project_run(store, planes)
             project = (time.perf_counter() - start) / len(planes)
             figures += [
                 Figure(f"{name}: first step", times[0], "s"),
@@ -132,14 +131,14 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
     import uvicorn
 
     from mloscope.adaptors.registry import open_corpus
+    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import MemoryStore, ResultCache
-    from mloscope.app.settings import Settings
-    from mloscope.app.statistics.answers import Statistics
-    from mloscope.app.statistics.clusters import fit_run
+    from mloscope.app.process.settings import Settings
+    from mloscope.app.statistics.clusters.clustering import fit_run
+    from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.store import StatisticsStore
     from mloscope.app.web.server import create_app
-    from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
     workspace = Workspace(
         [ConnectedRun("arrays", Path("arrays"), TenClasses())], [ConnectedCorpus("noise", images, open_corpus(images))]

@@ -54,11 +54,11 @@ def serve_comparison(listener: socket.socket, images: Path) -> None:
     import uvicorn
 
     from mloscope.adaptors.registry import open_corpus
+    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import MemoryStore, ResultCache
-    from mloscope.app.settings import Settings
+    from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
-    from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
     class Ahead(ArrayRun):
         def fingerprint(self, checkpoint: Any) -> str:

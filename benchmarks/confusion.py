@@ -104,7 +104,7 @@ def fill(cache: Path, corpora: dict[str, Path]) -> None:
 
 def workspace_of(corpora: dict[str, Path]) -> Any:
     from mloscope.adaptors.registry import open_corpus
-    from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
     return Workspace(
         [ConnectedRun(name, Path(name), ArrayRun()) for name in corpora],
@@ -113,9 +113,9 @@ def workspace_of(corpora: dict[str, Path]) -> Any:
 
 
 def observatory_of(cache: Path, corpora: dict[str, Path]) -> Any:
+    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import MemoryStore, ResultCache
-    from mloscope.app.statistics.answers import Statistics
+    from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.store import StatisticsStore
 
     workspace = workspace_of(corpora)
@@ -126,7 +126,7 @@ def observatory_of(cache: Path, corpora: dict[str, Path]) -> Any:
 def serve(listener: socket.socket, cache: Path, corpora: dict[str, Path]) -> None:
     import uvicorn
 
-    from mloscope.app.settings import Settings
+    from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
 
     app = create_app(observatory_of(cache, corpora), Settings.from_environment({}))
@@ -149,7 +149,7 @@ def read(url: str) -> bytes:
 
 def course_ms(cache: Path, corpora: dict[str, Path], run: str) -> float:
     """The chart of accuracy and recall, as its callback makes it the first time."""
-    from mloscope.app.web.pages.confusion import Confusion
+    from mloscope.app.web.dash.pages.confusion import Confusion
 
     checkpoints = [{"step": step, "label": str(step)} for step in STEPS]
     page = Confusion(observatory_of(cache, corpora))

@@ -29,11 +29,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figures import Figure, report
 from starlette.testclient import TestClient
 
+from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.observatory import Observatory
-from mloscope.app.result_cache import MemoryStore, ResultCache
-from mloscope.app.settings import Settings
+from mloscope.app.process.settings import Settings
 from mloscope.app.web.server import create_app
-from mloscope.app.workspace import RunEntry, Workspace
+from mloscope.app.workspace.workspace import RunEntry, Workspace
 
 COUNT, TIMES = 1000, 3
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[1] / "../shared/real"))

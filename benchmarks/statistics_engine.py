@@ -25,10 +25,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from figures import Figure, report
 
-from mloscope.app.statistics.dask_workers import connected
-from mloscope.app.statistics.engine import Engine, Job, PlannedStep, plan
+from mloscope.app.statistics.computing.dask_workers import connected
+from mloscope.app.statistics.computing.engine import Engine, Job, PlannedStep, plan
+from mloscope.app.statistics.computing.tasks import Inputs, Span
 from mloscope.app.statistics.store import StatisticsStore
-from mloscope.app.statistics.tasks import Inputs, Span
 
 CHECKPOINTS = 3
 ROUNDS = 3
@@ -42,7 +42,7 @@ def make_run(folder: Path) -> tuple[Path, Path]:
     """A run of random weights of the report's network, and images."""
     import keras
 
-    from mloscope.app.demo import cifar10_network
+    from mloscope.app.demo.training import cifar10_network
 
     run = folder / "run"
     run.mkdir()
@@ -86,7 +86,7 @@ def bare_loop(run: Path, pixels: np.ndarray, batch: int) -> Any:
 
 
 def against_bare_loop(folder: Path) -> list[Figure]:
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
     run, images = make_run(folder)
     workspace = Workspace.connect([RunEntry(run, "run")], [CorpusEntry(images, "images")])

@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figures import Figure, report
 
 from mloscope.adaptors.interface import Checkpoint, ImageRecord, Layer
+from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.observatory import Observatory
-from mloscope.app.result_cache import MemoryStore, ResultCache
-from mloscope.app.statistics.answers import Statistics
+from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.store import Plane, StatisticsStore
-from mloscope.app.web.rest import install_error_handlers
-from mloscope.app.web.statistics_rest import statistics_router
-from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.web.rest.rest import install_error_handlers
+from mloscope.app.web.rest.statistics import statistics_router
+from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 SLICE_IMAGES = 5000
 IMAGES, CLASSES, CHECKPOINTS, TRAJECTORY_CHECKPOINTS = 50_000, 1000, 100, 50
@@ -202,7 +202,7 @@ def answering(folder: Path) -> list[Figure]:
     ready = Statistics(workspace, StatisticsStore(folder / "cache")).overview("run").ready
     planes = {step: ready[step] for step in list(ready)[:TRAJECTORY_CHECKPOINTS]}
 
-    from mloscope.app.statistics.answers import trajectory
+    from mloscope.app.statistics.queries import trajectory
 
     rows = [seconds(lambda p=p: trajectory(planes, p)) for p in range(0, IMAGES, IMAGES // 40)]  # type: ignore[misc]
     shape = f"{CLASSES:,} classes x {CHECKPOINTS} checkpoints"

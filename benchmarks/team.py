@@ -94,7 +94,7 @@ def make_data(folder: Path, images: int, users: int = 0) -> Data:
     passwords = {f"user-{number}": secrets.token_urlsafe(12) for number in range(users)}
     data = Data(folder / "run", folder / "images.npz", folder / "users.json", passwords)
     if users:
-        from mloscope.app.web.doors.users import UserFile
+        from mloscope.app.accounts.users import UserFile
 
         file = UserFile(data.users)
         for name, password in passwords.items():
@@ -141,7 +141,7 @@ def serving(
             environment["MLOSCOPE_MODEL_SERVICE_URL"] = f"http://127.0.0.1:{port}"
             until(lambda: b'"ready"' in _page(f"http://127.0.0.1:{port}/healthz"), "the model service")
             command = [
-                sys.executable, "-m", "mloscope.app.cli", "serve", str(data.run), "--name", "lenet", "--images", str(data.images),
+                sys.executable, "-m", "mloscope.app.commands.cli", "serve", str(data.run), "--name", "lenet", "--images", str(data.images),
                 "--port", "0", "--no-browser", *(["--workers", str(workers)] if workers > 1 else []),
             ]  # fmt: skip
             web = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=said, text=True)

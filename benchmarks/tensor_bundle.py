@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from figures import Figure, report
 
-from mloscope.adaptors.models import tensor_bundle
-from mloscope.adaptors.models.tensor_bundle import open_bundle
+from mloscope.adaptors.readers.tensorflow import tensor_bundle
+from mloscope.adaptors.readers.tensorflow.tensor_bundle import open_bundle
 
 KERNEL_SHAPE = (3, 3, 512, 512)
 _MAKE = """
@@ -43,7 +43,7 @@ print(time.perf_counter() - started)
 _OURS = """
 import sys, time; started = time.perf_counter()
 from pathlib import Path
-from mloscope.adaptors.models.tensor_bundle import open_bundle
+from mloscope.adaptors.readers.tensorflow.tensor_bundle import open_bundle
 open_bundle(Path(sys.argv[1])).read(sys.argv[2])
 print(time.perf_counter() - started)
 """

@@ -68,7 +68,7 @@ def serving(run: Path, images: Path) -> Iterator[tuple[subprocess.Popen[bytes], 
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "mloscope.app.cli", "serve", str(run), "--images", str(images)]
+    command = [sys.executable, "-m", "mloscope.app.commands.cli", "serve", str(run), "--images", str(images)]
     started = time.perf_counter()
     process = subprocess.Popen(
         [*command, "--port", str(port), "--no-browser"],
@@ -140,9 +140,9 @@ def reading(run: Path) -> list[Figure]:
     """One layer's arrays through the observatory, and by h5py alone."""
     from mloscope.adaptors.interface import RunOptions
     from mloscope.adaptors.registry import open_run
+    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import MemoryStore, ResultCache
-    from mloscope.app.workspace import ConnectedRun, Workspace
+    from mloscope.app.workspace.workspace import ConnectedRun, Workspace
 
     file = next(run.glob("*.h5"))
     adaptor = open_run(run, RunOptions())

@@ -20,7 +20,7 @@ def main() -> None:
     folder = Path(parser.parse_args().folder)
     server = subprocess.Popen(
         [
-            *(sys.executable, "-m", "mloscope.app.cli", "serve", str(folder / "mnist")),
+            *(sys.executable, "-m", "mloscope.app.commands.cli", "serve", str(folder / "mnist")),
             *("--images", str(folder / "mnist-digits.npz"), "--port", "0", "--no-browser"),
         ],
         stdout=subprocess.PIPE,

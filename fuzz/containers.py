@@ -9,8 +9,8 @@ import zlib
 from dataclasses import dataclass
 from typing import Protocol
 
-from mloscope.adaptors.models.crc32c import masked_crc32c
-from mloscope.adaptors.models.protobuf_wire import varint
+from mloscope.adaptors.files.crc32c import masked_crc32c
+from mloscope.adaptors.files.protobuf_wire import varint
 
 _INDEX_MAGIC = 0xDB4775248B80FB57
 _PNG_SIGNATURE_BYTES = 8

@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image, features
 
 from fuzz.containers import Bare, BundleIndex, Container, Gzip, Png, Records, ZipMember
-from mloscope.adaptors.models.cuda_convnet_files import read_meta, read_state
+from mloscope.adaptors.readers.cuda_convnet.files import read_meta, read_state
 
 PICTURES = 60
 _CIFAR10_IN_PICKLE = b"T\x00\xc0\xd4\x01"  # a string of Python 2 with 10,000 pictures' bytes

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from mloscope.adaptors import registry
+from mloscope.adaptors.files.metric_files import find_metric_files, on_both_axes, read_metric_files
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, CorpusAdaptor, HasMetrics, RunAdaptor
-from mloscope.adaptors.mean_image import is_mean_image, read_mean_image
-from mloscope.adaptors.metric_files import find_metric_files, on_both_axes, read_metric_files
+from mloscope.adaptors.readers.mean_image import is_mean_image, read_mean_image
 
 MOST_PICTURES = 12
 

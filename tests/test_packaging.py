@@ -67,7 +67,7 @@ def test_the_wheel_holds_the_licence_and_the_command(wheel: zipfile.ZipFile) -> 
 
     assert any(name.endswith("LICENSE") for name in names)
     entry_points = wheel.read(next(name for name in names if name.endswith("entry_points.txt"))).decode()
-    assert "mloscope = mloscope.app.cli:main" in entry_points
+    assert "mloscope = mloscope.app.commands.cli:main" in entry_points
     assert "[mloscope.run_adaptors]" in entry_points
 
 
@@ -87,7 +87,7 @@ def test_the_layers_import_one_way_only() -> None:
 @pytest.mark.parametrize(
     ("module", "absent"),
     [
-        ("mloscope.app.web.server", {"tensorflow", "keras", "mloscope.app.model_service.evaluation", "mlxtend"}),
+        ("mloscope.app.web.server", {"tensorflow", "keras", "mloscope.app.model_service.backends.keras", "mlxtend"}),
         ("mloscope.app.model_service.supervisor", {"tensorflow", "keras", "dash"}),
         ("mloscope.adaptors.registry", {"tensorflow", "keras", "dash", "plotly", "mloscope.app"}),
     ],

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import ClassVar, Self
 
-from mloscope.adaptors.corpora.cifar_batches import read_batch, read_class_names, split_of
-from mloscope.adaptors.corpora.image_arrays import ArrayCorpus
 from mloscope.adaptors.interface import Unreadable
+from mloscope.adaptors.readers.arrays.image_arrays import ArrayCorpus
+from mloscope.adaptors.readers.cifar.batches import read_batch, read_class_names, split_of
 
 _BATCHES = {"training": [f"data_batch_{number}" for number in range(1, 6)], "test": ["test_batch"]}
 _INSIDE = ("", "cifar-10-batches-bin", "cifar-10-batches-py")

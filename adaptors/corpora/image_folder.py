@@ -13,11 +13,11 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 import numpy as np
 
-from mloscope.adaptors.corpora.folder_tree import holds_pictures
-from mloscope.adaptors.corpora.mnist_sets import find_sets
-from mloscope.adaptors.corpora.picture import read_picture
-from mloscope.adaptors.corpora.picture_listing import Listing, Names, list_pictures
 from mloscope.adaptors.interface import AdaptorError, ImageRecord, Unknown, Unreadable
+from mloscope.adaptors.readers.idx.sets import find_sets
+from mloscope.adaptors.readers.image_folder.listing import Listing, Names, list_pictures
+from mloscope.adaptors.readers.image_folder.picture import read_picture
+from mloscope.adaptors.readers.image_folder.tree import holds_pictures
 
 MOST_PROBLEMS = 1000
 

@@ -8,11 +8,11 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from mloscope.adaptors.corpora.idx_files import read_idx
-from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
-from mloscope.adaptors.corpora.label_values import Labels, read_labels
-from mloscope.adaptors.corpora.mnist_sets import DIGITS, IdxSet, class_names, find_sets, is_idx_name, remarks, the_set
-from mloscope.adaptors.corpora.pixel_values import read_pictures
+from mloscope.adaptors.readers.arrays.image_arrays import ArrayCorpus, Split
+from mloscope.adaptors.readers.arrays.label_values import Labels, read_labels
+from mloscope.adaptors.readers.arrays.pixel_values import read_pictures
+from mloscope.adaptors.readers.idx.files import read_idx
+from mloscope.adaptors.readers.idx.sets import DIGITS, IdxSet, class_names, find_sets, is_idx_name, remarks, the_set
 
 _ORDER = ("training", "validation", "test")
 

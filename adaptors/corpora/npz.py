@@ -2,8 +2,8 @@
 ``labels``, or ``x``, ``y``.
 
 Images are (image, row, column[, channel]) or channels first, of integers or floats
-(:mod:`mloscope.adaptors.corpora.pixel_values`). Labels are numbers, one-hot rows or texts
-(:mod:`mloscope.adaptors.corpora.label_values`). An optional ``class_names`` holds texts. Never unpickles.
+(:mod:`mloscope.adaptors.readers.arrays.pixel_values`). Labels are numbers, one-hot rows or texts
+(:mod:`mloscope.adaptors.readers.arrays.label_values`). An optional ``class_names`` holds texts. Never unpickles.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from mloscope.adaptors.corpora.image_arrays import ArrayCorpus, Split
-from mloscope.adaptors.corpora.label_values import read_labels
-from mloscope.adaptors.corpora.npz_members import KNOWN, sort_members
-from mloscope.adaptors.corpora.pixel_values import read_pictures
-from mloscope.adaptors.expansion import check_expansion
+from mloscope.adaptors.files.expansion import check_expansion
+from mloscope.adaptors.files.regular_files import open_regular
 from mloscope.adaptors.interface import Refused, Unreadable
-from mloscope.adaptors.regular_files import open_regular
+from mloscope.adaptors.readers.arrays.image_arrays import ArrayCorpus, Split
+from mloscope.adaptors.readers.arrays.label_values import read_labels
+from mloscope.adaptors.readers.arrays.pixel_values import read_pictures
+from mloscope.adaptors.readers.npz.members import KNOWN, sort_members
 
 _BROKEN = (OSError, EOFError, LookupError, MemoryError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
 _BROKEN += (TypeError, ArithmeticError, SyntaxError, SystemError, TokenError)  # a header is a piece of Python to NumPy

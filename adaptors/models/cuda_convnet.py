@@ -9,12 +9,12 @@ from typing import ClassVar, Self
 
 import numpy as np
 
+from mloscope.adaptors.files.run_folder import Notes, read_notes
 from mloscope.adaptors.interface import ASSUMED, Checkpoint, Layer, Preprocessing, RunOptions, Unreadable
-from mloscope.adaptors.models.cuda_convnet_files import NAME, State, is_run_file, read_state
-from mloscope.adaptors.models.cuda_convnet_layers import arrays_of, nodes_of
-from mloscope.adaptors.models.cuda_convnet_outputs import batches_meta_beside, curves, step_factor
-from mloscope.adaptors.models.run_folder import Notes, read_notes
-from mloscope.adaptors.models.translated_run import CheckpointFiles, TranslatedRun
+from mloscope.adaptors.networks.cuda_convnet_layers import arrays_of, nodes_of
+from mloscope.adaptors.networks.translated_run import CheckpointFiles, TranslatedRun
+from mloscope.adaptors.readers.cuda_convnet.files import NAME, State, is_run_file, read_state
+from mloscope.adaptors.readers.cuda_convnet.training_record import batches_meta_beside, curves, step_factor
 
 
 class CudaConvnetRun(TranslatedRun):

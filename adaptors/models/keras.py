@@ -10,12 +10,12 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
-from mloscope.adaptors.models import keras_files
-from mloscope.adaptors.models.keras_architecture import outputs_of
-from mloscope.adaptors.models.keras_checkpoints import Survey, survey
-from mloscope.adaptors.models.keras_listing import holds_checkpoints
-from mloscope.adaptors.models.keras_operations import losses_of
-from mloscope.adaptors.models.keras_quantised import read_parameters
+from mloscope.adaptors.readers.keras import files as keras_files
+from mloscope.adaptors.readers.keras.architecture import outputs_of
+from mloscope.adaptors.readers.keras.checkpoints import Survey, survey
+from mloscope.adaptors.readers.keras.listing import holds_checkpoints
+from mloscope.adaptors.readers.keras.operations import losses_of
+from mloscope.adaptors.readers.keras.quantised import read_parameters
 
 if TYPE_CHECKING:
     import keras

@@ -21,9 +21,9 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import Checkpoint, Layer, Preprocessing, RunOptions, Unknown
-from mloscope.adaptors.models import keras_architecture
-from mloscope.adaptors.models.tensorflow_checkpoints import Survey, survey
-from mloscope.adaptors.models.tensorflow_listing import holds_checkpoints
+from mloscope.adaptors.readers.keras import architecture as keras_architecture
+from mloscope.adaptors.readers.tensorflow.checkpoints import Survey, survey
+from mloscope.adaptors.readers.tensorflow.listing import holds_checkpoints
 
 if TYPE_CHECKING:
     import keras

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mloscope.adaptors.interface import DeclaresLosses, DeclaresOutputs, Layer, RunAdaptor
-from mloscope.app.class_probabilities import (
+from mloscope.app.model_service.class_probabilities import (
     AS_GIVEN,
     BY_VALUE,
     LOGIT_OF_CLASS_1,
@@ -47,7 +47,7 @@ class Output:
     layer: str | None
     """None where the network has no output at all."""
     rule: str | None
-    """One of :data:`mloscope.app.class_probabilities.RULES`; None exactly where ``refusal`` says why these values are not
+    """One of :data:`mloscope.app.model_service.class_probabilities.RULES`; None exactly where ``refusal`` says why these values are not
     class probabilities."""
     classes: int
     """How many probabilities; of what is no classifier, how many values an image, or 0 where not known."""

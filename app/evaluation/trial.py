@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,7 +12,9 @@ from mloscope.adaptors.interface import EvaluableRun
 from mloscope.app.errors import MloscopeError
 from mloscope.app.evaluation.basis import Basis
 from mloscope.app.model_service.wire import RunSpec
-from mloscope.app.workspace import ConnectedRun
+
+if TYPE_CHECKING:
+    from mloscope.app.workspace.workspace import ConnectedRun
 
 _EDGE_WHERE_FREE = 64
 """Rows and columns of the image for a network that takes any size."""
@@ -42,7 +45,7 @@ def try_network(run: ConnectedRun, basis: Basis) -> Trial:
         return Trial(False, "No checkpoint can be read.")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        from mloscope.app.model_service.evaluation import Evaluator
+        from mloscope.app.model_service.backends.keras import Evaluator
     except ImportError as error:
         return Trial(
             None, f"Whether the network can be evaluated was not tried, for TensorFlow cannot be loaded ({error})."

@@ -27,7 +27,7 @@ from mloscope.app.model_service.wire import (
     pack,
     unpack_evaluation,
 )
-from mloscope.app.request_context import REQUEST_ID, REQUEST_ID_HEADER
+from mloscope.app.process.request_context import REQUEST_ID, REQUEST_ID_HEADER
 
 __all__ = ["Evaluation", "ModelServiceClient", "RunSpec", "Service"]
 

@@ -34,7 +34,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mloscope.adaptors.interface import AdaptorError
-from mloscope.app import errors, logs
+from mloscope.app import errors
 from mloscope.app.errors import BadRequest
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
@@ -46,11 +46,12 @@ from mloscope.app.model_service.wire import (
     unpack,
 )
 from mloscope.app.model_service.work_queue import WorkQueue
-from mloscope.app.request_context import REQUEST_ID, REQUEST_ID_HEADER, request_id_from
-from mloscope.app.settings import ABOUT_SERVING, Settings
+from mloscope.app.process import logs
+from mloscope.app.process.request_context import REQUEST_ID, REQUEST_ID_HEADER, request_id_from
+from mloscope.app.process.settings import ABOUT_SERVING, Settings
 
 if TYPE_CHECKING:
-    from mloscope.app.model_service.evaluation import Evaluator
+    from mloscope.app.model_service.backends.keras import Evaluator
 
 logger = logging.getLogger(__name__)
 
@@ -294,10 +295,10 @@ def main(arguments: list[str] | None = None) -> None:
         _exit_with_stdin()
 
     def load() -> Evaluator:
-        from mloscope.app.model_service import evaluation
+        from mloscope.app.model_service.backends import keras
 
-        device = evaluation.configure_devices(options.gpu_memory_bytes)
-        return evaluation.Evaluator(weights_budget_bytes=options.weights_budget_bytes, device=device)
+        device = keras.configure_devices(options.gpu_memory_bytes)
+        return keras.Evaluator(weights_budget_bytes=options.weights_budget_bytes, device=device)
 
     def announce(port: int) -> None:
         if options.supervised:

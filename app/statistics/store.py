@@ -1,7 +1,7 @@
 """Statistics on disk: folders of ``.npy`` and JSON files, complete or absent.
 
     <folder>/planes/<key>/                        one checkpoint over one split, see :class:`Plane`
-    <folder>/clusters/<key>/, projections/<key>/  what is made of planes, see :mod:`mloscope.app.statistics.clusters`
+    <folder>/clusters/<key>/, projections/<key>/  what is made of planes, see :mod:`mloscope.app.statistics.clusters.clustering`
     <folder>/imports/<series key>/<step>.json     which plane holds what was computed elsewhere for a step
     <folder>/unfinished/<key>/slice-<start>-<stop>.npz     measures of some images of a plane in the making
 

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING
 from dash import Dash
 from fastapi import FastAPI
 
-from mloscope.app.web import shell
-from mloscope.app.web.api_docs import api_docs_router
-from mloscope.app.web.basis_rest import basis_router
-from mloscope.app.web.comparison_rest import comparison_router
-from mloscope.app.web.dash_requests import DashRequests
-from mloscope.app.web.doors.authentication import Authentication
-from mloscope.app.web.doors.guards import Doors, script_hash
-from mloscope.app.web.doors.metrics import Metrics
-from mloscope.app.web.doors.pages import LOGIN_SCRIPT, Pages
-from mloscope.app.web.doors.users import users_of_server
-from mloscope.app.web.mounted_index import mount_index
-from mloscope.app.web.pages import clusters, compare, confusion, main_display
-from mloscope.app.web.rest import install_error_handlers, rest_router
-from mloscope.app.web.statistics_rest import statistics_router
+from mloscope.app.accounts.users import users_of_server
+from mloscope.app.web.access.authentication import Authentication
+from mloscope.app.web.access.guards import Doors, script_hash
+from mloscope.app.web.access.metrics import Metrics
+from mloscope.app.web.access.pages import LOGIN_SCRIPT, Pages
+from mloscope.app.web.dash import shell
+from mloscope.app.web.dash.dash_requests import DashRequests
+from mloscope.app.web.dash.mounted_index import mount_index
+from mloscope.app.web.dash.pages import clusters, compare, confusion, main_display
+from mloscope.app.web.rest.api_docs import api_docs_router
+from mloscope.app.web.rest.basis import basis_router
+from mloscope.app.web.rest.comparison import comparison_router
+from mloscope.app.web.rest.rest import install_error_handlers, rest_router
+from mloscope.app.web.rest.statistics import statistics_router
 
 if TYPE_CHECKING:
-    from mloscope.app.logs import Trouble
     from mloscope.app.observatory import Observatory
-    from mloscope.app.settings import Settings
+    from mloscope.app.process.logs import Trouble
+    from mloscope.app.process.settings import Settings
 
 PAGES = (main_display, confusion, clusters, compare)
 """Modules with ``register(observatory)`` (path, name, layout) and ``bind(app, observatory)`` (callbacks), in the order of the top bar."""

@@ -25,12 +25,12 @@ from mloscope.adaptors.interface import (
     Unreadable,
 )
 from mloscope.app import errors
+from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.model_service.client import Evaluation, RunSpec
 from mloscope.app.observatory import Observatory
-from mloscope.app.result_cache import MemoryStore, ResultCache
-from mloscope.app.statistics.answers import Statistics
+from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.store import StatisticsStore
-from mloscope.app.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 KERNEL = ("row", "column", "channel", "unit")
 LAYERS = (

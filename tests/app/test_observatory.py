@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions
-from mloscope.app import films
 from mloscope.app import observatory as module
+from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.films import encoding
 from mloscope.app.observatory import FilmQuestion, Observatory
-from mloscope.app.result_cache import MemoryStore, ResultCache
-from mloscope.app.workspace import RunEntry, Workspace
+from mloscope.app.workspace.workspace import RunEntry, Workspace
 
 CONV = "block/conv1"
 
@@ -35,7 +35,7 @@ def shot(observatory: Any, lines: list[dict[str, Any]]) -> tuple[dict[int, np.nd
         if "chunk" in line:
             chunk = line["chunk"]
             data = observatory.film_bytes(chunk["address"].removeprefix("/api/v1/films/"))
-            film = films.Film.from_bytes(data)
+            film = encoding.Film.from_bytes(data)
             assert (list(film.steps), len(data)) == (chunk["steps"], chunk["bytes"])
             assert not set(film.steps) & set(values), "a step came twice"
             values |= dict(zip(film.steps, film.values(), strict=True))
@@ -567,7 +567,7 @@ def test_chunks_stay_within_their_bytes(make_bench: Any) -> None:
 def test_ranges_are_over_all_channels_also_those_not_shown(bench: Any) -> None:
     question = FilmQuestion("lenet", "conv2", units=(7,), channels=(1,))
     line = next(line for line in bench.observatory.film(question) if "chunk" in line)
-    film = films.Film.from_bytes(bench.observatory.film_bytes(line["chunk"]["address"].rpartition("/")[2]))
+    film = encoding.Film.from_bytes(bench.observatory.film_bytes(line["chunk"]["address"].rpartition("/")[2]))
     kernel = bench.run.values(film.steps[0], "conv2", bench.run.layers()[2].parameters[0])
     assert film.unit_ranges[0, 0].tolist() == [kernel[..., 7].min(), kernel[..., 7].max()]
     assert film.layer_ranges[0].tolist() == [kernel.min(), kernel.max()]

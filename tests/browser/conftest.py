@@ -1,7 +1,7 @@
 """A stage for the scripts in assets/: a page without Dash, a server that speaks the REST contract, Chromium.
 
 The server's films are made here, by an encoder of its own (:func:`mlf1`), so that the tests do not take
-app/films.py's word for what the bytes mean. ``stage.server`` counts requests, holds back chunks, and
+app/films/encoding.py's word for what the bytes mean. ``stage.server`` counts requests, holds back chunks, and
 forgets them, as a test asks.
 """
 
@@ -399,7 +399,7 @@ class FakeServer:
 
 def stage_page(parts: str) -> str:
     """A page with some of the components and no Dash; scripts in the order in which Dash would load them."""
-    from mloscope.app import view_state
+    from mloscope.app.web import view_state
     from mloscope.components.theme import CATEGORIES
 
     assets = ROOT / "assets"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mloscope.app import view_state
+from mloscope.app.web import view_state
 from mloscope.components import browser_parts
 
 pytestmark = pytest.mark.browser

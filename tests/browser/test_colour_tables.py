@@ -32,7 +32,7 @@ def tables(stage):
 
 
 def test_names_are_those_of_the_view(tables):
-    from mloscope.app import view_state
+    from mloscope.app.web import view_state
 
     (colour,) = (field for field in view_state.FIELDS if field.key == "colour")
     assert ["auto", *tables.js("() => mloscope.colours.names")] == list(colour.choices)

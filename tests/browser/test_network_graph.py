@@ -13,7 +13,7 @@ import dash
 import pytest
 
 from mloscope import assets
-from mloscope.app import view_state
+from mloscope.app.web import view_state
 from mloscope.components import network_graph
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "components"))

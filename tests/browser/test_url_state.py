@@ -1,10 +1,10 @@
-"""assets/url_state.js: the view, the hash and the history; app/view_state.py is the oracle."""
+"""assets/url_state.js: the view, the hash and the history; app/web/view_state.py is the oracle."""
 
 from __future__ import annotations
 
 import pytest
 
-from mloscope.app import view_state
+from mloscope.app.web import view_state
 
 pytestmark = pytest.mark.browser
 

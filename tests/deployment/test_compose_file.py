@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mloscope.app.settings import TABLE
+from mloscope.app.process.settings import TABLE
 
 yaml = pytest.importorskip("yaml")
 

@@ -40,7 +40,7 @@ def documented_entry() -> str:
 @pytest.fixture
 def jupyter(tmp_path: Path) -> Iterator[str]:
     """A Jupyter server with the entry as documented, but for what is shown; gives its address."""
-    program = f'"{sys.executable}", "-m", "mloscope.app.cli"'
+    program = f'"{sys.executable}", "-m", "mloscope.app.commands.cli"'
     shown = r'"mloscope",\s*"serve",\s*"/data/runs/mine",\s*"--images",\s*"/data/images"'
     entry, count = re.subn(shown, f'{program}, "serve"', documented_entry())
     assert count == 1

@@ -259,7 +259,7 @@ def served(folder: Path, service: HeldService) -> Iterator[int]:
         "MLOSCOPE_CACHE_FOLDER": str(folder / "cache"),
         "MLOSCOPE_LOG_FORMAT": "json",
     }
-    command = [sys.executable, "-m", "mloscope.app.cli"]
+    command = [sys.executable, "-m", "mloscope.app.commands.cli"]
     subprocess.run(
         [*command, "user", "add", "anna", "--role", "editor", "--password-stdin"],
         input=PASSWORD, text=True, env=environment, check=True, capture_output=True,

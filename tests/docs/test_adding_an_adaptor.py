@@ -22,7 +22,7 @@ SHAPES = {"conv1.kernel": (3, 3, 1, 4), "conv1.bias": (4,), "classes.kernel": (1
 EVALUATE = """
 import numpy as np
 from mloscope.adaptors.interface import RunOptions
-from mloscope.app.model_service.evaluation import Evaluator
+from mloscope.app.model_service.backends.keras import Evaluator
 from mloscope.app.model_service.wire import RunSpec
 from mynpz.evaluable import MyEvaluableNpzRun
 
@@ -75,7 +75,7 @@ def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def mloscope(project: Path, *arguments: str) -> str:
-    answer = python(project, "-m", "mloscope.app.cli", *arguments)
+    answer = python(project, "-m", "mloscope.app.commands.cli", *arguments)
     assert answer.returncode == 0, answer.stderr
     return answer.stdout
 
@@ -134,11 +134,11 @@ def test_the_page_s_commands_show_the_run(project: Path) -> None:
 def test_a_broken_file_and_an_empty_folder_are_sentences(project: Path) -> None:
     file = project / "checkpoints" / "step-0.npz"
     file.write_bytes(file.read_bytes()[:200])
-    answer = python(project, "-m", "mloscope.app.cli", "inspect", "checkpoints", "--format", "mynpz")
+    answer = python(project, "-m", "mloscope.app.commands.cli", "inspect", "checkpoints", "--format", "mynpz")
     assert answer.returncode == 1
     assert "step-0.npz is no whole .npz file" in answer.stderr
     (project / "empty").mkdir()
-    answer = python(project, "-m", "mloscope.app.cli", "inspect", "empty", "--format", "mynpz")
+    answer = python(project, "-m", "mloscope.app.commands.cli", "inspect", "empty", "--format", "mynpz")
     assert answer.returncode == 1
     assert "holds no step-N.npz" in answer.stderr
 

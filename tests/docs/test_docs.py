@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from mloscope.app import cli, view_state
+from mloscope.app.commands import cli
+from mloscope.app.web import view_state
 from mloscope.app.web.server import PAGES
-from mloscope.app.workspace import read_workspace_file
+from mloscope.app.workspace.workspace import read_workspace_file
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -9,11 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mloscope.app import comparison, view_state
-from mloscope.app.compared_runs import ComparedRuns, Shown, Side
+from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.comparison import pairing
+from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.observatory import Observatory
-from mloscope.app.result_cache import MemoryStore, ResultCache
-from mloscope.app.workspace import RunEntry, Workspace
+from mloscope.app.web import view_state
+from mloscope.app.workspace.workspace import RunEntry, Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = (ROOT / "docs" / "findings.md").read_text()
@@ -47,7 +48,7 @@ def test_the_tables_are_what_the_checkpoints_say(run: str) -> None:
     for layer, numbers in said.items():
         sides = (Side(name, steps[-1], layer, "kernel"), Side(name, steps[0], layer, "kernel"), Shown())
         changes, whole = compared.changes(*sides), compared.whole(*sides)
-        found = comparison.correlate(*changes.measure("variance"))
+        found = pairing.correlate(*changes.measure("variance"))
         assert numbers[0] == changes.count
         assert numbers[1:3] == pytest.approx([found.rank, found.pearson], abs=tolerance), layer
         if run == "resnet20_cifar10":

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from mloscope.adaptors.interface import Preprocessing, RunOptions
-from mloscope.app import cli, settings
+from mloscope.app.commands import cli
 from mloscope.app.errors import BadRequest
-from mloscope.app.workspace import CorpusEntry, RunEntry, read_workspace_file
+from mloscope.app.process import settings
+from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, read_workspace_file
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 

@@ -57,15 +57,15 @@ def runs(tmp_path_factory) -> tuple[Path, list[int], int, int]:
     """A short real training (400 images, two epochs, 8 checkpoints), and its damaged copy."""
     pytest.importorskip("tensorflow", reason="needs TensorFlow: make test installs it")
     pytest.importorskip("mlxtend", reason="needs mlxtend: make test installs it")
-    from mloscope.app import demo
+    from mloscope.app.demo import training
 
     folder = tmp_path_factory.mktemp("runs")
-    recipe = demo.lenet_recipe(epochs=2, checkpoints=8, training_images=400, test_images=200)
-    demo.prepare_digits(folder, io.StringIO(), recipe)
+    recipe = training.lenet_recipe(epochs=2, checkpoints=8, training_images=400, test_images=200)
+    training.prepare_digits(folder, io.StringIO(), recipe)
     steps = list(recipe.checkpoints)
     damaged = folder / "damaged"
     shutil.copytree(folder / "mnist", damaged)
-    cut, poisoned = damaged / demo.checkpoint_name(steps[2]), damaged / demo.checkpoint_name(steps[4])
+    cut, poisoned = damaged / training.checkpoint_name(steps[2]), damaged / training.checkpoint_name(steps[4])
     cut.write_bytes(cut.read_bytes()[:5000])
     poison(poisoned)
     return folder, steps, steps[2], steps[4]
@@ -110,7 +110,7 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
 def served(runs: list[Path], images: Path, cache_folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
     """``mloscope serve`` while it runs, and its address; nothing that it says may be a traceback."""
     command = [
-        sys.executable, "-m", "mloscope.app.cli", "serve", *map(str, runs), "--images", str(images), "--port", "0", "--no-browser",
+        sys.executable, "-m", "mloscope.app.commands.cli", "serve", *map(str, runs), "--images", str(images), "--port", "0", "--no-browser",
     ]  # fmt: skip
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=cache_folder,
@@ -137,7 +137,7 @@ def measured(dashboard) -> Dashboard:
     pytest.importorskip("dask", reason="needs Dask: make test installs it")
     subprocess.run(
         [
-            sys.executable, "-m", "mloscope.app.cli", "statistics", str(dashboard.folder / "damaged"),
+            sys.executable, "-m", "mloscope.app.commands.cli", "statistics", str(dashboard.folder / "damaged"),
             "--images", str(dashboard.folder / "mnist-digits.npz"),
         ],
         check=True, timeout=300, capture_output=True,

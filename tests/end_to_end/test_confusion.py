@@ -24,7 +24,7 @@ def address(runs, tmp_path_factory) -> Iterator[str]:
     """A dashboard whose statistics are made of predictions computed here, for every checkpoint of the run ``mnist``."""
     from mloscope.app.statistics.identity import Identity
     from mloscope.app.statistics.store import StatisticsStore
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
     folder, steps, *_ = runs
     cache = tmp_path_factory.mktemp("cache")
@@ -46,7 +46,8 @@ def address(runs, tmp_path_factory) -> Iterator[str]:
         plane.finish()
         store.record_import(series, step, f"{number:064x}")
     command = [
-        sys.executable, "-m", "mloscope.app.cli", "serve", str(folder / "mnist"), "--images", str(images), "--port", "0", "--no-browser",
+        sys.executable, "-m", "mloscope.app.commands.cli", "serve", str(folder / "mnist"),
+        "--images", str(images), "--port", "0", "--no-browser",
     ]  # fmt: skip
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "MLOSCOPE_CACHE_FOLDER": str(cache)}
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

@@ -217,7 +217,7 @@ class Team:
         port = free_port()
         self.web = Program(
             [
-                sys.executable, "-m", "mloscope.app.cli", "serve", "--workspace", str(subjects / "mloscope.toml"),
+                sys.executable, "-m", "mloscope.app.commands.cli", "serve", "--workspace", str(subjects / "mloscope.toml"),
                 "--port", str(port), "--no-browser", "--workers", str(workers),
             ],
             {

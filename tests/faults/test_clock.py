@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from team import WELL_WITHIN_S, Team, Witness, until
 
-from mloscope.app.web.doors.users import UserFile
+from mloscope.app.accounts.users import UserFile
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from team import IMAGES, STEPS, WELL_WITHIN_S, Team, pixels, predicted, until, weights
 
-from mloscope.app.films import Film
+from mloscope.app.films.encoding import Film
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(400)]
 

@@ -19,7 +19,7 @@ from fuzz.mutations import Cut, Flip, Insert, Number, Overwrite, Repeat, Splice,
 from fuzz.readers import Reader, Seed, readers
 from fuzz.reading import read_everything
 from fuzz.worker import Outcome, Worker, allowed_bytes
-from mloscope.adaptors.models.tensor_bundle import open_bundle
+from mloscope.adaptors.readers.tensorflow.tensor_bundle import open_bundle
 
 EXAMPLES = 25
 

@@ -20,8 +20,8 @@ class TooLong(BaseException):
 
 
 def main() -> None:
-    from mloscope.app import inspection  # everything heavy, before memory gets scarce
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace  # noqa: F401
+    from mloscope.app.commands import inspection  # everything heavy, before memory gets scarce
+    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace  # noqa: F401
 
     del inspection
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -51,10 +51,11 @@ def main() -> None:
 def look(path: Path, said: list[str]) -> None:
     """All that can be seen of a run or corpus; sentences are collected, and anything else is let out."""
     from mloscope.adaptors.interface import AdaptorError
-    from mloscope.app import inspection
+    from mloscope.app.commands import inspection
     from mloscope.app.errors import MloscopeError
-    from mloscope.app.statistics import hierarchy, native_outputs
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace, read_workspace_file
+    from mloscope.app.statistics import importing
+    from mloscope.app.statistics.class_order import hierarchy
+    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace, read_workspace_file
 
     def ask(question: Any, *arguments: Any) -> Any:
         try:
@@ -66,7 +67,7 @@ def look(path: Path, said: list[str]) -> None:
     ask(inspection.inspect, path)
     for file in [path, *(path.iterdir() if path.is_dir() else ())]:
         if file.suffix in (".npy", ".npz", ".csv", ".parquet", ".jsonl"):
-            ask(native_outputs.read_predictions, file)
+            ask(importing.read_predictions, file)
         if file.name.startswith(("hierarchy", "wordnet")):
             ask(hierarchy.read, file, ["cat", "dog"])
         if file.suffix == ".toml":

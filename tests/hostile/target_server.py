@@ -183,7 +183,7 @@ def write_secrets(root: Path) -> None:
 
 def write_users(path: Path) -> Any:
     """Anna, an editor, and Vera, a viewer, with hashes that are quick to check."""
-    from mloscope.app.web.doors.users import UserFile
+    from mloscope.app.accounts.users import UserFile
 
     users = UserFile(path)
     users.put_user("anna", None, "editor")
@@ -200,7 +200,7 @@ def write_users(path: Path) -> Any:
 
 def write_statistics(statistics: Any, corpus: Any) -> None:
     """Of three steps of both runs over the test split, with clusters and a map."""
-    from mloscope.app.statistics.clusters import fit_run
+    from mloscope.app.statistics.clusters.clustering import fit_run
 
     positions, classes = corpus.splits["test"], len(corpus.class_names)
     actual = np.asarray(corpus.labels)[positions.start : positions.stop]
@@ -223,16 +223,16 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
 @contextlib.contextmanager
 def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **settings: Any) -> Iterator[TargetServer]:
     """Everything under the folder, served to editors and viewers. ``prepare(root)`` may add to it before it is opened."""
+    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
-    from mloscope.app.result_cache import MemoryStore, ResultCache
-    from mloscope.app.serving import _server_config
-    from mloscope.app.settings import Settings
-    from mloscope.app.statistics.answers import Statistics
+    from mloscope.app.process.settings import Settings
+    from mloscope.app.serving.serving import _server_config
+    from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.store import StatisticsStore
-    from mloscope.app.web.doors.allowances import EvaluationCharge
-    from mloscope.app.web.doors.metrics import Metrics
+    from mloscope.app.web.access.allowances import EvaluationCharge
+    from mloscope.app.web.access.metrics import Metrics
     from mloscope.app.web.server import create_guarded_app
-    from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
     lab = root / "lab"
     for number, name in enumerate(RUNS):

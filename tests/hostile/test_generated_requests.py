@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from raw_http import RawClient
 from target_server import CORPUS, RUNS, STEPS, TargetServer
 
-from mloscope.app import view_state
-from mloscope.app.settings import Settings
-from mloscope.app.web.doors.authentication import Authentication
+from mloscope.app.process.settings import Settings
+from mloscope.app.web import view_state
+from mloscope.app.web.access.authentication import Authentication
 
 DASH = "/_dash-update-component"
 PAGES = (

@@ -21,7 +21,7 @@ from PIL import Image
 from raw_http import RawClient
 from target_server import CORPUS, RUNS, SECRET, TargetServer, served, write_run
 
-from mloscope.app import view_state
+from mloscope.app.web import view_state
 
 PROGRAM = Path(__file__).parents[2]
 ALSO_ASKED = (

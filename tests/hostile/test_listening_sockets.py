@@ -46,7 +46,7 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 60) -> Any
 def command(folder: Path, *words: Any, **environment: str) -> Iterator[subprocess.Popen[str]]:
     """``mloscope`` with these words, ended with all that it started."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "mloscope.app.cli", *map(str, words)],
+        [sys.executable, "-m", "mloscope.app.commands.cli", *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, start_new_session=True,
         env={**os.environ, "MLOSCOPE_CACHE_FOLDER": str(folder / "cache"), "MLOSCOPE_HOME": str(folder / "home"), **environment},
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_a_server_and_its_model_service_listen_on_the_loopback_address_alone(tmp
 @needs_dask
 @pytest.mark.parametrize("processes", [0, 2])
 def test_dask_listens_on_the_loopback_address_alone(processes: int) -> None:
-    from mloscope.app.statistics.dask_workers import connected
+    from mloscope.app.statistics.computing.dask_workers import connected
 
     before = set(listening(os.getpid()))
     with warnings.catch_warnings(), ExitStack() as stack:
@@ -141,7 +141,7 @@ except (OSError, TimeoutError, ValueError) as error:
 @pytest.mark.parametrize("kind", ["tcp", "tls"])
 def test_nobody_else_of_this_machine_reaches_the_processes_that_evaluate(kind: str) -> None:
     """Whoever reaches a Dask scheduler or worker runs code as its user."""
-    from mloscope.app.statistics.dask_workers import connected
+    from mloscope.app.statistics.computing.dask_workers import connected
 
     with connected(processes=1) as client:
         assert client.submit(os.getpid).result(timeout=60) != os.getpid()

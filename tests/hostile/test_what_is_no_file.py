@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from target_server import write_run
 
-from mloscope.adaptors.models.crc32c import masked_crc32c
+from mloscope.adaptors.files.crc32c import masked_crc32c
 
 pytestmark = pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero, pipes and SEEK_HOLE")
 

@@ -12,8 +12,8 @@ from PIL import Image
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.adaptors.corpora.image_folder import ImageFolderCorpus
-from mloscope.adaptors.corpora.picture import SUFFIXES
 from mloscope.adaptors.interface import Refused, Unknown, Unreadable
+from mloscope.adaptors.readers.image_folder.picture import SUFFIXES
 
 
 def picture(path: Path, seed: int = 0, mode: str = "RGB", size: tuple[int, int] = (6, 5)) -> Path:

@@ -232,7 +232,7 @@ def test_every_kind_of_layer_agrees_with_opencv(folder: Path, feature_maps: Any)
 
 
 def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any) -> None:
-    from mloscope.app.model_service.evaluation import Evaluator
+    from mloscope.app.model_service.backends.keras import Evaluator
     from mloscope.app.model_service.wire import RunSpec
 
     run = CaffeRun.open(folder, RunOptions())

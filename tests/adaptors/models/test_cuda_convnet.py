@@ -27,7 +27,7 @@ from mloscope.adaptors.interface import (
     Unreadable,
 )
 from mloscope.adaptors.models.cuda_convnet import CudaConvnetRun
-from mloscope.adaptors.models.cuda_convnet_files import read_meta
+from mloscope.adaptors.readers.cuda_convnet.files import read_meta
 
 DOCUMENTED = ("dropout_5sets", "ourdropout", "no_dropout")
 
@@ -240,7 +240,7 @@ def test_every_layer_computes_what_cuda_convnet_does(folder: Path, feature_maps:
 
 
 def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any) -> None:
-    from mloscope.app.model_service.evaluation import Evaluator
+    from mloscope.app.model_service.backends.keras import Evaluator
     from mloscope.app.model_service.wire import RunSpec
 
     run = CudaConvnetRun.open(folder, RunOptions())

@@ -17,10 +17,10 @@ import pytest
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import RunConformance
 from mloscope.adaptors.interface import AdaptorError, Preprocessing, Refused, RunOptions, Unreadable
-from mloscope.adaptors.mean_image import read_mean_image
 from mloscope.adaptors.models.cuda_convnet import CudaConvnetRun
-from mloscope.adaptors.models.cuda_convnet_files import read_state
 from mloscope.adaptors.models.decaf import DecafRun
+from mloscope.adaptors.readers.cuda_convnet.files import read_state
+from mloscope.adaptors.readers.mean_image import read_mean_image
 
 CLASSES = 5
 

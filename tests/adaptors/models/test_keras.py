@@ -19,8 +19,8 @@ import pytest
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import RunConformance
 from mloscope.adaptors.interface import AdaptorError, Preprocessing, Refused, RunOptions, Unreadable
-from mloscope.adaptors.models import keras_files
 from mloscope.adaptors.models.keras import KerasRun
+from mloscope.adaptors.readers.keras import files as keras_files
 
 # ---------- conformance
 

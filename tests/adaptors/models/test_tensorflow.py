@@ -17,8 +17,8 @@ import pytest
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import RunConformance
 from mloscope.adaptors.interface import DeclaresOutputs, EvaluableRun, NothingFits, RunOptions, Unreadable
-from mloscope.adaptors.models.tensor_bundle import INDEX
 from mloscope.adaptors.models.tensorflow import TensorFlowRun
+from mloscope.adaptors.readers.tensorflow.tensor_bundle import INDEX
 
 STEPS = (9, 10)
 

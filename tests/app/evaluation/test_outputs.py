@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mloscope.adaptors.interface import Layer
-from mloscope.app.class_probabilities import (
+from mloscope.app.evaluation.outputs import AMONG_ENDS, CHOSEN, DECLARED, ONLY_END, Output, output_of
+from mloscope.app.model_service.class_probabilities import (
     AS_GIVEN,
     BY_VALUE,
     LOGIT_OF_CLASS_1,
@@ -16,7 +17,6 @@ from mloscope.app.class_probabilities import (
     SIGMOID,
     SOFTMAX,
 )
-from mloscope.app.evaluation.outputs import AMONG_ENDS, CHOSEN, DECLARED, ONLY_END, Output, output_of
 
 IMAGE = Layer("image", "input", (), (8, 8, 3))
 HIDDEN = Layer("hidden", "dense", ("image",), (16,), hyperparameters={"activation": "relu"})

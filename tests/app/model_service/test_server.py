@@ -23,8 +23,8 @@ from small_networks import MemoryRun
 
 from mloscope.adaptors.interface import NothingThere, RunOptions
 from mloscope.app import errors
+from mloscope.app.model_service.backends.keras import Evaluator
 from mloscope.app.model_service.client import ModelServiceClient, RunSpec
-from mloscope.app.model_service.evaluation import Evaluator
 from mloscope.app.model_service.server import Worker, application, listen
 from mloscope.app.model_service.wire import CONTENT_TYPE, TOKEN_HEADER, pack
 

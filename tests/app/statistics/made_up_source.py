@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mloscope.app.errors import NotPossible
-from mloscope.app.statistics.tasks import Inputs, Span
+from mloscope.app.statistics.computing.tasks import Inputs, Span
 
 CLASSES = 7
 

@@ -11,11 +11,11 @@ import pytest
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import HasMetrics, RunOptions
-from mloscope.app import cli
+from mloscope.app.commands import cli
 from mloscope.app.statistics import measures
-from mloscope.app.statistics.answers import Statistics
+from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.store import Plane, StatisticsStore
-from mloscope.app.workspace import CorpusEntry, RunEntry, Workspace, make_preprocessing
+from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace, make_preprocessing
 
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[3] / "../shared/real"))
 TEST_DATA = Path(os.environ.get("MLOSCOPE_TEST_DATA", Path.home() / ".cache" / "mloscope-test-data"))

@@ -1,0 +1,337 @@
+"""Who may come in: one file of users and tokens, written by ``mloscope user`` and ``mloscope token``, read by the web process.
+
+    {"version": 1, "secret": "...",
+     "users": {"anna": {"role": "editor", "password": "scrypt:32768:8:3:<salt>:<hash>", "created": "2026-11-23"}},
+     "tokens": {"nightly": {"role": "viewer", "digest": "<sha256 of the token>", "created": "2026-11-23"}}}
+
+No password and no token stands in it, but ``secret`` signs sessions: whoever can read the file can come in as anybody, so it
+is made readable by its owner only. The path may be a link. A change is seen at the next question; nothing needs to be restarted.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+import stat
+import sys
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from mloscope.adaptors.files.regular_files import read_regular
+from mloscope.app.accounts import shared_file
+from mloscope.app.errors import BadRequest, NotFound, Unavailable
+from mloscope.app.process.home_folder import NoHome, home_folder
+from mloscope.app.process.request_context import ROLES, Role
+
+if TYPE_CHECKING:
+    from mloscope.app.process.settings import Settings
+
+TOKEN_START = "mloscope_"
+SHORTEST_PASSWORD = 8
+LONGEST_PASSWORD_BYTES = 1024
+_MOST_BYTES = 64 << 20
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
+
+# scrypt's parameters as OWASP's Password Storage Cheat Sheet gives them: 32 MiB, about 0.2 s.
+_SCRYPT = {"n": 1 << 15, "r": 8, "p": 3}
+_SCRYPT_MOST_MEMORY = 1 << 26
+
+
+@dataclass(frozen=True)
+class User:
+    role: Role
+    password: str | None
+    """Its hash; None for who comes in through a proxy only."""
+    created: str
+
+
+@dataclass(frozen=True)
+class Token:
+    role: Role
+    digest: str
+    created: str
+
+
+@dataclass(frozen=True)
+class _Contents:
+    secret: str
+    users: Mapping[str, User]
+    tokens: Mapping[str, Token]
+
+    @property
+    def token_names(self) -> dict[str, str]:
+        """Names by digest."""
+        return {token.digest: name for name, token in self.tokens.items()}
+
+
+_NOBODY = _Contents("", {}, {})
+
+
+def default_path(environment: Mapping[str, str]) -> Path:
+    """``mloscope/users.json`` in the user's configuration folder. Raises :class:`NoHome`."""
+    if sys.platform == "win32":
+        folder = Path(environment.get("APPDATA") or home_folder("MLOSCOPE_USERS_FILE") / "AppData" / "Roaming")
+    elif sys.platform == "darwin":
+        folder = home_folder("MLOSCOPE_USERS_FILE") / "Library" / "Application Support"
+    else:
+        folder = Path(environment.get("XDG_CONFIG_HOME") or home_folder("MLOSCOPE_USERS_FILE") / ".config")
+    return folder / "mloscope" / "users.json"
+
+
+def user_file(settings: Settings, environment: Mapping[str, str]) -> UserFile:
+    """The one that the settings name, else the one at the default path. Raises :class:`NoHome`."""
+    named = settings.users_file
+    return UserFile(Path(named).expanduser() if named else default_path(environment))
+
+
+def users_of_server(settings: Settings, environment: Mapping[str, str]) -> UserFile:
+    """:func:`user_file`; for a process without a home one with nobody in it, as nobody can have been added."""
+    try:
+        return user_file(settings, environment)
+    except NoHome:
+        return UserFile(Path(os.devnull) / "users.json")
+
+
+# ------------------------------------------------------------------------------------------------- passwords
+
+
+def hash_password(password: str) -> str:
+    """``scrypt:n:r:p:salt:hash``, the last two in base64."""
+    salt = secrets.token_bytes(16)
+    parameters = ":".join(str(_SCRYPT[name]) for name in "nrp")
+    return f"scrypt:{parameters}:{_base64(salt)}:{_base64(_scrypt(password, salt, **_SCRYPT))}"
+
+
+def password_fits(password: str, hashed: str) -> bool:
+    """Whether it is the password that was hashed; takes as long either way."""
+    _, n, r, p, salt, expected = hashed.split(":")
+    found = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
+    return hmac.compare_digest(found, base64.b64decode(expected))
+
+
+def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
+    # The same letters can be typed as different code points, depending on the keyboard.
+    text = unicodedata.normalize("NFKC", password).encode()[:LONGEST_PASSWORD_BYTES]
+    return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=_SCRYPT_MOST_MEMORY, dklen=32)
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+_NOBODYS_PASSWORD = f"scrypt:{1 << 15}:8:3:{'A' * 22}==:{'A' * 43}="
+"""A hash that no password has. What is tried for names that do not exist, so that they take as long as those that do."""
+
+
+def _digest(token: str) -> str:
+    # Unlike a password a token is 256 random bits: nobody guesses it, however fast the hash.
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+# ------------------------------------------------------------------------------------------------------ file
+
+
+class UserFile:
+    """Users and tokens by name. Thread-safe; several processes may use one file."""
+
+    def __init__(self, path: Path) -> None:
+        """The file need not be there: then there is nobody in it."""
+        self.path = path
+        self._lock = threading.Lock()
+        self._seen: tuple[int, ...] | None = None
+        self._contents = _NOBODY
+
+    def _read(self) -> _Contents:
+        """What the file says now. Raises :class:`Unavailable` where it says nothing sensible."""
+        try:
+            found = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return _NOBODY
+        except OSError as error:
+            raise Unavailable(f"The users file {self.path} cannot be read: {error.strerror}.") from None
+        if not stat.S_ISREG(found.st_mode):
+            raise Unavailable(f"The users file {self.path} cannot be read: it is not a regular file.")
+        seen = (found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev)
+        with self._lock:
+            if seen != self._seen:
+                self._contents = _parsed(self.path)
+                self._seen = seen
+            return self._contents
+
+    # ---- questions
+
+    @property
+    def anybody(self) -> bool:
+        """Whether there is a user or a token."""
+        contents = self._read()
+        return bool(contents.users or contents.tokens)
+
+    @property
+    def anybody_with_password(self) -> bool:
+        return any(user.password for user in self._read().users.values())
+
+    def users(self) -> Mapping[str, User]:
+        return self._read().users
+
+    def user(self, name: str) -> User:
+        """Raises :class:`NotFound`."""
+        users = self.users()
+        if name not in users:
+            raise NotFound(f'There is no user "{name}"; there are: {_listed(users)}.')
+        return users[name]
+
+    def tokens(self) -> Mapping[str, Token]:
+        return self._read().tokens
+
+    def user_with_password(self, name: str, password: str) -> User | None:
+        """The user, if it is one and that is their password. Takes a fifth of a second and 32 MiB."""
+        user = self._read().users.get(name)
+        hashed = user.password if user is not None else None
+        fits = password_fits(password, hashed or _NOBODYS_PASSWORD)
+        return user if fits and hashed else None
+
+    def token(self, text: str) -> tuple[str, Token] | None:
+        """Name and token of this text."""
+        contents = self._read()
+        name = contents.token_names.get(_digest(text))
+        return (name, contents.tokens[name]) if name is not None else None
+
+    @property
+    def signing_key(self) -> bytes:
+        """What signs sessions."""
+        return self._read().secret.encode()
+
+    def stamp(self, name: str) -> str | None:
+        """Changes with the user's password, so that sessions end with it; None where there is no such user."""
+        user = self._read().users.get(name)
+        if user is None or user.password is None:
+            return None
+        return hmac.new(self.signing_key, user.password.encode(), "sha256").hexdigest()[:16]
+
+    # ---- changes
+
+    def put_user(self, name: str, password: str | None, role: Role | None = None) -> bool:
+        """Add the user, or change password and role of one; whether it is a new one. ``password`` None: only a proxy
+        says who they are. ``role`` None: as it was, and of a new one viewer."""
+        _check_name(name)
+        _check_role(role or "viewer")
+        if password is not None:
+            _check_password(name, password)
+        with self._changing() as contents:
+            before = contents["users"].get(name)
+            role = role or (before["role"] if before else "viewer")
+            hashed = hash_password(password) if password is not None else None
+            created = before["created"] if before else _today()
+            contents["users"][name] = asdict(User(role, hashed, created))
+        return before is None
+
+    def change_password(self, name: str, password: str) -> None:
+        """Of a user who is there; their sessions end at once."""
+        _check_password(name, password)
+        with self._changing() as contents:
+            self.user(name)
+            contents["users"][name]["password"] = hash_password(password)
+
+    def change_role(self, name: str, role: Role) -> None:
+        """Of a user who is there; it holds for the sessions that they have, from their next question on."""
+        _check_role(role)
+        with self._changing() as contents:
+            self.user(name)
+            contents["users"][name]["role"] = role
+
+    def remove_user(self, name: str) -> None:
+        """Their sessions end at once."""
+        with self._changing() as contents:
+            self.user(name)
+            del contents["users"][name]
+
+    def add_token(self, name: str, role: Role) -> str:
+        """Make a token and return its text, which is kept nowhere."""
+        _check_name(name)
+        _check_role(role)
+        text = TOKEN_START + secrets.token_urlsafe(32)
+        with self._changing() as contents:
+            if name in contents["tokens"]:
+                raise BadRequest(f'There is a token "{name}" already; remove it, or choose another name.')
+            contents["tokens"][name] = asdict(Token(role, _digest(text), _today()))
+        return text
+
+    def remove_token(self, name: str) -> None:
+        with self._changing() as contents:
+            if contents["tokens"].pop(name, None) is None:
+                raise NotFound(f'There is no token "{name}"; there are: {_listed(contents["tokens"])}.')
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[dict[str, Any]]:
+        """What the file says, to be changed in place; written when the block ends well. See :mod:`.shared_file`."""
+        with shared_file.locked(self.path) as target:
+            contents = self._read()
+            changed: dict[str, Any] = {
+                "version": 1,
+                "secret": contents.secret or secrets.token_urlsafe(32),
+                "users": {name: asdict(user) for name, user in contents.users.items()},
+                "tokens": {name: asdict(token) for name, token in contents.tokens.items()},
+            }
+            yield changed
+            shared_file.write(target, json.dumps(changed, indent=1))
+
+
+def _parsed(path: Path) -> _Contents:
+    problem = f"The users file {path} is not one that mloscope user wrote"
+    try:
+        read = json.loads(read_regular(path, _MOST_BYTES))
+        if read["version"] != 1:
+            raise Unavailable(f'{problem}: its version is "{read["version"]}", and this program knows 1.')
+        contents = _Contents(
+            str(read["secret"]),
+            {str(name): User(**user) for name, user in read["users"].items()},
+            {str(name): Token(**token) for name, token in read["tokens"].items()},
+        )
+    except OSError as error:
+        raise Unavailable(f"The users file {path} cannot be read: {error.strerror}.") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Unavailable(f"{problem}; put it back from a backup, or move it away and begin anew.") from None
+    roles = {entry.role for entry in (*contents.users.values(), *contents.tokens.values())}
+    if len(contents.secret) < 32 or not roles <= set(get_args(Role)):
+        raise Unavailable(f"{problem}: it has a short secret, or a role that is neither viewer nor editor.")
+    return contents
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(_NAME, name):
+        raise BadRequest(
+            f'"{name}" cannot be a name; one has up to 64 letters, digits and . _ @ - and begins with a letter or digit.'
+        )
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        raise BadRequest(f'"{role}" is no role; there are {" and ".join(ROLES)}.')
+
+
+def _check_password(name: str, password: str) -> None:
+    if len(password) < SHORTEST_PASSWORD:
+        raise BadRequest(f"The password has {len(password)} characters; it needs {SHORTEST_PASSWORD} at least.")
+    if len(unicodedata.normalize("NFKC", password).encode()) > LONGEST_PASSWORD_BYTES:
+        raise BadRequest(f"The password is longer than {LONGEST_PASSWORD_BYTES} bytes.")
+    if password.lower() == name.lower():
+        raise BadRequest("The password is the name; choose another.")
+
+
+def _today() -> str:
+    return datetime.datetime.now(datetime.UTC).date().isoformat()
+
+
+def _listed(names: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(names)) or "none"

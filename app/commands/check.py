@@ -1,0 +1,132 @@
+"""``mloscope check RUN --images CORPUS``: are these the network's own preprocessing and order of classes?
+
+A sample of labelled images is evaluated at the last checkpoint with each of the usual alternatives; see
+:mod:`mloscope.app.evaluation.check`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mloscope.app.errors import NotPossible
+from mloscope.app.process.terminal import printable, write
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mloscope.adaptors.interface import Preprocessing, RunOptions
+    from mloscope.app.evaluation.basis import Basis
+    from mloscope.app.evaluation.check import Check
+    from mloscope.app.workspace.workspace import Workspace
+
+_SAMPLE_IMAGES = 500
+
+
+def add_command(
+    commands: Any,
+    add_run_options: Callable[[argparse.ArgumentParser], None],
+    run_options: Callable[[argparse.Namespace], RunOptions],
+) -> None:
+    """Add it to the subcommands of ``mloscope``."""
+    parser = commands.add_parser(
+        "check",
+        help="try other preprocessings and orders of classes on a sample, and compare accuracies",
+        description="Evaluate a sample of labelled images at the last checkpoint with the preprocessing in force and with "
+        "the usual alternatives (scale, mean, order of colours, order of classes), and say where another one fits better.",
+    )
+    parser.add_argument("run", metavar="RUN", type=Path, help="a folder of checkpoints, or one file")
+    parser.add_argument("--images", metavar="CORPUS", type=Path, required=True, help="labelled images")
+    parser.add_argument("--images-format", metavar="NAME", help="the adaptor that reads CORPUS")
+    parser.add_argument("--split", metavar="NAME", help="which images of it (default: test, else the last split)")
+    parser.add_argument(
+        "--sample", type=_positive, default=_SAMPLE_IMAGES, metavar="N",
+        help=f"how many images to try, chosen at random by a fixed seed (default: {_SAMPLE_IMAGES})",
+    )  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="as JSON, with what the numbers rest on")
+    add_run_options(parser)
+    parser.set_defaults(command=_check, run_options=run_options)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f'"{text}" must be a whole number from 1')
+    return int(text)
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from mloscope.app.commands.opened_subject import open_subject
+
+    opened = open_subject(arguments)
+    workspace, split = opened.workspace, opened.split
+    basis = workspace.basis("run", "corpus")
+    found = _checked(workspace, basis, split, arguments.sample)
+    if arguments.json:
+        print(json.dumps({"basis": basis.json(), "split": split, **found.json()}, indent=2))
+        return 0
+    write(_as_text(found, basis, split))
+    return 0
+
+
+def _checked(workspace: Workspace, basis: Basis, split: str, sample: int) -> Check:
+    import numpy as np
+
+    from mloscope.app.evaluation.check import check
+    from mloscope.app.model_service.wire import RunSpec
+
+    connected, adaptor = workspace.opened_run("run")
+    corpus = workspace.opened_corpus("corpus")[1]
+    readable = [checkpoint.step for checkpoint in adaptor.checkpoints() if not checkpoint.problem]
+    if not readable:
+        raise NotPossible("No checkpoint of the run can be read.")
+    labels = np.asarray(corpus.labels)
+    within = corpus.splits[split]
+    known = np.flatnonzero(labels[within.start : within.stop] >= 0) + within.start
+    chosen = np.sort(np.random.default_rng(0).permutation(known)[:sample])
+    spec = RunSpec(str(connected.path.expanduser().absolute()), adaptor.format, connected.options)
+    evaluator = _evaluator()
+
+    def prepare(how: Preprocessing) -> np.ndarray:
+        images = [workspace.network_input("run", "corpus", int(position), how) for position in chosen]
+        if len({image.shape for image in images}) > 1:
+            raise NotPossible("The images differ in size, and the network takes any size, so they cannot be one batch.")
+        return np.stack(images)
+
+    def probabilities(images: np.ndarray) -> np.ndarray:
+        output, rule = basis.output.layer, basis.output.rule
+        return np.asarray(evaluator.probabilities(spec, readable[-1], images, output, rule))
+
+    trains = any(name in ("training", "train") for name in corpus.splits)
+    said = (lambda name: print(f"Trying {name} ...", file=sys.stderr)) if sys.stderr.isatty() else (lambda name: None)
+    return check(basis, readable[-1], labels[chosen], prepare, probabilities, trains, said)
+
+
+def _evaluator() -> Any:
+    from mloscope.adaptors.installation import how_to_add
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        from mloscope.app.model_service.backends.keras import Evaluator
+    except ImportError as error:
+        raise NotPossible(
+            f"A check needs TensorFlow, which cannot be loaded ({error}): {how_to_add('evaluate')}"
+        ) from error
+    return Evaluator()
+
+
+def _as_text(found: Check, basis: Basis, split: str) -> str:
+    lines = [printable(line) for line in basis.lines()]
+    lines += ["", f"Accuracy of {found.images:,} labelled images of the split {printable(split)} at step {found.step}"]
+    width = max(len(each.name) for each in found.alternatives)
+    for each in found.alternatives:
+        value = each.problem or ("no image has a right output" if each.accuracy is None else f"{each.accuracy:.3f}")
+        lines.append(f"  {each.name:<{width}}  {printable(value)}")
+    lines += ["", *(f"Warning: {printable(sentence)}" for sentence in found.warnings)]
+    if not found.warnings:
+        lines.append("Nothing usual fits clearly better than what is in force.")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,46 @@
+"""The run and corpus that a command line names, opened: what ``statistics`` and ``check`` begin with."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+
+from mloscope.app.errors import NotFound, NotPossible, Unrecognised
+from mloscope.app.evaluation.named_outputs import NamedOutputsStore
+from mloscope.app.process.settings import ABOUT_SERVING, Settings, cache_folder_of
+from mloscope.app.statistics.computing.engine import default_split
+from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+
+
+@dataclass(frozen=True)
+class OpenedSubject:
+    """A workspace of one run, called ``run``, and one corpus, called ``corpus``."""
+
+    workspace: Workspace
+    split: str
+    settings: Settings
+    cache_folder: str
+
+
+def open_subject(arguments: argparse.Namespace) -> OpenedSubject:
+    """Open what ``arguments`` name: ``run``, ``images``, ``images_format``, ``split``, ``format``, and the options that
+    ``arguments.run_options`` reads. Raises :class:`NotFound`, :class:`Unrecognised` or :class:`NotPossible`."""
+    for path in (arguments.run, arguments.images):
+        if not path.exists():
+            raise NotFound(f"There is nothing at {path}.")
+    workspace = Workspace.connect(
+        [RunEntry(arguments.run, "run", arguments.format, options=arguments.run_options(arguments))],
+        [CorpusEntry(arguments.images, "corpus", arguments.images_format)],
+    )
+    for connected in (*workspace.runs, *workspace.corpora):
+        if connected.problem:
+            raise (Unrecognised if connected.is_foreign else NotPossible)(connected.problem)
+    splits = workspace.opened_corpus("corpus")[1].splits
+    split = arguments.split or default_split(splits)
+    if split not in splits:
+        raise NotFound(f'{arguments.images} has no split "{split}"; it has: {", ".join(splits)}.')
+    settings = Settings.from_environment(os.environ, but=ABOUT_SERVING)
+    cache_folder = str(cache_folder_of(settings, os.environ))
+    workspace.named_outputs = NamedOutputsStore(cache_folder)
+    return OpenedSubject(workspace, split, settings, cache_folder)

@@ -1,0 +1,308 @@
+"""Two runs of the workspace, or two moments of one, looked at together: what page and REST API ask.
+
+    overview      B as a subject, pairs of layers, alignments of time: all that the browser needs to follow by itself
+    units         a layer's units at A and at B, exactly as stored or evaluated, as rows of values
+    changes       how each unit differs;  arrays_npz: the arrays themselves, for elsewhere
+
+The arithmetic is that of :mod:`mloscope.app.comparison.pairing`; everything raises :class:`mloscope.app.errors.MloscopeError`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mloscope.adaptors.interface import Curve
+from mloscope.app.comparison import pairing
+from mloscope.app.errors import MloscopeError, NotFound, NotPossible
+from mloscope.app.films import encoding
+
+if TYPE_CHECKING:
+    from mloscope.app.observatory import Observatory
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side: a layer of a run at a step."""
+
+    run: str
+    step: int
+    layer: str
+    parameter: str | None = None
+    """Default: the layer's first. Means nothing for feature maps."""
+    units: tuple[int, ...] | None = None
+    """None: all."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is compared of both sides: parameters, or what the layers make of one image."""
+
+    image: str | None = None
+    """None: parameters."""
+    corpus: str | None = None
+    """The image's; default: A's."""
+
+
+class ComparedRuns:
+    """See the module's docstring. Thread-safe, holds nothing."""
+
+    def __init__(self, observatory: Observatory) -> None:
+        self.observatory = observatory
+
+    def overview(
+        self, run: str, other: str, corpus: str | None = None, split: str | None = None, pairs: str = ""
+    ) -> dict[str, Any]:
+        """JSON-able: ``subject`` (B's, as :meth:`Observatory.subject`), ``pairs`` (of layers), ``alignments`` (by
+        :data:`comparison.ALIGNMENTS`: ``indices``, ``problem``), ``problems`` (sentences).
+
+        Raises :class:`NotFound` for a run that is not connected.
+        """
+        observatory, workspace = self.observatory, self.observatory.workspace
+        workspace.opened_run(run)
+        workspace.opened_run(other)
+        shown = corpus or workspace.corpus_of(run)
+        by_hand = pairing.parse_pairs(pairs)
+        layers = [observatory.layers(name) for name in (run, other)]
+        found = pairing.pair_layers(*layers, by_hand)
+        problems = self._unknown_by_hand(by_hand, layers, (run, other))
+        own = workspace.corpus_of(other)
+        if own != shown:
+            problems.append(
+                f'Both sides are shown the images of "{shown}", although "{other}" belongs to "{own}": '
+                "only the same image can be compared."
+            )
+        checkpoints = [observatory.checkpoints(name) for name in (run, other)]
+        accuracies = [self._accuracy(name, shown, split) for name in (run, other)]
+        alignments = {
+            by: asdict(pairing.align(*checkpoints, by, *accuracies, names=(run, other))) for by in pairing.ALIGNMENTS
+        }
+        return {
+            "run": run,
+            "other": other,
+            "subject": {**observatory.subject(other, shown), "problems": []},
+            "pairs": [asdict(pair) for pair in found],
+            "alignments": alignments,
+            "problems": problems,
+        }
+
+    @staticmethod
+    def _unknown_by_hand(by_hand: Mapping[str, str | None], layers: list[Any], names: tuple[str, str]) -> list[str]:
+        known = [{layer.name for layer in side} for side in layers]
+        problems = []
+        for a, b in by_hand.items():
+            for name, have, run in zip((a, b), known, names, strict=True):
+                if name is not None and name not in have:
+                    problems.append(f'The pair "{a}:{b or ""}" is left out: the run "{run}" has no layer "{name}".')
+        return problems
+
+    def _accuracy(self, run: str, corpus: str | None, split: str | None) -> dict[int, float]:
+        """Accuracy 0..1 by step: the statistics', else the run's own curve; empty where there is neither."""
+        try:
+            ready = self.observatory.statistics.overview(run, corpus, split).ready
+        except MloscopeError:
+            ready = {}
+        rates = {step: plane.rates.get("accuracy") for step, plane in ready.items()}
+        known = {step: rate for step, rate in rates.items() if rate is not None}
+        if known:
+            return known
+        steps = [checkpoint.step for checkpoint in self.observatory.checkpoints(run)]
+        try:
+            return _accuracy_at(self.observatory.metrics(run), steps)
+        except MloscopeError:
+            return {}
+
+    def curves(
+        self, runs: Iterable[str], corpus: str | None = None, split: str | None = None
+    ) -> dict[str, list[Curve]]:
+        """Everything that was recorded of each run's training, and accuracy and loss of its statistics."""
+        return {run: [*self._recorded(run), *self._measured(run, corpus, split)] for run in dict.fromkeys(runs)}
+
+    def _recorded(self, run: str) -> tuple[Curve, ...]:
+        try:
+            return self.observatory.metrics(run)
+        except MloscopeError:
+            return ()
+
+    def _measured(self, run: str, corpus: str | None, split: str | None) -> list[Curve]:
+        try:
+            found = self.observatory.statistics.overview(run, corpus, split)
+        except MloscopeError:
+            return []
+        epochs = {checkpoint.step: checkpoint.epoch for checkpoint in self.observatory.checkpoints(run)}
+        curves = []
+        for rate in ("accuracy", "loss"):
+            known = [
+                (step, plane.rates[rate]) for step, plane in found.ready.items() if plane.rates.get(rate) is not None
+            ]
+            if known:
+                steps = np.array([step for step, _ in known])
+                when = [epochs.get(step) for step in steps.tolist()]
+                converted = None if None in when else np.array(when, np.float64)
+                values = np.array([value for _, value in known], np.float64)
+                name = f"{found.subject.split} {rate}"
+                curves.append(Curve(name, "step", steps, values, "statistics", converted))
+        return curves
+
+    # ------------------------------------------------------------------------------------------------- confusion
+
+    def moved(
+        self,
+        a: tuple[str, int],
+        b: tuple[str, int],
+        cell: tuple[int, int],
+        corpus: str | None,
+        split: str | None,
+        limit: int,
+    ) -> dict[str, Any]:
+        """Images that one side puts into a cell of the confusion matrix and the other does not, JSON-able: ``into`` (at A, not
+        at B) and ``out_of`` (at B, not at A), each ``total`` and ``images`` with what the other side took them for
+        (``elsewhere``, ``elsewhere_name``; None for nothing).
+
+        ``a``, ``b``: run and step. ``cell``: actual and predicted class; the number of classes for not predicted.
+        Raises :class:`NotPossible` where a side has no statistics, or the two are of other images.
+        """
+        statistics, planes, corpus = self._planes(a, b, corpus, split)
+        actual, predicted = cell
+        classes = planes[0].classes
+        if actual >= classes or predicted > classes:
+            raise NotFound(f"There is no cell {actual}, {predicted}: the classes are 0 to {classes - 1}.")
+        column = -1 if predicted == classes else predicted
+        found = pairing.moved(
+            np.asarray(planes[0].actual),
+            np.asarray(planes[0].predicted),
+            np.asarray(planes[1].predicted),
+            actual,
+            column,
+        )
+        subject = statistics.subject(a[0], corpus, split)
+        answer = {}
+        for key, positions, here, there in (("into", found.into, 0, 1), ("out_of", found.out_of, 1, 0)):
+            chosen = positions[:limit]
+            other = statistics.describe(subject, chosen, planes[there])
+            images = statistics.describe(subject, chosen, planes[here])
+            for image, elsewhere in zip(images, other, strict=True):
+                image |= {"elsewhere": elsewhere["predicted"], "elsewhere_name": elsewhere["predicted_name"]}
+            answer[key] = {"total": len(positions), "images": images}
+        return answer
+
+    def confusion_rows(
+        self, a: tuple[str, int], b: tuple[str, int], corpus: str | None, split: str | None
+    ) -> tuple[tuple[str, ...], list[tuple[int, int, int, int, int]]]:
+        """Names of the classes, and rows ``actual, predicted, a, b, difference`` of all cells that are not 0 on both sides;
+        predicted is the number of classes for not predicted."""
+        statistics, planes, corpus = self._planes(a, b, corpus, split)
+        counts: dict[tuple[int, int], list[int]] = {}
+        for side, plane in enumerate(planes):
+            for actual, predicted, count in np.asarray(plane.cells).tolist():
+                counts.setdefault((actual, predicted), [0, 0])[side] = count
+        rows = [(*cell, first, second, first - second) for cell, (first, second) in sorted(counts.items())]
+        return statistics.class_names(a[0], corpus, planes[0].classes), rows
+
+    def _planes(
+        self, a: tuple[str, int], b: tuple[str, int], corpus: str | None, split: str | None
+    ) -> tuple[Any, list[Any], str | None]:
+        statistics = self.observatory.statistics
+        corpus = corpus or self.observatory.workspace.corpus_of(a[0])
+        planes = [statistics.plane(run, step, corpus, split) for run, step in (a, b)]
+        if planes[0].classes != planes[1].classes:
+            raise NotPossible(
+                f'The run "{a[0]}" knows {planes[0].classes} classes and "{b[0]}" {planes[1].classes}: '
+                "their confusion cannot be compared."
+            )
+        orders = [self.observatory.workspace.basis(run, corpus).classes.corpus_classes for run, _step in (a, b)]
+        if orders[0] != orders[1]:
+            raise NotPossible(
+                f'The outputs of the runs "{a[0]}" and "{b[0]}" stand for the classes of the corpus in different orders: '
+                "their confusion cannot be compared."
+            )
+        return statistics, planes, corpus
+
+    # ---------------------------------------------------------------------------------------------------- arrays
+
+    def tiles(self, side: Side, shown: Shown) -> np.ndarray:
+        """float (unit, channel, row, column) of the side, as stored or evaluated."""
+        if shown.image is not None:
+            pictures = encoding.map_tiles(
+                self.observatory.feature_map(side.run, side.step, side.layer, shown.image, shown.corpus)
+            )
+        else:
+            whole = self.observatory.parameter_tiles(side.run, side.step, side.layer, side.parameter)
+            # Colours are channels again: nothing here is drawn as one picture.
+            pictures = whole[:, 0].transpose(0, 3, 1, 2) if whole.shape[-1] > 1 else whole[..., 0]
+        if side.units is None:
+            return pictures
+        wrong = next((unit for unit in side.units if unit >= len(pictures)), None)
+        if wrong is not None:
+            raise NotFound(
+                f'The layer "{side.layer}" of the run "{side.run}" has no unit {wrong}; '
+                f"its units are 0 to {len(pictures) - 1}."
+            )
+        return pictures[list(side.units)]
+
+    def both(self, a: Side, b: Side, shown: Shown) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`tiles` of both sides. Raises :class:`NotPossible` where their shapes differ."""
+        tiles = self.tiles(a, shown), self.tiles(b, shown)
+        if tiles[0].shape != tiles[1].shape:
+            sizes = " and ".join(
+                f'"{side.layer}" of "{side.run}" ({_size(array)})' for side, array in zip((a, b), tiles, strict=True)
+            )
+            raise NotPossible(f"A difference needs the same shape on both sides: {sizes} differ.")
+        return tiles
+
+    def changes(self, a: Side, b: Side, shown: Shown) -> pairing.UnitChanges:
+        """How each unit differs, in the units' order."""
+        first, second = (array.reshape(len(array), -1) for array in self.both(a, b, shown))
+        return pairing.unit_changes(first, second)
+
+    def whole(self, a: Side, b: Side, shown: Shown) -> pairing.UnitChanges:
+        """How all values together differ: as if they were one unit."""
+        first, second = (array.reshape(1, -1) for array in self.both(a, b, shown))
+        return pairing.unit_changes(first, second)
+
+    def arrays_npz(self, a: Side, b: Side, shown: Shown) -> bytes:
+        """An ``.npz`` of ``a`` and ``b`` (unit, channel, row, column), ``difference`` (a - b, in the wider of both types)
+        where the shapes agree, and ``about``: JSON text of what they are."""
+        arrays = {"a": self.tiles(a, shown), "b": self.tiles(b, shown)}
+        if arrays["a"].shape == arrays["b"].shape:
+            with np.errstate(invalid="ignore", over="ignore"):
+                arrays["difference"] = arrays["a"] - arrays["b"]
+        about = {"a": asdict(a), "b": asdict(b), **asdict(shown), "axes": ["unit", "channel", "row", "column"]}
+        file = io.BytesIO()
+        np.savez(file, about=np.array(json.dumps(about)), **arrays)
+        return file.getvalue()
+
+
+def _size(tiles: np.ndarray) -> str:
+    units, channels, rows, columns = tiles.shape
+    return f"{units} units of {channels} × {rows} × {columns}"
+
+
+def _accuracy_at(curves: Sequence[Curve], steps: list[int]) -> dict[int, float]:
+    """Accuracy by checkpoint from a run's own curves: one of test or validation before others, an error rate turned round.
+
+    A checkpoint has the value of the last point not after it.
+    """
+
+    def worth(curve: Curve) -> tuple[bool, bool, str]:
+        name = curve.name.casefold()
+        return ("acc" not in name, not any(word in name for word in ("test", "val")), name)
+
+    for curve in sorted(curves, key=worth):
+        name, points = curve.name.casefold(), curve.along("step")
+        if points is None or ("acc" not in name and "error" not in name):
+            continue
+        good = np.isfinite(curve.y)
+        points, values = points[good], curve.y[good]
+        if not len(values) or values.min() < 0 or values.max() > 100:
+            continue
+        values = values / 100 if values.max() > 1 else values
+        values = values if "acc" in name else 1 - values
+        at = np.searchsorted(points, steps, side="right") - 1
+        return {step: float(values[i]) for step, i in zip(steps, at, strict=True) if i >= 0}
+    return {}

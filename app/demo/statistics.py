@@ -1,0 +1,63 @@
+"""Fills the demo's pages about all images, Confusion and Clusters, so that nobody has to find out first how that is done.
+
+It presses the button of these pages as a visitor would: the same job, whose progress they show, and which goes on where it
+was where a server ended too soon. What is there already is not computed again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, TextIO
+
+from mloscope.app.demo.training import Progress
+from mloscope.app.errors import Conflict, MloscopeError
+from mloscope.app.statistics.queries import Overview, Statistics
+
+_LOOK_EVERY_S = 0.2
+
+
+def compute(statistics: Statistics, stream: TextIO, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Compute what is missing of every connected run over its images, one run after the other; returns when that is done or
+    cannot be. What comes of it is told on the stream."""
+    for run in statistics.workspace.runs:
+        try:
+            overview = statistics.overview(run.name)
+            if not _is_complete(overview):
+                _compute(statistics, overview, stream, sleep)
+        except MloscopeError as error:
+            _say(stream, f"Confusion and Clusters stay empty. {error}")
+
+
+def _is_complete(overview: Overview) -> bool:
+    return overview.fit is not None and all(step.plane is not None or step.problem for step in overview.steps)
+
+
+def _compute(statistics: Statistics, overview: Overview, stream: TextIO, sleep: Callable[[float], None]) -> None:
+    if statistics.jobs is None:
+        return
+    subject = overview.subject
+    names = (subject.run, subject.corpus, subject.split)
+    try:
+        told = statistics.jobs.act("start", *names)
+    except Conflict:  # a visitor was quicker
+        told = statistics.jobs.state(*names)
+    _say(
+        stream, f"Filling Confusion and Clusters: {len(overview.steps)} checkpoints, {len(subject.positions):,} images."
+    )
+    progress: Progress | None = None
+    while told["state"] in ("starting", "running"):
+        if told["of"]:
+            progress = progress or Progress(stream, told["of"], what="evaluation")
+            progress.update(told["done"] or 0)
+        sleep(_LOOK_EVERY_S)
+        told = statistics.jobs.state(*names)
+    say = progress.say if progress is not None else lambda sentence: _say(stream, sentence)
+    if told["state"] == "done":
+        say("Confusion and Clusters are filled.")
+    else:
+        say(f"Confusion and Clusters are not complete ({told['state']}). {told['message'] or ''}".strip())
+
+
+def _say(stream: Any, sentence: str) -> None:
+    stream.write(f"{sentence}\n")
+    stream.flush()

@@ -1,0 +1,339 @@
+"""What can be set from outside: one table that gives the settings, their defaults, their help and their
+documentation.
+
+Every setting is an environment variable; the command line's flags, where a setting has one, come before it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import sys
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from mloscope.app.errors import BadRequest
+from mloscope.app.process.home_folder import home_folder
+from mloscope.app.process.redaction import without_credentials
+from mloscope.app.process.url_prefix import parse as parse_url_prefix
+
+_MIB = 1 << 20
+_BYTE_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _secret(value: str) -> str:
+    if not value.isascii() or not value.isprintable():
+        raise ValueError("printable ASCII, which can stand in a header of HTTP (the value is not shown here)")
+    return value
+
+
+def _port(value: str) -> int:
+    if not value.isdecimal() or int(value) > 65535:
+        raise ValueError("a whole number from 0 to 65535, such as 8050 (0 takes any free port)")
+    return int(value)
+
+
+def parse_bytes(value: str) -> int:
+    """``"1500000"``, ``"256M"``, ``"256 MiB"``, ``"2G"`` as bytes; units are powers of 1024."""
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", value, re.IGNORECASE)
+    if not found:
+        raise ValueError('a number of bytes, such as 268435456 or "256M"')
+    return int(float(found[1]) * _BYTE_UNITS[found[2].upper()])
+
+
+def _seconds(value: str) -> float:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError("a number of seconds above 0, such as 60")
+    return seconds
+
+
+def _url_of(*schemes: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes or not (parts.hostname or parts.scheme == "unix"):
+            raise ValueError(f"an address that begins with {' or '.join(s + '://' for s in schemes)}")
+        return value
+
+    return parse
+
+
+def _urls_of(*schemes: str) -> Callable[[str], str]:
+    parse_one = _url_of(*schemes)
+
+    def parse(value: str) -> str:
+        urls = [url.strip() for url in value.split(",") if url.strip()] or [value]
+        return ",".join(parse_one(url) for url in urls)
+
+    return parse
+
+
+def _log_level(value: str) -> str:
+    if value.lower() not in ("debug", "info", "warning", "error"):
+        raise ValueError("debug, info, warning or error")
+    return value.lower()
+
+
+def _yes_or_no(value: str) -> bool:
+    try:
+        return {"1": True, "yes": True, "true": True, "0": False, "no": False, "false": False}[value.lower()]
+    except KeyError:
+        raise ValueError("yes or no") from None
+
+
+def _count(value: str) -> int:
+    if not value.isdecimal():
+        raise ValueError("a whole number from 0")
+    return int(value)
+
+
+def _words(value: str) -> tuple[str, ...]:
+    """What commas or spaces separate, in lower case."""
+    return tuple(re.split(r"[,\s]+", value.strip().lower()))
+
+
+def _header(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
+        raise ValueError('the name of a header, such as "X-Forwarded-User"')
+    return value.lower()
+
+
+def _networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    right = 'addresses or networks with commas between them, such as "172.18.0.2" or "10.0.5.0/24"'
+    try:
+        networks = tuple(ipaddress.ip_network(word, strict=False) for word in _words(value))
+    except ValueError:
+        raise ValueError(right) from None
+    if any(network.prefixlen == 0 for network in networks):
+        raise ValueError(f"{right}; a network of everybody is no trusted one")
+    return networks
+
+
+def _log_format(value: str) -> str:
+    if value.lower() not in ("text", "json"):
+        raise ValueError("text or json")
+    return value.lower()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table."""
+
+    name: str
+    default: Any
+    parse: Callable[[str], Any]
+    """Turns the variable's text into the value; raises ValueError saying what would be right."""
+    kind: str
+    """The type in words, for the documentation."""
+    help: str
+
+    @property
+    def variable(self) -> str:
+        return f"MLOSCOPE_{self.name.upper()}"
+
+
+def _setting(default: Any, parse: Callable[[str], Any], kind: str, help: str) -> Any:
+    return field(default=default, metadata={"parse": parse, "kind": kind, "help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings in force. The class body is the table."""
+
+    host: str = _setting("127.0.0.1", _text, "address", "Address that the web server listens on.")
+    port: int = _setting(8050, _port, "port", "Port that the web server listens on; 0 takes any free one.")
+    url_prefix: str = _setting(
+        "",
+        parse_url_prefix,
+        "path",
+        "Path below which browsers see this server, such as `/tools/mloscope`; the proxy before it may leave it in or take it "
+        "away. A trusted proxy may say it in `X-Forwarded-Prefix` instead.",
+    )
+    workspace: str | None = _setting(None, _text, "file", "The workspace file that names runs and corpora.")
+    redis_url: str | None = _setting(
+        None,
+        _url_of("redis", "rediss", "unix"),
+        "URL",
+        "Redis that keeps results, shared by several web processes. Without it they are kept in memory.",
+    )
+    cache_budget_bytes: int = _setting(
+        256 * _MIB,
+        parse_bytes,
+        "bytes",
+        "How much memory results may take where there is no Redis; the least recently used go first.",
+    )
+    cache_folder: str | None = _setting(
+        None,
+        _text,
+        "folder",
+        "Where statistics are kept. Without it `mloscope` in the user's cache folder, or `MLOSCOPE_HOME`.",
+    )
+    film_chunk_bytes: int = _setting(
+        2 * _MIB,
+        parse_bytes,
+        "bytes",
+        "How large a piece of a film may be; smaller pieces appear sooner, larger ones need fewer requests.",
+    )
+    model_service_url: str | None = _setting(
+        None,
+        _urls_of("http", "https"),
+        "URL",
+        "A model service that runs elsewhere, or several with commas between them; a name with several addresses counts as "
+        "several. Without it one is started as a child process.",
+    )
+    model_service_token: str | None = _setting(
+        None,
+        _secret,
+        "secret",
+        "Secret that the web process and the model service share; needed where others can reach its port.",
+    )
+    model_service_timeout_s: float = _setting(
+        120.0, _seconds, "seconds", "How long an evaluation may take before it is given up."
+    )
+    weights_budget_bytes: int = _setting(
+        512 * _MIB,
+        parse_bytes,
+        "bytes",
+        "How much memory the model service may spend on checkpoints' weights that it keeps at hand.",
+    )
+    dask_address: str | None = _setting(
+        None,
+        _url_of("tcp", "tls"),
+        "URL",
+        "A Dask scheduler whose workers compute statistics. Without it they are computed on this machine.",
+    )
+    watch_runs: str | None = _setting(
+        None, _text, "folder", "Every folder and run file in it is connected as a run, also what is added later."
+    )
+    watch_corpora: str | None = _setting(
+        None, _text, "folder", "Every folder and image file in it is connected as a corpus, also what is added later."
+    )
+    unprotected: bool = _setting(
+        False,
+        _yes_or_no,
+        "yes or no",
+        "Let everybody in who reaches the address, without asking who they are; also where there are users.",
+    )
+    users_file: str | None = _setting(
+        None,
+        _text,
+        "file",
+        "Where `mloscope user` and `mloscope token` keep who may come in. "
+        "Without it `mloscope/users.json` in the user's configuration folder.",
+    )
+    session_s: float = _setting(43200.0, _seconds, "seconds", "How long a sign-in lasts.")
+    allowed_hosts: tuple[str, ...] | None = _setting(
+        None,
+        _words,
+        "names",
+        "Names under which browsers may ask for this server, with commas between them; `.lab.org` means all below it. "
+        "The name in `MLOSCOPE_HOST`, `localhost` and plain addresses are always allowed.",
+    )
+    trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | None = _setting(
+        None,
+        _networks,
+        "addresses",
+        "Addresses or networks of reverse proxies whose word is taken for a visitor's address, scheme and name.",
+    )
+    proxy_user_header: str | None = _setting(
+        None,
+        _header,
+        "header",
+        "Header in which a trusted proxy names who has signed in with it. From any other address it means nothing.",
+    )
+    evaluations_a_minute: int = _setting(
+        6000,
+        _count,
+        "number",
+        "How many evaluations (one checkpoint, one image) each user, or address, may cause a minute; "
+        "0 for any number. What the cache holds costs nothing.",
+    )
+    body_limit_bytes: int = _setting(
+        16 * _MIB, parse_bytes, "bytes", "The largest request that is taken; what pages send is far smaller."
+    )
+    callback_limit_bytes: int = _setting(
+        2 * _MIB,
+        parse_bytes,
+        "bytes",
+        "The largest request of a page's own callbacks; of a run with 1,000 checkpoints they have some 100 kB.",
+    )
+    log_format: str = _setting("text", _log_format, "word", "text, or json: one object a line, requests included.")
+    log_level: str = _setting("info", _log_level, "word", "How much is logged: debug, info, warning or error.")
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must never be logged or shown."""
+        urls = [url for each in (self.redis_url, self.model_service_url) if each for url in each.split(",")]
+        passwords = [urlsplit(url).password for url in urls]
+        return tuple(filter(None, (self.model_service_token, *passwords)))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], but: Container[str] = ()) -> Self:
+        """Read the settings from variables, e.g. ``os.environ``, without white space around them. An empty variable counts as not
+        set, and so does what is left out by ``but``: names of settings that are said otherwise, or are of no use here.
+
+        Raises :class:`BadRequest` naming the variable, its value unless that is a secret, and what would be right.
+        """
+        found: dict[str, Any] = {}
+        for setting in TABLE:
+            text = environment.get(setting.variable, "").strip()
+            if text == "" or setting.name in but or _is_of_kubernetes(setting, text):
+                continue
+            try:
+                found[setting.name] = setting.parse(text)
+            except ValueError as error:
+                shown = "not usable" if setting.kind == "secret" else f'"{without_credentials(text)}"'
+                raise BadRequest(f"{setting.variable} is {shown}; it must be {error}.") from None
+        return cls(**found)
+
+
+def _is_of_kubernetes(setting: Setting, text: str) -> bool:
+    """Whether Kubernetes, or a link of Docker's, set the variable: for a service called ``mloscope`` they say in ``MLOSCOPE_PORT``
+    where it is, as ``tcp://10.96.12.7:8050``."""
+    return setting.kind == "port" and re.fullmatch(r"(tcp|udp|sctp)://\S+", text) is not None
+
+
+def user_cache_folder(environment: Mapping[str, str]) -> Path:
+    """``$MLOSCOPE_HOME``, else ``mloscope`` where the system keeps what programs can make again. Raises :class:`NoHome`."""
+    if home := environment.get("MLOSCOPE_HOME"):
+        return Path(home)
+    if sys.platform == "win32":
+        cache = Path(environment.get("LOCALAPPDATA") or home_folder("MLOSCOPE_HOME") / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        cache = home_folder("MLOSCOPE_HOME") / "Library" / "Caches"
+    else:
+        cache = Path(environment.get("XDG_CACHE_HOME") or home_folder("MLOSCOPE_HOME") / ".cache")
+    return cache / "mloscope"
+
+
+def cache_folder_of(settings: Settings, environment: Mapping[str, str]) -> Path:
+    """The folder that the setting names, else :func:`user_cache_folder`. It need not be there. Raises :class:`NoHome`."""
+    named = settings.cache_folder
+    return Path(named).expanduser().absolute() if named else user_cache_folder(environment)
+
+
+ABOUT_SERVING = frozenset({"host", "port", "url_prefix"})
+"""What only a server uses: a command that does not serve never reads it, and never stops because of it."""
+TABLE: tuple[Setting, ...] = tuple(
+    Setting(row.name, row.default, row.metadata["parse"], row.metadata["kind"], row.metadata["help"])
+    for row in fields(Settings)
+)
+
+
+def as_markdown() -> str:
+    """The table as docs/settings.md shows it."""
+    rows = ["| variable | type | default | what it does |", "|---|---|---|---|"]
+    for setting in TABLE:
+        default = "not set" if setting.default in (None, "") else f"`{setting.default}`"
+        rows.append(f"| `{setting.variable}` | {setting.kind} | {default} | {setting.help} |")
+    return "\n".join(rows) + "\n"

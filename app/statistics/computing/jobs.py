@@ -1,0 +1,336 @@
+"""The web process's hold on the computation of statistics: a child process ``mloscope statistics ... --json``, started,
+paused, resumed and cancelled. Neither TensorFlow nor Dask is imported here.
+
+    none ──start──► starting ──► running ──► done | failed
+                        ▲           │ pause: no more tasks, those in hand are waited for
+                        └──resume── paused                    cancel: ended at once ──► cancelled
+
+Where a server has several processes, each request may meet another one: how far a job is stands in a file as well,
+``<cache folder>/statistics/jobs/<name>.json``, and the others pause and cancel by signals. That a job is at work is believed
+only while its child holds ``<name>.lock`` beside it, whoever wrote what before a restart, and only a child that is proven to
+be the one that was noted is sent a signal.
+
+Whatever ends the child, what it finished stays in the store, and starting again goes on there. It ends when this process
+ends, however that happens: it watches a pipe from us.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import secrets
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mloscope.adaptors.files.regular_files import read_regular
+from mloscope.adaptors.installation import how_to_add
+from mloscope.app.errors import BadRequest, Conflict, Unavailable
+from mloscope.app.process.this_machine import host, is_alive, is_held, process_name, signal_process, take
+from mloscope.app.statistics.store import write_file
+
+ACTIONS = ("start", "pause", "resume", "cancel")
+_AT_WORK = ("starting", "running")
+_FIELDS = ("done", "of", "rate", "seconds_left", "step", "message")
+_STOP_WITHIN_S = 3.0
+_CANCELLED = "Cancelled; what is finished stays."
+_INTERRUPTED = "Ended with the server that had started it; what is finished stays."
+_LOCKED_WITHIN_S = 2.0
+_MOST_NOTED_BYTES = 16 << 20
+
+_STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
+
+
+@dataclass
+class _Job:
+    process: subprocess.Popen[str]
+    child: dict[str, Any] | None
+    """Its name, see :func:`process_name`."""
+    said: dict[str, Any] = field(default_factory=dict)
+    """The child's last line."""
+    state: str = "starting"
+    message: str | None = None
+    """Ours, where the child has nothing to say."""
+    asked_to_stop: bool = False
+
+
+class StatisticsJobs:
+    """One computation at a time for each run, corpus and split. Thread-safe; a ``mloscope.app.statistics.queries.Jobs``.
+
+    ``command(run, corpus, split)``: the line to type for them, as :meth:`Statistics.command` gives it. ``cache_folder``:
+    where the child keeps statistics. ``dask_address``: of the cluster whose workers evaluate; None: this machine does.
+    ``program``: what takes the place of the line's first word.
+    """
+
+    def __init__(
+        self,
+        command: Callable[[str, str, str], str],
+        cache_folder: str | Path,
+        *,
+        dask_address: str | None = None,
+        program: Sequence[str] = (sys.executable, "-m", "mloscope.app.commands.cli"),
+        find_spec: Callable[[str], Any] = importlib.util.find_spec,
+    ) -> None:
+        self._command, self._cache_folder, self._program = command, str(cache_folder), list(program)
+        self._dask_address, self._find_spec = dask_address, find_spec
+        self._lock = threading.Lock()
+        self._jobs: dict[tuple[str, str, str], _Job] = {}
+        self._token = secrets.token_hex(8)
+        self._server = process_name(os.getpid())
+
+    def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
+        """``state`` (``none``, ``starting``, ``running``, ``paused``, ``done``, ``failed`` or ``cancelled``), ``done`` and
+        ``of`` (images, each counted once a checkpoint), ``rate`` (images a second), ``seconds_left``, ``step`` (the
+        checkpoint in hand), ``message``, and at the end ``notices`` (sentences about checkpoints); None where not known."""
+        subject = (run, corpus, split)
+        with self._lock:
+            job = self._jobs.get(subject)
+            if job is None or job.state not in _AT_WORK:  # while ours works, nobody else may begin
+                elsewhere = self._elsewhere(subject)
+                if elsewhere is not None:
+                    return elsewhere["told"]
+            return _told(job)
+
+    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume`` (the same as ``start``) or ``cancel``; the state afterwards. Raises
+        :class:`BadRequest` for any other word, :class:`Conflict` where the state does not allow it, and
+        :class:`Unavailable` where this machine cannot compute statistics."""
+        subject = (run, corpus, split)
+        if action in ("start", "resume"):
+            self._start(subject)
+        elif action == "pause":
+            self._pause(subject)
+        elif action == "cancel":
+            self._cancel(subject)
+        else:
+            raise BadRequest(f'There is no action "{action}"; the actions are {", ".join(ACTIONS)}.')
+        return self.state(*subject)
+
+    def subjects(self) -> tuple[tuple[str, str, str], ...]:
+        """Run, corpus and split of all that was ever started here, in the order of their first start, and then of what other
+        living processes of this machine have started."""
+        with self._lock:
+            known = dict.fromkeys(self._jobs)
+        for file in sorted((Path(self._cache_folder) / "statistics" / "jobs").glob("*.json")):
+            noted = self._noted(file)
+            if noted is not None:
+                known.setdefault(noted["subject"])
+        return tuple(known)
+
+    def stop(self) -> None:
+        """End all that is at work, and note that it has ended. What is finished stays."""
+        with self._lock:
+            jobs = dict(self._jobs)
+            for subject, job in jobs.items():
+                if job.state in _AT_WORK:
+                    job.state, job.message = "cancelled", _INTERRUPTED
+                    self._note(subject, job)
+                    job.process.terminate()
+        for job in jobs.values():
+            _end(job.process)
+
+    def _start(self, subject: tuple[str, str, str]) -> None:
+        needed = ("distributed",) if self._dask_address else ("distributed", "tensorflow", "keras")
+        if missing := [name for name in needed if self._find_spec(name) is None]:
+            raise Unavailable(
+                f"Statistics need {' and '.join(missing)}, missing in this installation: {how_to_add('statistics')}"
+            )
+        words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
+        if self._dask_address:
+            words += ["--dask", self._dask_address]
+        with self._lock:
+            known, elsewhere = self._jobs.get(subject), self._elsewhere(subject)
+            if (known is not None and known.state in _AT_WORK) or (
+                elsewhere is not None and elsewhere["told"]["state"] in _AT_WORK
+            ):
+                raise Conflict(_under_way(subject))
+            log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread that watches
+            with self._locked(subject) as lock:
+                process = subprocess.Popen(
+                    words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                    env={**os.environ, "MLOSCOPE_CACHE_FOLDER": self._cache_folder},
+                    start_new_session=True,  # Ctrl+C in the terminal is ours to handle
+                    pass_fds=lock,  # which is held from now on until the child has ended, and we let go
+                )  # fmt: skip
+            job = self._jobs[subject] = _Job(process, process_name(process.pid))
+            self._note(subject, job)
+        threading.Thread(target=self._watch, args=(subject, job, log), name="statistics job", daemon=True).start()
+
+    def _pause(self, subject: tuple[str, str, str]) -> None:
+        with self._lock:
+            job = self._jobs.get(subject)
+            if job is None or job.state not in _AT_WORK:
+                if self._signalled(subject, _STOP_SIGNAL):
+                    return
+                raise Conflict("Nothing is being computed, so there is nothing to pause.")
+            job.asked_to_stop = True
+            job.message = "Stopping after the tasks in hand"
+            self._note(subject, job)
+            assert job.process.stdin is not None
+            with contextlib.suppress(OSError):  # it has ended just now
+                job.process.stdin.write("stop\n")
+                job.process.stdin.flush()
+
+    def _cancel(self, subject: tuple[str, str, str]) -> None:
+        with self._lock:
+            job = self._jobs.get(subject)
+            if job is None or job.state not in (*_AT_WORK, "paused"):
+                if self._signalled(subject, signal.SIGTERM):
+                    return
+                raise Conflict("Nothing is being computed, so there is nothing to cancel.")
+            job.state, job.message = "cancelled", _CANCELLED
+            self._note(subject, job)
+        _end(job.process)
+
+    def _watch(self, subject: tuple[str, str, str], job: _Job, log: Any) -> None:
+        """Follow the child to its end."""
+        assert job.process.stdout is not None
+        for line in job.process.stdout:
+            with contextlib.suppress(ValueError):
+                said = json.loads(line)
+                if isinstance(said, Mapping):
+                    self._heard(subject, job, dict(said))
+        code = job.process.wait()
+        with self._lock, log:
+            if job.state in _AT_WORK:
+                if (code == 0 and job.asked_to_stop) or code == -_STOP_SIGNAL:
+                    job.state = "paused"
+                elif code in (-signal.SIGTERM, 128 + signal.SIGTERM):
+                    job.state, job.message = "cancelled", _CANCELLED
+                else:
+                    job.state = "failed"
+                    job.message = _last_words(log) or f"The computation ended at once, with the code {code}."
+                self._note(subject, job)
+        _end(job.process)
+
+    def _heard(self, subject: tuple[str, str, str], job: _Job, said: dict[str, Any]) -> None:
+        with self._lock:
+            job.said = said
+            if job.state in _AT_WORK and said.get("state") in ("starting", "running", "paused", "done", "failed"):
+                job.state = said["state"]
+            if job.state not in (*_AT_WORK, "cancelled"):
+                job.message = None
+            self._note(subject, job)
+
+    # ------------------------------------------------------------------------------- several processes of a server
+
+    def _file(self, subject: tuple[str, str, str]) -> Path:
+        name = hashlib.sha256(json.dumps(subject).encode()).hexdigest()[:32]
+        return Path(self._cache_folder) / "statistics" / "jobs" / f"{name}.json"
+
+    @contextlib.contextmanager
+    def _locked(self, subject: tuple[str, str, str]) -> Iterator[tuple[int, ...]]:
+        """The open lock of a job, to be handed to its child; none where the disk has no locks. Raises :class:`Conflict`
+        where another child holds it."""
+        path = self._file(subject).with_suffix(".lock")
+        with contextlib.ExitStack() as stack:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                lock = stack.enter_context(path.open("ab"))
+                patience = time.monotonic() + _LOCKED_WITHIN_S
+                while not take(lock):  # whoever only looks whether it is held lets go at once
+                    if time.monotonic() > patience:
+                        raise Conflict(_under_way(subject))
+                    time.sleep(0.02)
+            except OSError:
+                yield ()
+                return
+            yield (lock.fileno(),)
+
+    def _note(self, subject: tuple[str, str, str], job: _Job) -> None:
+        """Tell the others. Where it cannot be written, they know nothing, and nothing else is lost. Whoever wrote last knows
+        best, which no clock has to say."""
+        noted = {
+            "token": self._token, "host": host(), "server": self._server, "child": job.child, "subject": subject,
+            "told": _told(job),
+        }  # fmt: skip
+        file, text = self._file(subject), json.dumps(noted).encode()
+        try:
+            write_file(file, text)
+        except OSError:  # a full disk has room for what is there already; that the job failed for it is to be known
+            with contextlib.suppress(OSError), open(file, "r+b") as there:
+                there.write(text)
+                there.truncate()
+
+    def _elsewhere(self, subject: tuple[str, str, str]) -> dict[str, Any] | None:
+        return self._noted(self._file(subject))
+
+    def _noted(self, file: Path) -> dict[str, Any] | None:
+        """What another process noted last, as far as it is still so: of a job at work while its lock is held, and of what
+        came of one while the server lives that knows."""
+        try:
+            noted = json.loads(read_regular(file, _MOST_NOTED_BYTES))
+            if noted["token"] == self._token:
+                return None
+            run, corpus, split = noted["subject"]
+            told = dict(noted["told"])
+            lives = is_alive(noted["server"])
+            if told["state"] in _AT_WORK and not is_held(file.with_suffix(".lock")) and not lives:
+                told |= {"state": "cancelled", "message": _INTERRUPTED, "rate": None, "seconds_left": None}
+            elif told["state"] not in _AT_WORK and not lives:
+                return None
+            return {"subject": (run, corpus, split), "host": noted["host"], "child": noted["child"], "told": told}
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def _signalled(self, subject: tuple[str, str, str], number: int) -> bool:
+        """Whether a job of another process was there to be sent the signal. Raises :class:`Conflict` where there is one
+        that cannot be reached from here."""
+        elsewhere = self._elsewhere(subject)
+        if elsewhere is None or elsewhere["told"]["state"] not in _AT_WORK:
+            return False
+        if signal_process(elsewhere["child"], number):
+            return True
+        if not is_held(self._file(subject).with_suffix(".lock")):
+            return False  # it has ended just now
+        raise Conflict(f"It is being computed by another server, on {elsewhere['host']}; pause or cancel it there.")
+
+
+def _under_way(subject: tuple[str, str, str]) -> str:
+    run, corpus, split = subject
+    return (
+        f'The statistics of the run "{run}" over the split "{split}" of the corpus "{corpus}" are being '
+        "computed already; pause or cancel that first."
+    )
+
+
+def _told(job: _Job | None) -> dict[str, Any]:
+    """What :meth:`StatisticsJobs.state` gives."""
+    if job is None:
+        return {"state": "none", **dict.fromkeys(_FIELDS), "notices": []}
+    said = {name: job.said.get(name) for name in _FIELDS}
+    if job.message is not None:
+        said["message"] = job.message
+    return {"state": job.state, **said, "notices": list(job.said.get("notices", ()))}
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(_STOP_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    with contextlib.suppress(OSError, ValueError):
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+def _last_words(log: Any) -> str:
+    """The sentence that the command line ends with where something is wrong."""
+    log.seek(0, os.SEEK_END)
+    log.seek(max(0, log.tell() - 4096))
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].removeprefix("mloscope: ") if lines else ""

@@ -1,0 +1,345 @@
+"""Direct comparison (report 5.4, Figure 5): two moments, or two runs, side by side, as a difference, a ratio, a blink or a wipe.
+
+Side A is what every page shows (subject, view, time bus); side B follows by rule, in the browser (assets/compare_state.js).
+Frames while time moves are drawn there from two films. The callbacks below run when both sides have settled:
+
+    Stores "subject", "view", "settled-time" (A), "compare-settled" (B) ─┬──► summarise  ──► compare-summary
+                                                                         ├──► scatter    ──► compare-scatter
+                                                                         ├──► rank       ──► compare-change
+                                                                         ├──► enlarge    ──► compare-unit
+                                                                         └──► train      ──► compare-training
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dash
+import numpy as np
+from dash import Dash, Input, Output, dcc, html, no_update
+
+from mloscope.app import errors
+from mloscope.app.comparison import pairing
+from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
+from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.threaded_callbacks import threaded
+from mloscope.app.web.view_state import parse_units
+from mloscope.components import theme as themes
+from mloscope.components.browser_parts import (
+    Comparison,
+    ComparisonConfusion,
+    ComparisonLayers,
+    ComparisonPredictions,
+    ImageGrid,
+)
+from mloscope.components.chart import chart
+from mloscope.components.figures.comparison_change import comparison_change
+from mloscope.components.figures.comparison_scatter import comparison_scatter
+from mloscope.components.figures.comparison_unit import comparison_unit
+from mloscope.components.figures.training_chart import metrics_of, training_chart
+
+if TYPE_CHECKING:
+    from mloscope.adaptors.interface import Curve
+    from mloscope.app.observatory import Observatory
+
+PANELS = (
+    ("change", "Change", "How each unit differs between the two moments"),
+    ("image", "Image", "The image whose feature maps and predictions are compared"),
+    ("training", "Training", "How both runs' training went; a click moves time"),
+    ("layers", "Layers", "Which layers of the two runs belong together"),
+)
+METRICS_SHOWN = 2
+MEASURES = (("norm", "norm"), ("variance", "variance"))
+
+
+def register(observatory: Observatory) -> None:
+    dash.register_page(
+        "compare", path="/compare", order=3, name="Compare", title="ML-o-scope: compare", layout=lambda **_: layout(),
+        description="Two moments or two runs, side by side and as a difference",
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- layout
+
+
+def layout() -> html.Div:
+    return html.Div(
+        [
+            dcc.Store(id=ids.COMPARE_SETTLED),
+            html.Section(
+                [Comparison(id=ids.COMPARISON), ComparisonConfusion(id=ids.COMPARE_CONFUSION)],
+                className="compare-centre",
+                **{"aria-label": "Both sides"},
+            ),
+            html.Aside(
+                [
+                    _tabs("compare-panel", PANELS, "Beside the pictures"),
+                    html.Div(_change_panel(), className="compare-panel", **{"data-compare-panel": "change"}),
+                    html.Div(_image_panel(), className="compare-panel", **{"data-compare-panel": "image"}),
+                    html.Div(_training_panel(), className="compare-panel", **{"data-compare-panel": "training"}),
+                    html.Div(
+                        ComparisonLayers(id=ids.COMPARE_LAYERS),
+                        className="compare-panel",
+                        **{"data-compare-panel": "layers"},
+                    ),
+                ],
+                className="compare-side",
+                **{"aria-label": "Change, image, layers"},
+            ),
+        ],
+        className="compare",
+    )
+
+
+def _tabs(key: str, options: tuple[tuple[str, ...], ...], label: str) -> html.Div:
+    """Buttons of which one is pressed, bound to a key of the view by assets/compare_panels.js."""
+    return html.Div(
+        [
+            html.Button(text, className="compare-segment", title=(tip or [text])[0], **{"data-view": key, "data-value": value})
+            for value, text, *tip in options
+        ],
+        className="compare-segments",
+        role="group",
+        **{"aria-label": label},
+    )  # fmt: skip
+
+
+def _change_panel() -> list[Any]:
+    return [
+        html.Div(id=ids.COMPARE_SUMMARY, className="compare-summary", **{"aria-live": "polite"}),
+        html.Div(
+            [html.H3("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
+            className="compare-title",
+        ),
+        chart(ids.COMPARE_SCATTER, "A number of each unit at A against the same at B", 250, class_name="compare-chart"),
+        html.H3("change of each unit, sorted", className="panel-subtitle"),
+        chart(ids.COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220, class_name="compare-chart"),
+        html.H3("selected unit, exact values", className="panel-subtitle"),
+        chart(ids.COMPARE_UNIT, "The selected unit on both sides and the difference", 150, class_name="compare-chart"),
+    ]  # fmt: skip
+
+
+def _image_panel() -> list[Any]:
+    return [
+        html.H2("Predicted class, A and B", className="panel-title"),
+        ComparisonPredictions(id=ids.COMPARE_PREDICTIONS),
+        ImageGrid(id=ids.COMPARE_IMAGES),
+    ]
+
+
+def _training_panel() -> list[Any]:
+    return [
+        html.Div(id=ids.COMPARE_METRIC, className="compare-metrics", role="group", **{"aria-label": "Metric"}),
+        chart(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 460, class_name="compare-chart"),
+        html.P(
+            "The line is A's moment, the broken one B's. A click moves time. "
+            "The axis is what time is aligned by: step, epoch, or share of training.",
+            className="quiet-text",
+        ),
+    ]  # fmt: skip
+
+
+# ---------------------------------------------------------------------------------------------------------- callbacks
+
+
+def bind(app: Dash, observatory: Observatory) -> None:
+    stores = [
+        Input(ids.SUBJECT, "data"),
+        Input(ids.VIEW, "data"),
+        Input(ids.SETTLED_TIME, "data"),
+        Input(ids.COMPARE_SETTLED, "data"),
+    ]
+    theme = Input(ids.THEME, "data")
+    here = Compare(observatory)
+    threaded(app, Output(ids.COMPARE_SUMMARY, "children"), *stores)(here.summarise)
+    threaded(app, Output(ids.COMPARE_SCATTER, "figure"), *stores, theme)(here.scatter)
+    threaded(app, Output(ids.COMPARE_CHANGE, "figure"), *stores, theme)(here.rank)
+    threaded(app, Output(ids.COMPARE_UNIT, "figure"), *stores, theme)(here.enlarge)
+    threaded(
+        app,
+        Output(ids.COMPARE_TRAINING, "figure"),
+        Output(ids.COMPARE_METRIC, "children"),
+        *(stores[0], stores[1], stores[3]),
+        theme,
+    )(here.train)
+
+
+class Compare:
+    """The callbacks' bodies, as plain methods over stores' contents."""
+
+    def __init__(self, observatory: Observatory) -> None:
+        self.compared = ComparedRuns(observatory)
+
+    def summarise(self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> Any:
+        if not _ready(subject, view, time, other) or _hidden(view, "change"):
+            return no_update
+        try:
+            question = _question(subject, view, time, other)
+            changes = self.compared.changes(*question)
+            whole = self.compared.whole(*question)
+        except errors.MloscopeError as error:
+            return html.P(str(error), className="quiet-text")
+        found = pairing.correlate(*changes.measure(view["compare-measure"]))
+        return [
+            html.Dl(
+                [
+                    part
+                    for name, value, tip in (
+                        ("relative change", _number(whole.change[0]), "‖A − B‖ / ‖B‖ of all values together"),
+                        ("cosine", _number(whole.cosine[0]), "of all values of A and of B"),
+                        ("norms", f"{_number(whole.norm_a[0])} and {_number(whole.norm_b[0])}", "of A and of B"),
+                    )
+                    for part in (html.Dt(name, title=tip), html.Dd(value))
+                ],
+                className="details-list",
+            ),
+            html.P(_correlation_in_words(found, view["compare-measure"]), className="compare-finding"),
+        ]
+
+    def scatter(
+        self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
+    ) -> Any:
+        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+            return no_update
+        try:
+            changes = self.compared.changes(*_question(subject, view, time, other))
+        except errors.MloscopeError:
+            return themes.empty_figure(theme, "")
+        return comparison_scatter(
+            *changes.measure(view["compare-measure"]), _units(view, changes.count),
+            selected=view["unit"], measure=view["compare-measure"],
+            labels=(f"step {_label(subject, time)}", f"step {other['label']}"), theme=theme,
+        )  # fmt: skip
+
+    def rank(
+        self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
+    ) -> Any:
+        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+            return no_update
+        try:
+            changes = self.compared.changes(*_question(subject, view, time, other))
+        except errors.MloscopeError:
+            return themes.empty_figure(theme, "")
+        units = _units(view, changes.count)
+        return comparison_change(changes.change, changes.cosine, units, selected=view["unit"], theme=theme)
+
+    def enlarge(
+        self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
+    ) -> Any:
+        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+            return no_update
+        try:
+            a, b = self.compared.both(*_question(subject, view, time, other))
+        except errors.MloscopeError:
+            return themes.empty_figure(theme, "")
+        place = np.flatnonzero(_units(view, len(a)) == view["unit"])
+        if not len(place):
+            return themes.empty_figure(theme, "The selected unit is not among those shown.")
+        diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and view["compare-show"] == "parameters")
+        return comparison_unit(a[place[0]], b[place[0]], diverging=diverging, theme=theme)
+
+    def train(self, subject: dict | None, view: dict | None, other: dict | None, theme: str | None) -> Any:
+        if not subject or not subject.get("run") or not view or not other or theme is None or _hidden(view, "training"):
+            return no_update, no_update
+        x = {"epoch": "epoch", "share": "share"}.get(view["compare-align"], "step")
+        sides = (subject["run"], other["run"])
+        further = [run for run in subject["runs"] if run not in sides]
+        asked = [run for run in view["compare-runs"].split(",") if run in further]
+        titles = subject.get("titles", {}).get("runs", {})
+        buttons = [
+            html.Button(
+                f"+ {titles.get(run, run)}", className="compare-segment", title=f"{titles.get(run, run)} in the chart too",
+                **{"data-toggle": "compare-runs", "data-value": run, "aria-pressed": str(run in asked).lower()},
+            )
+            for run in further
+        ]  # fmt: skip
+        try:
+            curves = self.compared.curves((*sides, *asked), subject["corpus"], view["split"] or None)
+        except errors.MloscopeError as error:
+            return themes.empty_figure(theme, str(error)), buttons
+        names = metrics_of(curves)
+        if not names:
+            runs = " nor ".join(curves)
+            sentence = f"Nothing was recorded of<br>{runs},<br>and there are no statistics."
+            return themes.empty_figure(theme, sentence), buttons
+        chosen = [view["compare-metric"]] if view["compare-metric"] in names else list(names[:METRICS_SHOWN])
+        figure = training_chart(curves, chosen, x, theme=theme)
+        figure.update_layout(
+            meta={"x": x, "ends": {run: _end(known) for run, known in curves.items()}},
+            margin={"l": 52, "r": 10, "t": 24, "b": 130},
+            legend={
+                "orientation": "h",
+                "x": 0,
+                "xanchor": "left",
+                "y": -0.16,
+                "yanchor": "top",
+                "traceorder": "normal",
+            },
+        )
+        metrics = [
+            html.Button(
+                text, className="compare-segment",
+                **{"data-view": "compare-metric", "data-value": name, "aria-pressed": str(name == view["compare-metric"]).lower()},
+            )
+            for name, text in (("", "automatic"), *((name, name) for name in names))
+        ]  # fmt: skip
+        return figure, [*metrics, *buttons]
+
+
+def _end(curves: list[Curve]) -> float:
+    """The last step that anything was recorded at, 0 where nothing was: what the chart's share of training is of."""
+    places = (curve.along("step") for curve in curves)
+    return max((float(steps[-1]) for steps in places if steps is not None and len(steps)), default=0.0)
+
+
+def _ready(subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> bool:
+    """Stores are empty until the browser has opened a run and side B is known."""
+    return bool(subject and subject.get("run") and view and view.get("layer") and time and other and other.get("run"))
+
+
+def _hidden(view: dict, panel: str) -> bool:
+    return bool(view["compare-panel"] != panel)
+
+
+def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side, Side, Shown]:
+    """What is compared, from the stores. Raises :class:`errors.NotPossible` with the reason where one side is missing."""
+    if view["compare-show"] == "confusion":
+        raise errors.NotPossible("Units are compared of parameters or of feature maps.")
+    features = view["compare-show"] == "features"
+    if features and not view["image"]:
+        raise errors.NotPossible("Choose an image, under Image, to compare feature maps.")
+    for reason in (other.get("problem"), other.get("reason")):
+        if reason:
+            raise errors.NotPossible(reason)
+    if not other.get("layer"):
+        raise errors.NotPossible(f"{view['layer']} has no partner in {other['run']}.")
+    if other.get("step") is None:
+        raise errors.NotPossible("Side B has no checkpoint here.")
+    return (
+        Side(subject["run"], time["step"], view["layer"], view["parameter"] or None, parse_units(view["units"]) or None),
+        Side(other["run"], other["step"], other["layer"], other["parameter"] or None, parse_units(other["units"]) or None),
+        Shown(view["image"] if features else None, subject["corpus"]),
+    )  # fmt: skip
+
+
+def _units(view: dict, count: int) -> np.ndarray:
+    """Numbers of A's units, in the order of the rows."""
+    return np.array(parse_units(view["units"]) or range(count))
+
+
+def _label(subject: dict, time: dict) -> str:
+    return next((c["label"] for c in subject["checkpoints"] if c["step"] == time["step"]), str(time["step"]))
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}" if np.isfinite(value) else ("none" if np.isnan(value) else "infinite")
+
+
+def _correlation_in_words(found: pairing.Correlation, measure: str) -> str:
+    if not np.isfinite(found.rank):
+        return f"{found.count} units are too few, or too alike, for a correlation of their {measure}."
+    chance = f"{found.chance:.2g}" if found.chance > 1 / pairing.SHUFFLES else f"under {2 / pairing.SHUFFLES:.1g}"
+    return (
+        f"{measure.capitalize()} at A and at B: rank correlation {found.rank:.3f}, Pearson {found.pearson:.3f} over "
+        f"{found.count} units; by chance as strong in {chance} of shuffles."
+    )

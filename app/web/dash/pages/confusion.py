@@ -1,0 +1,148 @@
+"""The confusion matrix (report 5.2.1, Figure 4): which classes are taken for which, at one moment of training.
+
+Matrix, accuracy, pairs and the selected cell are drawn in the browser from counts of all steps that are loaded once
+(assets/statistics.js, assets/confusion_*.js): moving time asks for nothing. What is asked when time has settled are images, and:
+
+    Store "confusion-view", "subject", "statistics-ready", "theme" ──► draw_course ──► confusion-course
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dash
+import numpy as np
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+
+from mloscope.app import errors
+from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.threaded_callbacks import threaded
+from mloscope.components import theme as themes
+from mloscope.components.browser_parts import (
+    ConfusionAccuracy,
+    ConfusionCell,
+    ConfusionChanges,
+    ConfusionMatrix,
+    ConfusionPairs,
+    ConfusionTools,
+    StatisticsState,
+)
+from mloscope.components.chart import chart
+from mloscope.components.figures.confusion_course import confusion_course
+from mloscope.components.figures.confusion_heat_map import confusion_heat_map
+
+if TYPE_CHECKING:
+    from mloscope.app.observatory import Observatory
+
+MOST_REMEMBERED = 4096
+"""Planes whose recall is kept in memory, the last ones read."""
+
+
+def register(observatory: Observatory) -> None:
+    dash.register_page(
+        "confusion", path="/confusion", order=1, name="Confusion", title="Confusion matrix – ML-o-scope", layout=lambda **_: layout(),
+        description="Which classes are taken for which, at every moment of training",
+    )  # fmt: skip
+
+
+def layout() -> html.Div:
+    figures = {theme: confusion_heat_map(theme).to_plotly_json() for theme in themes.TOKENS}
+    return html.Div(
+        [
+            dcc.Store(id=ids.STATISTICS_READY),
+            dcc.Store(id=ids.CONFUSION_VIEW),
+            StatisticsState(id=ids.STATISTICS_STATE),
+            html.Div(
+                [
+                    html.Section(
+                        [
+                            ConfusionTools(id=ids.CONFUSION_TOOLS),
+                            ConfusionMatrix(id=ids.CONFUSION_MATRIX, figures=figures),
+                        ],
+                        className="confusion-centre",
+                        **{"aria-label": "Confusion matrix"},
+                    ),
+                    html.Aside(
+                        [
+                            ConfusionAccuracy(id=ids.CONFUSION_ACCURACY),
+                            html.H3("accuracy and recall of each class over all steps", className="panel-subtitle"),
+                            chart(
+                                ids.CONFUSION_COURSE,
+                                "Accuracy and recall of each class over all steps",
+                                190,
+                                cursor=True,
+                            ),
+                            html.H2("Pairs", className="panel-title"),
+                            ConfusionPairs(id=ids.CONFUSION_PAIRS),
+                        ],
+                        className="confusion-side confusion-numbers",
+                        **{"aria-label": "Accuracy and pairs of classes"},
+                    ),
+                    html.Aside(
+                        [ConfusionCell(id=ids.CONFUSION_CELL), ConfusionChanges(id=ids.CONFUSION_CHANGES)],
+                        className="confusion-side confusion-detail",
+                        **{"aria-label": "The selected cell, and what changed"},
+                    ),
+                ],
+                className="confusion-columns",
+            ),
+        ],
+        className="confusion",
+        id="confusion-page",
+    )
+
+
+def bind(app: Dash, observatory: Observatory) -> None:
+    here = Confusion(observatory)
+    threaded(
+        app,
+        Output(ids.CONFUSION_COURSE, "figure"),
+        Input(ids.SUBJECT, "data"), Input(ids.CONFUSION_VIEW, "data"), Input(ids.STATISTICS_READY, "data"), Input(ids.THEME, "data"),
+    )(here.draw_course)  # fmt: skip
+    app.clientside_callback(
+        ClientsideFunction("mloscopeView", "confusionPart"),
+        Output(ids.CONFUSION_VIEW, "data"), Input(ids.VIEW, "data"), State(ids.CONFUSION_VIEW, "data"),
+    )  # fmt: skip
+
+
+class Confusion:
+    """The callback's body, as a plain method over stores' contents: it can be called without Dash."""
+
+    def __init__(self, observatory: Observatory):
+        self.observatory = observatory
+        self._recalls: dict[str, np.ndarray] = {}
+
+    def draw_course(self, subject: dict | None, view: dict | None, ready: Any, theme: str | None) -> Any:
+        """``ready`` only says that there may be more to see than before."""
+        if not subject or not subject.get("run") or not view or theme is None:
+            return no_update
+        try:
+            overview = self.observatory.statistics.overview(subject["run"], subject["corpus"], view["split"] or None)
+        except errors.MloscopeError as error:
+            return themes.empty_figure(theme, str(error))
+        planes = overview.ready
+        if not planes:
+            return themes.empty_figure(theme, "There are no statistics yet.")
+        steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
+        names = overview.class_names
+        accuracy = np.full(len(steps), np.nan)
+        recall = np.full((len(steps), len(names)), np.nan)
+        for index, step in enumerate(steps):
+            plane = planes.get(step)
+            if plane is None:
+                continue
+            rate = plane.rates["accuracy"]
+            accuracy[index] = np.nan if rate is None else rate
+            found = self._recall(plane)
+            recall[index, : len(found)] = found[: len(names)]
+        labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
+        return confusion_course(accuracy, recall, names, labels, selected=view["actual"], theme=theme)
+
+    def _recall(self, plane: Any) -> np.ndarray:
+        """float (class,), NaN for classes without images."""
+        if plane.key not in self._recalls:
+            while len(self._recalls) >= MOST_REMEMBERED:
+                self._recalls.pop(next(iter(self._recalls)), None)
+            values = plane.summary["recall"]
+            self._recalls[plane.key] = np.array([np.nan if value is None else value for value in values], np.float64)
+        return self._recalls[plane.key]

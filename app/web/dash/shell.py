@@ -1,0 +1,167 @@
+"""The shell: what stays while pages come and go. Top bar, what numbers rest on, notices, the page, the timeline, and their stores.
+
+    URL search ──► describe_subject ──► Store "subject" ──► assets: mloscope.open ──► time bus, view
+    time bus  ──(when settled)──► Store "settled-time" ──► every page's callbacks
+    view      ──(when changed)──► Store "view"         ──► every page's callbacks
+
+The settled time and the view are each written by one script and by nothing else; callbacks only take them as inputs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+import dash
+import dash_bootstrap_components as dbc
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+
+from mloscope.app.process.request_context import ASKER
+from mloscope.app.process.url_prefix import mounted
+from mloscope.app.web import view_state
+from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.threaded_callbacks import threaded
+from mloscope.components.browser_parts import BasisLine, TimeSlider
+
+if TYPE_CHECKING:
+    from mloscope.app.observatory import Observatory
+
+THEME_SCRIPT = """
+document.documentElement.dataset.theme = (() => {
+  try { return localStorage.getItem("mloscope-theme"); } catch { return null; }  // a browser may keep nothing of sites
+})() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+"""
+"""Chooses the colours before anything is drawn. The content security policy lets it run by its hash."""
+
+INDEX = """<!DOCTYPE html>
+<html lang="en">
+<head>
+{%metas%}
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{%title%}</title>
+<script>THEME_SCRIPT</script>
+<script id="view-schema" type="application/json">VIEW_SCHEMA</script>
+{%favicon%}
+{%css%}
+</head>
+<body>
+{%app_entry%}
+<footer>{%config%}{%scripts%}{%renderer%}</footer>
+</body>
+</html>
+""".replace("THEME_SCRIPT", THEME_SCRIPT).replace("VIEW_SCHEMA", json.dumps(view_state.schema()))
+
+KEYS = (
+    ("Space", "play or pause"),
+    ("← →", "one checkpoint back or on"),
+    ("Shift + ← →", "ten checkpoints back or on"),
+    ("Home, End", "first or last checkpoint"),
+    ("Tab", "next control; in a grid the arrows move, Enter selects"),
+    ("+ −", "zoom the picture that has the focus"),
+    ("?", "this list"),
+)
+
+
+def layout() -> html.Div:
+    return html.Div(
+        [
+            dcc.Store(id=ids.SUBJECT),
+            dcc.Store(id=ids.CONNECTIONS),
+            dcc.Store(id=ids.SETTLED_TIME),
+            dcc.Store(id=ids.VIEW),
+            dcc.Store(id=ids.THEME),
+            html.A("Skip to the picture", href="#page", className="skip-link"),
+            _top_bar(),
+            html.Div(BasisLine(id=ids.BASIS, editor=ASKER.get().role == "editor"), className="shell-basis"),
+            html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
+            html.Main(dash.page_container, id="page", className="shell-page"),
+            html.Footer(TimeSlider(id=ids.TIMELINE), className="shell-timeline"),
+            _key_map(),
+        ],
+        className="shell",
+    )
+
+
+def _top_bar() -> html.Header:
+    return html.Header(
+        [
+            html.A(
+                [html.Span(className="brand-mark"), "ML-o-scope"],
+                href=mounted("/"),
+                className="brand",
+                title="ML-o-scope: a time-lapse microscope for neural networks",
+            ),
+            _bar_choice(ids.RUN_CHOICE, "Run", "The training run that is shown"),
+            _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
+            html.Nav(
+                [
+                    dcc.Link(page["name"], href=mounted(page["path"]), className="nav-link", title=page["description"])
+                    for page in dash.page_registry.values()
+                ],
+                **{"aria-label": "Pages"},
+            ),
+            html.Div(className="bar-space"),
+            html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
+            html.A(
+                ASKER.get().name or "Status",
+                href=mounted("/status"),
+                className="bar-button bar-link",
+                title="What is cached, what runs, what failed, and who is signed in",
+            ),
+            html.Button("Theme", id=ids.THEME_SWITCH, className="bar-button", title="Light or dark"),
+            html.Button(
+                "?", id=ids.HELP, className="bar-button", title="Keyboard map (?)", **{"aria-label": "Keyboard map"}
+            ),
+        ],
+        className="top-bar",
+    )
+
+
+def _bar_choice(control_id: str, label: str, tip: str) -> html.Label:
+    return html.Label(
+        [html.Span(label, className="only-for-screen-readers"), dbc.Select(id=control_id, class_name="bar-select")],
+        title=tip,
+        className="bar-choice",
+    )
+
+
+def _key_map() -> dbc.Modal:
+    rows = [html.Div([html.Kbd(keys), html.Span(what)], className="key-row") for keys, what in KEYS]
+    return dbc.Modal([dbc.ModalHeader(dbc.ModalTitle("Keyboard")), dbc.ModalBody(rows)], id=ids.KEY_MAP, centered=True)
+
+
+def subject_of(observatory: Observatory, search: str | None) -> dict[str, Any]:
+    """What a page needs to know of its run and corpus. ``search`` is the location's, e.g. ``?run=mnist&corpus=digits``.
+
+    An unknown name is said in ``problem``; the first run or corpus takes its place, so that there is always something to see.
+    """
+    asked = {key: values[-1] for key, values in parse_qs((search or "").lstrip("?")).items()}
+    return observatory.subject(asked.get("run"), asked.get("corpus"))
+
+
+def bind(app: Dash, observatory: Observatory) -> None:
+    @threaded(app, Output(ids.SUBJECT, "data"), Input("_pages_location", "search"), Input(ids.CONNECTIONS, "data"))
+    def describe_subject(search: str | None, _seen: dict | None) -> dict[str, Any]:
+        return subject_of(observatory, search)
+
+    def browser(function: str, *args: Any, **kwargs: Any) -> None:
+        app.clientside_callback(ClientsideFunction("mloscope", function), *args, **kwargs)
+
+    browser(
+        "openSubject",
+        Output(ids.RUN_CHOICE, "options"), Output(ids.RUN_CHOICE, "value"),
+        Output(ids.CORPUS_CHOICE, "options"), Output(ids.CORPUS_CHOICE, "value"), Output(ids.CORPUS_CHOICE, "style"),
+        Input(ids.SUBJECT, "data"),
+    )  # fmt: skip
+    browser(
+        "goToSubject",
+        Input(ids.RUN_CHOICE, "value"),
+        Input(ids.CORPUS_CHOICE, "value"),
+        State(ids.SUBJECT, "data"),
+        prevent_initial_call=True,
+    )
+    browser("theme", Output(ids.THEME, "data"), Input(ids.THEME_SWITCH, "n_clicks"))
+    browser("share", Output(ids.SHARE, "children"), Input(ids.SHARE, "n_clicks"), prevent_initial_call=True)
+    browser("markPage", Input("_pages_store", "data"))
+    browser("keyMap", Output(ids.KEY_MAP, "is_open"), Input(ids.HELP, "n_clicks"), prevent_initial_call=True)

@@ -1,0 +1,336 @@
+"""TensorFlow's checkpoint files: every tensor bit for bit as TensorFlow reads it, and what broken and hostile
+files get."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mloscope.adaptors.files.crc32c import masked_crc32c
+from mloscope.adaptors.interface import AdaptorError, Refused, Unknown, Unreadable
+from mloscope.adaptors.readers.tensorflow.tensor_bundle import INDEX, Bundle, is_index, open_bundle
+
+# ---------- checksums
+
+
+@pytest.mark.parametrize(
+    ("data", "crc"),
+    [
+        (b"123456789", 0xE3069283),
+        (bytes(32), 0x8A9136AA),
+        (b"\xff" * 32, 0x62A8AB43),
+        (bytes(range(32)), 0x46DD794E),
+        (b"", 0),
+    ],
+)
+def test_checksums_are_those_of_rfc_3720_masked(data: bytes, crc: int) -> None:
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    assert masked_crc32c(data) == masked
+    assert masked_crc32c(np.frombuffer(data, np.uint8)) == masked
+    assert masked_crc32c(np.frombuffer(data, np.uint8).copy()) == masked
+
+
+# ---------- as TensorFlow reads them
+
+
+@pytest.fixture(scope="session")
+def tensorflow(keras: Any) -> Any:
+    return pytest.importorskip("tensorflow")
+
+
+@pytest.fixture(scope="session")
+def generated(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Prefixes of checkpoints with everything that occurs."""
+    tf, root = tensorflow, tmp_path_factory.mktemp("bundles")
+    rng = np.random.default_rng(3)
+    tensors = {
+        "bfloat16": tf.cast(rng.normal(size=(3, 4)), tf.bfloat16),
+        "half": tf.cast(rng.normal(size=7), tf.float16),
+        "bool": tf.constant([True, False]),
+        "int64": tf.constant([[1, -(2**60)]], tf.int64),
+        "int8": tf.constant([-7], tf.int8),
+        "uint8": tf.constant([1, 255], tf.uint8),
+        "double": tf.constant(rng.normal(size=(2, 2))),
+        "not finite": tf.constant([np.nan, -np.inf, np.inf, -0.0], tf.float32),
+        "strings": tf.constant([["a", "bb", ""], ["x" * 300, "é", "z"]]),
+        "empty": tf.zeros((0, 3)),
+        "scalar": tf.constant(3.5),
+        "long": tf.constant(rng.normal(size=100_000).astype(np.float32)),
+    }
+    save = tf.raw_ops.SaveV2
+    save(
+        prefix=str(root / "dtypes"),
+        tensor_names=list(tensors),
+        shape_and_slices=[""] * len(tensors),
+        tensors=list(tensors.values()),
+    )
+    whole = rng.normal(size=(300, 70)).astype(np.float32)
+    save(
+        prefix=str(root / "partitioned"),
+        tensor_names=["rows", "rows", "rows", "columns", "columns"],
+        shape_and_slices=[
+            "300 70 0,63:-", "300 70 63,65:-", "300 70 128,172:-", "300 70 -:0,20", "300 70 -:20,50"
+        ],
+        tensors=[whole[:63], whole[63:128], whole[128:], whole[:, :20], whole[:, 20:]],
+    )  # fmt: skip
+    for shard in range(3):
+        save(
+            prefix=str(root / f"part{shard}"),
+            tensor_names=[f"layer_{shard}_{number}/kernel" for number in range(1000)],
+            shape_and_slices=[""] * 1000,
+            tensors=[tf.fill((number % 5, 3), float(number)) for number in range(1000)],
+        )
+    tf.raw_ops.MergeV2Checkpoints(
+        checkpoint_prefixes=[str(root / f"part{shard}") for shard in range(3)],
+        destination_prefix=str(root / "three shards"),
+    )
+    variables = tf.Module()
+    variables.kernel = tf.Variable(rng.normal(size=(3, 3, 2, 4)).astype(np.float32))
+    tf.saved_model.save(variables, str(root / "saved_model"))
+    return {
+        "dtypes": root / "dtypes",
+        "partitioned": root / "partitioned",
+        "three shards": root / "three shards",
+        "SavedModel": root / "saved_model/variables/variables",
+    }
+
+
+def _compare(tensorflow: Any, prefix: Path) -> int:
+    bundle, reference = open_bundle(prefix), tensorflow.train.load_checkpoint(str(prefix))
+    shapes = reference.get_variable_to_shape_map()
+    assert set(bundle.entries) == set(shapes)
+    for key, shape in shapes.items():
+        expected = reference.get_tensor(key)
+        assert bundle.entries[key].shape == tuple(shape)
+        if not bundle.entries[key].is_number:
+            flat = [expected] if isinstance(expected, bytes) else list(np.ravel(expected))
+            assert bundle.read_strings(key) == flat
+            continue
+        if expected.dtype.name == "bfloat16":
+            expected = expected.astype(np.float32)
+        array = bundle.read(key)
+        assert (array.shape, array.dtype) == (expected.shape, expected.dtype), key
+        assert array.tobytes() == expected.tobytes(), key
+    return len(shapes)
+
+
+@pytest.mark.parametrize(
+    ("name", "count"), [("dtypes", 12), ("partitioned", 2), ("three shards", 3000), ("SavedModel", 2)]
+)
+def test_every_tensor_is_bit_identical(tensorflow: Any, generated: Mapping[str, Path], name: str, count: int) -> None:
+    assert _compare(tensorflow, generated[name]) == count
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("run", ["mnist_cnn_tf2", "pnet_tf1"])
+def test_every_real_tensor_is_bit_identical(tensorflow: Any, real_data: Path, run: str) -> None:
+    prefixes = [str(path).removesuffix(INDEX) for path in (real_data / "tensorflow" / run).glob(f"*{INDEX}")]
+    assert len(prefixes) == 15
+    for prefix in prefixes:
+        assert _compare(tensorflow, Path(prefix)) >= 30
+
+
+def test_shards_are_found_and_their_lengths_known(generated: Mapping[str, Path]) -> None:
+    bundle = open_bundle(generated["three shards"])
+    assert bundle.shards == 3
+    assert {path.name: path.stat().st_size for path in bundle.data_files()} == {
+        path.name: end for path, end in bundle.data_ends().items()
+    }
+
+
+def test_an_index_is_parsed_once_and_again_where_it_changed(generated: Mapping[str, Path], tmp_path: Path) -> None:
+    for path in generated["dtypes"].parent.glob("dtypes.*"):
+        shutil.copy(path, tmp_path)
+    first = open_bundle(tmp_path / "dtypes")
+    assert open_bundle(tmp_path / "dtypes") is first
+    shutil.copy(f"{generated['partitioned']}{INDEX}", tmp_path / f"dtypes{INDEX}")
+    assert set(open_bundle(tmp_path / "dtypes").entries) == {"rows", "columns"}
+
+
+def test_what_is_not_there_is_unknown_and_strings_are_no_numbers(generated: Mapping[str, Path]) -> None:
+    bundle = open_bundle(generated["dtypes"])
+    with pytest.raises(Unknown, match="no tensor nothing"):
+        bundle.read("nothing")
+    with pytest.raises(Unreadable, match="strings does not hold numbers"):
+        bundle.read("strings")
+    with pytest.raises(Unreadable, match="half does not hold strings"):
+        bundle.read_strings("half")
+
+
+# ---------- broken files
+
+
+def _everything(prefix: Path) -> dict[str, bytes]:
+    bundle = open_bundle(prefix)
+    return {
+        key: bundle.read(key).tobytes() if entry.is_number else b"\0".join(bundle.read_strings(key))
+        for key, entry in bundle.entries.items()
+    }
+
+
+def test_no_mutation_gives_other_numbers(generated: Mapping[str, Path], tmp_path: Path) -> None:
+    """Bytes changed, cut off or put in: a sentence with the file's name, or what was there before."""
+    source, prefix = generated["partitioned"], tmp_path / "partitioned"
+    files = sorted(source.parent.glob("partitioned.*")) + sorted(source.parent.glob("dtypes.*"))
+    chance = random.Random(7)
+    refused = 0
+    for turn in range(300):
+        for path in files:
+            shutil.copy(path, tmp_path)
+        prefix = tmp_path / ("partitioned" if turn % 2 else "dtypes")
+        expected = _everything(source.parent / prefix.name)
+        victim = tmp_path / f"{prefix.name}{chance.choice([INDEX, '.data-00000-of-00001'])}"
+        data = bytearray(victim.read_bytes())
+        place = chance.randrange(len(data))
+        how = chance.choice(["flip", "cut", "insert", "zero"])
+        if how == "flip":
+            data[place] ^= 1 << chance.randrange(8)
+        elif how == "cut":
+            del data[place:]
+        elif how == "insert":
+            data[place:place] = chance.randbytes(3)
+        else:
+            data[place : place + 40] = bytes(len(data[place : place + 40]))
+        victim.write_bytes(data)
+        sentence = None
+        try:
+            read = _everything(prefix)
+        except AdaptorError as error:
+            sentence = str(error)
+        if sentence is None:
+            assert read == expected
+        else:
+            refused += 1
+            assert str(tmp_path) in sentence
+            assert sentence.endswith(".")
+    assert refused > 200
+
+
+def test_a_tensor_is_checked_again_where_its_file_has_changed(tensorflow: Any, tmp_path: Path) -> None:
+    values = np.arange(500_000, dtype=np.float32)
+    tensorflow.raw_ops.SaveV2(
+        prefix=str(tmp_path / "x"), tensor_names=["large"], shape_and_slices=[""], tensors=[values]
+    )
+    bundle = open_bundle(tmp_path / "x")
+    for _ in range(2):
+        assert np.array_equal(bundle.read("large"), values)
+    data = bytearray((tmp_path / "x.data-00000-of-00001").read_bytes())
+    data[1_000_000] ^= 1
+    (tmp_path / "x.data-00000-of-00001").write_bytes(data)
+    with pytest.raises(Unreadable, match="large does not have the checksum"):
+        bundle.read("large")
+
+
+def test_a_data_file_that_is_not_there_is_named(generated: Mapping[str, Path], tmp_path: Path) -> None:
+    shutil.copy(f"{generated['dtypes']}{INDEX}", tmp_path)
+    with pytest.raises(Unreadable, match=r"dtypes\.data-00000-of-00001 cannot be read"):
+        open_bundle(tmp_path / "dtypes").read("half")
+
+
+# ---------- hostile files
+
+
+def _number(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, int):
+        return _number(number << 3) + _number(value)
+    return _number(number << 3 | 2) + _number(len(value)) + value
+
+
+def _block(items: list[tuple[int, bytes, bytes]], kind: int = 0) -> bytes:
+    """Entries (shared, rest of the key, value), a restart array and the trailer."""
+    data = b"".join(
+        _number(shared) + _number(len(rest)) + _number(len(value)) + rest + value for shared, rest, value in items
+    )
+    data += bytes(4) + (1).to_bytes(4, "little") + bytes([kind])
+    return data + masked_crc32c(data).to_bytes(4, "little")
+
+
+def _index(items: list[tuple[int, bytes, bytes]], kind: int = 0, repeats: int = 1) -> bytes:
+    header = (0, b"", _field(1, 1))
+    block = _block([header, *items], kind)
+    handle = _number(0) + _number(len(block) - 5)
+    directory = _block([(0, b"\xff", handle)] * repeats)
+    footer = _number(0) + _number(0) + _number(len(block)) + _number(len(directory) - 5)
+    magic = 0xDB4775248B80FB57
+    return block + directory + footer.ljust(40, b"\0") + magic.to_bytes(8, "little")
+
+
+def _entry(shape: tuple[int, ...], size: int, offset: int = 0, dtype: int = 1, **more: int) -> bytes:
+    dimensions = b"".join(_field(2, _field(1, length)) for length in shape)
+    fields = _field(1, dtype) + _field(2, dimensions) + _field(4, offset) + _field(5, size)
+    return fields + (_field(3, more["shard"]) if "shard" in more else b"")
+
+
+def _written(folder: Path, index: bytes, data: bytes = bytes(16)) -> Path:
+    (folder / f"x{INDEX}").write_bytes(index)
+    (folder / "x.data-00000-of-00001").write_bytes(data)
+    return folder / "x"
+
+
+@pytest.mark.parametrize(
+    ("entry", "sentence"),
+    [
+        (_entry((2**40,), 16), "impossible shape"),
+        (_entry((2**30, 2**30), 16), "16 bytes instead of"),
+        (_entry((2**62,), 2**64 - 16), "impossible shape"),
+        (_entry((2**32,), 2**34), "cut off"),
+        (_entry((4,), 16, offset=2**63), "cut off"),
+        (_entry((4,), 16, shard=7), "impossible"),
+        (_entry((2,) * 60, 16), "impossible shape"),
+        (_entry((4,), 16, dtype=99), "does not hold numbers"),
+        (_entry((4,), 16), "checksum"),
+    ],
+)
+def test_an_index_that_lies_is_caught_before_memory_is_taken(tmp_path: Path, entry: bytes, sentence: str) -> None:
+    bundle = open_bundle(_written(tmp_path, _index([(0, b"k", entry)])))
+    with pytest.raises(Unreadable, match=sentence):
+        bundle.read("k")
+
+
+def test_parts_that_overlap_or_are_too_many_are_refused(tmp_path: Path) -> None:
+    part = _field(1, _field(1, 0) + _field(2, 4))
+    sliced = _entry((2**33,), 0) + _field(7, part) * 2
+    held = (0, b"\0k\0\x01\x01\x01\x80\x84", _entry((4,), 16))
+    bundle = open_bundle(_written(tmp_path, _index([held, (0, b"k", sliced)])))
+    with pytest.raises(Unreadable, match="do not make up its shape"):
+        bundle.read("k")
+
+
+def test_keys_that_unpack_to_far_more_than_the_file_are_refused(tmp_path: Path) -> None:
+    items = [(0, b"k" * 60_000, b""), *[(60_000, b"", b"")] * 50_000]
+    with pytest.raises(Refused, match="far more than the file"):
+        open_bundle(_written(tmp_path, _index(items)))
+    with pytest.raises(Refused, match="a key of 70,000 bytes"):
+        open_bundle(_written(tmp_path, _index([(0, b"k" * 70_000, b"")])))
+
+
+def test_blocks_that_are_listed_again_and_again_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="blocks overlap"):
+        open_bundle(_written(tmp_path, _index([(0, b"k", _entry((4,), 16))], repeats=1000)))
+
+
+def test_snappy_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Unreadable, match="compressed with snappy"):
+        open_bundle(_written(tmp_path, _index([(0, b"k", _entry((4,), 16))], kind=1)))
+
+
+def test_a_file_that_is_no_index(tmp_path: Path) -> None:
+    path = tmp_path / f"x{INDEX}"
+    path.write_bytes(b"something else entirely, and long enough to hold a footer")
+    assert not is_index(path)
+    with pytest.raises(Unreadable, match="is not the index of a TensorFlow checkpoint"):
+        Bundle(tmp_path / "x", path.read_bytes())

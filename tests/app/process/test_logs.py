@@ -1,0 +1,144 @@
+"""Logging: as JSON, without secrets, and what the status page keeps of it."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from mloscope.app.process import logs
+from mloscope.app.process.request_context import ASKER, REQUEST_ID, Asker
+
+
+@pytest.fixture
+def configured() -> Iterator[Callable[..., tuple[io.StringIO, logs.Troubles]]]:
+    """Configures the root logger with a stream of the test's own; puts it back afterwards."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    root.handlers.clear()
+
+    def configure(*arguments: object, **options: object) -> tuple[io.StringIO, logs.Troubles]:
+        stream = io.StringIO()
+        return stream, logs.configure(*arguments, stream=stream, **options)  # type: ignore[arg-type]
+
+    yield configure
+    root.handlers[:] = before
+    root.setLevel(level)
+
+
+def test_json_is_one_object_a_line_with_whom_and_which_request(
+    configured: Callable[..., tuple[io.StringIO, logs.Troubles]],
+) -> None:
+    stream, _ = configured("info", "json")
+    number = REQUEST_ID.set("0123456789abcdef")
+    asking = ASKER.set(Asker("anna", "viewer", "token", "10.0.0.1"))
+    logging.getLogger("mloscope.requests").info("two\nlines %d", 7, extra={logs.EXTRA: {"status": 200, "path": "/ü"}})
+    ASKER.reset(asking)
+    REQUEST_ID.reset(number)
+    logging.getLogger("x").info("alone")
+    first, second = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert first.pop("time").endswith("Z")
+    assert first == {
+        "level": "info", "logger": "mloscope.requests", "message": "two\nlines 7", "request_id": "0123456789abcdef",
+        "user": "anna", "status": 200, "path": "/ü",
+    }  # fmt: skip
+    assert set(second) == {"time", "level", "logger", "message"}
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_secrets_are_blotted_out_of_messages_arguments_and_tracebacks(
+    configured: Callable[..., tuple[io.StringIO, logs.Troubles]], form: str
+) -> None:
+    stream, troubles = configured("info", form, ["swordfish", "x"])
+    logging.warning("redis://:swordfish@cache")
+    logging.warning("given %s", {"token": "swordfish"})
+    try:
+        raise RuntimeError("swordfish")
+    except RuntimeError:
+        logging.exception("broken by swordfish")
+    assert "swordfish" not in stream.getvalue()
+    assert stream.getvalue().count("***") >= 4
+    assert "RuntimeError" in stream.getvalue()
+    assert "swordfish" not in str(troubles())
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_secret_in_the_words_of_a_library_is_redacted(
+    configured: Callable[..., tuple[io.StringIO, logs.Troubles]], form: str
+) -> None:
+    stream, troubles = configured("info", form, ["sEcr3t/of the service\n"])
+    try:
+        raise ValueError(f"Invalid header value {b'sEcr3t/of the service' + bytes([10])!r}")
+    except ValueError:
+        logging.exception(
+            "given %s",
+            {"x-token": "sEcr3t/of the service\n"},
+            extra={logs.EXTRA: {"path": "/sEcr3t%2Fof%20the%20service"}},
+        )
+    assert "sEcr3t" not in stream.getvalue()
+    assert "sEcr3t" not in str(troubles())
+
+
+def test_the_last_troubles_are_kept_the_newest_first_and_without_tracebacks(
+    configured: Callable[..., tuple[io.StringIO, logs.Troubles]],
+) -> None:
+    _, troubles = configured("error")
+    logging.info("nothing much")
+    for number in range(60):
+        logging.error("number %d", number)
+    try:
+        raise ValueError("in private")
+    except ValueError:
+        logging.exception("torn")
+    kept = troubles()
+    assert len(kept) == 50
+    assert [trouble.message for trouble in kept[:2]] == ["torn: ValueError", "number 59"]
+    assert "in private" not in str(kept)
+    assert kept[0].level == "error"
+
+
+def test_the_level_holds(configured: Callable[..., tuple[io.StringIO, logs.Troubles]]) -> None:
+    stream, _ = configured("warning")
+    logging.info("quiet")
+    logging.getLogger("urllib3").info("chatty")
+    logging.warning("loud")
+    assert stream.getvalue() == "WARNING root: loud\n"
+
+
+def test_memory_is_a_sensible_number() -> None:
+    memory = logs.resident_bytes()
+    assert memory is None or 1 << 23 < memory < 1 << 36
+
+
+def test_processes_of_one_server_tell_each_other_of_their_troubles(tmp_path: Path) -> None:
+    """One in a process of its own, which has ended since: why, is what somebody wants to know."""
+    code = (
+        "import sys\nfrom mloscope.app import logs\nimport logging\n"
+        f"logs.configure('info', secrets=('hidden words',), shared_folder={str(tmp_path)!r})\n"
+        "logging.getLogger('x').error('of another process, with hidden words')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
+    troubles = logs.Troubles(count=2, shared_folder=str(tmp_path))
+    alone = logs.Troubles(count=2)
+    for words in ("first", "second"):
+        record = logging.LogRecord("x", logging.WARNING, "", 0, words, (), None)
+        troubles.emit(record)
+        alone.emit(record)
+    assert [trouble.message for trouble in troubles()] == ["second", "first"]
+    assert [trouble.message for trouble in alone()] == ["second", "first"]
+    others = logs.Troubles(count=3, shared_folder=str(tmp_path))
+    assert "of another process, with ***" in [trouble.message for trouble in others()]
+
+
+def test_troubles_that_cannot_be_shared_are_kept_all_the_same(tmp_path: Path) -> None:
+    troubles = logs.Troubles(shared_folder=str(tmp_path / "nowhere"))
+    troubles.emit(logging.LogRecord("x", logging.WARNING, "", 0, "here", (), None))
+    (tmp_path / "troubles-1.json").write_text("[[")
+    assert [trouble.message for trouble in troubles()] == ["here"]
+    assert logs.Troubles(shared_folder=str(tmp_path))() == ()

@@ -1,0 +1,461 @@
+"""Jobs on Dask: what is computed, in what order, what happens when something breaks, and that the same comes of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("distributed", reason="needs Dask: make test installs it")
+
+from made_up_source import CLASSES, MadeUpSource, expected, labels, noted
+
+from mloscope.adaptors.interface import Preprocessing, RunOptions
+from mloscope.app.errors import Conflict, MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.statistics.computing.dask_workers import connected
+from mloscope.app.statistics.computing.engine import (
+    Engine,
+    Job,
+    Outcome,
+    PlannedStep,
+    Progress,
+    _Order,
+    default_split,
+    plan,
+)
+from mloscope.app.statistics.identity import Identity
+from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+
+IMAGES = 1000
+BATCH = 100
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with connected() as found:
+        yield found
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+@pytest.fixture
+def make_job(log: Path) -> Callable[..., Job]:
+    def make(steps: tuple[int, ...] = (0, 10, 20), images: int = IMAGES, form: str | None = None, **source: Any) -> Job:
+        return planned_job(steps, images, str(log), form, **source)
+
+    return make
+
+
+def planned_job(steps: tuple[int, ...], images: int, log: str, form: str | None = None, **source: Any) -> Job:
+    return Job(
+        MadeUpSource(images, log, **source),
+        labels(images),
+        tuple(PlannedStep(step, f"key{step}", f"{step}", {"step": step, "source": "evaluated"}) for step in steps),
+        # A slice of 250 images: so few, so that a small job has several.
+        input_bytes=(64 << 20) // 250,
+        batch=50,
+        form=form,
+    )
+
+
+def compute(folder: Path, client: Any, job: Job, **arguments: Any) -> Outcome:
+    return Engine(StatisticsStore(folder), str(folder), client, **arguments).compute(job)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file of a store, without what no two runs share: when a plane was made, and how long it took."""
+    found = {}
+    for path in sorted((folder / "statistics").rglob("*")):
+        if path.is_dir() or ".tmp" in str(path):  # what a killed process leaves, for a day
+            continue
+        data = path.read_bytes()
+        if path.name == "about.json":
+            about = json.loads(data)
+            for name in ("created", "seconds"):
+                about.pop(name, None)
+            data = json.dumps(about).encode()
+        found[str(path.relative_to(folder))] = data
+    return found
+
+
+def test_every_checkpoint_is_evaluated_over_every_image(tmp_path: Path, client, make_job, log: Path) -> None:
+    told: list[Progress] = []
+    outcome = compute(tmp_path, client, make_job(), report=told.append)
+    assert (outcome.state, outcome.problems, outcome.evaluated, outcome.device) == (
+        "done",
+        {},
+        3 * IMAGES,
+        "arithmetic",
+    )
+    assert list(outcome.planes) == [0, 10, 20]
+    for step, plane in outcome.planes.items():
+        wanted = expected(step, np.arange(IMAGES, dtype=np.float32))
+        np.testing.assert_array_equal(plane.probabilities()[1], wanted)
+        np.testing.assert_array_equal(plane.predicted, wanted.argmax(axis=1))
+        np.testing.assert_array_equal(plane.actual, labels(IMAGES))
+        assert plane.about["step"] == step
+        assert plane.about["versions"] == {"arithmetic": "1"}
+        assert plane.about["classes"] == CLASSES
+    assert Counter(line.rsplit(" ", 1)[0] for line in noted(log, "evaluate")) == {
+        f"{step} {start}": 1 for step in (0, 10, 20) for start in range(0, IMAGES, 250)
+    }
+    assert len(noted(log, "prepare")) == 4, "prepared slices are kept between checkpoints"
+    assert not list((tmp_path / "statistics" / "unfinished").iterdir())
+    assert told[0].state == "starting"
+    assert {progress.state for progress in told} == {"starting", "running"}
+    assert [progress.done for progress in told] == sorted(progress.done for progress in told)
+    assert {progress.of for progress in told} == {3 * IMAGES}
+    rated = [progress for progress in told if progress.rate]
+    assert rated
+    assert all(progress.seconds_left == (progress.of - progress.done) / progress.rate for progress in rated)
+
+
+def test_the_second_time_nothing_is_evaluated(tmp_path: Path, client, make_job, log: Path) -> None:
+    compute(tmp_path, client, make_job(steps=(0, 10)))
+    before = content(tmp_path)
+    outcome = compute(tmp_path, None, make_job(steps=(0, 10)))
+    assert (outcome.evaluated, list(outcome.planes)) == (0, [0, 10])
+    assert content(tmp_path) == before
+    outcome = compute(tmp_path, client, make_job())
+    assert (outcome.evaluated, list(outcome.planes)) == (IMAGES, [0, 10, 20])
+    assert len(noted(log, "evaluate")) == 12
+
+
+def test_checkpoints_become_complete_one_after_the_other(tmp_path: Path, client, make_job, log: Path) -> None:
+    compute(tmp_path, client, make_job())
+    steps = [int(line.split()[0]) for line in noted(log, "evaluate")]
+    assert steps == sorted(steps)
+
+
+def test_slices_that_memory_cannot_keep_are_prepared_once_for_several_checkpoints(
+    tmp_path: Path, client, make_job, log: Path
+) -> None:
+    outcome = compute(tmp_path, client, make_job(steps=tuple(range(10))), keep_bytes=0)
+    assert len(outcome.planes) == 10
+    prepared = Counter(noted(log, "prepare"))
+    assert set(prepared) == {"0", "250", "500", "750"}
+    assert max(prepared.values()) == 2, "once for 8 checkpoints, and once for the last 2"
+    starts = [line.split()[1] for line in noted(log, "evaluate")[:32]]
+    assert starts == sorted(starts, key=int)
+
+
+def test_a_pause_waits_for_what_is_in_hand_and_the_next_job_goes_on(
+    tmp_path: Path, client, make_job, log: Path
+) -> None:
+    stop = threading.Event()
+    told: list[Progress] = []
+
+    def report(progress: Progress) -> None:
+        told.append(progress)
+        if progress.done >= IMAGES + 250:
+            stop.set()
+
+    outcome = compute(tmp_path, client, make_job(delay_s=0.02), report=report, stop=stop.is_set)
+    assert outcome.state == "paused"
+    assert told[-1].state == "paused"
+    assert list(outcome.planes) == [0]
+    done = len(noted(log, "evaluate"))
+    assert 5 <= done < 12
+    assert StatisticsStore(tmp_path).covered("key10") == (done - 4) * 250
+    outcome = compute(tmp_path, client, make_job())
+    assert (outcome.state, list(outcome.planes), outcome.evaluated) == ("done", [0, 10, 20], (12 - done) * 250)
+    assert len(noted(log, "evaluate")) == 12
+
+
+def test_a_broken_checkpoint_stops_nothing_and_is_named(tmp_path: Path, client, make_job) -> None:
+    job = make_job(steps=(0, 10, 20, 30, 40), broken=(10,), poisoned=(20,), changing=(30,))
+    job = dataclasses.replace(job, problems={50: "50.npz is cut off."})
+    outcome = compute(tmp_path, client, job)
+    assert outcome.state == "done"
+    assert list(outcome.planes) == [0, 20, 40]
+    assert outcome.problems == {
+        10: "step 10 is cut off.",
+        30: "The checkpoint was changed while it was evaluated; start again.",
+        50: "50.npz is cut off.",
+    }
+    poisoned = outcome.planes[20]
+    assert poisoned.summary["not_predicted"] == IMAGES
+    assert (np.asarray(poisoned.predicted) == -1).all()
+    assert poisoned.summary["accuracy"] == 0
+
+
+def test_a_checkpoint_that_takes_all_memory_is_tried_again_and_named(tmp_path: Path, client, make_job, log) -> None:
+    outcome = compute(tmp_path, client, make_job(steps=(0, 10), sick=(10,)))
+    assert list(outcome.planes) == [0]
+    assert outcome.problems == {10: "There is not enough memory to evaluate it; a smaller --batch may help."}
+    assert len([line for line in noted(log, "evaluate") if line.startswith("10 0 ")]) == 3
+
+
+def test_a_store_that_cannot_be_written_ends_the_job(tmp_path: Path, client, make_job) -> None:
+    with pytest.raises(MloscopeError, match="cannot be written: store: No space left on device"):
+        compute(tmp_path, client, make_job(unwritable=(0,)))
+
+
+def test_a_worker_that_cannot_open_the_run_ends_the_job(tmp_path: Path, client, make_job) -> None:
+    with pytest.raises(NotPossible, match="no TensorFlow on this worker"):
+        compute(tmp_path, client, make_job(closed=True))
+
+
+def test_labels_that_are_no_classes_end_the_job(tmp_path: Path, client, make_job) -> None:
+    job = make_job()
+    with pytest.raises(Conflict, match="run and corpus do not belong together"):
+        compute(tmp_path, client, dataclasses.replace(job, labels=job.labels + 4))
+
+
+def test_more_may_be_kept_than_was(tmp_path: Path, client, make_job) -> None:
+    few = compute(tmp_path, client, make_job(steps=(0,), form="top-20")).planes[0]
+    assert few.form == "top-20"
+    more = compute(tmp_path, client, make_job(steps=(0,), form="full")).planes[0]
+    assert more.form == "full"
+    again = compute(tmp_path, client, make_job(steps=(0,), form="top-20"))
+    assert (again.evaluated, again.planes[0].form) == (0, "full")
+
+
+def test_there_is_no_scheduler_at_a_wrong_address() -> None:
+    with (
+        pytest.raises(Unavailable, match=r"No Dask scheduler answers at tcp://127\.0\.0\.1:1 "),
+        connected("tcp://127.0.0.1:1", timeout_s=0.5),
+    ):
+        pass
+
+
+# ------------------------------------------------------------------------------------------------ several processes
+
+
+def dask(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    with open(log, "ab") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "dask", *arguments], stdout=stream, stderr=stream, env=environment, cwd=log.parent
+        )
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = 40) -> Any:
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited in vain until {what}")
+
+
+KILLED = """
+import sys
+from test_engine import planned_job
+from made_up_source import MadeUpSource
+from mloscope.app.statistics.computing.dask_workers import connected
+from mloscope.app.statistics.computing.engine import Engine
+from mloscope.app.statistics.store import StatisticsStore
+folder, log = sys.argv[1:]
+with connected() as client:
+    Engine(StatisticsStore(folder), folder, client).compute(planned_job((0, 10, 20), 1000, log, delay_s=0.05))
+"""
+
+
+def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, client, make_job, log: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    compute(undisturbed, client, make_job())
+    log.unlink()
+    process = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(killed), str(log)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+    )
+    until(lambda: len(noted(log, "evaluate")) >= 7, "some tasks are done")
+    process.kill()
+    process.wait()
+    before = len(noted(log, "evaluate"))
+    assert before < 12, "killed too late"
+    outcome = compute(killed, client, make_job())
+    assert list(outcome.planes) == [0, 10, 20]
+    assert len(noted(log, "evaluate")) in (12, 13), "nothing but the task in hand is evaluated again"
+    assert content(killed) == content(undisturbed)
+
+
+def test_a_killed_worker_of_a_real_cluster_costs_nothing(tmp_path: Path, client, make_job, log: Path) -> None:
+    """A scheduler and two workers, each a process; one is killed with a task in hand. The store is the same, byte for
+    byte, as the one that a thread of this process makes."""
+    undisturbed, cluster = tmp_path / "undisturbed", tmp_path / "cluster"
+    job = make_job(steps=tuple(range(0, 50, 10)))
+    compute(undisturbed, client, job)
+    log.unlink()
+    file, said = tmp_path / "scheduler.json", tmp_path / "dask.log"
+    processes = [
+        dask("scheduler", "--port", "0", "--no-dashboard", "--scheduler-file", str(file), log=said),
+        *(
+            dask(
+                "worker", "--scheduler-file", str(file), "--no-nanny", "--nthreads", "1", "--no-dashboard",
+                "--resources", "GPU=1", "--death-timeout", "60", log=said,
+            )
+            for _ in range(2)
+        ),
+    ]  # fmt: skip
+    try:
+        until(lambda: file.exists() and file.read_text().endswith("}"), "the scheduler is there")
+        address = json.loads(file.read_text())["address"]
+        with connected(address) as found:
+            until(lambda: len(found.scheduler_info(n_workers=-1)["workers"]) == 2, "both workers are there")
+            killed = []
+
+            def report(progress: Progress) -> None:
+                if progress.done >= IMAGES and not killed:
+                    pid = int(noted(log, "evaluate")[-1].split()[-1])
+                    killed.append(pid)
+                    os.kill(pid, signal.SIGKILL)
+
+            outcome = compute(
+                cluster,
+                found,
+                dataclasses.replace(job, source=dataclasses.replace(job.source, delay_s=0.1)),
+                report=report,
+            )
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+    assert killed
+    assert {process.pid for process in processes[1:]} > set(killed)
+    assert (outcome.state, outcome.problems) == ("done", {})
+    assert len({line.split()[-1] for line in noted(log, "evaluate")}) == 2, "both took part"
+    assert content(cluster) == content(undisturbed)
+
+
+# ------------------------------------------------------------------------------------------------- who gets what
+
+
+def planned(*steps: int) -> list[PlannedStep]:
+    return [PlannedStep(step, str(step), str(step)) for step in steps]
+
+
+def test_workers_keep_to_the_slices_they_have_prepared() -> None:
+    spans = [(start, start + 10) for start in range(0, 40, 10)]
+    order = _Order([(step, spans) for step in planned(0, 1, 2)], group=1, kept_slices=10)
+    taken: dict[str, set] = {"a": set(), "b": set()}
+    for _ in range(6):
+        for worker in taken:
+            _, span = order.take(worker)
+            taken[worker].add(span)
+    assert taken["a"].isdisjoint(taken["b"])
+    assert order.take("a") is None
+    assert not order
+
+
+def test_a_worker_without_own_work_helps() -> None:
+    spans = [(0, 10), (10, 20)]
+    order = _Order([(step, spans) for step in planned(0, 1)], group=1, kept_slices=10)
+    assert [order.take("a")[1] for _ in range(3)] == [(0, 10), (10, 20), (0, 10)]
+    assert order.next_slice("b") == (10, 20)
+    step, span = order.take("b")
+    assert (step.step, span) == (1, (10, 20))
+    order.put_back(step, span)
+    assert order.take("a") == (step, span)
+
+
+def test_a_group_goes_slice_by_slice_and_loses_dropped_steps() -> None:
+    spans = [(0, 10), (10, 20)]
+    order = _Order([(step, spans) for step in planned(0, 1, 2, 3)], group=3, kept_slices=1)
+    assert [(s.step, span[0]) for s, span in (order.take("a"), order.take("a"))] == [(0, 0), (1, 0)]
+    order.drop(2)
+    rest = []
+    while taken := order.take("a"):
+        rest.append((taken[0].step, taken[1][0]))
+    assert rest == [(0, 10), (1, 10), (3, 10), (3, 0)]
+
+
+@pytest.mark.parametrize(
+    ("images", "input_bytes", "classes", "batch", "size"),
+    [
+        (10_000, 12_288, 10, 250, 2500),
+        (1_000, 3_136, 10, 250, 1000),
+        (50_000, 602_112, 1000, 8, 104),
+        (1_281_167, 12_288, 1000, 250, 2500),
+        (100, 100 << 20, 10, 8, 8),
+        (2_501, 12_288, 10, 250, 2500),
+    ],
+)
+def test_slices_fit_into_memory_and_cover_all(images, input_bytes, classes, batch, size) -> None:
+    job = Job(MadeUpSource(images, ""), labels(images), (), input_bytes, batch=batch)
+    slices = job.slices(classes)
+    assert slices[0] == (0, min(size, images))
+    assert [stop for _, stop in slices[:-1]] == [start for start, _ in slices[1:]]
+    assert slices[-1][1] == images
+
+
+# --------------------------------------------------------------------------------------------------------- the plan
+
+
+def workspace_of(run: Any, corpus: Any, options: RunOptions = RunOptions()) -> Workspace:  # noqa: B008 - frozen
+    return Workspace(
+        [ConnectedRun("run", Path("some/run"), run, options)], [ConnectedCorpus("corpus", Path("some/corpus"), corpus)]
+    )
+
+
+def test_a_plan_names_what_is_broken_and_what_is_asked_for(array_run, array_corpus) -> None:
+    workspace = workspace_of(array_run(steps=(0, 10, 20), broken=(10,)), array_corpus())
+    job = plan(workspace, "run", "corpus", "test")
+    assert [step.step for step in job.steps] == [0, 20]
+    assert job.problems == {10: "The file is cut off."}
+    assert (job.images, job.batch, job.input_bytes) == (20, 250, 4 * 6 * 6 * 3)
+    assert job.source.run.path == str(Path("some/run").absolute())
+    assert job.source.split == "test"
+    identity = Identity(workspace)
+    checkpoint = workspace.run("run").adaptor.checkpoints()[2]
+    assert job.steps[1].key == identity.plane("run", checkpoint, "corpus", "test")
+    assert job.steps[1].fingerprint == "14v0"
+    assert job.steps[1].about["checkpoint"] == "20.npz"
+    assert [step.step for step in plan(workspace, "run", "corpus", "training", steps=[20, 20]).steps] == [20]
+    with pytest.raises(NotFound, match="no checkpoint of step 7; its steps go from 0 to 20"):
+        plan(workspace, "run", "corpus", "test", steps=[7])
+    with pytest.raises(NotFound, match='no split "validation"; it has: training, test'):
+        plan(workspace, "run", "corpus", "validation")
+
+
+def test_keys_follow_content(array_run, array_corpus) -> None:
+    run, corpus = array_run(steps=(0, 10)), array_corpus()
+
+    def keys(options: RunOptions = RunOptions(), split: str = "test") -> list[str]:  # noqa: B008 - frozen
+        return [step.key for step in plan(workspace_of(run, corpus, options), "run", "corpus", split).steps]
+
+    first = keys()
+    assert keys() == first
+    assert set(keys(split="training")).isdisjoint(first)
+    assert set(keys(RunOptions(preprocessing=Preprocessing(0.5)))).isdisjoint(first)
+    run.versions[10] += 1
+    assert keys()[0] == first[0]
+    assert keys()[1] != first[1]
+
+
+def test_a_run_without_a_network_is_told_of_imports(array_run, array_corpus) -> None:
+    class WeightsOnly:
+        def __init__(self, run: Any) -> None:
+            self._run = run
+
+        def __getattr__(self, name: str) -> Any:
+            if name in ("keras_model", "weights"):
+                raise AttributeError(name)
+            return getattr(self._run, name)
+
+    with pytest.raises(NotPossible, match="mloscope statistics import"):
+        plan(workspace_of(WeightsOnly(array_run()), array_corpus()), "run", "corpus", "test")
+
+
+def test_the_split_to_take_is_test_else_the_last_with_images() -> None:
+    assert default_split({"training": range(5), "test": range(5, 9), "more": range(9, 10)}) == "test"
+    assert default_split({"training": range(5), "val": range(5, 9), "empty": range(9, 9)}) == "val"
+    with pytest.raises(NotPossible, match="no images"):
+        default_split({"training": range(0)})

@@ -1,0 +1,121 @@
+"""The API's documentation: complete, of the API only, and needing nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from mloscope.app.web.rest.api_docs import REFUSALS, api_docs_router
+from mloscope.app.web.rest.rest import install_error_handlers, rest_router
+
+
+@pytest.fixture
+def client(bench: Any) -> TestClient:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(rest_router(bench.observatory))
+    app.include_router(api_docs_router(app))
+    install_error_handlers(app)
+
+    @app.get("/a-page-of-the-dashboard")
+    def other() -> str:
+        return "not the API's"
+
+    return TestClient(app, base_url="http://lab:8050")
+
+
+class Elements(HTMLParser):
+    """All start tags with their attributes, and the open elements at the end."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attributes)))
+        if tag not in ("meta", "link", "wbr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_document_holds_the_routes_of_the_contract_and_no_others(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    assert sorted(path.removeprefix("/api/v1/") for path in document["paths"]) == sorted(
+        [
+            "runs",
+            "runs/{run}",
+            "runs/{run}/checkpoints",
+            "runs/{run}/layers",
+            "runs/{run}/metrics",
+            "runs/{run}/graph.svg",
+            "runs/{run}/checkpoints/{step}/layers/{layer}/parameters.npy",
+            "runs/{run}/checkpoints/{step}/layers/{layer}/parameters.png",
+            "runs/{run}/checkpoints/{step}/layers/{layer}/features/{image}.npy",
+            "runs/{run}/checkpoints/{step}/layers/{layer}/features/{image}.png",
+            "runs/{run}/checkpoints/{step}/predictions/{image}",
+            "runs/{run}/predictions/{image}",
+            "runs/{run}/layers/{layer}/units",
+            "runs/{run}/layers/{layer}/film",
+            "runs/{run}/layers/{layer}/frames",
+            "films/{digest}",
+            "corpora",
+            "corpora/{corpus}",
+            "corpora/{corpus}/images",
+            "corpora/{corpus}/images/{image}.png",
+        ]
+    )
+
+
+def test_everything_in_the_document_is_described(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    names = set()
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            names.add(operation["operationId"])
+            assert operation["description"].strip(), path
+            assert operation["responses"]["200"]["content"], path
+            assert {str(error.status) for error in REFUSALS if error.status != 409} < set(operation["responses"])
+            for parameter in operation.get("parameters", ()):
+                assert parameter.get("description"), f"{path}: {parameter['name']}"
+    assert len(names) == len(document["paths"])
+    used = set(re.findall(r'"#/components/schemas/(\w+)"', client.get("/api/openapi.json").text))
+    assert set(document["components"]["schemas"]) == used
+
+
+def test_the_page_shows_every_route_with_a_line_to_copy(client: TestClient) -> None:
+    document = client.get("/api/openapi.json").json()
+    answer = client.get("/api/docs")
+    assert answer.headers["content-type"].startswith("text/html")
+    elements = Elements(answer.text)
+    assert elements.open == []
+    ids = [attributes["id"] for _, attributes in elements.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {attributes.get("href") for tag, attributes in elements.tags if tag == "a"}
+    for path, item in document["paths"].items():
+        operation = item["get"]["operationId"]
+        assert operation in ids
+        assert f"#{operation}" in links
+        filled = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), path)
+        assert f"http://lab:8050{filled}&#x27;" in answer.text
+    assert sum(attributes.get("class") == "copy" for _, attributes in elements.tags) == len(document["paths"])
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_its_policy_says_so(client: TestClient) -> None:
+    answer = client.get("/api/docs")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    for tag, attributes in Elements(answer.text).tags:
+        assert "src" not in attributes
+        address = attributes.get("href", "#")
+        assert address.startswith(("#", "../", "openapi.json", "data:")), (tag, address)
+    assert "url(" not in answer.text
+    assert "@import" not in answer.text
+    assert "prefers-color-scheme: dark" in answer.text

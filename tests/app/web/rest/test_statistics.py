@@ -1,0 +1,148 @@
+"""REST of statistics: types, headers, files and refusals; what is in the answers is tested with Statistics itself."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from mloscope.app.statistics.clusters.clustering import fit_run
+from mloscope.app.web.rest.rest import IMMUTABLE, install_error_handlers
+from mloscope.app.web.rest.statistics import statistics_router
+
+RUN = "/api/v1/runs/lenet"
+
+
+@pytest.fixture
+def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
+    made = make_bench(cache_folder=tmp_path)
+    measure(made, [0, 100, 200])
+    statistics = made.observatory.statistics
+    series = statistics.identity.series("lenet", "noise", "test")
+    fit_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
+    return made
+
+
+@pytest.fixture
+def client(bench: Any) -> TestClient:
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.include_router(statistics_router(bench.observatory))
+    install_error_handlers(app)
+    return TestClient(app, raise_server_exceptions=False)
+
+
+def refusal(answer: Any) -> tuple[int, str, str]:
+    return answer.status_code, answer.json()["error"]["kind"], answer.json()["error"]["message"]
+
+
+def test_the_overview_is_asked_again_and_not_sent_again(client: TestClient, measure: Any, bench: Any) -> None:
+    first = client.get(f"{RUN}/statistics")
+    assert first.headers["cache-control"] == "no-cache"
+    held = {"If-None-Match": first.headers["etag"]}
+    assert client.get(f"{RUN}/statistics", headers=held).status_code == 304
+    measure(bench, [300])
+    second = client.get(f"{RUN}/statistics", headers=held)
+    assert second.status_code == 200
+    ready = [state["step"] for state in second.json()["steps"] if state["state"] == "ready"]
+    assert ready == [0, 100, 200, 300]
+
+
+@pytest.mark.parametrize("what", ["confusions", "points"])
+def test_chunks_are_immutable_and_outdated_ones_are_refused(client: TestClient, bench: Any, what: str) -> None:
+    (chunk,) = client.get(f"{RUN}/statistics").json()[what]
+    answer = client.get(chunk["address"])
+    assert answer.headers["cache-control"] == IMMUTABLE
+    assert answer.headers["content-type"] == "application/octet-stream"
+    assert answer.content[:4] == {"confusions": b"MLC1", "points": b"MLP1"}[what]
+    held = {"If-None-Match": answer.headers["etag"]}
+    assert client.get(chunk["address"], headers=held).status_code == 304
+    status, kind, message = refusal(client.get(chunk["address"].replace("digest=", "digest=0")))
+    assert (status, kind) == (409, "conflict")
+    assert "the overview has the new one" in message
+    assert refusal(client.get(chunk["address"].replace("steps=0,", "steps=zero,")))[0] == 400
+
+
+def test_the_counts_of_cells_are_those_of_their_images(client: TestClient) -> None:
+    for step in (0, 100, 200):
+        answer = client.get(f"{RUN}/checkpoints/{step}/confusion").json()
+        assert answer["not_predicted_column"] == 10
+        assert sum(count for _, _, count in answer["cells"]) == 20
+        for actual, predicted, count in answer["cells"]:
+            page = client.get(f"{RUN}/checkpoints/{step}/confusion/{actual}/{predicted}?limit=1000").json()
+            assert page["total"] == len(page["images"]) == count
+
+
+@pytest.mark.parametrize(
+    ("address", "rows"),
+    [
+        ("statistics?format=csv", 40),
+        ("statistics/moves?from=0&to=0&format=csv", 0),
+        ("checkpoints/0/classes?format=csv", 10),
+        ("checkpoints/0/images", 20),
+        ("checkpoints/0/clusters?format=csv", 3),
+        ("checkpoints/0/clusters/members", 20),
+    ],
+)
+def test_tables_are_files(client: TestClient, address: str, rows: int) -> None:
+    answer = client.get(f"{RUN}/{address}")
+    assert answer.headers["content-type"].startswith("text/csv")
+    assert answer.headers["content-disposition"].startswith("attachment; filename*=UTF-8''lenet-noise-test-")
+    assert len(list(csv.DictReader(io.StringIO(answer.text, newline="")))) == rows
+
+
+def test_a_table_as_parquet(client: TestClient) -> None:
+    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+    answer = client.get(f"{RUN}/checkpoints/0/confusion?format=parquet")
+    assert answer.content[:4] == b"PAR1"
+    assert answer.headers["content-disposition"].endswith("lenet-noise-test-0-confusion.parquet")
+
+
+@pytest.mark.parametrize(
+    ("address", "status", "words"),
+    [
+        (
+            "checkpoints/390/confusion",
+            404,
+            "this computes them: mloscope statistics arrays --images noise --split test",
+        ),
+        ("checkpoints/391/confusion", 404, "its steps go from 0 to 390"),
+        ("checkpoints/0/confusion/10/0", 404, "classes go from 0 to 9"),
+        ("checkpoints/0/confusion/0/0?order=size", 422, "order"),
+        ("checkpoints/0/confusion/0/0?limit=1001", 422, "limit"),
+        ("checkpoints/0/clusters/3", 404, "clusters go from 0 to 2"),
+        ("checkpoints/0/confusion?format=xlsx", 422, "format"),
+        ("statistics?split=x", 404, "it has: training, test"),
+        ("statistics?corpus=nowhere", 422, "There is nothing at gone"),
+        ("statistics/moves?from=0&to=10", 404, "step 10"),
+        ("statistics/class_order?rule=group", 404, "hierarchy.json"),
+        ("images/test-99/trajectory", 404, "test-99"),
+    ],
+)
+def test_refusals_are_sentences(client: TestClient, address: str, status: int, words: str) -> None:
+    found, _, message = refusal(client.get(f"{RUN}/{address}"))
+    assert found == status
+    assert words in message
+
+
+class Jobs:
+    def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
+        return {"state": "running", "done": 1.0, "of": 4.0, "step": 100}
+
+    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
+        return {"state": f"{action} {corpus} {split}"}
+
+
+def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -> None:
+    order = {"action": "start", "split": "training"}
+    own = {"X-Mloscope": "1"}
+    assert refusal(client.post(f"{RUN}/statistics/job", json=order, headers=own))[0] == 503
+    bench.observatory.statistics.jobs = Jobs()
+    assert refusal(client.post(f"{RUN}/statistics/job", json=order))[0] == 403
+    assert client.post(f"{RUN}/statistics/job", json=order, headers=own).json()["state"] == "start noise training"
+    assert client.get(f"{RUN}/statistics").json()["job"]["state"] == "running"
+    assert refusal(client.post(f"{RUN}/statistics/job", json={"action": "explode"}, headers=own))[0] == 422
