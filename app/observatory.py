@@ -54,7 +54,7 @@ from mloscope.app.model_service.client import RunSpec
 from mloscope.app.model_service.supervisor import without_tensorflow
 from mloscope.app.runs.training_curves import MetricsReader
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedRun, Workspace, shown_title
 
 logger = logging.getLogger(__name__)

@@ -85,7 +85,7 @@ def probabilities(images: int, classes: int, share: float, seed: int = 0) -> tup
 
 def fitting() -> list[Figure]:
     from mloscope.app.statistics.clusters import cluster_step, clustering, default_clusters, points_of
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
 
     figures = []
     folder = Path(tempfile.mkdtemp(prefix="mloscope-clusters-"))
@@ -136,7 +136,7 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
     from mloscope.app.process.settings import Settings
     from mloscope.app.statistics.clusters.clustering import fit_run
     from mloscope.app.statistics.queries import Statistics
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.web.server import create_app
     from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 

@@ -82,7 +82,7 @@ def probabilities(rng: np.random.Generator, actual: np.ndarray, classes: int, le
 def fill(cache: Path, corpora: dict[str, Path]) -> None:
     """Statistics of both runs, recorded as imports of every checkpoint."""
     from mloscope.app.statistics.identity import Identity
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
 
     store, identity = StatisticsStore(cache), Identity(workspace_of(corpora))
     for run, classes, images, different, _ in CASES.values():
@@ -116,7 +116,7 @@ def observatory_of(cache: Path, corpora: dict[str, Path]) -> Any:
     from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
     from mloscope.app.statistics.queries import Statistics
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
 
     workspace = workspace_of(corpora)
     kept = Statistics(workspace, StatisticsStore(cache))

@@ -28,7 +28,7 @@ from figures import Figure, report
 from mloscope.app.statistics.computing.dask_workers import connected
 from mloscope.app.statistics.computing.engine import Engine, Job, PlannedStep, plan
 from mloscope.app.statistics.computing.tasks import Inputs, Span
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 
 CHECKPOINTS = 3
 ROUNDS = 3

@@ -27,7 +27,7 @@ from mloscope.adaptors.interface import Checkpoint, ImageRecord, Layer
 from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.store import Plane, StatisticsStore
 from mloscope.app.web.rest.rest import install_error_handlers
 from mloscope.app.web.rest.statistics import statistics_router
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace

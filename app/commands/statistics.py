@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mloscope.adaptors.interface import RunOptions
     from mloscope.app.evaluation.basis import Basis
     from mloscope.app.statistics.computing.engine import Outcome, Progress
-    from mloscope.app.statistics.store import Plane, StatisticsStore
+    from mloscope.app.statistics.stored.store import Plane, StatisticsStore
     from mloscope.app.workspace.workspace import Workspace
 
 ORDERS = ("import", "export")
@@ -180,7 +180,7 @@ class _Subject:
     def __init__(self, arguments: argparse.Namespace) -> None:
         from mloscope.app.commands.opened_subject import open_subject
         from mloscope.app.statistics.identity import Identity
-        from mloscope.app.statistics.store import StatisticsStore
+        from mloscope.app.statistics.stored.store import StatisticsStore
 
         opened = open_subject(arguments)
         self.workspace: Workspace = opened.workspace
@@ -298,7 +298,7 @@ def _cluster(
 ) -> None:
     from mloscope.app.statistics.clusters.clustering import fit_run
     from mloscope.app.statistics.computing.engine import Progress
-    from mloscope.app.statistics.store import unwritable
+    from mloscope.app.statistics.stored.store import unwritable
 
     planes = list(subject.planes().items())
     if not planes:
@@ -367,7 +367,7 @@ class _Stop:
 
 def _import(arguments: argparse.Namespace) -> int:
     from mloscope.app.statistics.clusters.clustering import fit_run
-    from mloscope.app.statistics.importing import Importer
+    from mloscope.app.statistics.importing.importer import Importer
 
     subject = _Subject(arguments)
     importer = Importer(

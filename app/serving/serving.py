@@ -234,7 +234,7 @@ def _statistics(workspace: Workspace, settings: Settings) -> Statistics:
     from mloscope.app.evaluation.named_outputs import NamedOutputsStore
     from mloscope.app.statistics.computing.jobs import StatisticsJobs
     from mloscope.app.statistics.queries import Statistics
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
 
     cache_folder = _cache_folder(settings)
     workspace.named_outputs = NamedOutputsStore(cache_folder)

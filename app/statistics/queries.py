@@ -30,7 +30,7 @@ from mloscope.app.statistics.clusters import store as cluster_store
 from mloscope.app.statistics.clusters.store import Fit
 from mloscope.app.statistics.export import Table
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.store import FULL, Plane, StatisticsStore
+from mloscope.app.statistics.stored.store import FULL, Plane, StatisticsStore
 from mloscope.app.workspace.workspace import Workspace
 
 CHUNK_BYTES = 1 << 20

@@ -29,7 +29,7 @@ from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.model_service.client import Evaluation, RunSpec
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 KERNEL = ("row", "column", "channel", "unit")

@@ -23,7 +23,7 @@ START_S = 60
 def address(runs, tmp_path_factory) -> Iterator[str]:
     """A dashboard whose statistics are made of predictions computed here, for every checkpoint of the run ``mnist``."""
     from mloscope.app.statistics.identity import Identity
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
     folder, steps, *_ = runs

@@ -228,7 +228,7 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     from mloscope.app.process.settings import Settings
     from mloscope.app.serving.serving import _server_config
     from mloscope.app.statistics.queries import Statistics
-    from mloscope.app.statistics.store import StatisticsStore
+    from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.web.access.allowances import EvaluationCharge
     from mloscope.app.web.access.metrics import Metrics
     from mloscope.app.web.server import create_guarded_app

@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 
 from mloscope.app.errors import Conflict
 from mloscope.app.statistics.clusters.store import MAJORITY, NO_COORDINATE, Fit, StepClusters, note_fit
-from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, read_complete, save_array
+from mloscope.app.statistics.stored.store import FULL, Plane, StatisticsStore, read_complete, save_array
 
 CODE_VERSION = "clusters 1"
 """Part of every key; raise it whenever other clusters come of the same probabilities."""

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mloscope.app.errors import NotFound
-from mloscope.app.statistics.store import Plane, StatisticsStore, read_complete, write_file
+from mloscope.app.statistics.stored.store import Plane, StatisticsStore, read_complete, write_file
 
 NEAREST = 12
 """Images that a cluster's row shows."""

@@ -39,7 +39,7 @@ from mloscope.app.statistics.computing.tasks import (
     evaluate_slice,
 )
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.store import FULL, Plane, StatisticsStore, UnfinishedPlane, unwritable
+from mloscope.app.statistics.stored.store import FULL, Plane, StatisticsStore, UnfinishedPlane, unwritable
 from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 2500

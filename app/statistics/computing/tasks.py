@@ -30,7 +30,7 @@ from mloscope.app.errors import MloscopeError, NotPossible, from_adaptor
 from mloscope.app.evaluation.class_matching import labels_as_outputs
 from mloscope.app.model_service.class_probabilities import class_count
 from mloscope.app.model_service.wire import RunSpec
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
 Span = tuple[int, int]

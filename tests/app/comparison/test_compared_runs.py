@@ -17,7 +17,7 @@ from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.errors import BadRequest, NotFound, NotPossible
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 PARAMETERS = Shown()

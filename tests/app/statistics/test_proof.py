@@ -14,7 +14,7 @@ from mloscope.adaptors.interface import HasMetrics, RunOptions
 from mloscope.app.commands import cli
 from mloscope.app.statistics import measures
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.store import Plane, StatisticsStore
 from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace, make_preprocessing
 
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[3] / "../shared/real"))

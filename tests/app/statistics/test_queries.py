@@ -18,7 +18,7 @@ from mloscope.app.errors import BadRequest, Conflict, NotFound, NotPossible, Una
 from mloscope.app.statistics import export
 from mloscope.app.statistics.clusters.clustering import fit_run
 from mloscope.app.statistics.queries import Statistics, growth, pairs
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 STEPS = (0, 100, 200)

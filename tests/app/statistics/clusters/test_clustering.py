@@ -17,7 +17,7 @@ from sklearn.decomposition import PCA
 from mloscope.app.errors import Conflict, NotFound
 from mloscope.app.statistics.clusters import clustering
 from mloscope.app.statistics.clusters.store import NO_COORDINATE, find_fit, points_bytes, rows_of_step
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 
 IMAGES, CLASSES = 600, 6
 

@@ -36,7 +36,7 @@ from mloscope.app.statistics.computing.engine import (
     plan,
 )
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 IMAGES = 1000
@@ -261,7 +261,7 @@ from test_engine import planned_job
 from made_up_source import MadeUpSource
 from mloscope.app.statistics.computing.dask_workers import connected
 from mloscope.app.statistics.computing.engine import Engine
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 folder, log = sys.argv[1:]
 with connected() as client:
     Engine(StatisticsStore(folder), folder, client).compute(planned_job((0, 10, 20), 1000, log, delay_s=0.05))

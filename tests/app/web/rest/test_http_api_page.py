@@ -19,7 +19,7 @@ from mloscope.app.films import encoding
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.clusters.clustering import fit_run
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.web.rest.api_docs import api_docs_router
 from mloscope.app.web.rest.basis import basis_router
 from mloscope.app.web.rest.comparison import comparison_router

@@ -15,7 +15,7 @@ import pytest
 
 from mloscope.app.errors import BadRequest, Conflict, NotFound
 from mloscope.app.statistics import measures
-from mloscope.app.statistics.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.store import Plane, StatisticsStore
 
 
 def made_up(images: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -210,7 +210,7 @@ WRITER = """
 import sys, numpy as np
 sys.path.insert(0, {tests!r})
 from test_store import made_up
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 probabilities, actual = made_up(2000, 50)
 store = StatisticsStore({folder!r})
 for number in range({planes}):

@@ -38,7 +38,7 @@ from mloscope.app.errors import BadRequest, NotFound, Unavailable, from_adaptor
 from mloscope.app.evaluation.class_matching import ClassMatch
 from mloscope.app.model_service.class_probabilities import softmax
 from mloscope.app.statistics.identity import CODE_VERSION, Identity
-from mloscope.app.statistics.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.store import Plane, StatisticsStore
 from mloscope.app.workspace.workspace import Workspace
 
 PROBABILITIES, LOGITS = "probabilities", "logits"

@@ -14,9 +14,9 @@ import pytest
 
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.importing import Importer
+from mloscope.app.statistics.importing.importer import Importer
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.store import StatisticsStore
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 IMAGES, CLASSES = 20, 2
