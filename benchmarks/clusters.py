@@ -84,7 +84,10 @@ def probabilities(images: int, classes: int, share: float, seed: int = 0) -> tup
 
 
 def fitting() -> list[Figure]:
-    from mloscope.app.statistics.clusters import cluster_step, clustering, default_clusters, points_of
+    from mloscope.app.statistics.clusters.clustering import default_clusters
+    from mloscope.app.statistics.clusters.image_map import map_run
+    from mloscope.app.statistics.clusters.kmeans import cluster_step
+    from mloscope.app.statistics.clusters.points import points_of
     from mloscope.app.statistics.stored.store import StatisticsStore
 
     figures = []
@@ -108,7 +111,7 @@ def fitting() -> list[Figure]:
             name = f"{images:,} x {classes:,} ({plane.form}), {k} clusters"
             planes = [store.find(f"{images}-{classes}-{number}") for number in range(4)]
             start = time.perf_counter()
-            clustering.project_run(store, planes)
+            map_run(store, planes)
             project = (time.perf_counter() - start) / len(planes)
             figures += [
                 Figure(f"{name}: first step", times[0], "s"),
@@ -134,7 +137,7 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
     from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
-    from mloscope.app.statistics.clusters.clustering import fit_run
+    from mloscope.app.statistics.clusters.clustering import cluster_run
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.web.server import create_app
@@ -152,7 +155,7 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
         unfinished = answers.store.begin(key, {"images": IMAGES, "classes": CLASSES}, labels)
         unfinished.write(0, IMAGES, found)
         planes.append((checkpoint.step, unfinished.finish()))
-    fit_run(answers.store, answers.identity.series("arrays", "noise", split), planes)
+    cluster_run(answers.store, answers.identity.series("arrays", "noise", split), planes)
     observatory = Observatory(workspace, ResultCache(MemoryStore(64 << 20)), ArrayService(), statistics=answers)
     app = create_app(observatory, Settings.from_environment({}))
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])

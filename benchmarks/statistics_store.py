@@ -27,7 +27,8 @@ from mloscope.adaptors.interface import Checkpoint, ImageRecord, Layer
 from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.stored.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.step_statistics import StepStatistics
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.web.rest.rest import install_error_handlers
 from mloscope.app.web.rest.statistics import statistics_router
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
@@ -125,7 +126,7 @@ def fill(statistics_of_run: Statistics, steps: range) -> None:
     subject = statistics_of_run.subject("run")
     checkpoints = {c.step: c for c in statistics_of_run.workspace.opened_run("run")[1].checkpoints()}
     store = statistics_of_run.store
-    made: Plane | None = None
+    made: StepStatistics | None = None
     for number, step in enumerate(steps):
         key = statistics_of_run.identity.plane("run", checkpoints[step], subject.corpus, subject.split)
         if number % 10 == 0:
@@ -136,7 +137,7 @@ def fill(statistics_of_run: Statistics, steps: range) -> None:
         assert made is not None
         source = made
 
-        def linked(target: Path, source: Plane = source) -> dict[str, Any]:
+        def linked(target: Path, source: StepStatistics = source) -> dict[str, Any]:
             for path in source.folder.iterdir():
                 if path.name != "about.json":
                     (target / path.name).hardlink_to(path)

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from mloscope.adaptors.interface import RunOptions
     from mloscope.app.evaluation.basis import Basis
     from mloscope.app.statistics.computing.engine import Outcome, Progress
-    from mloscope.app.statistics.stored.store import Plane, StatisticsStore
+    from mloscope.app.statistics.stored.step_statistics import StepStatistics
+    from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.workspace.workspace import Workspace
 
 ORDERS = ("import", "export")
@@ -211,7 +212,7 @@ class _Subject:
                 raise NotFound(f"The run has no checkpoint of step {span}; {ends}.")
         return [step for step in known if any(first <= step <= last for first, last in ranges)]
 
-    def planes(self) -> dict[int, Plane]:
+    def planes(self) -> dict[int, StepStatistics]:
         """All there are, by step, imported ones where nothing was evaluated."""
         found = {}
         for step, noted in self.store.imports(self.series).items():
@@ -296,9 +297,9 @@ def _cluster(
     outcome: Outcome,
     of: int,
 ) -> None:
-    from mloscope.app.statistics.clusters.clustering import fit_run
+    from mloscope.app.statistics.clusters.clustering import cluster_run
     from mloscope.app.statistics.computing.engine import Progress
-    from mloscope.app.statistics.stored.store import unwritable
+    from mloscope.app.statistics.stored.files import unwritable
 
     planes = list(subject.planes().items())
     if not planes:
@@ -308,7 +309,7 @@ def _cluster(
         told(Progress("running", of, of, message=f"Clusters: {done} of {total}"))
 
     try:
-        fit = fit_run(subject.store, subject.series, planes, arguments.clusters, arguments.seed, progress, stop)
+        fit = cluster_run(subject.store, subject.series, planes, arguments.clusters, arguments.seed, progress, stop)
     except OSError as error:
         raise Unavailable(unwritable(error)) from error
     if fit is None:
@@ -366,7 +367,7 @@ class _Stop:
 
 
 def _import(arguments: argparse.Namespace) -> int:
-    from mloscope.app.statistics.clusters.clustering import fit_run
+    from mloscope.app.statistics.clusters.clustering import cluster_run
     from mloscope.app.statistics.importing.importer import Importer
 
     subject = _Subject(arguments)
@@ -396,7 +397,7 @@ def _import(arguments: argparse.Namespace) -> int:
     if hidden:
         print(f"Statistics that were evaluated here come before imported ones at the steps {', '.join(hidden)}.")
     if arguments.clusters != 0:
-        fit_run(subject.store, subject.series, list(planes.items()), arguments.clusters, arguments.seed)
+        cluster_run(subject.store, subject.series, list(planes.items()), arguments.clusters, arguments.seed)
     print(f"{_count(len(planes), 'checkpoint')} ready.")
     return 0
 

@@ -26,11 +26,12 @@ from mloscope.app.evaluation.preprocessing import BY_DEFAULT
 from mloscope.app.images import pictures
 from mloscope.app.statistics import measures
 from mloscope.app.statistics.class_order import hierarchy, seriation
-from mloscope.app.statistics.clusters import store as cluster_store
-from mloscope.app.statistics.clusters.store import Fit
+from mloscope.app.statistics.clusters import answers
+from mloscope.app.statistics.clusters.store import Clustering, find_clustering
 from mloscope.app.statistics.export import Table
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.stored.store import FULL, Plane, StatisticsStore
+from mloscope.app.statistics.stored.step_statistics import FULL, StepStatistics
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import Workspace
 
 CHUNK_BYTES = 1 << 20
@@ -71,7 +72,7 @@ class StepState:
     """Why it cannot be had; None where nothing is known to be wrong."""
     done: int
     """Images measured."""
-    plane: Plane | None
+    plane: StepStatistics | None
 
     def json(self) -> dict[str, Any]:
         rates = self.plane.rates if self.plane is not None else {}
@@ -108,10 +109,10 @@ class Overview:
     steps: tuple[StepState, ...]
     command: str
     """The line to type that computes what is missing."""
-    fit: Fit | None
+    fit: Clustering | None
 
     @property
-    def ready(self) -> dict[int, Plane]:
+    def ready(self) -> dict[int, StepStatistics]:
         return {state.step: state.plane for state in self.steps if state.plane is not None}
 
 
@@ -190,7 +191,7 @@ class Statistics:
             self.class_names(run, subject.corpus, classes),
             steps,
             self.command(subject),
-            cluster_store.find_fit(self.store, series, planes) if planes else None,
+            find_clustering(self.store, series, planes) if planes else None,
         )
 
     def _state(self, subject: Subject, checkpoint: Any, imported: Mapping[int, Mapping[str, Any]]) -> StepState:
@@ -255,11 +256,11 @@ class Statistics:
                 words += ["--channel-order", how.channel_order]
         return shlex.join(words)
 
-    def plane(self, run: str, step: int, corpus: str | None = None, split: str | None = None) -> Plane:
+    def plane(self, run: str, step: int, corpus: str | None = None, split: str | None = None) -> StepStatistics:
         """The complete statistics of a step. Raises :class:`NotFound` saying which command makes them."""
         return self._plane(self.subject(run, corpus, split), step)
 
-    def _plane(self, subject: Subject, step: int) -> Plane:
+    def _plane(self, subject: Subject, step: int) -> StepStatistics:
         try:
             checkpoints = self.workspace.opened_run(subject.run)[1].checkpoints()
         except AdaptorError as error:
@@ -321,13 +322,13 @@ class Statistics:
         return _cut([(step, self._point_key(fit, step), 8 * planes[step].images, fit.k) for step in fit.steps])
 
     def points_bytes(self, overview: Overview, steps: Sequence[int], digest: str) -> bytes:
-        """Where images lie at some steps, as :func:`mloscope.app.statistics.clusters.store.points_bytes` says. Raises
+        """Where images lie at some steps, as :func:`mloscope.app.statistics.clusters.answers.points_bytes` says. Raises
         as :meth:`confusion_bytes`."""
         fit = self._fit(overview)
         for step in steps:
             fit.step(step)
         self._current(overview, steps, digest, lambda step: self._point_key(fit, step))
-        return cluster_store.points_bytes(fit, steps, overview.ready)
+        return answers.points_bytes(fit, steps, overview.ready)
 
     def row_chunks(self, overview: Overview) -> list[tuple[list[int], str]]:
         """As :meth:`confusion_chunks`, for the rows of clusters; nothing where there are none yet."""
@@ -337,13 +338,13 @@ class Statistics:
         return _cut([(step, self._row_key(fit, step), CHUNK_BYTES // STEPS_OF_ROWS, fit.k) for step in fit.steps])
 
     def rows_of_clusters(self, overview: Overview, steps: Sequence[int], digest: str) -> list[dict[str, Any]]:
-        """What the rows of some steps show, see :func:`mloscope.app.statistics.clusters.store.rows_of_step`. Raises as
+        """What the rows of some steps show, see :func:`mloscope.app.statistics.clusters.answers.rows_of_step`. Raises as
         :meth:`confusion_bytes`."""
         fit = self._fit(overview)
         for step in steps:
             fit.step(step)
         self._current(overview, steps, digest, lambda step: self._row_key(fit, step))
-        return [cluster_store.rows_of_step(fit, step) for step in steps]
+        return [answers.rows_of_step(fit, step) for step in steps]
 
     def cluster_pictures(self, overview: Overview, steps: Sequence[int], digest: str) -> bytes:
         """One WebP picture of all images that the rows of some steps show, in ascending order of their positions,
@@ -362,17 +363,17 @@ class Statistics:
         return pictures.sheet((pixels(position) for position in shown), len(shown), SHEET_EDGE_PX, SHEET_ACROSS)
 
     @staticmethod
-    def _row_key(fit: Fit, step: int) -> str:
+    def _row_key(fit: Clustering, step: int) -> str:
         around = [fit.clusters[other] for other in (fit.before(step), step, fit.after(step)) if other is not None]
         return " ".join(around)
 
     @staticmethod
-    def _point_key(fit: Fit, step: int) -> str:
-        return f"{fit.planes[step]} {fit.clusters[step]} {fit.projection}"
+    def _point_key(fit: Clustering, step: int) -> str:
+        return f"{fit.sources[step]} {fit.clusters[step]} {fit.projection}"
 
     def _current(
         self, overview: Overview, steps: Sequence[int], digest: str, key_of: Callable[[int], str]
-    ) -> list[Plane]:
+    ) -> list[StepStatistics]:
         if not steps:
             raise BadRequest("steps = nothing: it must name steps, such as 0,100,200.")
         planes = overview.ready
@@ -410,7 +411,9 @@ class Statistics:
         chosen = positions[offset : offset + limit]
         return Page(len(positions), self.describe(subject, chosen, plane))
 
-    def describe(self, subject: Subject, positions: Sequence[int] | np.ndarray, plane: Plane) -> list[dict[str, Any]]:
+    def describe(
+        self, subject: Subject, positions: Sequence[int] | np.ndarray, plane: StepStatistics
+    ) -> list[dict[str, Any]]:
         """Of each image: id, name, position, label, class_name, probability (of what is predicted), predicted,
         predicted_name, true_probability; None for what there is not."""
         names = self.class_names(subject.run, subject.corpus, plane.classes)
@@ -604,16 +607,16 @@ class Statistics:
 
     # ---------------------------------------------------------------------------------------------- clusters
 
-    def _fit(self, overview: Overview) -> Fit:
+    def _fit(self, overview: Overview) -> Clustering:
         if overview.fit is None:
             raise NotFound(f"There are no clusters yet; this computes them: {overview.command}")
         return overview.fit
 
     def clusters(self, run: str, step: int, corpus: str | None = None, split: str | None = None) -> dict[str, Any]:
-        """The clusters of a step, JSON-able: what :func:`cluster_store.rows_of_step` says, with ids for positions."""
+        """The clusters of a step, JSON-able: what :func:`answers.rows_of_step` says, with ids for positions."""
         overview = self.overview(run, corpus, split)
         fit = self._fit(overview)
-        rows = cluster_store.rows_of_step(fit, step)
+        rows = answers.rows_of_step(fit, step)
         subject = overview.subject
         for row in rows["clusters"]:
             row["nearest"] = [subject.adaptor.record(subject.positions[p]).id for p in row["nearest"]]
@@ -741,7 +744,7 @@ class Statistics:
 # ------------------------------------------------------------------------------------------------ on planes alone
 
 
-def trajectory(planes: Mapping[int, Plane], position: int) -> dict[str, Any]:
+def trajectory(planes: Mapping[int, StepStatistics], position: int) -> dict[str, Any]:
     """See :meth:`Statistics.trajectory`; ``planes`` by step. Reads one row of each."""
     full = all(plane.form == FULL for plane in planes.values())
     predicted, true, classes, probabilities, label = [], [], [], [], None
@@ -767,7 +770,11 @@ def trajectory(planes: Mapping[int, Plane], position: int) -> dict[str, Any]:
 
 
 def moved(
-    old: Plane, new: Plane, actual: int | None = None, before: int | None = None, after: int | None = None
+    old: StepStatistics,
+    new: StepStatistics,
+    actual: int | None = None,
+    before: int | None = None,
+    after: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Labelled images predicted otherwise in ``new`` than in ``old``: kinds, int64 (kind, 3): actual, from, to ("not
     predicted" is the number of classes), by their counts falling, then ascending; counts, int64 (kind,); positions, int64,
@@ -818,7 +825,7 @@ def growth(old: np.ndarray, new: np.ndarray, classes: int, limit: int) -> np.nda
     return grown[np.argsort(-grown[:, 3], kind="stable")[:limit]]
 
 
-def _by_similarity(plane: Plane) -> list[int]:
+def _by_similarity(plane: StepStatistics) -> list[int]:
     counts = measures.dense(np.asarray(plane.cells), plane.classes)
     return seriation.seriate(seriation.similarity_of(counts)).tolist()
 

@@ -200,7 +200,7 @@ def write_users(path: Path) -> Any:
 
 def write_statistics(statistics: Any, corpus: Any) -> None:
     """Of three steps of both runs over the test split, with clusters and a map."""
-    from mloscope.app.statistics.clusters.clustering import fit_run
+    from mloscope.app.statistics.clusters.clustering import cluster_run
 
     positions, classes = corpus.splits["test"], len(corpus.class_names)
     actual = np.asarray(corpus.labels)[positions.start : positions.stop]
@@ -217,7 +217,7 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
             plane.write(0, len(positions), powers)
             plane.finish()
         series = statistics.identity.series(run, CORPUS, "test")
-        fit_run(statistics.store, series, list(statistics.overview(run).ready.items()), 2)
+        cluster_run(statistics.store, series, list(statistics.overview(run).ready.items()), 2)
 
 
 @contextlib.contextmanager

@@ -39,7 +39,10 @@ from mloscope.app.statistics.computing.tasks import (
     evaluate_slice,
 )
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.stored.store import FULL, Plane, StatisticsStore, UnfinishedPlane, unwritable
+from mloscope.app.statistics.stored.files import unwritable
+from mloscope.app.statistics.stored.step_statistics import FULL, StepStatistics
+from mloscope.app.statistics.stored.store import StatisticsStore
+from mloscope.app.statistics.stored.unfinished import UnfinishedStep
 from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 2500
@@ -126,7 +129,7 @@ class Outcome:
 
     state: str = "done"
     """``done`` or ``paused``"""
-    planes: dict[int, Plane] = field(default_factory=dict)
+    planes: dict[int, StepStatistics] = field(default_factory=dict)
     """By step, ascending; those that were there before included."""
     problems: dict[int, str] = field(default_factory=dict)
     """By step: why it has no statistics."""
@@ -354,11 +357,11 @@ class _Doing:
         self._recent: deque[tuple[float, int]] = deque()
         self._came: queue.Queue[Any] = queue.Queue()
         self._in_hand: dict[Any, tuple[str, PlannedStep, Span]] = {}
-        self._unfinished: dict[int, UnfinishedPlane] = {}
+        self._unfinished: dict[int, UnfinishedStep] = {}
         self._waiting_for: dict[int, set[Span]] = {}
         self._seconds: dict[int, float] = {}
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finishing")
-        self._finishing: dict[int, Future[Plane]] = {}
+        self._finishing: dict[int, Future[StepStatistics]] = {}
         self._workers: dict[str, int] = {}
         self._resources: dict[str, int] | None = None
         self._workers_known = -float("inf")

@@ -38,7 +38,7 @@ from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
 from mloscope.app.process.this_machine import host, is_alive, is_held, process_name, signal_process, take
-from mloscope.app.statistics.stored.store import write_file
+from mloscope.app.statistics.stored.files import write_file
 
 ACTIONS = ("start", "pause", "resume", "cancel")
 _AT_WORK = ("starting", "running")

@@ -38,7 +38,8 @@ from mloscope.app.errors import BadRequest, NotFound, Unavailable, from_adaptor
 from mloscope.app.evaluation.class_matching import ClassMatch
 from mloscope.app.model_service.class_probabilities import softmax
 from mloscope.app.statistics.identity import CODE_VERSION, Identity
-from mloscope.app.statistics.stored.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.step_statistics import StepStatistics
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import Workspace
 
 PROBABILITIES, LOGITS = "probabilities", "logits"
@@ -73,7 +74,7 @@ class Imported:
     """What came of one file."""
 
     step: int
-    plane: Plane
+    plane: StepStatistics
     notices: tuple[str, ...] = ()
 
 
@@ -281,7 +282,7 @@ class Importer:
 
     def _made(
         self, key: str, step: int, predictions: Predictions, order: np.ndarray, kind: str, labels: np.ndarray
-    ) -> Plane:
+    ) -> StepStatistics:
         connected, _ = self.workspace.opened_run(self.run)
         about: dict[str, Any] = {
             "run": str(connected.path.expanduser().absolute()),

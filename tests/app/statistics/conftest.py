@@ -1,4 +1,4 @@
-"""Makes ``made_up_source`` importable, however pytest was started."""
+"""Makes the modules beside it importable, however pytest was started."""
 
 import sys
 from pathlib import Path

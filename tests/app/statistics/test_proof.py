@@ -14,7 +14,8 @@ from mloscope.adaptors.interface import HasMetrics, RunOptions
 from mloscope.app.commands import cli
 from mloscope.app.statistics import measures
 from mloscope.app.statistics.queries import Statistics
-from mloscope.app.statistics.stored.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.step_statistics import StepStatistics
+from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace, make_preprocessing
 
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[3] / "../shared/real"))
@@ -34,7 +35,7 @@ pytestmark = [
 ]
 
 
-def computed(run: Path, mean: str, split: str, folder: Path, monkeypatch) -> dict[int, Plane]:
+def computed(run: Path, mean: str, split: str, folder: Path, monkeypatch) -> dict[int, StepStatistics]:
     monkeypatch.setenv("MLOSCOPE_CACHE_FOLDER", str(folder))
     words = ["statistics", str(run), "--images", str(CIFAR10), "--split", split, "--mean", mean, "--clusters", "0"]
     assert cli.main(words) == 0
@@ -43,7 +44,7 @@ def computed(run: Path, mean: str, split: str, folder: Path, monkeypatch) -> dic
     return dict(Statistics(workspace, StatisticsStore(folder)).overview("run", "cifar", split).ready)
 
 
-def trace(plane: Plane) -> int:
+def trace(plane: StepStatistics) -> int:
     return int(np.trace(measures.dense(np.asarray(plane.cells), plane.classes)))
 
 

@@ -16,7 +16,7 @@ import pytest
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import BadRequest, Conflict, NotFound, NotPossible, Unavailable
 from mloscope.app.statistics import export
-from mloscope.app.statistics.clusters.clustering import fit_run
+from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.statistics.queries import Statistics, growth, pairs
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
@@ -410,7 +410,7 @@ def test_groups_of_the_corpuss_classes_are_given_as_the_outputs_that_stand_for_t
 def clustered(statistics: Statistics, bench: Any, measure: Callable[..., Any]) -> Statistics:
     measure(bench, STEPS)
     planes = list(statistics.overview("lenet").ready.items())
-    fit_run(statistics.store, statistics.identity.series("lenet", "noise", "test"), planes, k=3)
+    cluster_run(statistics.store, statistics.identity.series("lenet", "noise", "test"), planes, k=3)
     return statistics
 
 

@@ -15,7 +15,8 @@ import pytest
 
 from mloscope.app.errors import BadRequest, Conflict, NotFound
 from mloscope.app.statistics import measures
-from mloscope.app.statistics.stored.store import Plane, StatisticsStore
+from mloscope.app.statistics.stored.step_statistics import StepStatistics
+from mloscope.app.statistics.stored.store import StatisticsStore
 
 
 def made_up(images: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +32,7 @@ def write_plane(
     actual: np.ndarray,
     slice_images: int = 100,
     **about: object,
-) -> Plane:
+) -> StepStatistics:
     images, classes = probabilities.shape
     plane = store.begin(key, {"images": images, "classes": classes, **about}, actual)
     for start in range(0, images, slice_images):

@@ -17,7 +17,7 @@ from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.films import encoding
 from mloscope.app.observatory import Observatory
-from mloscope.app.statistics.clusters.clustering import fit_run
+from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.web.rest.api_docs import api_docs_router
@@ -50,7 +50,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     bench.observatory = observatory
     measure(bench, [0, 200], corpus="digits")
     series = statistics.identity.series("lenet", "digits", "test")
-    fit_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
+    cluster_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(rest_router(observatory))
     app.include_router(statistics_router(observatory))

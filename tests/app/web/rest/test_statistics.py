@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mloscope.app.statistics.clusters.clustering import fit_run
+from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.web.rest.rest import IMMUTABLE, install_error_handlers
 from mloscope.app.web.rest.statistics import statistics_router
 
@@ -24,7 +24,7 @@ def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
     measure(made, [0, 100, 200])
     statistics = made.observatory.statistics
     series = statistics.identity.series("lenet", "noise", "test")
-    fit_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
+    cluster_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
     return made
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from mloscope.app.process.settings import Settings
-from mloscope.app.statistics.clusters.clustering import fit_run
+from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.web import view_state
 from mloscope.app.web.dash.pages.clusters import Clusters
 from mloscope.app.web.server import create_app
@@ -33,7 +33,7 @@ def cluster(bench: Any, k: int = 3) -> None:
     statistics = bench.observatory.statistics
     overview = statistics.overview("lenet")
     series = statistics.identity.series("lenet", overview.subject.corpus, overview.subject.split)
-    fit_run(statistics.store, series, list(overview.ready.items()), k)
+    cluster_run(statistics.store, series, list(overview.ready.items()), k)
 
 
 @pytest.fixture
