@@ -26,7 +26,8 @@ import numpy as np
 from figures import Figure, report
 
 from mloscope.app.statistics.computing.dask_workers import connected
-from mloscope.app.statistics.computing.engine import Engine, Job, PlannedStep, plan
+from mloscope.app.statistics.computing.engine import Engine
+from mloscope.app.statistics.computing.plan import Job, PlannedStep, plan
 from mloscope.app.statistics.computing.tasks import Inputs, Span
 from mloscope.app.statistics.stored.store import StatisticsStore
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from mloscope.app.errors import NotFound, NotPossible, Unrecognised
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.process.settings import ABOUT_SERVING, Settings, cache_folder_of
-from mloscope.app.statistics.computing.engine import default_split
+from mloscope.app.statistics.computing.plan import default_split
 from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
 
 

@@ -263,7 +263,8 @@ def _libraries_silenced() -> Iterator[None]:
 
 def _computed(arguments: argparse.Namespace) -> int:
     from mloscope.app.statistics.computing.dask_workers import connected
-    from mloscope.app.statistics.computing.engine import Engine, Progress, plan
+    from mloscope.app.statistics.computing.engine import Engine, Progress
+    from mloscope.app.statistics.computing.plan import plan
 
     told = _Json(sys.stdout) if arguments.json else progress_on(sys.stderr)
     stop = _Stop(arguments.supervised)

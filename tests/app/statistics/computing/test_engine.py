@@ -22,25 +22,17 @@ pytest.importorskip("distributed", reason="needs Dask: make test installs it")
 
 from made_up_source import CLASSES, MadeUpSource, expected, labels, noted
 
-from mloscope.adaptors.interface import Preprocessing, RunOptions
-from mloscope.app.errors import Conflict, MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.errors import Conflict, MloscopeError, NotPossible, Unavailable
 from mloscope.app.statistics.computing.dask_workers import connected
-from mloscope.app.statistics.computing.engine import (
-    Engine,
-    Job,
-    Outcome,
-    PlannedStep,
-    Progress,
-    _Order,
-    default_split,
-    plan,
-)
-from mloscope.app.statistics.identity import Identity
+from mloscope.app.statistics.computing.engine import Engine, Outcome, Progress
+from mloscope.app.statistics.computing.plan import Job, PlannedStep
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
 
 IMAGES = 1000
 BATCH = 100
+HERE = Path(__file__).parent
+IMPORTABLE = os.pathsep.join(map(str, (HERE, HERE.parent)))
+"""Where other processes find this module and ``made_up_source``."""
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +231,7 @@ def test_there_is_no_scheduler_at_a_wrong_address() -> None:
 
 
 def dask(*arguments: str, log: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    environment = {**os.environ, "PYTHONPATH": IMPORTABLE}
     with open(log, "ab") as stream:
         return subprocess.Popen(
             [sys.executable, "-m", "dask", *arguments], stdout=stream, stderr=stream, env=environment, cwd=log.parent
@@ -274,7 +266,7 @@ def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, cli
     log.unlink()
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(killed), str(log)],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent)},
+        env={**os.environ, "PYTHONPATH": IMPORTABLE},
     )
     until(lambda: len(noted(log, "evaluate")) >= 7, "some tasks are done")
     process.kill()
@@ -333,129 +325,3 @@ def test_a_killed_worker_of_a_real_cluster_costs_nothing(tmp_path: Path, client,
     assert (outcome.state, outcome.problems) == ("done", {})
     assert len({line.split()[-1] for line in noted(log, "evaluate")}) == 2, "both took part"
     assert content(cluster) == content(undisturbed)
-
-
-# ------------------------------------------------------------------------------------------------- who gets what
-
-
-def planned(*steps: int) -> list[PlannedStep]:
-    return [PlannedStep(step, str(step), str(step)) for step in steps]
-
-
-def test_workers_keep_to_the_slices_they_have_prepared() -> None:
-    spans = [(start, start + 10) for start in range(0, 40, 10)]
-    order = _Order([(step, spans) for step in planned(0, 1, 2)], group=1, kept_slices=10)
-    taken: dict[str, set] = {"a": set(), "b": set()}
-    for _ in range(6):
-        for worker in taken:
-            _, span = order.take(worker)
-            taken[worker].add(span)
-    assert taken["a"].isdisjoint(taken["b"])
-    assert order.take("a") is None
-    assert not order
-
-
-def test_a_worker_without_own_work_helps() -> None:
-    spans = [(0, 10), (10, 20)]
-    order = _Order([(step, spans) for step in planned(0, 1)], group=1, kept_slices=10)
-    assert [order.take("a")[1] for _ in range(3)] == [(0, 10), (10, 20), (0, 10)]
-    assert order.next_slice("b") == (10, 20)
-    step, span = order.take("b")
-    assert (step.step, span) == (1, (10, 20))
-    order.put_back(step, span)
-    assert order.take("a") == (step, span)
-
-
-def test_a_group_goes_slice_by_slice_and_loses_dropped_steps() -> None:
-    spans = [(0, 10), (10, 20)]
-    order = _Order([(step, spans) for step in planned(0, 1, 2, 3)], group=3, kept_slices=1)
-    assert [(s.step, span[0]) for s, span in (order.take("a"), order.take("a"))] == [(0, 0), (1, 0)]
-    order.drop(2)
-    rest = []
-    while taken := order.take("a"):
-        rest.append((taken[0].step, taken[1][0]))
-    assert rest == [(0, 10), (1, 10), (3, 10), (3, 0)]
-
-
-@pytest.mark.parametrize(
-    ("images", "input_bytes", "classes", "batch", "size"),
-    [
-        (10_000, 12_288, 10, 250, 2500),
-        (1_000, 3_136, 10, 250, 1000),
-        (50_000, 602_112, 1000, 8, 104),
-        (1_281_167, 12_288, 1000, 250, 2500),
-        (100, 100 << 20, 10, 8, 8),
-        (2_501, 12_288, 10, 250, 2500),
-    ],
-)
-def test_slices_fit_into_memory_and_cover_all(images, input_bytes, classes, batch, size) -> None:
-    job = Job(MadeUpSource(images, ""), labels(images), (), input_bytes, batch=batch)
-    slices = job.slices(classes)
-    assert slices[0] == (0, min(size, images))
-    assert [stop for _, stop in slices[:-1]] == [start for start, _ in slices[1:]]
-    assert slices[-1][1] == images
-
-
-# --------------------------------------------------------------------------------------------------------- the plan
-
-
-def workspace_of(run: Any, corpus: Any, options: RunOptions = RunOptions()) -> Workspace:  # noqa: B008 - frozen
-    return Workspace(
-        [ConnectedRun("run", Path("some/run"), run, options)], [ConnectedCorpus("corpus", Path("some/corpus"), corpus)]
-    )
-
-
-def test_a_plan_names_what_is_broken_and_what_is_asked_for(array_run, array_corpus) -> None:
-    workspace = workspace_of(array_run(steps=(0, 10, 20), broken=(10,)), array_corpus())
-    job = plan(workspace, "run", "corpus", "test")
-    assert [step.step for step in job.steps] == [0, 20]
-    assert job.problems == {10: "The file is cut off."}
-    assert (job.images, job.batch, job.input_bytes) == (20, 250, 4 * 6 * 6 * 3)
-    assert job.source.run.path == str(Path("some/run").absolute())
-    assert job.source.split == "test"
-    identity = Identity(workspace)
-    checkpoint = workspace.run("run").adaptor.checkpoints()[2]
-    assert job.steps[1].key == identity.plane("run", checkpoint, "corpus", "test")
-    assert job.steps[1].fingerprint == "14v0"
-    assert job.steps[1].about["checkpoint"] == "20.npz"
-    assert [step.step for step in plan(workspace, "run", "corpus", "training", steps=[20, 20]).steps] == [20]
-    with pytest.raises(NotFound, match="no checkpoint of step 7; its steps go from 0 to 20"):
-        plan(workspace, "run", "corpus", "test", steps=[7])
-    with pytest.raises(NotFound, match='no split "validation"; it has: training, test'):
-        plan(workspace, "run", "corpus", "validation")
-
-
-def test_keys_follow_content(array_run, array_corpus) -> None:
-    run, corpus = array_run(steps=(0, 10)), array_corpus()
-
-    def keys(options: RunOptions = RunOptions(), split: str = "test") -> list[str]:  # noqa: B008 - frozen
-        return [step.key for step in plan(workspace_of(run, corpus, options), "run", "corpus", split).steps]
-
-    first = keys()
-    assert keys() == first
-    assert set(keys(split="training")).isdisjoint(first)
-    assert set(keys(RunOptions(preprocessing=Preprocessing(0.5)))).isdisjoint(first)
-    run.versions[10] += 1
-    assert keys()[0] == first[0]
-    assert keys()[1] != first[1]
-
-
-def test_a_run_without_a_network_is_told_of_imports(array_run, array_corpus) -> None:
-    class WeightsOnly:
-        def __init__(self, run: Any) -> None:
-            self._run = run
-
-        def __getattr__(self, name: str) -> Any:
-            if name in ("keras_model", "weights"):
-                raise AttributeError(name)
-            return getattr(self._run, name)
-
-    with pytest.raises(NotPossible, match="mloscope statistics import"):
-        plan(workspace_of(WeightsOnly(array_run()), array_corpus()), "run", "corpus", "test")
-
-
-def test_the_split_to_take_is_test_else_the_last_with_images() -> None:
-    assert default_split({"training": range(5), "test": range(5, 9), "more": range(9, 10)}) == "test"
-    assert default_split({"training": range(5), "val": range(5, 9), "empty": range(9, 9)}) == "val"
-    with pytest.raises(NotPossible, match="no images"):
-        default_split({"training": range(0)})

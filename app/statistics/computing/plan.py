@@ -1,0 +1,179 @@
+"""What there is to compute: checkpoints x slices of images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mloscope.adaptors.interface import AdaptorError, Checkpoint, CorpusAdaptor, EvaluableRun
+from mloscope.app.errors import MloscopeError, NotFound, NotPossible, from_adaptor
+from mloscope.app.evaluation.basis import Basis
+from mloscope.app.model_service.wire import RunSpec
+from mloscope.app.statistics.computing.tasks import NetworkSource, Source, Span
+from mloscope.app.statistics.identity import Identity
+from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+
+SLICE_IMAGES = 2500
+"""A slice has at most this many images, so that little is lost with a task."""
+SLICE_INPUT_BYTES = 64 << 20
+SLICE_OUTPUT_BYTES = 16 << 20
+BATCH_IMAGES = 250
+BATCH_INPUT_BYTES = 4 << 20
+UNKNOWN_INPUT_BYTES = 224 * 224 * 3 * 4
+"""The assumed size of an image if neither run nor corpus tells it."""
+_MOST_NAMES = 1000
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """One checkpoint of a job."""
+
+    step: int
+    key: str
+    fingerprint: str
+    about: Mapping[str, Any] = field(default_factory=dict)
+    """What goes into ``about.json`` beside the numbers."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Some checkpoints of a run over one split of one corpus."""
+
+    source: Source
+    labels: np.ndarray
+    """int32 (image,): which of the network's classes is right, -1 if none is or it is not known"""
+    steps: tuple[PlannedStep, ...]
+    input_bytes: int
+    """Of one prepared image."""
+    problems: Mapping[int, str] = field(default_factory=dict)
+    """By step: why it is known to be unusable before anything is evaluated."""
+    batch: int = BATCH_IMAGES
+    form: str | None = None
+    """Which probabilities to keep, see :meth:`StatisticsStore.begin`; None: by size."""
+
+    @property
+    def images(self) -> int:
+        return len(self.labels)
+
+    def slices(self, classes: int) -> list[Span]:
+        """The images in equal pieces, each but the last a multiple of the batch. The same for the same job, so that what an
+        earlier process wrote fits."""
+        most = min(
+            SLICE_IMAGES, SLICE_INPUT_BYTES // max(1, self.input_bytes), SLICE_OUTPUT_BYTES // max(1, 4 * classes)
+        )
+        size = max(1, most // self.batch) * self.batch
+        return [(start, min(start + size, self.images)) for start in range(0, self.images, size)]
+
+
+def default_split(splits: Mapping[str, range]) -> str:
+    """``test`` if there is one, else the last split that has images. Raises :class:`NotPossible` if none has."""
+    filled = [name for name, positions in splits.items() if len(positions)]
+    if not filled:
+        raise NotPossible("The corpus has no images, so there is nothing to compute.")
+    return "test" if "test" in filled else filled[-1]
+
+
+def plan(
+    workspace: Workspace,
+    run: str,
+    corpus: str,
+    split: str,
+    *,
+    steps: Sequence[int] | None = None,
+    batch: int | None = None,
+    form: str | None = None,
+    identity: Identity | None = None,
+) -> Job:
+    """Plan the job for a run of a workspace; reads no weights.
+
+    ``steps``: default all. Raises :class:`NotFound` for a split or step that does not exist, and :class:`NotPossible`
+    if the run's network cannot be evaluated.
+    """
+    connected, adaptor = workspace.opened_run(run)
+    images, corpus_adaptor = workspace.opened_corpus(corpus)
+    if split not in corpus_adaptor.splits:
+        known = ", ".join(corpus_adaptor.splits) or "none"
+        raise NotFound(f'The corpus "{corpus}" has no split "{split}"; it has: {known}.')
+    if not isinstance(adaptor, EvaluableRun):
+        raise NotPossible(
+            f'The network of the run "{run}" cannot be evaluated: the format {adaptor.format} holds its weights only. '
+            "Predictions computed elsewhere can be imported: mloscope statistics import --help."
+        )
+    basis = workspace.basis(run, corpus)
+    input_bytes = _input_bytes(adaptor, corpus_adaptor)
+    batch = batch or max(8, min(BATCH_IMAGES, BATCH_INPUT_BYTES // input_bytes))
+    source = _source(connected, images, split, batch, basis)
+    planned, problems = [], {}
+    identity = identity or Identity(workspace)
+    for checkpoint in _chosen(run, adaptor, steps):
+        try:
+            if checkpoint.problem:
+                raise NotPossible(checkpoint.problem)
+            key = identity.plane(run, checkpoint, corpus, split)
+            about = _about(source, checkpoint, basis)
+            planned.append(PlannedStep(checkpoint.step, key, adaptor.fingerprint(checkpoint), about))
+        except (MloscopeError, AdaptorError, OSError) as error:
+            problems[checkpoint.step] = str(error)
+    positions = corpus_adaptor.splits[split]
+    labels = basis.classes.outputs_of(np.asarray(corpus_adaptor.labels)[positions.start : positions.stop])
+    return Job(source, labels, tuple(planned), input_bytes, problems, batch, form)
+
+
+def _source(run: ConnectedRun, corpus: ConnectedCorpus, split: str, batch: int, basis: Basis) -> NetworkSource:
+    if basis.output.layer is None or basis.output.rule is None:
+        raise NotPossible(f'The run "{run.name}" gives no class probabilities. {basis.output.refusal}')
+    assert run.adaptor is not None
+    assert corpus.adaptor is not None
+    return NetworkSource(
+        RunSpec(str(run.path.expanduser().absolute()), run.adaptor.format, run.options),
+        str(corpus.path.expanduser().absolute()),
+        corpus.adaptor.format,
+        split,
+        batch,
+        basis.output.layer,
+        basis.output.rule,
+        basis.classes.corpus_classes,
+    )
+
+
+def _input_bytes(run: EvaluableRun, corpus: CorpusAdaptor) -> int:
+    """Size of one prepared image."""
+    shape = run.input_shape or (None, None, 3)
+    own = corpus.image_shape or (None, None, shape[2])
+    rows, columns = shape[0] or own[0], shape[1] or own[1]
+    return 4 * rows * columns * shape[2] if rows and columns else UNKNOWN_INPUT_BYTES
+
+
+def _about(source: NetworkSource, checkpoint: Checkpoint, basis: Basis) -> dict[str, Any]:
+    return {
+        "run": source.run.path,
+        "format": source.run.format,
+        "step": checkpoint.step,
+        "label": checkpoint.label or str(checkpoint.step),
+        "checkpoint": checkpoint.name,
+        "corpus": source.corpus,
+        "split": source.split,
+        "source": "evaluated",
+        "output": source.output,
+        "rule": source.rule,
+        "class_names": list(basis.classes.names[:_MOST_NAMES]),
+    }
+
+
+def _chosen(run: str, adaptor: EvaluableRun, steps: Sequence[int] | None) -> Sequence[Checkpoint]:
+    """The run's checkpoints, or those of the steps."""
+    try:
+        checkpoints = adaptor.checkpoints()
+    except AdaptorError as error:
+        raise from_adaptor(error) from error
+    if steps is None:
+        return checkpoints
+    by_step = {checkpoint.step: checkpoint for checkpoint in checkpoints}
+    for step in steps:
+        if step not in by_step:
+            span = f"its steps go from {min(by_step)} to {max(by_step)}" if by_step else "it has none"
+            raise NotFound(f'The run "{run}" has no checkpoint of step {step}; {span}.')
+    return [by_step[step] for step in sorted(set(steps))]
