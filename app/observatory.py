@@ -55,7 +55,8 @@ from mloscope.app.model_service.supervisor import without_tensorflow
 from mloscope.app.runs.training_curves import MetricsReader
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import ConnectedRun, Workspace, shown_title
+from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -375,8 +376,8 @@ class Observatory:
             "runs": [known.name for known in self.workspace.runs],
             "corpora": [known.name for known in self.workspace.corpora],
             "titles": {
-                "runs": {known.name: shown_title(known) for known in self.workspace.runs},
-                "corpora": {known.name: shown_title(known) for known in self.workspace.corpora},
+                "runs": {known.name: known.shown_title for known in self.workspace.runs},
+                "corpora": {known.name: known.shown_title for known in self.workspace.corpora},
             },
             "problems": problems,
             "version": "",

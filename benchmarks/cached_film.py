@@ -26,7 +26,8 @@ from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.model_service.client import ModelServiceClient
 from mloscope.app.model_service.supervisor import ModelServiceProcess
 from mloscope.app.observatory import FilmQuestion, Observatory
-from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+from mloscope.app.workspace.workspace import Workspace
 
 IMAGES = 15
 WARM_UP = 3

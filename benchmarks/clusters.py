@@ -141,7 +141,8 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.web.server import create_app
-    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.workspace import Workspace
 
     workspace = Workspace(
         [ConnectedRun("arrays", Path("arrays"), TenClasses())], [ConnectedCorpus("noise", images, open_corpus(images))]

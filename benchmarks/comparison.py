@@ -58,7 +58,8 @@ def serve_comparison(listener: socket.socket, images: Path) -> None:
     from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
-    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.workspace import Workspace
 
     class Ahead(ArrayRun):
         def fingerprint(self, checkpoint: Any) -> str:

@@ -104,7 +104,8 @@ def fill(cache: Path, corpora: dict[str, Path]) -> None:
 
 def workspace_of(corpora: dict[str, Path]) -> Any:
     from mloscope.adaptors.registry import open_corpus
-    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.workspace import Workspace
 
     return Workspace(
         [ConnectedRun(name, Path(name), ArrayRun()) for name in corpora],

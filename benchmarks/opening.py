@@ -33,7 +33,8 @@ from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.server import create_app
-from mloscope.app.workspace.workspace import RunEntry, Workspace
+from mloscope.app.workspace.entries import RunEntry
+from mloscope.app.workspace.workspace import Workspace
 
 COUNT, TIMES = 1000, 3
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[1] / "../shared/real"))

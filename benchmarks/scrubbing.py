@@ -145,7 +145,8 @@ def serve_dashboard(listener: socket.socket, images: Path) -> None:
     from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
-    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.workspace import Workspace
 
     workspace = Workspace(
         [ConnectedRun("arrays", Path("arrays"), ArrayRun())],

@@ -87,7 +87,8 @@ def bare_loop(run: Path, pixels: np.ndarray, batch: int) -> Any:
 
 
 def against_bare_loop(folder: Path) -> list[Figure]:
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.workspace import Workspace
 
     run, images = make_run(folder)
     workspace = Workspace.connect([RunEntry(run, "run")], [CorpusEntry(images, "images")])

@@ -31,7 +31,8 @@ from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.web.rest.rest import install_error_handlers
 from mloscope.app.web.rest.statistics import statistics_router
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 5000
 IMAGES, CLASSES, CHECKPOINTS, TRAJECTORY_CHECKPOINTS = 50_000, 1000, 100, 50

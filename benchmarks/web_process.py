@@ -142,7 +142,8 @@ def reading(run: Path) -> list[Figure]:
     from mloscope.adaptors.registry import open_run
     from mloscope.app.cache.result_cache import MemoryStore, ResultCache
     from mloscope.app.observatory import Observatory
-    from mloscope.app.workspace.workspace import ConnectedRun, Workspace
+    from mloscope.app.workspace.connected import ConnectedRun
+    from mloscope.app.workspace.workspace import Workspace
 
     file = next(run.glob("*.h5"))
     adaptor = open_run(run, RunOptions())

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from mloscope.adaptors.interface import RunOptions
     from mloscope.app.process.settings import Settings
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.workspace import Workspace
 
 WORKSPACE_FILE = "mloscope.toml"
 _WRONG_USAGE, _FAILED, _INTERRUPTED = 2, 1, 130
@@ -290,7 +291,7 @@ def _mean(text: str) -> float | list[float] | str:
 def _inspect(arguments: argparse.Namespace) -> int:
     from mloscope.app.commands import inspection
     from mloscope.app.evaluation.trial import NOT_TRIED, try_network
-    from mloscope.app.workspace.workspace import CorpusEntry
+    from mloscope.app.workspace.entries import CorpusEntry
 
     report = inspection.inspect(
         arguments.path,
@@ -375,7 +376,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 def _run_options(arguments: argparse.Namespace) -> RunOptions:
     from mloscope.adaptors.interface import RunOptions
-    from mloscope.app.workspace.workspace import check_step_pattern, make_preprocessing
+    from mloscope.app.workspace.entries import check_step_pattern, make_preprocessing
 
     if arguments.step_pattern is not None:
         check_step_pattern(arguments.step_pattern)
@@ -396,8 +397,8 @@ def _run_options(arguments: argparse.Namespace) -> RunOptions:
 
 def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequence[RunEntry], Sequence[CorpusEntry]]:
     """What to connect: the command line's runs, else the workspace file's."""
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.names import url_safe
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry
 
     if not arguments.runs:
         about_runs = (
@@ -432,7 +433,7 @@ def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequenc
 def _of_workspace_file(
     arguments: argparse.Namespace, settings: Settings
 ) -> tuple[Sequence[RunEntry], Sequence[CorpusEntry]]:
-    from mloscope.app.workspace.workspace import read_workspace_file
+    from mloscope.app.workspace.workspace_file import read_workspace_file
 
     named = arguments.workspace or (Path(settings.workspace) if settings.workspace else None)
     if named is None and not Path(WORKSPACE_FILE).is_file():

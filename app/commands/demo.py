@@ -126,7 +126,7 @@ def _next_free(settings: Settings) -> tuple[socket.socket, Settings]:
 
 def _served(trained: Demo, settings: Settings, listener: socket.socket, *, open_browser: bool) -> int:
     from mloscope.app.demo import statistics as demo_statistics
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 
     def fill(statistics: Statistics) -> None:
         try:

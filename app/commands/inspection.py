@@ -22,7 +22,9 @@ from mloscope.adaptors.interface import (
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.trial import NOT_TRIED, Trial
 from mloscope.app.process.terminal import printable
-from mloscope.app.workspace.workspace import ConnectedRun, CorpusEntry, Workspace
+from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.workspace.entries import CorpusEntry
+from mloscope.app.workspace.workspace import Workspace
 
 _LISTED_WHOLE = 60
 _LISTED_FIRST, _LISTED_LAST = 20, 5

@@ -10,7 +10,8 @@ from mloscope.app.errors import NotFound, NotPossible, Unrecognised
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.process.settings import ABOUT_SERVING, Settings, cache_folder_of
 from mloscope.app.statistics.computing.plan import default_split
-from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+from mloscope.app.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from mloscope.app.evaluation.preprocessing import FROM_FILES, FROM_OPTIONS, inpu
 
 if TYPE_CHECKING:
     from mloscope.app.evaluation.named_outputs import NamedOutputs
-    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 
 WARNING, IS_ASSUMED, LEFT_OUT, NOTE = "warning", "assumed", "left out", "note"
 KINDS = (WARNING, IS_ASSUMED, LEFT_OUT, NOTE)

@@ -14,7 +14,7 @@ from mloscope.app.evaluation.basis import Basis
 from mloscope.app.model_service.wire import RunSpec
 
 if TYPE_CHECKING:
-    from mloscope.app.workspace.workspace import ConnectedRun
+    from mloscope.app.workspace.connected import ConnectedRun
 
 _EDGE_WHERE_FREE = 64
 """Rows and columns of the image for a network that takes any size."""

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from mloscope.app.process.settings import Settings
     from mloscope.app.serving.running_servers import RunningServer
     from mloscope.app.statistics.queries import Statistics
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.watched_folders import WatchedFolders
-    from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -20,7 +20,8 @@ import numpy as np
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import AdaptorError, Checkpoint
 from mloscope.app.errors import NotFound, from_adaptor
-from mloscope.app.workspace.workspace import ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 CODE_VERSION = "statistics 2"
 """Part of every key; raise it whenever other numbers come of the same input."""

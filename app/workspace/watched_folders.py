@@ -24,8 +24,9 @@ from typing import Any
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, RunAdaptor
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.names import names_of_entries, own_name, title_of
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -1,358 +1,41 @@
-"""What is connected: runs and corpora under URL-safe names, and what both together give: the network's input.
-
-A workspace file (``mloscope.toml``) names them; relative paths in it are relative to the file:
-
-    [runs.lenet]
-    path = "runs/lenet"            # the only key that must be there
-    format = "keras"               # default: whichever adaptor fits
-    corpus = "mnist"               # default: the first corpus
-    step_pattern = "epoch-([0-9]+)"
-    architecture = "model.json"    # or "module:function"
-    custom_objects = "my_layers"   # a module with the network's own classes; imported from the current folder too
-    trust = false
-    preprocessing = { scale = 0.00392156862745098, mean = [0.5, 0.5, 0.5], channel_order = "rgb" }
-    output = "predictions"         # the layer that tells classes; default: the network's declared output
-    classes = "labels.txt"         # names of its outputs: a file, or a list such as ["cat", "dog"]
-
-    [corpora.mnist]
-    path = "data/mnist"
-    format = "mnist-idx"
-    hierarchy = "animals.json"     # groups of classes; default: hierarchy.json, hierarchy.txt beside it
-
-``mean`` is a number, a list of one number a channel, the path of a ``.npy`` file, or "corpus" for the mean
-image of the corpus's training split.
-"""
+"""What is connected: runs and corpora under URL-safe names, and what both together give: the network's input."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
-import re
 import threading
-import tomllib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from PIL import Image
 
-from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.adaptors.interface import (
-    ASSUMED,
     AdaptorError,
     CorpusAdaptor,
     HasPixelBlocks,
     HasPixelValues,
-    NothingFits,
-    NothingThere,
     Preprocessing,
     RunAdaptor,
-    RunOptions,
-    Unreadable,
 )
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, Unrecognised, from_adaptor
+from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unrecognised, from_adaptor
 from mloscope.app.evaluation.basis import Basis, basis_of
-from mloscope.app.evaluation.named_outputs import NamedOutputsStore, checked_names, read_class_names
-from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing
-from mloscope.app.evaluation.preprocessing import BY_DEFAULT, FROM_OPTIONS, resolve
+from mloscope.app.evaluation.named_outputs import NamedOutputsStore
+from mloscope.app.evaluation.preprocessing import FROM_OPTIONS
 from mloscope.app.workspace.answering_disks import AnsweringDisks
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.connecting import Opening
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.mean_file import read_mean_file
-from mloscope.app.workspace.names import names_of_paths, url_safe
 
 _THUMBNAIL_BUDGET_BYTES = 32 << 20
 _MOST_WORDS = 32
-_MOST_FILE_BYTES = 16 << 20
 _MOST_BASES = 256
 
 # ---------------------------------------------------------------------------------------- what to connect
-
-
-@dataclass(frozen=True)
-class RunEntry:
-    """A run as the user named it, not yet opened."""
-
-    path: Path
-    name: str | None = None
-    format: str | None = None
-    corpus: str | None = None
-    options: RunOptions = field(default_factory=RunOptions)
-
-
-@dataclass(frozen=True)
-class CorpusEntry:
-    """A corpus as the user named it, not yet opened."""
-
-    path: Path
-    name: str | None = None
-    format: str | None = None
-    hierarchy: Path | None = None
-    """A file that groups its classes, see :mod:`mloscope.app.statistics.class_order.hierarchy`; None: what lies beside it."""
-
-
-def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
-    """The entries of a ``mloscope.toml``. Raises :class:`NotFound` or :class:`BadRequest` naming the key that
-    is wrong."""
-    try:
-        document = tomllib.loads(read_regular(path, _MOST_FILE_BYTES).decode())
-    except FileNotFoundError:
-        raise NotFound(f"There is no workspace file {path}.") from None
-    except OSError as error:
-        raise BadRequest(f"The workspace file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The workspace file {path} is no TOML: {error}.") from error
-    return _TomlReader(path).entries(document)
-
-
-@dataclass(frozen=True)
-class _TomlReader:
-    file: Path
-
-    def entries(self, document: Mapping[str, Any]) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
-        top = self.table("the top of the file", document, {"runs": dict, "corpora": dict})
-        corpora = []
-        for name, table in top.get("corpora", {}).items():
-            where = f"[corpora.{name}]"
-            self.check_name(where, name)
-            keys = self.table(where, table, {"path": str, "format": str, "hierarchy": str}, needed=("path",))
-            hierarchy = self.path(keys["hierarchy"]) if "hierarchy" in keys else None
-            corpora.append(CorpusEntry(self.path(keys["path"]), name, keys.get("format"), hierarchy))
-        runs = []
-        for name, table in top.get("runs", {}).items():
-            where = f"[runs.{name}]"
-            self.check_name(where, name)
-            runs.append(self.run(where, name, table))
-            corpus = runs[-1].corpus
-            if corpus is not None and corpus not in top.get("corpora", {}):
-                known = ", ".join(top.get("corpora", {})) or "none"
-                raise self.wrong(where, f'corpus = "{corpus}" names no corpus of this file; it has: {known}')
-        return tuple(runs), tuple(corpora)
-
-    def run(self, where: str, name: str, table: Any) -> RunEntry:
-        keys = self.table(
-            where,
-            table,
-            {
-                "path": str,
-                "format": str,
-                "corpus": str,
-                "step_pattern": str,
-                "architecture": str,
-                "custom_objects": str,
-                "trust": bool,
-                "preprocessing": dict,
-                "output": str,
-                "classes": (str, list),
-            },
-            needed=("path",),
-        )
-        pattern = keys.get("step_pattern")
-        if pattern is not None:
-            check_step_pattern(pattern, lambda sentence: self.wrong(where, sentence))
-        architecture = keys.get("architecture")
-        if architecture is not None and not re.fullmatch(r"[\w.]+:[\w.]+", architecture):
-            architecture = str(self.path(architecture))
-        preprocessing = keys.get("preprocessing")
-        options = RunOptions(
-            step_pattern=pattern,
-            architecture=architecture,
-            preprocessing=None
-            if preprocessing is None
-            else self.preprocessing(f"[runs.{name}.preprocessing]", preprocessing),
-            class_names=self.class_names(where, keys["classes"]) if "classes" in keys else (),
-            output=keys.get("output"),
-            custom_objects=keys.get("custom_objects"),
-            trust=keys.get("trust", False),
-        )
-        return RunEntry(self.path(keys["path"]), name, keys.get("format"), keys.get("corpus"), options)
-
-    def class_names(self, where: str, said: str | list[Any]) -> tuple[str, ...]:
-        try:
-            return read_class_names(self.path(said)) if isinstance(said, str) else checked_names(said)
-        except (BadRequest, NotFound) as error:
-            raise self.wrong(where, f"classes: {str(error).removesuffix('.')}") from None
-
-    def preprocessing(self, where: str, table: Any) -> Preprocessing:
-        keys = self.table(
-            where,
-            table,
-            {"scale": (int, float), "mean": (int, float, list, str), "channel_order": str},
-        )
-        mean = keys.get("mean")
-        if isinstance(mean, str) and mean != "corpus":
-            mean = str(self.path(mean))
-        try:
-            return make_preprocessing(keys.get("scale"), mean, keys.get("channel_order"))
-        except BadRequest as error:
-            raise self.wrong(where, str(error).removesuffix(".")) from None
-
-    def table(
-        self,
-        where: str,
-        table: Any,
-        kinds: Mapping[str, type | tuple[type, ...]],
-        needed: Iterable[str] = (),
-    ) -> Mapping[str, Any]:
-        if not isinstance(table, dict):
-            raise self.wrong(where, "it must be a table of keys and values")
-        for key, value in table.items():
-            if key not in kinds:
-                raise self.wrong(where, f'there is no key "{key}"; the keys are {", ".join(kinds)}')
-            if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-                raise self.wrong(where, f"{key} = {value!r} has the wrong type; it must be {_in_words(kinds[key])}")
-        for key in needed:
-            if key not in table:
-                raise self.wrong(where, f'the key "{key}" is missing')
-        return table
-
-    def check_name(self, where: str, name: str) -> None:
-        if url_safe(name) != name:
-            raise self.wrong(
-                where,
-                f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be',
-            )
-
-    def path(self, text: str) -> Path:
-        return self.file.parent / Path(text).expanduser()
-
-    def wrong(self, where: str, sentence: str) -> BadRequest:
-        return BadRequest(f"In {self.file}, {where}: {sentence}.")
-
-
-def _in_words(kinds: type | tuple[type, ...]) -> str:
-    words = {
-        str: "text",
-        int: "a number",
-        float: "a number",
-        bool: "true or false",
-        list: "a list",
-        dict: "a table",
-    }
-    return " or ".join(dict.fromkeys(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,))))
-
-
-def check_step_pattern(pattern: str, wrong: Callable[[str], MloscopeError] = BadRequest) -> None:
-    """Raise what ``wrong`` makes of a sentence unless the pattern is a regular expression with a group."""
-    try:
-        groups = re.compile(pattern).groups
-    except re.error as error:
-        raise wrong(f'step_pattern = "{pattern}" is no regular expression: {error}') from None
-    if groups < 1:
-        raise wrong(f'step_pattern = "{pattern}" has no group; put the step in brackets, as in "epoch-([0-9]+)"')
-
-
-def make_preprocessing(
-    scale: float | None = None,
-    mean: float | str | Sequence[float] | None = None,
-    channel_order: str | None = None,
-) -> Preprocessing:
-    """What the user said, checked. ``mean`` is a number, numbers, the path of a ``.npy``, or "corpus".
-
-    Where a mean but no scale is said, pixels stay 0..255, as they do in networks that subtract a mean image; a scale that
-    was not said is marked as assumed.
-    """
-    if scale is not None and not (np.isfinite(scale) and scale != 0):
-        raise BadRequest(f"scale = {scale} cannot be; it must be a number other than 0, such as 0.00392156862745098.")
-    if channel_order not in (None, "rgb", "bgr"):
-        raise BadRequest(f'channel_order = "{channel_order}" does not exist; it is "rgb" or "bgr".')
-    numbers: tuple[float, ...] | str | None
-    if mean is None or isinstance(mean, str):
-        numbers = mean
-    else:
-        values = list(mean) if isinstance(mean, Sequence) else [mean]
-        if not all(isinstance(v, int | float) and not isinstance(v, bool) and np.isfinite(v) for v in values):
-            raise BadRequest(f"mean = {mean} cannot be; it must be numbers, one a channel.")
-        if len(values) not in (1, 3):
-            raise BadRequest(
-                f"mean = {mean} has {len(values)} numbers; it must have one, or one for each of 3 channels."
-            )
-        numbers = tuple(float(v) for v in values)
-    scale_from = ASSUMED if scale is None else ""
-    if scale is None:
-        scale = 1 / 255 if mean is None else 1.0
-    order_from = "" if channel_order is not None else BY_DEFAULT
-    return Preprocessing(
-        float(scale), numbers, channel_order or "rgb", scale_from=scale_from, channel_order_from=order_from
-    )
-
-
-# -------------------------------------------------------------------------------------- what is connected
-
-
-@dataclass(frozen=True)
-class ConnectedRun:
-    """A run under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be opened."""
-
-    name: str
-    path: Path
-    adaptor: RunAdaptor | None
-    options: RunOptions = field(default_factory=RunOptions)
-    problem: str | None = None
-    corpus: str | None = None
-    """The corpus that the user gave this run, None where nothing was said."""
-    asked_format: str | None = None
-    gone: bool = False
-    """Whether it was there once; ``problem`` says so then, by name."""
-    version: str = ""
-    """Another one whenever a file of it is another one, the same in every web process; empty where nobody looks."""
-    is_foreign: bool = False
-    """Whether nothing is there, or nothing that any adaptor reads."""
-    title: str = ""
-    """What people call it, such as its folder's own name, where that is not the name; see :func:`shown_title`."""
-
-    @property
-    def format(self) -> str | None:
-        """The format it was opened with, or the one asked for where it could not be opened."""
-        return self.adaptor.format if self.adaptor is not None else self.asked_format
-
-    @functools.cached_property
-    def resolved_preprocessing(self) -> tuple[Preprocessing, OwnPreprocessing | None]:
-        """What is done to pixels, and what the network does to them by itself; looked up once."""
-        return resolve(self.options.preprocessing, self.adaptor)
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What the user said, else what the files say, else what the network itself shows, else 1/255, each part with its
-        source; see :mod:`mloscope.app.evaluation.preprocessing`."""
-        return self.resolved_preprocessing[0]
-
-
-@dataclass(frozen=True)
-class ConnectedCorpus:
-    """A corpus under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be
-    opened."""
-
-    name: str
-    path: Path
-    adaptor: CorpusAdaptor | None
-    problem: str | None = None
-    asked_format: str | None = None
-    hierarchy: Path | None = None
-    gone: bool = False
-    """Whether it was there once; ``problem`` says so then, by name."""
-    is_foreign: bool = False
-    """Whether nothing is there, or nothing that any adaptor reads."""
-    title: str = ""
-    """As of a :class:`ConnectedRun`."""
-
-    @property
-    def format(self) -> str | None:
-        """The format it was opened with, or the one asked for where it could not be opened."""
-        return self.adaptor.format if self.adaptor is not None else self.asked_format
-
-
-def shown_title(connected: ConnectedRun | ConnectedCorpus) -> str:
-    """What it is called where people read it; addresses have its name."""
-    return connected.title or connected.name
-
-
-def _names(entries: Sequence[RunEntry] | Sequence[CorpusEntry]) -> list[tuple[str, str]]:
-    """Name and title of each: what the user said, else what its path tells."""
-    found = iter(names_of_paths([Path(e.path) for e in entries if not e.name], {e.name for e in entries if e.name}))
-    return [(entry.name, "") if entry.name else next(found) for entry in entries]
 
 
 @dataclass(frozen=True)
@@ -442,56 +125,8 @@ class Workspace:
 
         ``open_run(path, options, format)`` and ``open_corpus(path, format)`` default to the registry's.
         """
-        if open_run is None or open_corpus is None:
-            from mloscope.adaptors import registry
-
-            open_run, open_corpus = open_run or registry.open_run, open_corpus or registry.open_corpus
-        disks = disks or AnsweringDisks()
-        answering = disks.answering([Path(entry.path) for entry in (*runs, *corpora)])
-        connected_runs = []
-        for entry, (name, title) in zip(runs, _names(runs), strict=True):
-            adaptor, problem, is_foreign = None, None, False
-            try:
-                if Path(entry.path) not in answering:
-                    raise Unreadable(disks.sentence(Path(entry.path), f'The run "{name}"'))
-                adaptor = open_run(Path(entry.path), entry.options, entry.format)
-            except AdaptorError as error:
-                problem, is_foreign = str(error), isinstance(error, NothingThere | NothingFits)
-            connected_runs.append(
-                ConnectedRun(
-                    name,
-                    Path(entry.path),
-                    adaptor,
-                    entry.options,
-                    problem,
-                    entry.corpus,
-                    entry.format,
-                    is_foreign=is_foreign,
-                    title=title,
-                )
-            )
-        connected_corpora = []
-        for source, (name, title) in zip(corpora, _names(corpora), strict=True):
-            images, problem, is_foreign = None, None, False
-            try:
-                if Path(source.path) not in answering:
-                    raise Unreadable(disks.sentence(Path(source.path), f'The corpus "{name}"'))
-                images = open_corpus(Path(source.path), source.format)
-            except AdaptorError as error:
-                problem, is_foreign = str(error), isinstance(error, NothingThere | NothingFits)
-            connected_corpora.append(
-                ConnectedCorpus(
-                    name,
-                    Path(source.path),
-                    images,
-                    problem,
-                    source.format,
-                    source.hierarchy,
-                    is_foreign=is_foreign,
-                    title=title,
-                )
-            )
-        return cls(connected_runs, connected_corpora, disks=disks)
+        opening = Opening.of([*runs, *corpora], open_run, open_corpus, disks)
+        return cls(opening.runs(runs), opening.corpora(corpora), disks=opening.disks)
 
     def run(self, name: str) -> ConnectedRun:
         """The run of this name, which may have a problem. Raises :class:`NotFound`."""

@@ -22,7 +22,8 @@ from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, NotPossible, Unavailable
 from mloscope.app.films import encoding
 from mloscope.app.observatory import FilmQuestion, Observatory
-from mloscope.app.workspace.workspace import RunEntry, Workspace
+from mloscope.app.workspace.entries import RunEntry
+from mloscope.app.workspace.workspace import Workspace
 
 CONV = "block/conv1"
 

@@ -11,7 +11,7 @@ import pytest
 from mloscope.app.commands import cli
 from mloscope.app.web import view_state
 from mloscope.app.web.server import PAGES
-from mloscope.app.workspace.workspace import read_workspace_file
+from mloscope.app.workspace.workspace_file import read_workspace_file
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

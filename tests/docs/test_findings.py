@@ -14,7 +14,8 @@ from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.observatory import Observatory
 from mloscope.app.web import view_state
-from mloscope.app.workspace.workspace import RunEntry, Workspace
+from mloscope.app.workspace.entries import RunEntry
+from mloscope.app.workspace.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = (ROOT / "docs" / "findings.md").read_text()

@@ -12,7 +12,8 @@ from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.commands import cli
 from mloscope.app.errors import BadRequest
 from mloscope.app.process import settings
-from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, read_workspace_file
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+from mloscope.app.workspace.workspace_file import read_workspace_file
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 

@@ -24,7 +24,8 @@ def address(runs, tmp_path_factory) -> Iterator[str]:
     """A dashboard whose statistics are made of predictions computed here, for every checkpoint of the run ``mnist``."""
     from mloscope.app.statistics.identity import Identity
     from mloscope.app.statistics.stored.store import StatisticsStore
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.workspace import Workspace
 
     folder, steps, *_ = runs
     cache = tmp_path_factory.mktemp("cache")

@@ -21,7 +21,8 @@ class TooLong(BaseException):
 
 def main() -> None:
     from mloscope.app.commands import inspection  # everything heavy, before memory gets scarce
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace  # noqa: F401
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry  # noqa: F401
+    from mloscope.app.workspace.workspace import Workspace  # noqa: F401
 
     del inspection
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
@@ -55,7 +56,9 @@ def look(path: Path, said: list[str]) -> None:
     from mloscope.app.errors import MloscopeError
     from mloscope.app.statistics import importing
     from mloscope.app.statistics.class_order import hierarchy
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace, read_workspace_file
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.workspace import Workspace
+    from mloscope.app.workspace.workspace_file import read_workspace_file
 
     def ask(question: Any, *arguments: Any) -> Any:
         try:

@@ -232,7 +232,8 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     from mloscope.app.web.access.allowances import EvaluationCharge
     from mloscope.app.web.access.metrics import Metrics
     from mloscope.app.web.server import create_guarded_app
-    from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.workspace import Workspace
 
     lab = root / "lab"
     for number, name in enumerate(RUNS):

@@ -14,7 +14,8 @@ from mloscope.app.evaluation.basis import Basis
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.statistics.computing.tasks import NetworkSource, Source, Span
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 2500
 """A slice has at most this many images, so that little is lost with a task."""

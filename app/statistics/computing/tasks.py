@@ -31,7 +31,8 @@ from mloscope.app.evaluation.class_matching import labels_as_outputs
 from mloscope.app.model_service.class_probabilities import class_count
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+from mloscope.app.workspace.workspace import Workspace
 
 Span = tuple[int, int]
 """Images start up to stop - 1, counted within the split."""

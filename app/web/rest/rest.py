@@ -53,7 +53,6 @@ from mloscope.app.runs.training_curves import curve_json
 from mloscope.app.web.rest.api_docs import REFUSALS
 from mloscope.app.web.rest.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.web.view_state import parse_units
-from mloscope.app.workspace.workspace import shown_title
 
 logger = logging.getLogger(__name__)
 
@@ -436,7 +435,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
                 problem = str(error)
         return {
             "name": run.name,
-            "title": shown_title(run),
+            "title": run.shown_title,
             "format": run.format,
             "path": str(run.path),
             "checkpoints": count,
@@ -453,7 +452,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
             request,
             {
                 "name": connected.name,
-                "title": shown_title(connected),
+                "title": connected.shown_title,
                 "format": connected.format,
                 "path": str(connected.path),
                 "input_shape": adaptor.input_shape if adaptor is not None else None,
@@ -790,7 +789,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         corpus = workspace.corpus(name)
         return {
             "name": corpus.name,
-            "title": shown_title(corpus),
+            "title": corpus.shown_title,
             "format": corpus.format,
             "path": str(corpus.path),
             "size": len(corpus.adaptor) if corpus.adaptor is not None else 0,

@@ -20,7 +20,8 @@ import urllib3
 from mloscope.app.commands import cli
 from mloscope.app.process.settings import Settings
 from mloscope.app.serving.running_servers import announced
-from mloscope.app.workspace.workspace import ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs links and locks as Unix has them")
 

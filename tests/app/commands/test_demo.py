@@ -17,7 +17,8 @@ from mloscope.app.demo import training
 from mloscope.app.process.settings import Settings
 from mloscope.app.serving.running_servers import announced
 from mloscope.app.serving.serving import PortInUse
-from mloscope.app.workspace.workspace import ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs locks as Unix has them")
 

@@ -12,7 +12,7 @@ from mloscope.adaptors.interface import NothingFits, NothingThere, RunOptions, U
 from mloscope.app.commands.inspection import as_text, inspect
 from mloscope.app.evaluation.trial import NOT_TRIED, Trial
 from mloscope.app.process.terminal import printable
-from mloscope.app.workspace.workspace import CorpusEntry
+from mloscope.app.workspace.entries import CorpusEntry
 
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[3] / "../shared/real"))
 

@@ -18,7 +18,8 @@ from mloscope.app.errors import BadRequest, NotFound, NotPossible
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 PARAMETERS = Shown()
 

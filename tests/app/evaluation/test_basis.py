@@ -13,7 +13,9 @@ import pytest
 from mloscope.adaptors.interface import ASSUMED, Layer, Preprocessing, RunOptions
 from mloscope.app.evaluation.basis import IS_ASSUMED, LEFT_OUT, NOTE, WARNING, Basis
 from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace, make_preprocessing
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.entries import make_preprocessing
+from mloscope.app.workspace.workspace import Workspace
 
 IMAGE = Layer("image", "input", (), (6, 6, 3))
 CLASSES = Layer("classes", "dense", ("image",), (2,), hyperparameters={"activation": "softmax"})

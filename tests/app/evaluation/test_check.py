@@ -12,7 +12,8 @@ from mloscope.adaptors.interface import Layer, Preprocessing, RunOptions
 from mloscope.app.errors import NotPossible
 from mloscope.app.evaluation.basis import Basis
 from mloscope.app.evaluation.check import IN_FORCE, alternatives, check
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 NAMES = ("Bird", "cat")
 PIXELS = np.random.default_rng(3).integers(0, 256, (40, 6, 6, 3), np.uint8)

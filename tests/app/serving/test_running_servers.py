@@ -15,7 +15,8 @@ import pytest
 from mloscope.app.process.settings import Settings
 from mloscope.app.process.this_machine import this_machine
 from mloscope.app.serving.running_servers import announced, running
-from mloscope.app.workspace.workspace import ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs locks as Unix has them")
 ADDRESS = "http://127.0.0.1:8050"

@@ -14,7 +14,8 @@ import pytest
 from mloscope.adaptors.interface import Layer, Preprocessing, RunOptions
 from mloscope.app.errors import NotFound
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 
 @pytest.fixture

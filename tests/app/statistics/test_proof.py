@@ -16,7 +16,8 @@ from mloscope.app.statistics import measures
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import CorpusEntry, RunEntry, Workspace, make_preprocessing
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry, make_preprocessing
+from mloscope.app.workspace.workspace import Workspace
 
 REAL_DATA = Path(os.environ.get("MLOSCOPE_REAL_DATA", Path(__file__).parents[3] / "../shared/real"))
 TEST_DATA = Path(os.environ.get("MLOSCOPE_TEST_DATA", Path.home() / ".cache" / "mloscope-test-data"))

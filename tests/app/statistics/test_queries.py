@@ -19,7 +19,8 @@ from mloscope.app.statistics import export
 from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.statistics.queries import Statistics, growth, pairs
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 STEPS = (0, 100, 200)
 

@@ -13,8 +13,10 @@ import pytest
 
 from mloscope.app.errors import NotPossible, Unavailable
 from mloscope.app.workspace.answering_disks import AnsweringDisks, touch
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.entries import RunEntry
 from mloscope.app.workspace.watched_folders import WatchedFolders
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, RunEntry, Workspace
+from mloscope.app.workspace.workspace import Workspace
 
 GOOD, AWAY = Path("/good/run"), Path("/away/run")
 

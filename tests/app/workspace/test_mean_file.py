@@ -12,8 +12,9 @@ import pytest
 from mloscope.adaptors.files.run_folder import read_notes
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible
+from mloscope.app.workspace.entries import RunEntry
 from mloscope.app.workspace.mean_file import read_mean_file
-from mloscope.app.workspace.workspace import RunEntry, Workspace
+from mloscope.app.workspace.workspace import Workspace
 
 SHAPE = (8, 8, 1)
 

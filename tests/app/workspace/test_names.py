@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from mloscope.app.errors import NotFound
+from mloscope.app.workspace.connected import ConnectedRun
 from mloscope.app.workspace.names import LONGEST, address_name, names_of_entries, names_of_paths, title_of, url_safe
-from mloscope.app.workspace.workspace import ConnectedRun, Workspace
+from mloscope.app.workspace.workspace import Workspace
 
 LONG = "resnet50-imagenet-bs1024-augment-randaugment-ema0.9999-cosine-seed1-lr0.1"
 

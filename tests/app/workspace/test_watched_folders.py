@@ -101,7 +101,7 @@ def test_what_vanishes_says_so_and_comes_back(folders):
 
 
 def test_named_runs_grow_too_and_keep_their_names(folders, tmp_path):
-    from mloscope.app.workspace.workspace import RunEntry
+    from mloscope.app.workspace.entries import RunEntry
 
     save(tmp_path / "mine", 10)
     workspace = Workspace.connect([RunEntry(tmp_path / "mine", "baseline")])
@@ -191,7 +191,7 @@ def test_a_name_that_two_have_is_neithers(folders):
 
 
 def test_what_was_named_keeps_its_name(folders, tmp_path):
-    from mloscope.app.workspace.workspace import RunEntry
+    from mloscope.app.workspace.entries import RunEntry
 
     runs, _ = folders
     save(tmp_path / "lenet", 1)
@@ -316,7 +316,7 @@ def test_a_link_that_never_led_anywhere_says_so_until_it_does(folders, tmp_path)
 
 
 def test_what_was_named_is_not_shown_a_second_time_where_it_is_linked(folders, tmp_path):
-    from mloscope.app.workspace.workspace import RunEntry
+    from mloscope.app.workspace.entries import RunEntry
 
     runs, corpora = folders
     save(tmp_path / "mine", 1)
@@ -399,7 +399,7 @@ def test_one_that_fails_in_an_unheard_of_way_takes_no_other_with_it(folders, cap
 
 
 def test_what_left_the_folder_is_forgotten_after_an_hour_and_what_was_named_never(folders, tmp_path):
-    from mloscope.app.workspace.workspace import RunEntry
+    from mloscope.app.workspace.entries import RunEntry
 
     runs, corpora = folders
     now_s = 0.0

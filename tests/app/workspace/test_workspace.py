@@ -16,16 +16,11 @@ from PIL import Image
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import HasPixelBlocks, ImageRecord, Preprocessing, RunOptions, Unreadable
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry, make_preprocessing
 from mloscope.app.workspace.names import url_safe
-from mloscope.app.workspace.workspace import (
-    ConnectedCorpus,
-    ConnectedRun,
-    CorpusEntry,
-    RunEntry,
-    Workspace,
-    make_preprocessing,
-    read_workspace_file,
-)
+from mloscope.app.workspace.workspace import Workspace
+from mloscope.app.workspace.workspace_file import read_workspace_file
 
 # ------------------------------------------------------------------------------------------- workspace file
 
@@ -94,18 +89,18 @@ def test_a_file_names_runs_and_corpora(tmp_path: Path) -> None:
             "[runs.a]\npath='x'\npreprocessing={scale=true}",
             "scale = True has the wrong type; it must be a number",
         ),
-        ("[runs.a]\npath='x'\npreprocessing={scale=0}", "scale = 0 cannot be"),
+        ("[runs.a]\npath='x'\npreprocessing={scale=0}", "scale must be a non-zero number"),
         (
             "[runs.a]\npath='x'\npreprocessing={mean=[1,2]}",
-            "has 2 numbers; it must have one, or one for each of 3",
+            "got 2: [1, 2]",
         ),
-        ("[runs.a]\npath='x'\npreprocessing={mean=['a']}", "it must be numbers, one a channel"),
-        ("[runs.a]\npath='x'\npreprocessing={channel_order='gbr'}", 'it is "rgb" or "bgr"'),
+        ("[runs.a]\npath='x'\npreprocessing={mean=['a']}", "mean must be numbers"),
+        ("[runs.a]\npath='x'\npreprocessing={channel_order='gbr'}", 'got "gbr"'),
         (
             "[runs.a]\npath='x'\npreprocessing={std=1}",
             'there is no key "std"; the keys are scale, mean, channel_order',
         ),
-        ("[runs.a]\npath='x'\nstep_pattern='('", "is no regular expression"),
+        ("[runs.a]\npath='x'\nstep_pattern='('", "is not a regular expression"),
         ("[runs.a]\npath='x'\nstep_pattern='[0-9]+'", "has no group"),
         ("[runs.a]\npath='x'\ncorpus='b'\n[corpora.c]\npath='y'", "names no corpus of this file; it has: c"),
         ("[runs.'a b']\npath='x'", '"a-b" could be'),

@@ -12,7 +12,8 @@ from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import NotFound, NotPossible
 from mloscope.app.statistics.computing.plan import Job, default_split, plan
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 
 @pytest.mark.parametrize(

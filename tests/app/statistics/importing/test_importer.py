@@ -17,7 +17,8 @@ from mloscope.app.statistics.identity import Identity
 from mloscope.app.statistics.importing.importer import Importer
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 IMAGES, CLASSES = 20, 2
 """Of the split test of the corpus of tests: images called ``test 0`` with ids ``test-0``, labels 0, 1, 0, 1, ..."""

@@ -25,7 +25,8 @@ from mloscope.app.web.rest.basis import basis_router
 from mloscope.app.web.rest.comparison import comparison_router
 from mloscope.app.web.rest.rest import IMMUTABLE, install_error_handlers, rest_router
 from mloscope.app.web.rest.statistics import statistics_router
-from mloscope.app.workspace.workspace import ConnectedCorpus, ConnectedRun, Workspace
+from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.workspace import Workspace
 
 PAGE = (Path(__file__).parents[4] / "docs" / "http_api.md").read_text()
 HOST = "http://127.0.0.1:8050"

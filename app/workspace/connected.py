@@ -1,0 +1,82 @@
+"""Runs and corpora under their names, opened or with the problem that keeps them from it."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mloscope.adaptors.interface import CorpusAdaptor, Preprocessing, RunAdaptor, RunOptions
+from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing
+from mloscope.app.evaluation.preprocessing import resolve
+
+
+@dataclass(frozen=True)
+class ConnectedRun:
+    """A run under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be opened."""
+
+    name: str
+    path: Path
+    adaptor: RunAdaptor | None
+    options: RunOptions = field(default_factory=RunOptions)
+    problem: str | None = None
+    corpus: str | None = None
+    """The corpus that the user gave this run, None where nothing was said."""
+    asked_format: str | None = None
+    gone: bool = False
+    """Whether it was there once; ``problem`` says so then, by name."""
+    version: str = ""
+    """Changes whenever any file of the run changes, the same in every web process; empty where nobody looks."""
+    is_foreign: bool = False
+    """Whether nothing is there, or nothing that any adaptor reads."""
+    title: str = ""
+    """What people call it, such as its folder's own name, where that differs from the name; see :attr:`shown_title`."""
+
+    @property
+    def format(self) -> str | None:
+        """The format it was opened with, or the one asked for where it could not be opened."""
+        return self.adaptor.format if self.adaptor is not None else self.asked_format
+
+    @property
+    def shown_title(self) -> str:
+        """What it is called where people read it; addresses have its name."""
+        return self.title or self.name
+
+    @functools.cached_property
+    def resolved_preprocessing(self) -> tuple[Preprocessing, OwnPreprocessing | None]:
+        """What is done to pixels, and what the network itself does to them; looked up once."""
+        return resolve(self.options.preprocessing, self.adaptor)
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What the user said, else what the files say, else what the network itself shows, else 1/255, each part with its
+        source; see :mod:`mloscope.app.evaluation.preprocessing`."""
+        return self.resolved_preprocessing[0]
+
+
+@dataclass(frozen=True)
+class ConnectedCorpus:
+    """A corpus under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be opened."""
+
+    name: str
+    path: Path
+    adaptor: CorpusAdaptor | None
+    problem: str | None = None
+    asked_format: str | None = None
+    hierarchy: Path | None = None
+    gone: bool = False
+    """Whether it was there once; ``problem`` says so then, by name."""
+    is_foreign: bool = False
+    """Whether nothing is there, or nothing that any adaptor reads."""
+    title: str = ""
+    """As for a :class:`ConnectedRun`."""
+
+    @property
+    def format(self) -> str | None:
+        """The format it was opened with, or the one asked for where it could not be opened."""
+        return self.adaptor.format if self.adaptor is not None else self.asked_format
+
+    @property
+    def shown_title(self) -> str:
+        """What it is called where people read it; addresses have its name."""
+        return self.title or self.name
