@@ -49,7 +49,7 @@ RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
 import mloscope.app.statistics.clusters.clustering, mloscope.app.statistics.computing.engine; \
 distributed.Security.temporary()" \
     && MLOSCOPE_WATCH_RUNS=/runs MLOSCOPE_REDIS_URL=redis://127.0.0.1:9 MLOSCOPE_MODEL_SERVICE_URL=http://127.0.0.1:9 \
-        python start_once.py / /metrics -- mloscope serve --no-browser --port PORT --workers 2
+        python start_once.py / /metrics /status -- mloscope serve --no-browser --port PORT --workers 2
 
 FROM base AS web
 COPY --from=web-build /opt/mloscope /opt/mloscope

@@ -16,7 +16,6 @@ import math
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cached_property
-from html import escape
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,13 +27,14 @@ from mloscope.app.errors import BadRequest, Forbidden, MloscopeError, NotSignedI
 from mloscope.app.observatory import Observatory
 from mloscope.app.process.logs import Trouble, resident_bytes
 from mloscope.app.process.request_context import ASKER
-from mloscope.app.process.url_prefix import URL_PREFIX, mounted, without
+from mloscope.app.process.url_prefix import URL_PREFIX, without
 from mloscope.app.statistics.disk_usage import DaskCluster, KeptStatistics
-from mloscope.app.web.access import status_page
 from mloscope.app.web.access.authentication import Authentication, Origin
 from mloscope.app.web.access.metrics import CONTENT_TYPE, Metrics
-from mloscope.app.web.access.status_page import Connected, Seen
+from mloscope.app.web.access.status_page import REFRESH_S, Connected, Seen
 from mloscope.app.web.dash.shell import THEME_SCRIPT
+from mloscope.app.web.templates import render
+from mloscope.app.web.templates.filters import as_bytes
 
 Handler = Callable[[Request, Origin], Awaitable[Response]]
 
@@ -94,25 +94,15 @@ class Pages:
     def _login_page(
         self, request: Request, wanted: str, name: str = "", problem: str = "", status: int = 200
     ) -> Response:
-        hidden = f'<input type="hidden" name="token" value="{request.scope[CSRF_SCOPE_KEY]}">'
-        alert = f'<p role="alert" id="problem">{escape(problem)}</p>'
-        wrong = ' aria-invalid="true" aria-describedby="problem"' if problem else ""
-        if self._authentication.by_password:
-            fields = (
-                f'{hidden}<input type="hidden" name="next" value="{escape(wanted)}">'
-                '<label class="door-field">Name<input name="name" autocomplete="username" autocapitalize="none" '
-                f'spellcheck="false" required maxlength="64" value="{escape(name)}"{"" if name else " autofocus"}></label>'
-                '<label class="door-field">Password<input name="password" type="password" maxlength="1024" '
-                f'autocomplete="current-password" required{" autofocus" if name else ""}{wrong}></label>'
-                f'<button class="door-button">Sign in</button>{alert}'
-            )
-        else:
-            fields = "<p>Come in through the proxy in front of this server, which knows who you are.</p>"
-        page = _page(
-            "Sign in",
-            "door-sign-in",
-            f'<form class="door-form" method="post" action="{mounted("/login")}"><h1 class="door-brand">{_BRAND}</h1>{fields}</form>'
-            f"<script>{LOGIN_SCRIPT}</script>",
+        page = render(
+            "sign_in.html",
+            theme_script=THEME_SCRIPT,
+            script=LOGIN_SCRIPT,
+            by_password=self._authentication.by_password,
+            token=request.scope[CSRF_SCOPE_KEY],
+            wanted=wanted,
+            name=name,
+            problem=problem,
         )
         return HTMLResponse(page, status, _NO_STORE)
 
@@ -193,11 +183,14 @@ class Pages:
         _must_be_get(request)
         vitals = await self._vitals()
         seen = await anyio.to_thread.run_sync(self._seen, vitals)
-        made = status_page.body(status_page.parts(seen))
-        # Without scripts the page comes anew as a whole.
-        refresh = f'<noscript><meta http-equiv="refresh" content="{status_page.REFRESH_S}"></noscript>'
-        script = f'<script src="{mounted("/assets/doors.js")}" data-refresh-s="{status_page.REFRESH_S}" defer></script>'
-        page = _page("Status", "door-status", made, head=refresh + script, header=self._bar(request))
+        page = render(
+            "status.html",
+            theme_script=THEME_SCRIPT,
+            seen=seen,
+            refresh_s=REFRESH_S,
+            asker=ASKER.get(),
+            token=request.scope[CSRF_SCOPE_KEY],
+        )
         return HTMLResponse(page, headers=_NO_STORE)
 
     @cached_property
@@ -217,22 +210,6 @@ class Pages:
             began=self._began,
             process=list(self._process_facts()),
             in_detail=asker.is_owner or (asker.role == "editor" and asker.via != "open"),
-        )
-
-    def _bar(self, request: Request) -> str:
-        asker = ASKER.get()
-        who = ""
-        if asker.name:
-            who = f'<span class="door-quiet">{escape(asker.name)}, {asker.role}</span>'
-        if asker.via == "session":
-            token = request.scope[CSRF_SCOPE_KEY]
-            who += (
-                f'<form method="post" action="{mounted("/logout")}"><input type="hidden" name="token" value="{token}">'
-                '<button class="door-small-button">Sign out</button></form>'
-            )
-        return (
-            f'<header class="door-bar"><a class="door-brand" href="{mounted("/")}">{_BRAND}</a><span class="door-space"></span>'
-            f'<a href="{mounted("/api/docs")}">REST API</a>{who}</header>'
         )
 
     def _connected(self) -> Iterable[Connected]:
@@ -265,7 +242,7 @@ class Pages:
     def _process_facts(self) -> Iterable[tuple[str, str]]:
         memory = resident_bytes()
         if memory is not None:
-            yield "memory", status_page.as_bytes(memory)
+            yield "memory", as_bytes(memory)
         others = self._metrics.processes()
         yield "process", f"{os.getpid()}, one of {others} that share the work" if others > 1 else str(os.getpid())
         yield "evaluations", f"{self._metrics.evaluations:,.0f} asked for"
@@ -302,20 +279,3 @@ def _returned(request: Request, form: Mapping[str, str]) -> bool:
 def _is_secure(request: Request, origin: Origin) -> bool:
     """Whether cookies may be kept from plain HTTP. Browsers tell the scheme truly in Origin, known proxy or not."""
     return origin.scheme == "https" or request.headers.get("origin", "").startswith("https://")
-
-
-# ------------------------------------------------------------------------------------------------------ HTML
-
-_BRAND = '<span class="door-mark"></span>ML-o-scope'
-
-
-def _page(title: str, kind: str, body: str, head: str = "", header: str = "") -> str:
-    return (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{title} · ML-o-scope</title>{head}"
-        f'<link rel="icon" href="data:,"><script>{THEME_SCRIPT}</script>'
-        f'<link rel="stylesheet" href="{mounted("/assets/theme.css")}">'
-        f'<link rel="stylesheet" href="{mounted("/assets/doors.css")}">'
-        f'</head><body class="door-page">{header}<main class="{kind}">{body}</main></body></html>'
-    )

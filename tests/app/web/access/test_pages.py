@@ -65,7 +65,7 @@ def test_a_wrong_password_is_said_on_the_page_and_kept_nowhere(house: Callable[.
     assert answer.status_code == 401
     assert "The name or the password is wrong." in answer.text
     assert "wrong horse" not in answer.text
-    assert "an&quot;na&lt;script&gt;" in answer.text
+    assert "an&#34;na&lt;script&gt;" in answer.text
     assert not [name for name in visitor.cookies if name.startswith(SESSION_COOKIE)]
 
 

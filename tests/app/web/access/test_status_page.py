@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from mloscope.app.process.logs import Trouble
-from mloscope.app.web.access.status_page import Connected, Seen, as_bytes, body, parts, summary
+from mloscope.app.process.request_context import ASKER
+from mloscope.app.web.access.status_page import Connected, Seen
+from mloscope.app.web.templates import render
+from mloscope.app.web.templates.filters import as_bytes
 
 NOW = datetime.datetime(2026, 11, 23, 14, 5, 12, tzinfo=datetime.UTC)
 MEMORY = {"kind": "memory", "available": True, "entries": 7, "used_bytes": 1 << 20, "budget_bytes": 4 << 20}
@@ -34,12 +37,23 @@ def with_vitals(**vitals: Any) -> Seen:
     return replace(WELL, vitals={**WELL.vitals, **vitals})
 
 
+def drawn(seen: Seen) -> str:
+    """The page, as somebody sees it who has not signed in."""
+    return render("status.html", theme_script="", seen=seen, refresh_s=10, asker=ASKER.get(), token="")
+
+
+def parts(seen: Seen) -> dict[str, str]:
+    """HTML by the name of the part, as far as the next one."""
+    _, *found = re.split(r'<div[^>]* data-part="(\w+)">', drawn(seen))
+    return dict(zip(found[::2], found[1::2], strict=True))
+
+
 def words(html: str) -> str:
     return " ".join(re.sub("<[^>]*>", " ", html).split())
 
 
 def test_all_is_well() -> None:
-    assert summary(WELL) == "All is well."
+    assert WELL.summary == "All is well."
     said = {name: words(part) for name, part in parts(WELL).items()}
     assert said["looked"] == "As of 2026-11-23 14:05:12 UTC , and again every 10 seconds."
     assert "used 1.0 MiB of 4.0 MiB results 7 found 30 of 40 (75%) computed 9" in said["cache"]
@@ -72,7 +86,7 @@ def test_all_is_well() -> None:
     ],
 )
 def test_what_is_wrong_is_one_sentence(seen: Seen, said: str) -> None:
-    assert summary(seen) == said
+    assert seen.summary == said
     assert said in parts(seen)["summary"]
 
 
@@ -83,7 +97,7 @@ def test_redis_tells_of_itself_where_it_can() -> None:
     }  # fmt: skip
     said = words(parts(with_vitals(cache=cache))["cache"])
     assert (
-        "used 1.0 GiB of 2.0 GiB results 51,234 let go 12, for lack of room found 900 of 1,000 (90%), by all processes"
+        "used 1.0 GiB of 2.0 GiB results 51,234 evicted 12, for lack of room found 900 of 1,000 (90%), by all processes"
         in said
     )
     assert "found here 30 of 40 (75%)" in said
@@ -112,10 +126,10 @@ def test_addresses_and_reasons_are_not_for_everybody() -> None:
         ),
         cluster={"address": "tcp://scheduler:8786", "available": False},
     )
-    assert all(secret in body(parts(seen)) for secret in ("redis:6379", "gpu:8060", "scheduler:8786"))
-    hidden = body(parts(replace(seen, in_detail=False)))
+    assert all(secret in drawn(seen) for secret in ("redis:6379", "gpu:8060", "scheduler:8786"))
+    hidden = drawn(replace(seen, in_detail=False))
     assert not any(secret in hidden for secret in ("redis:6379", "gpu:8060", "scheduler:8786"))
-    assert summary(seen) in hidden
+    assert seen.summary in hidden
 
 
 def test_checkpoints_that_cannot_be_read_are_listed_up_to_fifty() -> None:
@@ -127,6 +141,7 @@ def test_checkpoints_that_cannot_be_read_are_listed_up_to_fifty() -> None:
     assert table.count("is cut short") == 50
     assert "and 10 more" in table
     assert "<b>" not in table
+    assert "&lt;b&gt;7&lt;/b&gt; is cut short." in table
 
 
 def test_what_failed_again_and_again_is_one_row() -> None:
@@ -142,9 +157,7 @@ def test_what_failed_again_and_again_is_one_row() -> None:
 
 
 def test_tables_have_names_and_columns_have_titles() -> None:
-    html = body(
-        parts(replace(WELL, jobs=[(("a", "b", "c"), {"state": "done"})], troubles=[Trouble(NOW, "error", "x", "")]))
-    )
+    html = drawn(replace(WELL, jobs=[(("a", "b", "c"), {"state": "done"})], troubles=[Trouble(NOW, "error", "x", "")]))
     assert html.count("<table") == html.count('role="region" aria-label="') == 3
     assert re.search("<th[^>]*></th>", html) is None
     assert html.count("<th ") == html.count('<th scope="col"')

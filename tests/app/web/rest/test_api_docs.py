@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_the_page_shows_every_route_with_a_line_to_copy(client: TestClient) -> N
         assert operation in ids
         assert f"#{operation}" in links
         filled = re.sub(r"\{(\w+)\}", lambda match: match[1].upper(), path)
-        assert f"http://lab:8050{filled}&#x27;" in answer.text
+        assert f"http://lab:8050{filled}'" in unescape(answer.text)
     assert sum(attributes.get("class") == "copy" for _, attributes in elements.tags) == len(document["paths"])
 
 

@@ -1,0 +1,38 @@
+"""HTML that the server writes itself, as Jinja2 templates: signing in, /status and /api/docs. Dash draws all other pages.
+
+Every value is escaped unless it is marked as safe.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+from mloscope.app.process.url_prefix import mounted
+from mloscope.app.web.templates import filters
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+@functools.cache
+def _environment() -> Environment:
+    # Imported with the first of these pages: most servers show none of them when they start.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(__name__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters |= filters.ALL
+    environment.globals["mounted"] = mounted
+    return environment
+
+
+def render(template: str, **values: Any) -> str:
+    """The page that the template makes of the values."""
+    return _environment().get_template(template).render(values)
