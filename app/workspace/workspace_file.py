@@ -25,10 +25,11 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.adaptors.interface import Preprocessing, RunOptions
@@ -38,6 +39,48 @@ from mloscope.app.workspace.entries import CorpusEntry, RunEntry, check_step_pat
 from mloscope.app.workspace.names import url_safe
 
 _MOST_FILE_BYTES = 16 << 20
+
+# ------------------------------------------------------------------------------------- the keys and their types
+
+# The description of a field completes "it must be ...".
+_Text = Annotated[str | None, Field(description="text")]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class _Preprocessing(_Table):
+    scale: float | None = Field(None, description="a number")
+    mean: float | list[Any] | str | None = Field(None, description="a number or a list or text")
+    channel_order: _Text = None
+
+
+class _Run(_Table):
+    path: str = Field(description="text")
+    format: _Text = None
+    corpus: _Text = None
+    step_pattern: _Text = None
+    architecture: _Text = None
+    custom_objects: _Text = None
+    trust: bool = Field(False, description="true or false")
+    preprocessing: _Preprocessing | None = Field(None, description="a table")
+    output: _Text = None
+    classes: str | list[Any] | None = Field(None, description="text or a list")
+
+
+class _Corpus(_Table):
+    path: str = Field(description="text")
+    format: _Text = None
+    hierarchy: _Text = None
+
+
+class _File(_Table):
+    runs: dict[str, _Run] = Field({}, description="a table")
+    corpora: dict[str, _Corpus] = Field({}, description="a table")
+
+
+# ---------------------------------------------------------------------------------------------------- reading
 
 
 def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
@@ -49,132 +92,102 @@ def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusE
     except OSError as error:
         raise BadRequest(f"The workspace file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadRequest(f"The workspace file {path} is no TOML: {error}.") from error
-    return _TomlReader(path).entries(document)
+        raise BadRequest(f"The workspace file {path} is not TOML: {error}.") from error
+    try:
+        return _entries(path.parent, _File.model_validate(document))
+    except ValidationError as error:
+        raise BadRequest(f"In {path}, {_in_words(error.errors()[0])}.") from None
+    except (BadRequest, NotFound) as error:
+        raise BadRequest(f"In {path}, {str(error).removesuffix('.')}.") from None
 
 
-@dataclass(frozen=True)
-class _TomlReader:
-    file: Path
+def _in_words(error: ErrorDetails) -> str:
+    """What pydantic found wrong: table, key and value, and what would be right."""
+    table, key = _table_and_key([str(part) for part in error["loc"]])
+    where = f"[{'.'.join(table)}]" if table else "the top of the file"
+    if key is None:
+        return f"{where}: it must be a table of keys and values"
+    keys = _keys_of(table)
+    if error["type"] == "extra_forbidden":
+        return f'{where}: there is no key "{key}"; the keys are {", ".join(keys)}'
+    if error["type"] == "missing":
+        return f'{where}: the key "{key}" is missing'
+    return f"{where}: {key} = {error['input']!r} has the wrong type; it must be {keys[key].description}"
 
-    def entries(self, document: Mapping[str, Any]) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
-        top = self.table("the top of the file", document, {"runs": dict, "corpora": dict})
-        corpora = []
-        for name, table in top.get("corpora", {}).items():
-            where = f"[corpora.{name}]"
-            self.check_name(where, name)
-            keys = self.table(where, table, {"path": str, "format": str, "hierarchy": str}, needed=("path",))
-            hierarchy = self.path(keys["hierarchy"]) if "hierarchy" in keys else None
-            corpora.append(CorpusEntry(self.path(keys["path"]), name, keys.get("format"), hierarchy))
-        runs = []
-        for name, table in top.get("runs", {}).items():
-            where = f"[runs.{name}]"
-            self.check_name(where, name)
-            runs.append(self.run(where, name, table))
-            corpus = runs[-1].corpus
-            if corpus is not None and corpus not in top.get("corpora", {}):
-                known = ", ".join(top.get("corpora", {})) or "none"
-                raise self.wrong(where, f'corpus = "{corpus}" names no corpus of this file; it has: {known}')
-        return tuple(runs), tuple(corpora)
 
-    def run(self, where: str, name: str, table: Any) -> RunEntry:
-        keys = self.table(
-            where,
-            table,
-            {
-                "path": str,
-                "format": str,
-                "corpus": str,
-                "step_pattern": str,
-                "architecture": str,
-                "custom_objects": str,
-                "trust": bool,
-                "preprocessing": dict,
-                "output": str,
-                "classes": (str, list),
-            },
-            needed=("path",),
+def _table_and_key(place: list[str]) -> tuple[list[str], str | None]:
+    """The table and the key of an error; the key is None where the table itself is not one."""
+    depth = 0 if len(place) == 1 else 3 if place[2:3] == ["preprocessing"] and len(place) > 3 else 2
+    return place[:depth], place[depth] if len(place) > depth else None  # behind the key pydantic names types it tried
+
+
+def _keys_of(table: list[str]) -> dict[str, Any]:
+    kinds: dict[int, type[_Table]] = {0: _File, 2: _Run if table[:1] == ["runs"] else _Corpus, 3: _Preprocessing}
+    return dict(kinds[len(table)].model_fields)
+
+
+# -------------------------------------------------------------------------------- from tables to entries
+
+
+def _entries(folder: Path, file: _File) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
+    """``folder``: what relative paths are relative to. Errors begin with the table's name."""
+    for kind, tables in (("corpora", file.corpora), ("runs", file.runs)):
+        for name in tables:
+            if url_safe(name) != name:
+                raise BadRequest(
+                    f'[{kind}.{name}]: "{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be'
+                )
+    corpora = [
+        CorpusEntry(
+            _path(folder, corpus.path),
+            name,
+            corpus.format,
+            _path(folder, corpus.hierarchy) if corpus.hierarchy is not None else None,
         )
-        pattern = keys.get("step_pattern")
-        if pattern is not None:
-            check_step_pattern(pattern, lambda sentence: self.wrong(where, sentence))
-        architecture = keys.get("architecture")
-        if architecture is not None and not re.fullmatch(r"[\w.]+:[\w.]+", architecture):
-            architecture = str(self.path(architecture))
-        preprocessing = keys.get("preprocessing")
-        options = RunOptions(
-            step_pattern=pattern,
-            architecture=architecture,
-            preprocessing=None
-            if preprocessing is None
-            else self.preprocessing(f"[runs.{name}.preprocessing]", preprocessing),
-            class_names=self.class_names(where, keys["classes"]) if "classes" in keys else (),
-            output=keys.get("output"),
-            custom_objects=keys.get("custom_objects"),
-            trust=keys.get("trust", False),
-        )
-        return RunEntry(self.path(keys["path"]), name, keys.get("format"), keys.get("corpus"), options)
-
-    def class_names(self, where: str, said: str | list[Any]) -> tuple[str, ...]:
+        for name, corpus in file.corpora.items()
+    ]
+    runs = []
+    for name, run in file.runs.items():
+        if run.corpus is not None and run.corpus not in file.corpora:
+            known = ", ".join(file.corpora) or "none"
+            raise BadRequest(f'[runs.{name}]: corpus = "{run.corpus}" is not a corpus of this file; it has: {known}')
         try:
-            return read_class_names(self.path(said)) if isinstance(said, str) else checked_names(said)
+            runs.append(RunEntry(_path(folder, run.path), name, run.format, run.corpus, _options(folder, run)))
         except (BadRequest, NotFound) as error:
-            raise self.wrong(where, f"classes: {str(error).removesuffix('.')}") from None
-
-    def preprocessing(self, where: str, table: Any) -> Preprocessing:
-        keys = self.table(
-            where,
-            table,
-            {"scale": (int, float), "mean": (int, float, list, str), "channel_order": str},
-        )
-        mean = keys.get("mean")
-        if isinstance(mean, str) and mean != "corpus":
-            mean = str(self.path(mean))
-        try:
-            return make_preprocessing(keys.get("scale"), mean, keys.get("channel_order"))
-        except BadRequest as error:
-            raise self.wrong(where, str(error).removesuffix(".")) from None
-
-    def table(
-        self,
-        where: str,
-        table: Any,
-        kinds: Mapping[str, type | tuple[type, ...]],
-        needed: Iterable[str] = (),
-    ) -> Mapping[str, Any]:
-        if not isinstance(table, dict):
-            raise self.wrong(where, "it must be a table of keys and values")
-        for key, value in table.items():
-            if key not in kinds:
-                raise self.wrong(where, f'there is no key "{key}"; the keys are {", ".join(kinds)}')
-            if not isinstance(value, kinds[key]) or (isinstance(value, bool) and kinds[key] is not bool):
-                raise self.wrong(where, f"{key} = {value!r} has the wrong type; it must be {_in_words(kinds[key])}")
-        for key in needed:
-            if key not in table:
-                raise self.wrong(where, f'the key "{key}" is missing')
-        return table
-
-    def check_name(self, where: str, name: str) -> None:
-        if url_safe(name) != name:
-            raise self.wrong(
-                where,
-                f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be',
-            )
-
-    def path(self, text: str) -> Path:
-        return self.file.parent / Path(text).expanduser()
-
-    def wrong(self, where: str, sentence: str) -> BadRequest:
-        return BadRequest(f"In {self.file}, {where}: {sentence}.")
+            raise BadRequest(f"[runs.{name}]: {error}") from None
+    return tuple(runs), tuple(corpora)
 
 
-def _in_words(kinds: type | tuple[type, ...]) -> str:
-    words = {
-        str: "text",
-        int: "a number",
-        float: "a number",
-        bool: "true or false",
-        list: "a list",
-        dict: "a table",
-    }
-    return " or ".join(dict.fromkeys(words[kind] for kind in (kinds if isinstance(kinds, tuple) else (kinds,))))
+def _options(folder: Path, run: _Run) -> RunOptions:
+    if run.step_pattern is not None:
+        check_step_pattern(run.step_pattern)
+    architecture = run.architecture
+    if architecture is not None and not re.fullmatch(r"[\w.]+:[\w.]+", architecture):
+        architecture = str(_path(folder, architecture))
+    return RunOptions(
+        step_pattern=run.step_pattern,
+        architecture=architecture,
+        preprocessing=_preprocessing(folder, run.preprocessing) if run.preprocessing is not None else None,
+        class_names=_class_names(folder, run.classes) if run.classes is not None else (),
+        output=run.output,
+        custom_objects=run.custom_objects,
+        trust=run.trust,
+    )
+
+
+def _preprocessing(folder: Path, table: _Preprocessing) -> Preprocessing:
+    mean = table.mean
+    if isinstance(mean, str) and mean != "corpus":
+        mean = str(_path(folder, mean))
+    return make_preprocessing(table.scale, mean, table.channel_order)
+
+
+def _class_names(folder: Path, classes: str | list[Any]) -> tuple[str, ...]:
+    try:
+        return read_class_names(_path(folder, classes)) if isinstance(classes, str) else checked_names(classes)
+    except (BadRequest, NotFound) as error:
+        raise BadRequest(f"classes: {error}") from None
+
+
+def _path(folder: Path, text: str) -> Path:
+    return folder / Path(text).expanduser()
