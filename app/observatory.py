@@ -17,7 +17,6 @@ import hashlib
 import itertools
 import json
 import logging
-import math
 import struct
 import threading
 import time
@@ -52,6 +51,7 @@ from mloscope.app.model_service.class_probabilities import AS_GIVEN, as_probabil
 from mloscope.app.model_service.client import Evaluation as Evaluated
 from mloscope.app.model_service.client import RunSpec
 from mloscope.app.model_service.supervisor import without_tensorflow
+from mloscope.app.process.plain_json import plain
 from mloscope.app.runs.training_curves import MetricsReader
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
@@ -1332,24 +1332,6 @@ def preprocessing_json(run: ConnectedRun) -> dict[str, Any]:
     how = run.preprocessing
     mean = list(how.mean) if isinstance(how.mean, tuple) else how.mean
     return {"scale": how.scale, "mean": mean, "channel_order": how.channel_order, "assumed": how.assumed}
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON can have it: numbers that are not finite become None, what JSON does not know becomes
-    text."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset | range):
-        return [plain(item) for item in value]
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, str):  # a file's name may hold bytes that are no text
-        return value if value.isascii() else value.encode("utf-8", "replace").decode()
-    if value is None or isinstance(value, bool | int):
-        return value
-    return plain(str(value))
 
 
 def _numbers(row: np.ndarray) -> list[float | None]:

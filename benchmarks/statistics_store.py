@@ -29,8 +29,7 @@ from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.web.rest.rest import install_error_handlers
-from mloscope.app.web.rest.statistics import statistics_router
+from mloscope.app.web.rest.api import add_rest
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -165,10 +164,7 @@ def answering(folder: Path) -> list[Figure]:
         """The application as it is when it has just started."""
         asked = Statistics(workspace, StatisticsStore(folder / "cache"))
         app = FastAPI()
-        app.include_router(
-            statistics_router(Observatory(workspace, ResultCache(MemoryStore(1 << 20)), statistics=asked))
-        )
-        install_error_handlers(app)
+        add_rest(app, Observatory(workspace, ResultCache(MemoryStore(1 << 20)), statistics=asked))
         client = TestClient(app)
         client.get("/nothing")  # what starts once
         return client

@@ -21,11 +21,7 @@ from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_requests import DashRequests
 from mloscope.app.web.dash.mounted_index import mount_index
 from mloscope.app.web.dash.pages import clusters, compare, confusion, main_display
-from mloscope.app.web.rest.api_docs import api_docs_router
-from mloscope.app.web.rest.basis import basis_router
-from mloscope.app.web.rest.comparison import comparison_router
-from mloscope.app.web.rest.rest import install_error_handlers, rest_router
-from mloscope.app.web.rest.statistics import statistics_router
+from mloscope.app.web.rest.api import add_rest
 
 if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
@@ -39,12 +35,7 @@ PAGES = (main_display, confusion, clusters, compare)
 def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``."""
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
-    server.include_router(rest_router(observatory))
-    server.include_router(statistics_router(observatory))
-    server.include_router(comparison_router(observatory))
-    server.include_router(basis_router(observatory))
-    server.include_router(api_docs_router(server))
-    install_error_handlers(server)
+    add_rest(server, observatory)
     app = Dash(
         "mloscope.app",
         server=server,

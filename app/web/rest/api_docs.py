@@ -13,9 +13,10 @@ from typing import Any, Self
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
+from pydantic import TypeAdapter
 
-from mloscope.app import errors
 from mloscope.app.process.url_prefix import URL_PREFIX
+from mloscope.app.web.rest.refusals import REFUSALS, ErrorAnswer
 from mloscope.app.web.templates import render
 
 PREFIX = "/api/v1/"
@@ -26,17 +27,6 @@ DESCRIPTION = (
     "What lies under its content's digest never changes; everything else has an ETag: send it back in "
     "If-None-Match, and what has not changed is not sent again."
 )
-REFUSALS: dict[type[errors.MloscopeError], str] = {
-    errors.BadRequest: "A value in the question is wrong.",
-    errors.NotSignedIn: "Sign in, or send `Authorization: Bearer` with a token that is in force.",
-    errors.Forbidden: "Your role does not allow it, or another site asked in your name.",
-    errors.NotFound: "There is no such run, checkpoint, layer, unit, image or film.",
-    errors.Conflict: "What is asked for contradicts what is there, such as a file that changed meanwhile.",
-    errors.TooLarge: "What was sent is larger than is taken.",
-    errors.NotPossible: "The question is understood, but this run or corpus cannot answer it.",
-    errors.TooManyRequests: "More than your share of evaluations; Retry-After says in how many seconds to ask again.",
-    errors.Unavailable: "It will work later, or after something is installed or restarted.",
-}
 _GROUPS = {
     "runs": "Runs and networks",
     "parameters": "Parameters",
@@ -58,11 +48,36 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         tags=[{"name": name, "description": title} for name, title in _GROUPS.items()],
     )
     document["paths"] = {path: item for path, item in document["paths"].items() if path.startswith(PREFIX)}
-    schemas = document.get("components", {}).get("schemas", {})
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    _add_refusals(document["paths"], schemas)
+    _sort_parameters(document["paths"])
     used = set(_references(document["paths"], schemas))
-    if "components" in document:
-        document["components"]["schemas"] = {name: schemas[name] for name in schemas if name in used}
+    document["components"]["schemas"] = {name: schemas[name] for name in sorted(schemas) if name in used}
     return document
+
+
+def _add_refusals(paths: Mapping[str, Any], schemas: dict[str, Any]) -> None:
+    """Add what every route may refuse with; FastAPI would build the schema again for each route and status at every start."""
+    reference = "#/components/schemas/{model}"
+    schema = TypeAdapter(ErrorAnswer).json_schema(ref_template=reference)
+    schemas |= {**schema.pop("$defs"), ErrorAnswer.__name__: schema}
+    content = {"application/json": {"schema": {"$ref": reference.format(model=ErrorAnswer.__name__)}}}
+    refusals = {str(error.status): {"description": text, "content": content} for error, text in REFUSALS.items()}
+    for item in paths.values():
+        for operation in item.values():
+            operation["responses"] = dict(sorted((operation["responses"] | refusals).items()))
+
+
+def _sort_parameters(paths: Mapping[str, Any]) -> None:
+    """Put path parameters in the order of the path: those of dependencies would come last."""
+    for path, item in paths.items():
+        places = {name: place for place, name in enumerate(re.findall(r"{(\w+)}", path))}
+        for operation in item.values():
+            operation.get("parameters", []).sort(
+                key=lambda parameter, places=places: (
+                    places.get(parameter["name"], len(places)) if parameter["in"] == "path" else len(places)
+                )
+            )
 
 
 def _references(value: Any, schemas: Mapping[str, Any], seen: set[str] | None = None) -> Iterator[str]:

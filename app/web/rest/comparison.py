@@ -16,7 +16,8 @@ from pydantic import BaseModel, Field
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.errors import BadRequest
-from mloscope.app.observatory import Observatory, plain
+from mloscope.app.observatory import Observatory
+from mloscope.app.process.plain_json import plain
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.web.rest.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.web.rest.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
@@ -85,6 +86,7 @@ LayerOf = Annotated[str, Query(description="Name of the side's layer.")]
 ParameterOf = Annotated[str | None, Query(description="The side's array; default: the layer's first.")]
 UnitsOf = Annotated[str, Query(description='The side\'s units, such as "0-15,40"; default: all.')]
 SplitOf = Annotated[str | None, Query(description="Default: test where there is one, else the last.")]
+CellClass = Annotated[int, Path(ge=0, description="Number of a class.")]
 ImageOf = Annotated[str | None, Query(description="Id of an image: feature maps instead of parameters.")]
 
 
@@ -171,7 +173,7 @@ def comparison_router(observatory: Observatory) -> APIRouter:
 
     @api.get("/{other}/confusion/{actual}/{predicted}", response_model=MovedAnswer)
     def moved_images(
-        run: RunName, other: OtherRun, actual: Annotated[int, Path(ge=0)], predicted: Annotated[int, Path(ge=0)],
+        run: RunName, other: OtherRun, actual: CellClass, predicted: CellClass,
         a_step: StepOf, b_step: StepOf, corpus: CorpusChoice = None, split: SplitOf = None,
         limit: Annotated[int, Query(ge=1, le=1000, description="Images of each kind at most.")] = 60,
     ) -> Response:  # fmt: skip

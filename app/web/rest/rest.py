@@ -12,20 +12,17 @@ import hashlib
 import io
 import json
 import logging
-import math
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import anyio
 import anyio.to_thread
 import numpy as np
-from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import Response, StreamingResponse
 from pydantic import BaseModel, Field
-from starlette.exceptions import HTTPException
 
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app.errors import (
@@ -34,23 +31,19 @@ from mloscope.app.errors import (
     MloscopeError,
     NotFound,
     NotPossible,
-    TooManyRequests,
-    as_json,
     from_adaptor,
 )
 from mloscope.app.films import encoding
 from mloscope.app.images import pictures
 from mloscope.app.observatory import (
-    UNEXPECTED,
     FilmQuestion,
     Observatory,
     checkpoint_json,
     layer_json,
-    plain,
     preprocessing_json,
 )
+from mloscope.app.process.plain_json import plain
 from mloscope.app.runs.training_curves import curve_json
-from mloscope.app.web.rest.api_docs import REFUSALS
 from mloscope.app.web.rest.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.web.view_state import parse_units
 
@@ -61,15 +54,6 @@ ASK_AGAIN = "no-cache"
 MOST_IMAGES = 1000
 
 # -------------------------------------------------------------------------------------- what answers hold
-
-
-class ErrorBody(BaseModel):
-    kind: str = Field(description="bad-request, not-signed-in, forbidden, not-found, conflict, not-possible ...")
-    message: str = Field(description="A sentence: what was wrong, with which value, and what would be right.")
-
-
-class ErrorAnswer(BaseModel):
-    error: ErrorBody
 
 
 class RunSummary(BaseModel):
@@ -288,9 +272,7 @@ NPY = {"content": {"application/octet-stream": {"schema": {"type": "string", "fo
 _PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 _SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
 _NDJSON = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
-REFUSAL_ANSWERS: dict[int | str, dict[str, Any]] = {
-    error.status: {"model": ErrorAnswer, "description": meaning} for error, meaning in REFUSALS.items()
-}
+REFUSAL_ANSWERS: dict[int | str, dict[str, Any]] = {}
 
 
 def _selection(text: str, total: int, what: str) -> np.ndarray:
@@ -868,57 +850,3 @@ def rest_router(observatory: Observatory) -> APIRouter:
         return answer(request, picture, "image/png")
 
     return api
-
-
-# -------------------------------------------------------------------------------------------------- errors
-
-
-def _refusal(error: MloscopeError, status: int | None = None) -> JSONResponse:
-    headers = {"Cache-Control": "no-store"}
-    if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
-    return JSONResponse(as_json(error), status_code=status or error.status, headers=headers)
-
-
-def install_error_handlers(app: FastAPI) -> None:
-    """Every error as one sentence of JSON; unknown addresses under /api too. Call it after all routers under
-    /api were included and before anything that answers every address."""
-
-    @app.exception_handler(MloscopeError)
-    async def of_ours(_: Request, error: MloscopeError) -> Response:
-        return _refusal(error)
-
-    @app.exception_handler(AdaptorError)
-    async def of_adaptors(_: Request, error: AdaptorError) -> Response:
-        return _refusal(from_adaptor(error))
-
-    @app.exception_handler(RequestValidationError)
-    async def of_fields(request: Request, error: RequestValidationError) -> Response:
-        return _refusal(NotPossible(" ".join(_field_sentence(problem) for problem in error.errors())))
-
-    @app.exception_handler(HTTPException)
-    async def of_starlette(_: Request, error: HTTPException) -> Response:
-        known: dict[int, Callable[[str], MloscopeError]] = {404: NotFound}
-        refusal = _refusal(known.get(error.status_code, BadRequest)(f"{error.detail}."), error.status_code)
-        refusal.headers.update(error.headers or {})  # such as which methods are allowed
-        return refusal
-
-    @app.exception_handler(Exception)
-    async def of_nobody(request: Request, error: Exception) -> Response:
-        logger.error("%s %r", request.method, request.url.path, exc_info=error)
-        return _refusal(MloscopeError(UNEXPECTED))
-
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-    @app.api_route("/api", methods=methods, include_in_schema=False)
-    @app.api_route("/api/{rest:path}", methods=methods, include_in_schema=False)
-    async def unknown(request: Request, rest: str = "") -> Response:
-        return _refusal(NotFound(f"There is no {request.method} {request.url.path}; /api/docs lists what there is."))
-
-
-def _field_sentence(problem: dict[str, Any]) -> str:
-    where, *names = problem.get("loc", ("request",))
-    field = ".".join(str(name) for name in names) or str(where)
-    given = problem.get("input")
-    held = f' is "{given}"' if isinstance(given, str | int | float) else ""
-    return f"The {where} value {field}{held}: {problem.get('msg', 'it is wrong').rstrip('.')}."

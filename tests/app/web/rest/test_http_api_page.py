@@ -20,11 +20,8 @@ from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.web.rest.api_docs import api_docs_router
-from mloscope.app.web.rest.basis import basis_router
-from mloscope.app.web.rest.comparison import comparison_router
-from mloscope.app.web.rest.rest import IMMUTABLE, install_error_handlers, rest_router
-from mloscope.app.web.rest.statistics import statistics_router
+from mloscope.app.web.rest.answers import IMMUTABLE
+from mloscope.app.web.rest.api import add_rest
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -53,12 +50,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     series = statistics.identity.series("lenet", "digits", "test")
     cluster_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(rest_router(observatory))
-    app.include_router(statistics_router(observatory))
-    app.include_router(comparison_router(observatory))
-    app.include_router(basis_router(observatory))
-    app.include_router(api_docs_router(app))
-    install_error_handlers(app)
+    add_rest(app, observatory)
     return TestClient(app, base_url=HOST)
 
 

@@ -16,8 +16,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from mloscope.app.films import encoding
-from mloscope.app.web.rest import ASK_AGAIN, IMMUTABLE, install_error_handlers, rest, rest_router
-from mloscope.app.web.rest.api_docs import api_docs_router
+from mloscope.app.web.rest import rest
+from mloscope.app.web.rest.answers import ASK_AGAIN, IMMUTABLE
+from mloscope.app.web.rest.api import add_rest
 
 RUN = "/api/v1/runs/lenet"
 CONV = f"{RUN}/checkpoints/20/layers/block/conv1"
@@ -25,9 +26,7 @@ CONV = f"{RUN}/checkpoints/20/layers/block/conv1"
 
 def application(observatory: Any) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(rest_router(observatory))
-    app.include_router(api_docs_router(app))
-    install_error_handlers(app)
+    add_rest(app, observatory)
 
     @app.get("/{anything:path}")
     def everything_else() -> str:

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from mloscope.app.statistics.clusters.clustering import cluster_run
-from mloscope.app.web.rest.rest import IMMUTABLE, install_error_handlers
-from mloscope.app.web.rest.statistics import statistics_router
+from mloscope.app.web.rest.answers import IMMUTABLE
+from mloscope.app.web.rest.api import add_rest
 
 RUN = "/api/v1/runs/lenet"
 
@@ -31,8 +31,7 @@ def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
 @pytest.fixture
 def client(bench: Any) -> TestClient:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.include_router(statistics_router(bench.observatory))
-    install_error_handlers(app)
+    add_rest(app, bench.observatory)
     return TestClient(app, raise_server_exceptions=False)
 
 

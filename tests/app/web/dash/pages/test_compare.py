@@ -18,8 +18,7 @@ from mloscope.app.web import view_state
 from mloscope.app.web.dash import ids, shell
 from mloscope.app.web.dash.pages import compare
 from mloscope.app.web.dash.pages.compare import Compare
-from mloscope.app.web.rest.comparison import comparison_router
-from mloscope.app.web.rest.rest import install_error_handlers
+from mloscope.app.web.rest.api import add_rest
 
 NOW = {"step": 200, "index": 20}
 OTHER = {
@@ -138,8 +137,7 @@ def client(make_bench: Any, measure: Any, tmp_path: Any) -> TestClient:
     bench = make_bench(cache_folder=tmp_path)
     measure(bench, [0, 200])
     app = FastAPI()
-    app.include_router(comparison_router(bench.observatory))
-    install_error_handlers(app)
+    add_rest(app, bench.observatory)
     client = TestClient(app, base_url="http://127.0.0.1/api/v1/runs/lenet/comparison/", raise_server_exceptions=False)
     client.bench = bench
     return client

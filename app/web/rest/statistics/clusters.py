@@ -1,0 +1,149 @@
+"""Clusters of images that a network finds similar, and the places of images on the map."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Path, Request
+from fastapi.responses import Response
+from pydantic import Field
+
+from mloscope.app.statistics.queries import SHEET_ACROSS, SHEET_EDGE_PX
+from mloscope.app.web.rest.addresses import Limit, Offset, Step
+from mloscope.app.web.rest.answers import IMMUTABLE, held, immutable_answer, unchanged_answer
+from mloscope.app.web.rest.resource import Notices, resource
+from mloscope.app.web.rest.statistics.asked_split import (
+    BYTES,
+    COLUMNS,
+    RUN_PATH,
+    STEP_PATH,
+    TABLE,
+    Asked,
+    DescribedImage,
+    Digest,
+    Format,
+    Steps,
+    chunks_of,
+    read_steps,
+)
+
+router = resource("statistics", RUN_PATH)
+
+SHEET: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {"schema": {"type": "string"}}}}}
+
+# ------------------------------------------------------------------------------------------------- a whole run
+
+
+@router.get("/statistics/points", response_class=Response, responses=BYTES)
+def points_chunk(asked: Asked, steps: Steps, digest: Digest) -> Response:
+    """Where images lie on the map at some steps, for ever the same under this address. Little-endian: ``MLP1``, uint32
+    H, H bytes of JSON ``{"steps", "images", "x": [lo, hi], "y": [lo, hi], "explained", "clusters": k}``; then for each
+    step int16 x and int16 y by image (``lo + (code + 32767) / 65534 * (hi - lo)``; -32768: none), uint16 cluster and
+    uint16 predicted class (65535: none). 409 where the statistics changed since.
+    """
+    data = asked.statistics.points_bytes(asked.overview(), read_steps(steps), digest)
+    return immutable_answer(data, f'"MLP1-{digest}"')
+
+
+@dataclass(frozen=True)
+class RowsAnswer:
+    steps: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="step, before, after, refit, inertia, clusters: cluster, size, state, purity, majority "
+            "[[class, count]], mean [[class, probability]], nearest [positions within the split], from and to "
+            "[[cluster, count]]"
+        ),
+    ]
+    pictures: Annotated[
+        dict[str, Any], Field(description="address, edge and across of the sheet with the nearest images")
+    ]
+
+
+@router.get("/statistics/cluster_rows", response_model=RowsAnswer)
+def cluster_rows(asked: Asked, steps: Steps, digest: Digest) -> Response:
+    """What the clusters' rows show at some steps, for ever the same under this address. 409 where the clusters changed
+    since."""
+    overview, numbers = asked.overview(), read_steps(steps)
+    rows = asked.statistics.rows_of_clusters(overview, numbers, digest)
+    (sheet,) = chunks_of(overview, "cluster_pictures", [(numbers, digest)])
+    pictures = {"address": sheet.address, "edge": SHEET_EDGE_PX, "across": SHEET_ACROSS}
+    data = json.dumps({"steps": rows, "pictures": pictures}, separators=(",", ":")).encode()
+    return immutable_answer(data, f'"rows-{digest}"', "application/json")
+
+
+@router.get("/statistics/cluster_pictures", response_class=Response, responses=SHEET)
+def cluster_pictures(request: Request, asked: Asked, steps: Steps, digest: Digest) -> Response:
+    """One picture of all images that the clusters' rows show at some steps (``cluster_rows`` says how large each is), in
+    ascending order of their positions."""
+    etag = f'"sheet-{digest}"'
+    if held(request, etag):
+        return unchanged_answer(etag, IMMUTABLE)
+    sheet = asked.statistics.cluster_pictures(asked.overview(), read_steps(steps), digest)
+    return immutable_answer(sheet, etag, "image/webp")
+
+
+# ------------------------------------------------------------------------------------------------------ a step
+
+
+@dataclass(frozen=True)
+class ClustersAnswer:
+    k: int
+    seed: int
+    step: int
+    before: Annotated[int | None, Field(description="The step that from refers to.")]
+    after: int | None
+    refit: Annotated[bool, Field(description="Whether clusters were found again from nothing.")]
+    inertia: float | None
+    clusters: Annotated[
+        list[dict[str, Any]],
+        Field(
+            description="cluster, size, state (alive, born, died, empty), purity, majority [{class, count}], "
+            "mean [[class, probability]], nearest [ids], from and to [{cluster, count}]"
+        ),
+    ]
+    class_names: tuple[str, ...]
+    notices: Notices
+
+
+@router.get(STEP_PATH + "/clusters", response_model=ClustersAnswer, responses=TABLE)
+def clusters(asked: Asked, step: Step, format: Format = "json") -> ClustersAnswer | Response:
+    """The clusters of the images by their probabilities, each with its size, classes and where its images came from
+    and go to."""
+    if format != "json":
+        return asked.table(asked.statistics.clusters_table(asked.subject(), step), format, step, "clusters")
+    found = asked.statistics.clusters(asked.run, step, asked.corpus, asked.split)
+    return ClustersAnswer(**found, notices=asked.notices())
+
+
+@router.get(STEP_PATH + "/clusters/members", response_class=Response, responses=COLUMNS)
+def members_of_all_clusters(asked: Asked, step: Step, format: Format = "csv") -> Response:
+    """The cluster of every image: id, cluster, distance from its centre. JSON is an object of lists by column."""
+    return asked.table(asked.statistics.members_table(asked.subject(), step), format, step, "cluster-members")
+
+
+@dataclass(frozen=True)
+class Member(DescribedImage):
+    distance: Annotated[float | None, Field(description="From the cluster's centre, between vectors of probabilities.")]
+
+
+@dataclass(frozen=True)
+class MembersAnswer:
+    total: int
+    images: list[Member]
+    notices: Notices
+
+
+@router.get(STEP_PATH + "/clusters/{cluster}")
+def cluster_members(
+    asked: Asked,
+    step: Step,
+    cluster: Annotated[int, Path(description="Number of a cluster.")],
+    offset: Offset = 0,
+    limit: Limit = 60,
+) -> MembersAnswer:
+    """The images of one cluster, the nearest to its centre first."""
+    found = asked.statistics.cluster_members(asked.run, step, cluster, asked.corpus, asked.split, offset, limit)
+    return MembersAnswer(found.total, [Member(**image) for image in found.images], asked.notices())

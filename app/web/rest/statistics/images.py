@@ -1,0 +1,59 @@
+"""What statistics say of single images: the split's ids, every image at a step, one image at every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+from fastapi.responses import Response
+from pydantic import Field
+
+from mloscope.app.web.rest.addresses import ImageId, Step
+from mloscope.app.web.rest.resource import Notices, resource
+from mloscope.app.web.rest.statistics.asked_split import COLUMNS, RUN_PATH, STEP_PATH, Asked, Format
+
+router = resource("statistics", RUN_PATH)
+
+
+@dataclass(frozen=True)
+class IdsAnswer:
+    ids: Annotated[list[str], Field(description="By position within the split.")]
+    labels: Annotated[list[int], Field(description="Class numbers, -1 where not known.")]
+
+
+@router.get("/statistics/image_ids")
+def image_ids(asked: Asked) -> IdsAnswer:
+    """The ids and classes of a split's images, in the order in which statistics and points count them."""
+    ids = asked.statistics.image_ids(asked.run, asked.corpus, asked.split)
+    labels: np.ndarray = asked.statistics.image_labels(asked.run, asked.corpus, asked.split)
+    return IdsAnswer(ids, labels.tolist())
+
+
+@router.get(STEP_PATH + "/images", response_class=Response, responses=COLUMNS)
+def images_of_step(asked: Asked, step: Step, format: Format = "csv") -> Response:
+    """What every image is held for: id, actual, predicted, confidence, true_probability, loss, margin, in_top_5. JSON
+    is an object of lists by column."""
+    return asked.table(asked.statistics.images_table(asked.subject(), step), format, step, "images")
+
+
+@dataclass(frozen=True)
+class TrajectoryAnswer:
+    steps: list[int]
+    label: int | None
+    predicted: list[int | None]
+    true_probability: list[float | None]
+    classes: Annotated[
+        list[list[int]] | None, Field(description="Whose the probabilities are; null where all classes have one.")
+    ]
+    probabilities: list[list[float | None]]
+    form: Annotated[str, Field(description="full, or top-20: the twenty most probable classes")]
+    notices: Notices
+
+
+@router.get("/images/{image}/trajectory")
+def trajectory(asked: Asked, image: ImageId) -> TrajectoryAnswer:
+    """What one image is held for at every step that has statistics; no network is needed. ``split``, by default, is
+    the image's own."""
+    found = asked.statistics.trajectory(asked.run, image, asked.corpus, asked.split)
+    return TrajectoryAnswer(**found, notices=asked.notices())

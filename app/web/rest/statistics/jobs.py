@@ -1,0 +1,47 @@
+"""The job that computes the statistics of a run: how far it is, and start, pause, resume, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Required
+
+from pydantic import BaseModel, Field
+from typing_extensions import TypedDict
+
+from mloscope.app.web.rest.addresses import OwnPage, RunName, require_own_page
+from mloscope.app.web.rest.dependencies import TheStatistics
+from mloscope.app.web.rest.resource import resource
+from mloscope.app.web.rest.statistics.asked_split import RUN_PATH, Asked
+
+router = resource("statistics", RUN_PATH)
+
+
+class JobAnswer(TypedDict, total=False):
+    """How far a computation is; what is not known may be missing."""
+
+    state: Required[Annotated[str, Field(description="none, starting, running, paused, done, failed or cancelled")]]
+    done: Annotated[float | None, Field(description="Images, each counted once per checkpoint.")]
+    of: float | None
+    rate: Annotated[float | None, Field(description="Images per second.")]
+    seconds_left: float | None
+    step: Annotated[int | None, Field(description="The checkpoint in hand.")]
+    message: str | None
+    notices: Annotated[list[str], Field(description="Sentences about checkpoints.")]
+
+
+class JobOrder(BaseModel):
+    action: Literal["start", "pause", "resume", "cancel"]
+    corpus: str | None = None
+    split: str | None = None
+
+
+@router.get("/statistics/job")
+def job(asked: Asked) -> JobAnswer:
+    """How far the computation of the statistics is."""
+    return asked.statistics.job(asked.run, asked.corpus, asked.split)
+
+
+@router.post("/statistics/job")
+def order_job(statistics: TheStatistics, run: RunName, order: JobOrder, x_mloscope: OwnPage = None) -> JobAnswer:
+    """Start, pause, resume or cancel the computation of the statistics."""
+    require_own_page(x_mloscope, "A computation is started")
+    return statistics.act(order.action, run, order.corpus, order.split)
