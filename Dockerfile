@@ -45,7 +45,7 @@ COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && echo web > /opt/mloscope/mloscope-image \
-    && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pyarrow.parquet; \
+    && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pwdlib.hashers.argon2, pyarrow.parquet; \
 import mloscope.app.statistics.clusters.clustering, mloscope.app.statistics.computing.engine; \
 distributed.Security.temporary()" \
     && MLOSCOPE_WATCH_RUNS=/runs MLOSCOPE_REDIS_URL=redis://127.0.0.1:9 MLOSCOPE_MODEL_SERVICE_URL=http://127.0.0.1:9 \

@@ -1,7 +1,7 @@
 """Who may come in: one file of users and tokens, written by ``mloscope user`` and ``mloscope token``, read by the web process.
 
     {"version": 1, "secret": "...",
-     "users": {"anna": {"role": "editor", "password": "scrypt:32768:8:3:<salt>:<hash>", "created": "2026-11-23"}},
+     "users": {"anna": {"role": "editor", "password": "$argon2id$v=19$...", "created": "2026-11-23"}},
      "tokens": {"nightly": {"role": "viewer", "digest": "<sha256 of the token>", "created": "2026-11-23"}}}
 
 No password and no token stands in it, but ``secret`` signs sessions: whoever can read the file can come in as anybody, so it
@@ -10,7 +10,6 @@ is made readable by its owner only. The path may be a link. A change is seen at 
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import datetime
 import hashlib
@@ -30,6 +29,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.app.accounts import shared_file
+from mloscope.app.accounts.passwords import LONGEST_PASSWORD_BYTES, NOBODYS_PASSWORD, check_password, hash_password
 from mloscope.app.errors import BadRequest, NotFound, Unavailable
 from mloscope.app.process.home_folder import NoHome, home_folder
 from mloscope.app.process.request_context import ROLES, Role
@@ -39,13 +39,8 @@ if TYPE_CHECKING:
 
 TOKEN_START = "mloscope_"
 SHORTEST_PASSWORD = 8
-LONGEST_PASSWORD_BYTES = 1024
 _MOST_BYTES = 64 << 20
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
-
-# scrypt's parameters as OWASP's Password Storage Cheat Sheet gives them: 32 MiB, about 0.2 s.
-_SCRYPT = {"n": 1 << 15, "r": 8, "p": 3}
-_SCRYPT_MOST_MEMORY = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -101,37 +96,6 @@ def users_of_server(settings: Settings, environment: Mapping[str, str]) -> UserF
         return user_file(settings, environment)
     except NoHome:
         return UserFile(Path(os.devnull) / "users.json")
-
-
-# ------------------------------------------------------------------------------------------------- passwords
-
-
-def hash_password(password: str) -> str:
-    """``scrypt:n:r:p:salt:hash``, the last two in base64."""
-    salt = secrets.token_bytes(16)
-    parameters = ":".join(str(_SCRYPT[name]) for name in "nrp")
-    return f"scrypt:{parameters}:{_base64(salt)}:{_base64(_scrypt(password, salt, **_SCRYPT))}"
-
-
-def password_fits(password: str, hashed: str) -> bool:
-    """Whether it is the password that was hashed; takes as long either way."""
-    _, n, r, p, salt, expected = hashed.split(":")
-    found = _scrypt(password, base64.b64decode(salt), int(n), int(r), int(p))
-    return hmac.compare_digest(found, base64.b64decode(expected))
-
-
-def _scrypt(password: str, salt: bytes, n: int, r: int, p: int) -> bytes:
-    # The same letters can be typed as different code points, depending on the keyboard.
-    text = unicodedata.normalize("NFKC", password).encode()[:LONGEST_PASSWORD_BYTES]
-    return hashlib.scrypt(text, salt=salt, n=n, r=r, p=p, maxmem=_SCRYPT_MOST_MEMORY, dklen=32)
-
-
-def _base64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-_NOBODYS_PASSWORD = f"scrypt:{1 << 15}:8:3:{'A' * 22}==:{'A' * 43}="
-"""A hash that no password has. What is tried for names that do not exist, so that they take as long as those that do."""
 
 
 def _digest(token: str) -> str:
@@ -195,11 +159,23 @@ class UserFile:
         return self._read().tokens
 
     def user_with_password(self, name: str, password: str) -> User | None:
-        """The user, if it is one and that is their password. Takes a fifth of a second and 32 MiB."""
+        """The user, if there is one and that is their password. Takes a tenth of a second and 32 MiB. A hash of an earlier
+        version is replaced by one of today; the sessions that this user has elsewhere end with it."""
         user = self._read().users.get(name)
         hashed = user.password if user is not None else None
-        fits = password_fits(password, hashed or _NOBODYS_PASSWORD)
-        return user if fits and hashed else None
+        fits, better = check_password(password, hashed or NOBODYS_PASSWORD)
+        if not fits or not hashed:
+            return None
+        if better is not None:
+            self._replace_hash(name, hashed, better)
+        return user
+
+    def _replace_hash(self, name: str, before: str, better: str) -> None:
+        # A file that this process may only read stays as it is.
+        with contextlib.suppress(OSError, Unavailable), self._changing() as contents:
+            user = contents["users"].get(name)
+            if user is not None and user["password"] == before:
+                user["password"] = better
 
     def token(self, text: str) -> tuple[str, Token] | None:
         """Name and token of this text."""

@@ -38,7 +38,7 @@ def test_users_are_added_listed_changed_and_removed(
     assert cli.main(["user", "list"]) == 0
     listed = capsys.readouterr().out
     assert [line.split()[:2] for line in listed.splitlines()] == [["anna", "editor"], ["carl", "viewer"]]
-    assert "scrypt" not in listed
+    assert "argon2" not in listed
     typed(monkeypatch, "another horse\r\n")
     assert cli.main(["user", "add", "anna", "--password-stdin"]) == 0
     assert "as editor now" in capsys.readouterr().out, "the role is what it was where none is said"
