@@ -7,13 +7,13 @@
  *                                    └── dcc.Store "view", 60 ms later     (callbacks)
  *
  * Only the hash is ever replaced: Dash's router looks at path and search, so none of this asks the server for anything.
- * What the keys are stands in <script id="view-schema">, written by app/web/view_state.py.
+ * What the keys are stands in <script id="view-schema">, written by app/web/dash/view_state.py.
  */
 (() => {
   "use strict";
   const mloscope = (window.mloscope = window.mloscope || {});
   const STORE_DELAY_MS = 60;
-  const MAXIMUM_UNIT = 1000000; // as in app/web/view_state.py
+  const MAXIMUM_UNIT = 1000000; // as in app/web/dash/view_state.py
   const OF_A_LAYER = ["unit", "units", "channels", "parameter"]; // mean nothing for another layer
   const subscribers = new Set();
   let fields = null;
@@ -25,7 +25,7 @@
   function schema() {
     if (!fields) {
       const place = document.getElementById("view-schema");
-      if (!place) throw new Error('The page has no <script id="view-schema">; app/web/view_state.py writes it.');
+      if (!place) throw new Error('The page has no <script id="view-schema">; app/web/dash/view_state.py writes it.');
       fields = JSON.parse(place.textContent);
     }
     return fields;
@@ -202,6 +202,9 @@
     format,
     parseUnits,
     formatUnits,
+
+    /** @returns {Object[]} the schema of the view */
+    fields: schema,
 
     /** @returns {Object} the view, complete, by key */
     get() {

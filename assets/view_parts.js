@@ -1,32 +1,33 @@
 /**
- * Parts of the view, for charts that show no more of it: choosing an image must not have the unit's charts drawn anew.
+ * Parts of the view, for charts that show no more of it: choosing an image must not have the unit's charts drawn again.
  *
- *     Store "view" ──viewParts─────┬──► Store "unit-view"       layer, unit, array, mode, scale; the image where its maps are shown
- *                  │               └──► Store "image-view"      the image
- *                  ├─confusionPart────► Store "confusion-view"  split, actual class
- *                  └─clusterPart──────► Store "cluster-view"    split, cluster
+ *     Store "view" ──part──► Store "unit-view", "image-view", "confusion-view" ...
  *
- * A part that stays as it is is not written, and callbacks that take it are not called.
+ * Which fields a part has stands in <script id="view-parts">, written by app/web/dash/shell.py from the table of pages. A part
+ * that stays as it is is not written, and callbacks that take it are not called.
  */
 (() => {
   "use strict";
   const clientside = (window.dash_clientside = window.dash_clientside || {});
-  const ofUnit = ({ layer, unit, parameter, mode, symmetric, image }) => ({
-    layer, unit, parameter, mode, symmetric, image: mode === "features" ? image : "",
-  }); // prettier-ignore
-  const ofImage = ({ image }) => ({ image });
-  const ofConfusion = ({ split, actual }) => ({ split, actual });
-  const ofClusters = ({ split, cluster }) => ({ split, cluster });
+  let rules = null;
 
-  /** What of the view is to be written where `held` stands: nothing before a run is open, and nothing anew. */
-  function part(view, of, held) {
-    const now = view && view.layer ? of(view) : held;
-    return JSON.stringify(now) === JSON.stringify(held) ? clientside.no_update : now;
+  function ruleOf(id) {
+    rules = rules || JSON.parse(document.getElementById("view-parts").textContent);
+    return rules[id];
+  }
+
+  /** The fields of the view that the store keeps; a field that means nothing now holds its default. */
+  function partOf(view, { keys, onlyWhere }) {
+    const defaults = Object.fromEntries(window.mloscope.view.fields().map((field) => [field.key, field.default]));
+    const means = (key) => !onlyWhere[key] || view[onlyWhere[key][0]] === onlyWhere[key][1];
+    return Object.fromEntries(keys.map((key) => [key, means(key) ? view[key] : defaults[key]]));
   }
 
   clientside.mloscopeView = {
-    viewParts: (view, unitView, imageView) => [part(view, ofUnit, unitView), part(view, ofImage, imageView)],
-    confusionPart: (view, held) => part(view, ofConfusion, held),
-    clusterPart: (view, held) => part(view, ofClusters, held),
+    part(view, held) {
+      const { id } = clientside.callback_context.outputs_list;
+      const now = view && view.layer ? partOf(view, ruleOf(id)) : held; // nothing before a run is open
+      return JSON.stringify(now) === JSON.stringify(held) ? clientside.no_update : now;
+    },
   };
 })();

@@ -218,7 +218,8 @@ class Session:
 
     async def open(self, layer: str) -> None:
         """Sign in and wait until all is there."""
-        from mloscope.app.web import view_state
+        from mloscope.app.web.dash.page import view_schema
+        from mloscope.app.web.dash.pages import OURS
 
         ask = self._client.ask
         form = (await ask("page", "/login")).body.decode()
@@ -242,7 +243,7 @@ class Session:
             self._callback("page", ".._pages_content.children..._pages_store.data.."),
         )
         self._subject = said["subject"]["data"]
-        self._view = {field["key"]: field["default"] for field in view_state.schema() if field["key"] != "step"}
+        self._view = {field["key"]: field["default"] for field in view_schema(OURS).as_json() if field["key"] != "step"}
         images = (await ask("images", "/api/v1/corpora/images/images?split=test&limit=1000")).body
         self._images = [image["id"] for image in json.loads(images)["images"]]
         self._random.shuffle(self._images)

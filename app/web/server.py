@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,11 @@ from mloscope.app.web.access.guards import Doors, script_hash
 from mloscope.app.web.access.metrics import Metrics
 from mloscope.app.web.access.pages import LOGIN_SCRIPT, Pages
 from mloscope.app.web.dash import shell
-from mloscope.app.web.dash.dash_requests import DashRequests
+from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
+from mloscope.app.web.dash.dash_requests import DashRequests, checks_of
 from mloscope.app.web.dash.mounted_index import mount_index
-from mloscope.app.web.dash.pages import clusters, compare, confusion, main_display
+from mloscope.app.web.dash.page import Page
+from mloscope.app.web.dash.pages import installed_pages
 from mloscope.app.web.rest.api import add_rest
 
 if TYPE_CHECKING:
@@ -28,12 +31,10 @@ if TYPE_CHECKING:
     from mloscope.app.process.logs import Trouble
     from mloscope.app.process.settings import Settings
 
-PAGES = (main_display, confusion, clusters, compare)
-"""Modules with ``register(observatory)`` (path, name, layout) and ``bind(app, observatory)`` (callbacks), in the order of the top bar."""
 
-
-def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
-    """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``."""
+def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Page] | None = None) -> FastAPI:
+    """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``. ``pages``: default is the table of them."""
+    pages = installed_pages() if pages is None else pages
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
     add_rest(server, observatory)
     app = Dash(
@@ -43,7 +44,7 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
         pages_folder="",
         assets_folder=str(files("mloscope.assets")),
         assets_ignore=r".*\.py",
-        index_string=shell.INDEX,
+        index_string=shell.index(pages),
         title="ML-o-scope",
         update_title=None,
         suppress_callback_exceptions=True,
@@ -52,15 +53,13 @@ def create_app(observatory: Observatory, settings: Settings) -> FastAPI:
     )
     # Dash's page would try to open a socket even where no callback uses one; ours all go over HTTP.
     app.backend.websocket_capability = False
-    for page in PAGES:
-        page.register(observatory)
-    app.layout = shell.layout
+    register_pages(pages)
+    app.layout = functools.partial(shell.layout, pages)
     mount_index(app)
     shell.bind(app, observatory)
-    for page in PAGES:
-        page.bind(app, observatory)
+    bind_pages(app, pages, observatory)
     _prepare(app)
-    server.add_middleware(DashRequests, dash_app=app)
+    server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages))
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
         *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT)),

@@ -399,7 +399,8 @@ class FakeServer:
 
 def stage_page(parts: str) -> str:
     """A page with some of the components and no Dash; scripts in the order in which Dash would load them."""
-    from mloscope.app.web import view_state
+    from mloscope.app.web.dash.page import view_schema
+    from mloscope.app.web.dash.pages import OURS
     from mloscope.components.theme import CATEGORIES
 
     assets = ROOT / "assets"
@@ -420,7 +421,7 @@ def stage_page(parts: str) -> str:
   #stage > .for-ImageGrid, #stage > .for-PredictionBars {{ width: 232px; }}
 </style></head><body>
 <div id="notices" role="status"></div><main id="stage"></main>
-<script id="view-schema" type="application/json">{json.dumps(view_state.schema())}</script>
+<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script>
 <script src="/deps/react@18.3.1.min.js"></script><script src="/deps/react-dom@18.3.1.min.js"></script>
 <script>
   window.stores = {{}};

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mloscope.app.web import view_state
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
 from mloscope.components import browser_parts
 
 pytestmark = pytest.mark.browser
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-SCHEMA = f'<script id="view-schema" type="application/json">{json.dumps(view_state.schema())}</script></body>'
+SCHEMA = f'<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script></body>'
 
 
 @pytest.fixture

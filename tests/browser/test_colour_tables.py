@@ -32,9 +32,10 @@ def tables(stage):
 
 
 def test_names_are_those_of_the_view(tables):
-    from mloscope.app.web import view_state
+    from mloscope.app.web.dash.page import view_schema
+    from mloscope.app.web.dash.pages import OURS
 
-    (colour,) = (field for field in view_state.FIELDS if field.key == "colour")
+    (colour,) = (field for field in view_schema(OURS).fields if field.key == "colour")
     assert ["auto", *tables.js("() => mloscope.colours.names")] == list(colour.choices)
 
 

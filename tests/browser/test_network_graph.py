@@ -13,11 +13,14 @@ import dash
 import pytest
 
 from mloscope import assets
-from mloscope.app.web import view_state
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
 from mloscope.components import network_graph
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "components"))
 import network_examples as examples
+
+SCHEMA = view_schema(OURS)
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -45,7 +48,7 @@ def page_of(run: str) -> str:
     return f"""<!doctype html><html data-theme="light"><head><meta charset="utf-8"><title>graph</title>
 <link rel="stylesheet" href="/theme.css"><link rel="stylesheet" href="/network_graph.css">
 <style>body {{ margin: 0; background: var(--surface) }}</style></head><body>
-<script id="view-schema" type="application/json">{json.dumps(view_state.schema())}</script>
+<script id="view-schema" type="application/json">{json.dumps(SCHEMA.as_json())}</script>
 <div id="notices"></div><div id="place"></div><button id="after">after</button>{scripts}<script>
 window.keysThatGotOut = [];
 document.addEventListener("keydown", (event) => window.keysThatGotOut.push(event.key));

@@ -1,10 +1,14 @@
-"""assets/url_state.js: the view, the hash and the history; app/web/view_state.py is the oracle."""
+"""assets/url_state.js: the view, the hash and the history; app/web/dash/view_state.py is the oracle."""
 
 from __future__ import annotations
 
 import pytest
 
-from mloscope.app.web import view_state
+from mloscope.app.runs.unit_selection import format_units, parse_units
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
+
+SCHEMA = view_schema(OURS)
 
 pytestmark = pytest.mark.browser
 
@@ -55,7 +59,7 @@ def test_what_is_written_is_read_back_here_and_in_python(stage, values):
     assert back["problems"] == []
     assert back["step"] == 300
     assert {key: back["view"][key] for key in values} == values
-    in_python, problems = view_state.parse(text)
+    in_python, problems = SCHEMA.parse(text)
     assert problems == []
     assert in_python == {**back["view"], "step": 300}
 
@@ -63,7 +67,7 @@ def test_what_is_written_is_read_back_here_and_in_python(stage, values):
 @pytest.mark.parametrize("values", VIEWS)
 def test_what_python_writes_is_read_here(stage, values):
     stage.show()
-    text = view_state.format_hash({**view_state.defaults(), **values, "step": 20})
+    text = SCHEMA.format({**SCHEMA.defaults(), **values, "step": 20})
     back = stage.js("text => mloscope.view.parse(text)", text)
     assert (back["step"], back["problems"]) == (20, [])
     assert {key: back["view"][key] for key in values} == values
@@ -196,5 +200,5 @@ def test_opening_the_same_subject_again_keeps_step_and_view(stage):
 def test_units_are_read_as_python_reads_them(stage, text, units):
     stage.show()
     assert stage.js("text => mloscope.view.parseUnits(text)", text) == units
-    assert tuple(units) == view_state.parse_units(text)
-    assert stage.js("units => mloscope.view.formatUnits(units)", units) == view_state.format_units(units)
+    assert tuple(units) == parse_units(text)
+    assert stage.js("units => mloscope.view.formatUnits(units)", units) == format_units(units)

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from mloscope.app.commands import cli
-from mloscope.app.web import view_state
-from mloscope.app.web.server import PAGES
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
 from mloscope.app.workspace.workspace_file import read_workspace_file
+
+SCHEMA = view_schema(OURS)
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -34,9 +36,7 @@ def anchors(text: str) -> set[str]:
 def test_the_table_of_view_keys_is_the_code_s() -> None:
     table = CONCEPTS.split("<!-- view fields")[1].split("| key | meaning | values |\n|---|---|---|\n")[1]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.split("\n\n")[0].splitlines()]
-    assert rows == [
-        [f"`{field.key}`", field.help, ", ".join(field.choices) or field.kind] for field in view_state.FIELDS
-    ]
+    assert rows == [[f"`{field.key}`", field.help, ", ".join(field.choices) or field.kind] for field in SCHEMA.fields]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -96,5 +96,8 @@ def test_the_extras_that_are_named_exist() -> None:
 
 def test_every_page_is_mentioned() -> None:
     pages = CONCEPTS.split("## Pages\n")[1].split("\n## ")[0]
-    for page in PAGES:
-        assert re.search(rf"\(`app/web/pages/{page.__name__.split('.')[-1]}\.py`\)", pages), page.__name__
+    for page in OURS:
+        module = page.bind.__module__.rpartition(".")[2]
+        assert re.search(rf"- \*\*{page.label}\*\*, at `{page.path}` \(`app/web/dash/pages/{module}\.py`\)", pages), (
+            page.name
+        )

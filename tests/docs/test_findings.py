@@ -13,9 +13,12 @@ from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.observatory import Observatory
-from mloscope.app.web import view_state
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
 from mloscope.app.workspace.entries import RunEntry
 from mloscope.app.workspace.workspace import Workspace
+
+SCHEMA = view_schema(OURS)
 
 ROOT = Path(__file__).resolve().parents[2]
 FINDINGS = (ROOT / "docs" / "findings.md").read_text()
@@ -61,7 +64,7 @@ def test_the_addresses_are_views() -> None:
     assert len(addresses) == 2
     for address in addresses:
         parts = urlsplit(address)
-        view, problems = view_state.parse(parts.fragment)
+        view, problems = SCHEMA.parse(parts.fragment)
         assert problems == []
         run = parse_qs(parts.query)["run"][0]
         assert view["layer"] in rows(run if run in RUNS else "demo")

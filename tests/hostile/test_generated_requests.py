@@ -15,8 +15,12 @@ from raw_http import RawClient
 from target_server import CORPUS, RUNS, STEPS, TargetServer
 
 from mloscope.app.process.settings import Settings
-from mloscope.app.web import view_state
 from mloscope.app.web.access.authentication import Authentication
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
+from mloscope.app.web.dash.view_state import Field
+
+SCHEMA = view_schema(OURS)
 
 DASH = "/_dash-update-component"
 PAGES = (
@@ -71,7 +75,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
 )
 
 
-def view_values(field: view_state.Field) -> st.SearchStrategy[Any]:
+def view_values(field: Field) -> st.SearchStrategy[Any]:
     """What the store may hold for a key, whatever it means."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
         "number": NUMBERS if field.default is not None else NUMBERS | st.none(),
@@ -93,7 +97,7 @@ def stores(target: TargetServer) -> dict[str, st.SearchStrategy[Any]]:
         "runs": st.just(list(RUNS)) | st.lists(TEXTS, max_size=4),
         "checkpoints": st.just(real) | st.lists(checkpoint, max_size=6),
     })  # fmt: skip
-    fields = {field.key: view_values(field) for field in view_state.FIELDS if field.key != "step"}
+    fields = {field.key: view_values(field) for field in SCHEMA.fields if field.key != "step"}
     fields["layer"] = st.sampled_from(["block/conv", "classes", "flatten", "image"]) | TEXTS
     fields["image"] = st.sampled_from(["", *(corpus.record(position).id for position in range(len(corpus)))]) | TEXTS
     side = st.fixed_dictionaries({

@@ -21,7 +21,10 @@ from PIL import Image
 from raw_http import RawClient
 from target_server import CORPUS, RUNS, SECRET, TargetServer, served, write_run
 
-from mloscope.app.web import view_state
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
+
+SCHEMA = view_schema(OURS)
 
 PROGRAM = Path(__file__).parents[2]
 ALSO_ASKED = (
@@ -286,7 +289,7 @@ def test_links_are_followed_and_what_is_no_picture_or_checkpoint_gives_nothing_a
 def hashes(count: int, seed: int) -> Iterator[str]:
     """Entries of the view and of nothing, with words as in hostile addresses, one or many of them."""
     dice = random.Random(seed)
-    keys = [field.key for field in view_state.FIELDS] * 3
+    keys = [field.key for field in SCHEMA.fields] * 3
     keys += [
         "__proto__",
         "constructor",
@@ -308,14 +311,14 @@ def hashes(count: int, seed: int) -> Iterator[str]:
 
 
 def test_2000_hostile_hashes_give_a_whole_view() -> None:
-    complete = set(view_state.defaults())
+    complete = set(SCHEMA.defaults())
     for text in hashes(2000, seed=5):
-        view, problems = view_state.parse(text)
+        view, problems = SCHEMA.parse(text)
         assert set(view) == complete
         assert view["step"] is None or view["step"] >= 0
-        view_state.check(view)
+        SCHEMA.check(view)
         assert all(problem.endswith(".") for problem in problems)
-        again, problems = view_state.parse(view_state.format_hash(view))
+        again, problems = SCHEMA.parse(SCHEMA.format(view))
         assert (again, problems) == (view, [])
 
 
@@ -367,7 +370,7 @@ def test_hostile_hashes_are_read_in_the_browser(page: Any) -> None:
         assert read["same"], text
         assert read["ms"] < 1000 * LONGEST_S, text
         assert all(problem.endswith(".") for problem in read["problems"])
-        view_state.check(read["view"])  # what the server takes from the store
+        SCHEMA.check(read["view"])  # what the server takes from the store
     assert page.problems == []
 
 

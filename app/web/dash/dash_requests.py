@@ -1,4 +1,4 @@
-"""What is asked of Dash itself, looked at before Dash sees it: what it does not expect, it answers with 500.
+"""Requests to Dash itself, checked before Dash sees them: it answers 500 to what it does not expect.
 
     POST /_dash-update-component      one of our callbacks, with its inputs, and in them what our scripts write ──► Dash
     GET  /_dash-component-suites/...  a file that a component brought                                           ──► Dash
@@ -9,21 +9,20 @@ Anything else is refused with a sentence. So a callback can rely on what is in i
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
 import orjson
 from dash.fingerprint import check_fingerprint
-from pydantic import AfterValidator, BaseModel, ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound, as_json
-from mloscope.app.observatory import RANKING_RULES
 from mloscope.app.process.url_prefix import URL_PREFIX, inside
-from mloscope.app.web import view_state
-from mloscope.app.web.dash import ids
+from mloscope.app.web.dash import ids, shell
+from mloscope.app.web.dash.page import Page, ViewPart, view_schema
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -33,119 +32,38 @@ CALLBACKS = "/_dash-update-component"
 COMPONENT_FILES = "/_dash-component-suites/"
 _NO_STORE = {"Cache-Control": "no-store"}
 _QUICK_BYTES = 32 << 10
+_STRICT = ConfigDict(strict=True)
 
-# ------------------------------------------------------------------------------------------------ what stores hold
-
-
-class _Stored(BaseModel):
-    model_config = ConfigDict(strict=True, extra="ignore")
+Checks = Mapping[str, Callable[[Any], Any]]
+"""By ``"id.property"`` of each input: raises ValueError unless the value can be."""
 
 
-class _Checkpoint(_Stored):
-    step: int
-    label: str
+def checks_of(pages: Sequence[Page]) -> Checks:
+    """Return what each input of a callback on the server may be: what the shell holds, and what pages declare."""
+    view = view_schema(pages)
 
+    def of_view(*keys: str) -> Any:
+        def checked(held: dict[str, Any]) -> dict[str, Any]:
+            view.check(held, keys or None)
+            return held
 
-class _Subject(_Stored):
-    run: str | None
-    corpus: str | None
-    runs: list[str]
-    checkpoints: list[_Checkpoint]
+        return Annotated[dict[str, Any], AfterValidator(checked)] | None
 
-
-class _SettledTime(_Stored):
-    step: int | None
-
-
-class _UnitView(_Stored):
-    layer: str
-    unit: NonNegativeInt
-    parameter: str
-    mode: Literal["parameters", "features", "both"]
-    symmetric: Literal["auto", "yes", "no"]
-    image: str
-
-
-class _ImageView(_Stored):
-    image: str
-
-
-class _ConfusionView(_Stored):
-    split: str
-    actual: NonNegativeInt | None
-
-
-class _ClusterView(_Stored):
-    split: str
-    cluster: NonNegativeInt | None
-
-
-def _selection(text: str) -> str:
-    view_state.parse_units(text)
-    return text
-
-
-def _page(path: str) -> str:
-    if not path.startswith("/"):
-        raise ValueError("a page's path begins with /")
-    return path
-
-
-class _SideB(_Stored):
-    run: str
-    step: int | None = None
-    label: str | None
-    layer: str | None = None
-    parameter: str | None
-    units: Annotated[str, AfterValidator(_selection)]
-    reason: str | None = None
-    problem: str | None = None
-
-
-def _view(view: dict[str, Any]) -> dict[str, Any]:
-    view_state.check(view)
-    return view
-
-
-_Checked = Callable[[Any], Any]
-
-
-def _as(kind: Any) -> _Checked:
-    return TypeAdapter(kind, config=ConfigDict(strict=True)).validate_python
-
-
-def _anything(_: Any) -> None:
-    """It only says that something changed."""
-
-
-INPUTS: Mapping[str, _Checked] = {
-    "_pages_location.pathname": _as(Annotated[str, AfterValidator(_page)] | None),
-    "_pages_location.search": _as(str | None),
-    f"{ids.SUBJECT}.data": TypeAdapter(_Subject | None).validate_python,
-    f"{ids.SETTLED_TIME}.data": TypeAdapter(_SettledTime | None).validate_python,
-    f"{ids.COMPARE_SETTLED}.data": TypeAdapter(_SideB | None).validate_python,
-    f"{ids.VIEW}.data": _as(Annotated[dict[str, Any], AfterValidator(_view)] | None),
-    f"{ids.UNIT_VIEW}.data": TypeAdapter(_UnitView | None).validate_python,
-    f"{ids.IMAGE_VIEW}.data": TypeAdapter(_ImageView | None).validate_python,
-    f"{ids.CONFUSION_VIEW}.data": TypeAdapter(_ConfusionView | None).validate_python,
-    f"{ids.CLUSTER_VIEW}.data": TypeAdapter(_ClusterView | None).validate_python,
-    f"{ids.THEME}.data": _as(Literal["light", "dark"] | None),
-    f"{ids.UNIT_RULE}.value": _as(Literal["", *RANKING_RULES] | None),
-    f"{ids.CONNECTIONS}.data": _anything,
-    f"{ids.STATISTICS_READY}.data": _anything,
-    f"{ids.CLUSTERS_READY}.data": _anything,
-}
-"""What each input of a callback on the server may be. Raises ValueError."""
-
-# --------------------------------------------------------------------------------------------------- requests
+    held: dict[str, Any] = {**shell.HELD, f"{ids.VIEW}.data": of_view()}
+    for page in pages:
+        held |= page.controls
+        for store in page.stores:
+            held[f"{store.id}.data"] = of_view(*store.keys) if isinstance(store, ViewPart) else store.holds | None
+    return {name: TypeAdapter(kind, config=_STRICT).validate_python for name, kind in held.items()}
 
 
 class DashRequests:
     """An ASGI application around the one that Dash is part of."""
 
-    def __init__(self, app: ASGIApp, dash_app: Dash) -> None:
+    def __init__(self, app: ASGIApp, dash_app: Dash, checks: Checks) -> None:
         self._application = app
         self._dash = dash_app
+        self._checks = checks
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -166,7 +84,7 @@ class DashRequests:
         if not request.headers.get("content-type", "").startswith("application/json"):
             raise BadRequest("A callback is asked in JSON, with Content-Type: application/json.")
         body = await request.body()
-        check = functools.partial(check_callback, body, self._dash.callback_map)
+        check = functools.partial(check_callback, body, self._dash.callback_map, self._checks)
         # What is large is not read where everybody waits for it.
         body = await (anyio.to_thread.run_sync(check) if len(body) > _QUICK_BYTES else _done(check))
         whole: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -186,43 +104,55 @@ async def _done(function: Callable[[], bytes]) -> bytes:
     return function()
 
 
-def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """The body as Dash takes it, which knows of no prefix of addresses. Raises :class:`BadRequest` or :class:`NotFound` unless it
-    asks one of the callbacks, which Dash has by their outputs, for what it gives, with what it takes."""
+def check_callback(body: bytes, callbacks: Mapping[str, Mapping[str, Any]], checks: Checks) -> bytes:
+    """Return the body as Dash takes it: Dash knows no prefix of addresses.
+
+    ``callbacks`` are Dash's, by their outputs. Raises :class:`BadRequest` or :class:`NotFound` unless the body asks one of
+    them for its outputs, with its inputs, and each input is what it can be.
+    """
     try:
         question = orjson.loads(body)
     except ValueError:
         question = None
     if not isinstance(question, dict):
-        raise BadRequest("A callback is asked with a JSON object, and this is none.")
+        raise BadRequest("A callback is asked with a JSON object, and this is not one.")
     output = question.get("output")
     callback = callbacks.get(output) if isinstance(output, str) else None
     if callback is None or "callback" not in callback:
         raise NotFound("There is no such callback here; reload the page, which may be another version's.")
+    _check_names(question, callback)
+    for each in (*question["inputs"], *question.get("state", ())):
+        name = f"{each['id']}.{each['property']}"
+        if name in checks:
+            _check_value(name, each.get("value"), checks[name])
+    return _inside(question, body)
+
+
+def _check_names(question: Mapping[str, Any], callback: Mapping[str, Any]) -> None:
+    """Check that the question names the callback's inputs, states and outputs, in their order."""
     wanted = {"inputs": callback["inputs"], "state": callback["state"], "outputs": _outputs(callback)}
     for word, expected in wanted.items():
         given = question.get(word, [])
         listed = [given] if word == "outputs" and isinstance(given, dict) else given
         if not isinstance(listed, list) or [_named(each) for each in listed] != [_named(each) for each in expected]:
-            raise BadRequest(f'The {word} of the callback "{output}" are others; reload the page.')
+            raise BadRequest(f'The {word} of the callback "{question["output"]}" are others; reload the page.')
     changed = question.get("changedPropIds", [])
     if not isinstance(changed, list) or not all(isinstance(each, str) for each in changed):
         raise BadRequest("changedPropIds must be a list of names.")
-    for each in (*question["inputs"], *question.get("state", ())):
-        name = f"{each['id']}.{each['property']}"
-        try:
-            INPUTS.get(name, _anything)(each.get("value"))
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
-            raise BadRequest(
-                f"The value of {name} cannot be{f', at {where}' if where else ''}: {problem['msg'].rstrip('.')}."
-            ) from None
-    return _inside(question, body)
+
+
+def _check_value(name: str, value: Any, check: Callable[[Any], Any]) -> None:
+    try:
+        check(value)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in problem["loc"] if isinstance(part, int) or part.isidentifier())
+        at = f", at {where}" if where else ""
+        raise BadRequest(f"The value of {name} is not valid{at}: {problem['msg'].rstrip('.')}.") from None
 
 
 def _inside(question: dict[str, Any], body: bytes) -> bytes:
-    """The body, with the path of the page that is shown as it is inside the application."""
+    """Return the body with the path of the page as it is inside the application."""
     if not URL_PREFIX.get():
         return body
     for each in (*question["inputs"], *question.get("state", ())):

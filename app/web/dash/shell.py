@@ -10,17 +10,19 @@ The settled time and the view are each written by one script and by nothing else
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qs
 
 import dash
 import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from mloscope.app.process.request_context import ASKER
 from mloscope.app.process.url_prefix import mounted
-from mloscope.app.web import view_state
 from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.components.browser_parts import BasisLine, TimeSlider
 
@@ -34,7 +36,7 @@ document.documentElement.dataset.theme = (() => {
 """
 """Chooses the colours before anything is drawn. The content security policy lets it run by its hash."""
 
-INDEX = """<!DOCTYPE html>
+_INDEX = """<!DOCTYPE html>
 <html lang="en">
 <head>
 {%metas%}
@@ -42,6 +44,7 @@ INDEX = """<!DOCTYPE html>
 <title>{%title%}</title>
 <script>THEME_SCRIPT</script>
 <script id="view-schema" type="application/json">VIEW_SCHEMA</script>
+<script id="view-parts" type="application/json">VIEW_PARTS</script>
 {%favicon%}
 {%css%}
 </head>
@@ -50,7 +53,7 @@ INDEX = """<!DOCTYPE html>
 <footer>{%config%}{%scripts%}{%renderer%}</footer>
 </body>
 </html>
-""".replace("THEME_SCRIPT", THEME_SCRIPT).replace("VIEW_SCHEMA", json.dumps(view_state.schema()))
+"""
 
 KEYS = (
     ("Space", "play or pause"),
@@ -63,7 +66,60 @@ KEYS = (
 )
 
 
-def layout() -> html.Div:
+# ------------------------------------------------------------------------------------------------ what stores hold
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+
+class _Checkpoint(_Stored):
+    step: int
+    label: str
+
+
+class _Subject(_Stored):
+    run: str | None
+    corpus: str | None
+    runs: list[str]
+    checkpoints: list[_Checkpoint]
+
+
+class _SettledTime(_Stored):
+    step: int | None
+
+
+def _path(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError("the path of a page must begin with /")
+    return path
+
+
+HELD: Mapping[str, Any] = {
+    "_pages_location.pathname": Annotated[str, AfterValidator(_path)] | None,
+    "_pages_location.search": str | None,
+    f"{ids.SUBJECT}.data": _Subject | None,
+    f"{ids.CONNECTIONS}.data": object,
+    f"{ids.SETTLED_TIME}.data": _SettledTime | None,
+    f"{ids.THEME}.data": Literal["light", "dark"] | None,
+}
+"""Types of what the shell holds for callbacks; what the store "view" holds, the pages' fields say."""
+
+
+# ------------------------------------------------------------------------------------------------------------- layout
+
+
+def index(pages: Sequence[Page]) -> str:
+    """Return the document that every page is shown in."""
+    parts = {part.id: {"keys": part.keys, "onlyWhere": dict(part.only_where)} for part in view_parts(pages)}
+    return (
+        _INDEX.replace("THEME_SCRIPT", THEME_SCRIPT)
+        .replace("VIEW_SCHEMA", json.dumps(view_schema(pages).as_json()))
+        .replace("VIEW_PARTS", json.dumps(parts))
+    )
+
+
+def layout(pages: Sequence[Page]) -> html.Div:
     return html.Div(
         [
             dcc.Store(id=ids.SUBJECT),
@@ -72,7 +128,7 @@ def layout() -> html.Div:
             dcc.Store(id=ids.VIEW),
             dcc.Store(id=ids.THEME),
             html.A("Skip to the picture", href="#page", className="skip-link"),
-            _top_bar(),
+            _top_bar(pages),
             html.Div(BasisLine(id=ids.BASIS, editor=ASKER.get().role == "editor"), className="shell-basis"),
             html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
             html.Main(dash.page_container, id="page", className="shell-page"),
@@ -83,7 +139,7 @@ def layout() -> html.Div:
     )
 
 
-def _top_bar() -> html.Header:
+def _top_bar(pages: Sequence[Page]) -> html.Header:
     return html.Header(
         [
             html.A(
@@ -96,8 +152,8 @@ def _top_bar() -> html.Header:
             _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
             html.Nav(
                 [
-                    dcc.Link(page["name"], href=mounted(page["path"]), className="nav-link", title=page["description"])
-                    for page in dash.page_registry.values()
+                    dcc.Link(page.label, href=mounted(page.path), className="nav-link", title=page.help)
+                    for page in pages
                 ],
                 **{"aria-label": "Pages"},
             ),

@@ -8,7 +8,7 @@ import numpy as np
 from fastapi import Header, Path, Query
 
 from mloscope.app.errors import BadRequest, Forbidden, NotFound
-from mloscope.app.web.view_state import parse_units
+from mloscope.app.runs.unit_selection import parse_units
 
 MOST_IMAGES = 1000
 

@@ -18,10 +18,10 @@ from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.errors import BadRequest
 from mloscope.app.observatory import Observatory
 from mloscope.app.process.plain_json import plain
+from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.web.rest.basis_link import LinkedRoute, NoticedAnswer
 from mloscope.app.web.rest.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
-from mloscope.app.web.view_state import parse_units
 
 
 class PairBody(BaseModel):

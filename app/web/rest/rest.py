@@ -44,8 +44,8 @@ from mloscope.app.observatory import (
 )
 from mloscope.app.process.plain_json import plain
 from mloscope.app.runs.training_curves import curve_json
+from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.web.rest.basis_link import LinkedRoute, NoticedAnswer
-from mloscope.app.web.view_state import parse_units
 
 logger = logging.getLogger(__name__)
 

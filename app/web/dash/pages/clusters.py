@@ -11,13 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dash
 import numpy as np
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, html, no_update
 
 from mloscope.app import errors
 from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
+from mloscope.app.web.dash.view_state import SPLIT, Field
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import ClusterImages, ClusterRows, PointMap, StatisticsState
 from mloscope.components.chart import chart
@@ -27,35 +28,37 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
 
-def register(observatory: Observatory) -> None:
-    dash.register_page(
-        "clusters", path="/clusters", order=2, name="Clusters", title="Clusters – ML-o-scope", layout=lambda **_: layout(),
-        description="Which images the network takes for alike, at every moment of training",
-    )  # fmt: skip
+STATISTICS_STATE = "statistics-state"
+CLUSTERS_READY = (
+    "clusters-ready"  # JS. Store: which clusters there are, in one word. One writer: assets/cluster_rows.js
+)
+CLUSTER_VIEW = "cluster-view"  # JS. Store: split and cluster of the view. One writer: assets/view_parts.js
+CLUSTER_ROWS = "cluster-rows"
+CLUSTER_IMAGES = "cluster-images"
+CLUSTER_COURSE = "cluster-course"
+POINT_MAP = "point-map"
 
 
 def layout() -> html.Div:
     return html.Div(
         [
-            dcc.Store(id=ids.CLUSTERS_READY),
-            dcc.Store(id=ids.CLUSTER_VIEW),
-            StatisticsState(id=ids.STATISTICS_STATE),
+            StatisticsState(id=STATISTICS_STATE),
             html.Div(
                 [
                     html.Section(
-                        ClusterRows(id=ids.CLUSTER_ROWS, colours=themes.CATEGORIES),
+                        ClusterRows(id=CLUSTER_ROWS, colours=themes.CATEGORIES),
                         className="clusters-left",
                         **{"aria-label": "Clusters"},
                     ),
                     html.Aside(
                         [
-                            PointMap(id=ids.POINT_MAP, colours=themes.CATEGORIES),
-                            ClusterImages(id=ids.CLUSTER_IMAGES),
+                            PointMap(id=POINT_MAP, colours=themes.CATEGORIES),
+                            ClusterImages(id=CLUSTER_IMAGES),
                             html.Div(
                                 [
                                     html.H3("images in each cluster over all steps", className="panel-subtitle"),
                                     chart(
-                                        ids.CLUSTER_COURSE,
+                                        CLUSTER_COURSE,
                                         "Number of images in each cluster over all steps",
                                         190,
                                         cursor=True,
@@ -80,13 +83,9 @@ def bind(app: Dash, observatory: Observatory) -> None:
     here = Clusters(observatory)
     threaded(
         app,
-        Output(ids.CLUSTER_COURSE, "figure"),
-        Input(ids.SUBJECT, "data"), Input(ids.CLUSTER_VIEW, "data"), Input(ids.CLUSTERS_READY, "data"), Input(ids.THEME, "data"),
+        Output(CLUSTER_COURSE, "figure"),
+        Input(ids.SUBJECT, "data"), Input(CLUSTER_VIEW, "data"), Input(CLUSTERS_READY, "data"), Input(ids.THEME, "data"),
     )(here.draw_course)  # fmt: skip
-    app.clientside_callback(
-        ClientsideFunction("mloscopeView", "clusterPart"),
-        Output(ids.CLUSTER_VIEW, "data"), Input(ids.VIEW, "data"), State(ids.CLUSTER_VIEW, "data"),
-    )  # fmt: skip
 
 
 class Clusters:
@@ -116,3 +115,31 @@ class Clusters:
         labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
         chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < fit.k else None
         return cluster_course(sizes, purity, labels, selected=chosen, theme=theme)
+
+
+PAGE = Page(
+    name="clusters",
+    path="/clusters",
+    label="Clusters",
+    title="Clusters – ML-o-scope",
+    help="Clusters of images the network finds similar, at every moment of training",
+    layout=layout,
+    bind=bind,
+    fields=(
+        SPLIT,
+        Field("cluster", "number", None, "the selected cluster: its images are listed, and stand out on the map"),
+        Field("cluster-order", "choice", "place", "order of the clusters' rows", ("place", "size", "purity", "change")),
+        Field("cluster-offset", "number", 0, "how many of the cluster's images come before the page shown"),
+        Field("point-colour", "choice", "class", "what a point's colour says", ("class", "prediction", "cluster")),
+        Field(
+            "map-area",
+            "text",
+            "",
+            "part of the map in view: its middle, from 0 to 1 across and up, and how often magnified: 0.25,0.5,4",
+        ),
+        Field(
+            "lasso", "text", "", "images chosen on the map: step:x,y;x,y;... with corners from 0 (left, below) to 999"
+        ),
+    ),
+    stores=(Store(CLUSTERS_READY), ViewPart(CLUSTER_VIEW, ("split", "cluster"))),
+)

@@ -12,27 +12,22 @@ Frames while time moves are drawn there from two films. The callbacks below run 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import dash
 import numpy as np
-from dash import Dash, Input, Output, dcc, html, no_update
+from dash import Dash, Input, Output, html, no_update
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from mloscope.app import errors
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
+from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.page import Page, Store
+from mloscope.app.web.dash.pages import compare_layout as parts
 from mloscope.app.web.dash.threaded_callbacks import threaded
-from mloscope.app.web.view_state import parse_units
+from mloscope.app.web.dash.view_state import FILM, SPLIT, Field
 from mloscope.components import theme as themes
-from mloscope.components.browser_parts import (
-    Comparison,
-    ComparisonConfusion,
-    ComparisonLayers,
-    ComparisonPredictions,
-    ImageGrid,
-)
-from mloscope.components.chart import chart
 from mloscope.components.figures.comparison_change import comparison_change
 from mloscope.components.figures.comparison_scatter import comparison_scatter
 from mloscope.components.figures.comparison_unit import comparison_unit
@@ -42,104 +37,27 @@ if TYPE_CHECKING:
     from mloscope.adaptors.interface import Curve
     from mloscope.app.observatory import Observatory
 
-PANELS = (
-    ("change", "Change", "How each unit differs between the two moments"),
-    ("image", "Image", "The image whose feature maps and predictions are compared"),
-    ("training", "Training", "How both runs' training went; a click moves time"),
-    ("layers", "Layers", "Which layers of the two runs belong together"),
-)
 METRICS_SHOWN = 2
-MEASURES = (("norm", "norm"), ("variance", "variance"))
 
 
-def register(observatory: Observatory) -> None:
-    dash.register_page(
-        "compare", path="/compare", order=3, name="Compare", title="ML-o-scope: compare", layout=lambda **_: layout(),
-        description="Two moments or two runs, side by side and as a difference",
-    )  # fmt: skip
+def _selection(text: str) -> str:
+    parse_units(text)
+    return text
 
 
-# ------------------------------------------------------------------------------------------------------------- layout
+class _SideB(BaseModel):
+    """What the browser says of side B, once all rests."""
 
+    model_config = ConfigDict(strict=True, extra="ignore")
 
-def layout() -> html.Div:
-    return html.Div(
-        [
-            dcc.Store(id=ids.COMPARE_SETTLED),
-            html.Section(
-                [Comparison(id=ids.COMPARISON), ComparisonConfusion(id=ids.COMPARE_CONFUSION)],
-                className="compare-centre",
-                **{"aria-label": "Both sides"},
-            ),
-            html.Aside(
-                [
-                    _tabs("compare-panel", PANELS, "Beside the pictures"),
-                    html.Div(_change_panel(), className="compare-panel", **{"data-compare-panel": "change"}),
-                    html.Div(_image_panel(), className="compare-panel", **{"data-compare-panel": "image"}),
-                    html.Div(_training_panel(), className="compare-panel", **{"data-compare-panel": "training"}),
-                    html.Div(
-                        ComparisonLayers(id=ids.COMPARE_LAYERS),
-                        className="compare-panel",
-                        **{"data-compare-panel": "layers"},
-                    ),
-                ],
-                className="compare-side",
-                **{"aria-label": "Change, image, layers"},
-            ),
-        ],
-        className="compare",
-    )
-
-
-def _tabs(key: str, options: tuple[tuple[str, ...], ...], label: str) -> html.Div:
-    """Buttons of which one is pressed, bound to a key of the view by assets/compare_panels.js."""
-    return html.Div(
-        [
-            html.Button(text, className="compare-segment", title=(tip or [text])[0], **{"data-view": key, "data-value": value})
-            for value, text, *tip in options
-        ],
-        className="compare-segments",
-        role="group",
-        **{"aria-label": label},
-    )  # fmt: skip
-
-
-def _change_panel() -> list[Any]:
-    return [
-        html.Div(id=ids.COMPARE_SUMMARY, className="compare-summary", **{"aria-live": "polite"}),
-        html.Div(
-            [html.H3("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
-            className="compare-title",
-        ),
-        chart(ids.COMPARE_SCATTER, "A number of each unit at A against the same at B", 250, class_name="compare-chart"),
-        html.H3("change of each unit, sorted", className="panel-subtitle"),
-        chart(ids.COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220, class_name="compare-chart"),
-        html.H3("selected unit, exact values", className="panel-subtitle"),
-        chart(ids.COMPARE_UNIT, "The selected unit on both sides and the difference", 150, class_name="compare-chart"),
-    ]  # fmt: skip
-
-
-def _image_panel() -> list[Any]:
-    return [
-        html.H2("Predicted class, A and B", className="panel-title"),
-        ComparisonPredictions(id=ids.COMPARE_PREDICTIONS),
-        ImageGrid(id=ids.COMPARE_IMAGES),
-    ]
-
-
-def _training_panel() -> list[Any]:
-    return [
-        html.Div(id=ids.COMPARE_METRIC, className="compare-metrics", role="group", **{"aria-label": "Metric"}),
-        chart(ids.COMPARE_TRAINING, "Metrics of both runs over training; a click moves time", 460, class_name="compare-chart"),
-        html.P(
-            "The line is A's moment, the broken one B's. A click moves time. "
-            "The axis is what time is aligned by: step, epoch, or share of training.",
-            className="quiet-text",
-        ),
-    ]  # fmt: skip
-
-
-# ---------------------------------------------------------------------------------------------------------- callbacks
+    run: str
+    step: int | None = None
+    label: str | None
+    layer: str | None = None
+    parameter: str | None
+    units: Annotated[str, AfterValidator(_selection)]
+    reason: str | None = None
+    problem: str | None = None
 
 
 def bind(app: Dash, observatory: Observatory) -> None:
@@ -147,18 +65,18 @@ def bind(app: Dash, observatory: Observatory) -> None:
         Input(ids.SUBJECT, "data"),
         Input(ids.VIEW, "data"),
         Input(ids.SETTLED_TIME, "data"),
-        Input(ids.COMPARE_SETTLED, "data"),
+        Input(parts.COMPARE_SETTLED, "data"),
     ]
     theme = Input(ids.THEME, "data")
     here = Compare(observatory)
-    threaded(app, Output(ids.COMPARE_SUMMARY, "children"), *stores)(here.summarise)
-    threaded(app, Output(ids.COMPARE_SCATTER, "figure"), *stores, theme)(here.scatter)
-    threaded(app, Output(ids.COMPARE_CHANGE, "figure"), *stores, theme)(here.rank)
-    threaded(app, Output(ids.COMPARE_UNIT, "figure"), *stores, theme)(here.enlarge)
+    threaded(app, Output(parts.COMPARE_SUMMARY, "children"), *stores)(here.summarise)
+    threaded(app, Output(parts.COMPARE_SCATTER, "figure"), *stores, theme)(here.scatter)
+    threaded(app, Output(parts.COMPARE_CHANGE, "figure"), *stores, theme)(here.rank)
+    threaded(app, Output(parts.COMPARE_UNIT, "figure"), *stores, theme)(here.enlarge)
     threaded(
         app,
-        Output(ids.COMPARE_TRAINING, "figure"),
-        Output(ids.COMPARE_METRIC, "children"),
+        Output(parts.COMPARE_TRAINING, "figure"),
+        Output(parts.COMPARE_METRIC, "children"),
         *(stores[0], stores[1], stores[3]),
         theme,
     )(here.train)
@@ -343,3 +261,56 @@ def _correlation_in_words(found: pairing.Correlation, measure: str) -> str:
         f"{measure.capitalize()} at A and at B: rank correlation {found.rank:.3f}, Pearson {found.pearson:.3f} over "
         f"{found.count} units; by chance as strong in {chance} of shuffles."
     )
+
+
+PAGE = Page(
+    name="compare",
+    path="/compare",
+    label="Compare",
+    title="ML-o-scope: compare",
+    help="Two moments or two runs, side by side and as a difference",
+    layout=parts.layout,
+    bind=bind,
+    fields=(
+        *FILM,
+        SPLIT,
+        Field("b-run", "text", "", "compare: the run on side B; A's own where absent"),
+        Field(
+            "b-step",
+            "number",
+            None,
+            "compare: B's moment where it is fixed or free; the first of the same run, else the last",
+        ),
+        Field("b-layer", "text", "", "compare: B's layer; the partner of A's where absent"),
+        Field("b-parameter", "text", "", "compare: B's array; the one like A's where absent"),
+        Field("b-units", "units", "", "compare: B's units; A's where absent"),
+        Field("compare-show", "choice", "parameters", "what is compared", ("parameters", "features", "confusion")),
+        Field("compare-mode", "choice", "difference", "how", ("side", "difference", "ratio", "blink", "wipe")),
+        Field(
+            "compare-follow", "choice", "auto", "how B's moment follows A's", ("auto", "fixed", "lag", "same", "free")
+        ),
+        Field("compare-lag", "number", 1, "how many checkpoints B is behind"),
+        Field(
+            "compare-align",
+            "choice",
+            "step",
+            "what the same point of another run is",
+            ("step", "epoch", "share", "accuracy"),
+        ),
+        Field("compare-pairs", "text", "", 'layers paired by hand, such as "conv1:conv1a,conv2:"'),
+        Field("compare-panel", "choice", "change", "the panel beside", ("change", "image", "training", "layers")),
+        Field(
+            "compare-measure",
+            "choice",
+            "norm",
+            "what of each unit is set against the other side's",
+            ("norm", "variance"),
+        ),
+        Field("compare-runs", "text", "", "compare: further runs in the training chart, separated by commas"),
+        Field(
+            "compare-metric", "text", "", "compare: the metric in the training chart; the first two found where absent"
+        ),
+        Field("compare-wipe", "number", 50, "where the divider stands, in percent"),
+    ),
+    stores=(Store(parts.COMPARE_SETTLED, _SideB),),
+)

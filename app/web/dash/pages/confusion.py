@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import dash
 import numpy as np
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash import Dash, Input, Output, html, no_update
 
 from mloscope.app import errors
 from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
+from mloscope.app.web.dash.view_state import SPLIT, Field
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import (
     ConfusionAccuracy,
@@ -34,52 +35,56 @@ from mloscope.components.figures.confusion_heat_map import confusion_heat_map
 if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
+STATISTICS_STATE = "statistics-state"
+STATISTICS_READY = (
+    "statistics-ready"  # JS. Store: which statistics are ready, in one word. One writer: assets/confusion_state.js
+)
+CONFUSION_VIEW = "confusion-view"  # JS. Store: split and actual class of the view. One writer: assets/view_parts.js
+CONFUSION_MATRIX = "confusion-matrix"
+CONFUSION_TOOLS = "confusion-tools"
+CONFUSION_ACCURACY = "confusion-accuracy"
+CONFUSION_COURSE = "confusion-course"
+CONFUSION_PAIRS = "confusion-pairs"
+CONFUSION_CELL = "confusion-cell"
+CONFUSION_CHANGES = "confusion-changes"
+
 MOST_REMEMBERED = 4096
 """Planes whose recall is kept in memory, the last ones read."""
-
-
-def register(observatory: Observatory) -> None:
-    dash.register_page(
-        "confusion", path="/confusion", order=1, name="Confusion", title="Confusion matrix – ML-o-scope", layout=lambda **_: layout(),
-        description="Which classes are taken for which, at every moment of training",
-    )  # fmt: skip
 
 
 def layout() -> html.Div:
     figures = {theme: confusion_heat_map(theme).to_plotly_json() for theme in themes.TOKENS}
     return html.Div(
         [
-            dcc.Store(id=ids.STATISTICS_READY),
-            dcc.Store(id=ids.CONFUSION_VIEW),
-            StatisticsState(id=ids.STATISTICS_STATE),
+            StatisticsState(id=STATISTICS_STATE),
             html.Div(
                 [
                     html.Section(
                         [
-                            ConfusionTools(id=ids.CONFUSION_TOOLS),
-                            ConfusionMatrix(id=ids.CONFUSION_MATRIX, figures=figures),
+                            ConfusionTools(id=CONFUSION_TOOLS),
+                            ConfusionMatrix(id=CONFUSION_MATRIX, figures=figures),
                         ],
                         className="confusion-centre",
                         **{"aria-label": "Confusion matrix"},
                     ),
                     html.Aside(
                         [
-                            ConfusionAccuracy(id=ids.CONFUSION_ACCURACY),
+                            ConfusionAccuracy(id=CONFUSION_ACCURACY),
                             html.H3("accuracy and recall of each class over all steps", className="panel-subtitle"),
                             chart(
-                                ids.CONFUSION_COURSE,
+                                CONFUSION_COURSE,
                                 "Accuracy and recall of each class over all steps",
                                 190,
                                 cursor=True,
                             ),
                             html.H2("Pairs", className="panel-title"),
-                            ConfusionPairs(id=ids.CONFUSION_PAIRS),
+                            ConfusionPairs(id=CONFUSION_PAIRS),
                         ],
                         className="confusion-side confusion-numbers",
                         **{"aria-label": "Accuracy and pairs of classes"},
                     ),
                     html.Aside(
-                        [ConfusionCell(id=ids.CONFUSION_CELL), ConfusionChanges(id=ids.CONFUSION_CHANGES)],
+                        [ConfusionCell(id=CONFUSION_CELL), ConfusionChanges(id=CONFUSION_CHANGES)],
                         className="confusion-side confusion-detail",
                         **{"aria-label": "The selected cell, and what changed"},
                     ),
@@ -96,13 +101,9 @@ def bind(app: Dash, observatory: Observatory) -> None:
     here = Confusion(observatory)
     threaded(
         app,
-        Output(ids.CONFUSION_COURSE, "figure"),
-        Input(ids.SUBJECT, "data"), Input(ids.CONFUSION_VIEW, "data"), Input(ids.STATISTICS_READY, "data"), Input(ids.THEME, "data"),
+        Output(CONFUSION_COURSE, "figure"),
+        Input(ids.SUBJECT, "data"), Input(CONFUSION_VIEW, "data"), Input(STATISTICS_READY, "data"), Input(ids.THEME, "data"),
     )(here.draw_course)  # fmt: skip
-    app.clientside_callback(
-        ClientsideFunction("mloscopeView", "confusionPart"),
-        Output(ids.CONFUSION_VIEW, "data"), Input(ids.VIEW, "data"), State(ids.CONFUSION_VIEW, "data"),
-    )  # fmt: skip
 
 
 class Confusion:
@@ -146,3 +147,28 @@ class Confusion:
             values = plane.summary["recall"]
             self._recalls[plane.key] = np.array([np.nan if value is None else value for value in values], np.float64)
         return self._recalls[plane.key]
+
+
+PAGE = Page(
+    name="confusion",
+    path="/confusion",
+    label="Confusion",
+    title="Confusion matrix – ML-o-scope",
+    help="Which classes are taken for which, at every moment of training",
+    layout=layout,
+    bind=bind,
+    fields=(
+        SPLIT,
+        Field("actual", "number", None, "row of the selected cell of the confusion matrix: a class number"),
+        Field("predicted", "number", None, "its column: a class number; the number of classes for not predicted"),
+        Field("shade", "choice", "count", "what the matrix's shading follows", ("count", "row", "column")),
+        Field("diagonal", "choice", "all", "whether the diagonal is shaded too", ("all", "off")),
+        Field("order", "choice", "given", "order of the matrix's classes", ("given", "name", "similarity", "group")),
+        Field("area", "text", "", "rows and columns of the matrix in view, as positions: 0-19,40-59; all where absent"),
+        Field("cell-order", "choice", "confident", "order of a cell's images", ("confident", "unsure", "position")),
+        Field("cell-offset", "number", 0, "how many of the cell's images come before the page shown"),
+        Field("pairs", "choice", "confused", "which pairs of classes are listed", ("confused", "growing")),
+        Field("since", "number", None, "the earlier step of what changed; the checkpoint before where absent"),
+    ),
+    stores=(Store(STATISTICS_READY), ViewPart(CONFUSION_VIEW, ("split", "actual"))),
+)

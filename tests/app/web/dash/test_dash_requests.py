@@ -14,12 +14,15 @@ import pytest
 from starlette.testclient import TestClient
 
 from mloscope.app.process.settings import Settings
-from mloscope.app.web import view_state
 from mloscope.app.web.dash import ids
-from mloscope.app.web.dash.dash_requests import CALLBACKS, COMPONENT_FILES, INPUTS, DashRequests
+from mloscope.app.web.dash.dash_requests import CALLBACKS, COMPONENT_FILES, DashRequests, checks_of
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS, clusters, compare_layout, confusion, main_display_layout
 from mloscope.app.web.server import create_app
 
-VIEW = {key: value for key, value in view_state.defaults().items() if key != "step"} | {"layer": "block/conv1"}
+SCHEMA = view_schema(OURS)
+
+VIEW = {key: value for key, value in SCHEMA.defaults().items() if key != "step"} | {"layer": "block/conv1"}
 
 
 @pytest.fixture
@@ -48,13 +51,13 @@ def stores(client: TestClient) -> dict[str, Any]:
     return {
         f"{ids.SUBJECT}.data": subject,
         f"{ids.VIEW}.data": VIEW,
-        f"{ids.UNIT_VIEW}.data": VIEW,
-        f"{ids.IMAGE_VIEW}.data": VIEW,
-        f"{ids.CONFUSION_VIEW}.data": VIEW,
-        f"{ids.CLUSTER_VIEW}.data": VIEW,
+        f"{main_display_layout.UNIT_VIEW}.data": VIEW,
+        f"{main_display_layout.IMAGE_VIEW}.data": VIEW,
+        f"{confusion.CONFUSION_VIEW}.data": VIEW,
+        f"{clusters.CLUSTER_VIEW}.data": VIEW,
         f"{ids.SETTLED_TIME}.data": {"step": 20, "index": 2},
         f"{ids.THEME}.data": "dark",
-        f"{ids.COMPARE_SETTLED}.data": {
+        f"{compare_layout.COMPARE_SETTLED}.data": {
             "run": "lenet", "step": 10, "label": "10", "layer": "block/conv1", "parameter": "", "units": "", "reason": None,
             "problem": None,
         },
@@ -86,7 +89,8 @@ def test_what_may_come_in_is_said_of_every_input(client: TestClient) -> None:
     client.get("/")
     callbacks = [callback for callback in dash.get_app().callback_map.values() if "callback" in callback]
     taken = {f"{each['id']}.{each['property']}" for each in callbacks for each in (*each["inputs"], *each["state"])}
-    assert taken == set(INPUTS)
+    stored_for_nobody = {f"{main_display_layout.CHOSEN_UNITS}.data"}  # the browser reads it
+    assert taken == set(checks_of(OURS)) - stored_for_nobody
 
 
 NONSENSE = (
@@ -127,16 +131,16 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
         (f"{ids.SUBJECT}.data", {"run": 3}, "at run"),
         (f"{ids.SUBJECT}.data", "lenet", "subject.data"),
         (f"{ids.SUBJECT}.data", unordered, "checkpoints.0"),
-        (f"{ids.VIEW}.data", {**VIEW, "unit": -1}, "unit is no number"),
-        (f"{ids.UNIT_VIEW}.data", {**VIEW, "unit": -1}, "at unit"),
-        (f"{ids.UNIT_VIEW}.data", {**VIEW, "mode": "all"}, "at mode"),
-        (f"{ids.IMAGE_VIEW}.data", {"image": 3}, "at image"),
-        (f"{ids.CONFUSION_VIEW}.data", {"split": "", "actual": -1}, "at actual"),
-        (f"{ids.CLUSTER_VIEW}.data", {"split": None, "cluster": 1}, "at split"),
-        (f"{ids.VIEW}.data", {**VIEW, "unit": None}, "unit is no number"),
-        (f"{ids.VIEW}.data", {**VIEW, "unit": True}, "unit is no number"),
-        (f"{ids.VIEW}.data", {**VIEW, "layer": ["a"]}, "layer is no text"),
-        (f"{ids.VIEW}.data", {**VIEW, "mode": {}}, "mode is no choice"),
+        (f"{ids.VIEW}.data", {**VIEW, "unit": -1}, "unit is not a valid number"),
+        (f"{main_display_layout.UNIT_VIEW}.data", {**VIEW, "unit": -1}, "unit is not a valid number"),
+        (f"{main_display_layout.UNIT_VIEW}.data", {**VIEW, "mode": "all"}, "mode is not a valid choice"),
+        (f"{main_display_layout.IMAGE_VIEW}.data", {"image": 3}, "image is not a valid text"),
+        (f"{confusion.CONFUSION_VIEW}.data", {"split": "", "actual": -1}, "actual is not a valid number"),
+        (f"{clusters.CLUSTER_VIEW}.data", {"split": None, "cluster": 1}, "split is not a valid text"),
+        (f"{ids.VIEW}.data", {**VIEW, "unit": None}, "unit is not a valid number"),
+        (f"{ids.VIEW}.data", {**VIEW, "unit": True}, "unit is not a valid number"),
+        (f"{ids.VIEW}.data", {**VIEW, "layer": ["a"]}, "layer is not a valid text"),
+        (f"{ids.VIEW}.data", {**VIEW, "mode": {}}, "mode is not a valid choice"),
         (f"{ids.VIEW}.data", {**VIEW, "units": "5000000"}, "larger than any layer"),
         (f"{ids.VIEW}.data", {"layer": "block/conv1"}, "is missing"),
         (f"{ids.SETTLED_TIME}.data", {"step": "20"}, "at step"),
@@ -144,9 +148,9 @@ def test_stores_hold_what_our_scripts_write(client: TestClient) -> None:
     ):
         takers = {
             f"{ids.VIEW}.data": "chosen-units.data",
-            f"{ids.IMAGE_VIEW}.data": "prediction-course.figure",
-            f"{ids.CONFUSION_VIEW}.data": "confusion-course.figure",
-            f"{ids.CLUSTER_VIEW}.data": "cluster-course.figure",
+            f"{main_display_layout.IMAGE_VIEW}.data": "prediction-course.figure",
+            f"{confusion.CONFUSION_VIEW}.data": "confusion-course.figure",
+            f"{clusters.CLUSTER_VIEW}.data": "cluster-course.figure",
         }
         output = takers.get(name, "unit-heat-map.figure")
         answer = client.post(CALLBACKS, json=question(output, {**right, name: value}))
@@ -184,7 +188,7 @@ def test_what_is_large_is_not_read_where_everybody_waits(length: int, elsewhere:
             "path": CALLBACKS,
             "headers": [(b"content-type", b"application/json")],
         }
-        await DashRequests(send, SimpleNamespace(callback_map=callbacks))(scope, receive, send)  # type: ignore[arg-type]
+        await DashRequests(send, SimpleNamespace(callback_map=callbacks), {})(scope, receive, send)  # type: ignore[arg-type]
 
     asyncio.run(story())
     assert statuses[0] == 404

@@ -9,7 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from mloscope.app.process.settings import Settings
-from mloscope.app.web.server import PAGES, create_app
+from mloscope.app.web.dash.pages import OURS
+from mloscope.app.web.server import create_app
 
 
 @pytest.mark.parametrize("path", ["/", "/confusion", "/clusters"])
@@ -28,4 +29,4 @@ def test_every_page_is_in_the_top_bar(bench: Any) -> None:
     with TestClient(app) as client:
         client.get("/")
         layout = client.get("/_dash-layout").text
-    assert layout.count('"className":"nav-link"') == len(PAGES)
+    assert layout.count('"className":"nav-link"') == len(OURS)

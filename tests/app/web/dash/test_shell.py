@@ -15,9 +15,12 @@ from mloscope.adaptors.installation import how_to_add
 from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore
 from mloscope.app.process.request_context import ASKER, Asker
 from mloscope.app.process.settings import Settings
-from mloscope.app.web import view_state
 from mloscope.app.web.dash import ids, shell
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
 from mloscope.app.web.server import create_app
+
+SCHEMA = view_schema(OURS)
 
 
 @pytest.fixture
@@ -124,7 +127,7 @@ def test_the_page_carries_the_schema_of_the_view(client: TestClient) -> None:
     page = client.get("/").text
     schema = re.search(r'<script id="view-schema" type="application/json">(.*?)</script>', page)
     assert schema
-    assert json.loads(schema[1]) == view_state.schema()
+    assert json.loads(schema[1]) == SCHEMA.as_json()
 
 
 def test_nothing_but_the_browser_writes_time_and_view(client: TestClient) -> None:
@@ -176,7 +179,7 @@ def test_what_somebody_says_of_the_outputs_is_another_version_of_the_run(make_be
 def test_only_editors_find_the_form_of_the_outputs_open(role: str, may: bool) -> None:
     token = ASKER.set(Asker("anna", role, "session", "::1"))
     try:
-        layout = json.loads(json.dumps(shell.layout().to_plotly_json(), default=lambda part: part.to_plotly_json()))
+        layout = json.loads(json.dumps(shell.layout(OURS).to_plotly_json(), default=lambda part: part.to_plotly_json()))
     finally:
         ASKER.reset(token)
     (line,) = [each for each in components(layout) if each["type"] == "BasisLine"]

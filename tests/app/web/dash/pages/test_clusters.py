@@ -13,9 +13,12 @@ from starlette.testclient import TestClient
 
 from mloscope.app.process.settings import Settings
 from mloscope.app.statistics.clusters.clustering import cluster_run
-from mloscope.app.web import view_state
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
 from mloscope.app.web.dash.pages.clusters import Clusters
 from mloscope.app.web.server import create_app
+
+SCHEMA = view_schema(OURS)
 
 STEPS = (0, 100, 200)
 STATISTICS = "/api/v1/runs/lenet/statistics"
@@ -99,7 +102,7 @@ def test_ids_and_labels_are_in_the_order_of_the_split(bench: Any, client: TestCl
 def test_the_chart_shows_the_size_of_every_cluster_and_breaks_where_there_is_none(bench: Any) -> None:
     cluster(bench)
     page = Clusters(bench.observatory)
-    figure = page.draw_course(subject(), view_state.defaults() | {"cluster": 1}, None, "light")
+    figure = page.draw_course(subject(), SCHEMA.defaults() | {"cluster": 1}, None, "light")
     sizes = np.array([trace.y for trace in figure.data[:3]], float)
     assert sizes[:, :3].sum(axis=0).tolist() == [19, 19, 19]
     assert np.isnan(sizes[:, 3]).all()
@@ -109,14 +112,12 @@ def test_the_chart_shows_the_size_of_every_cluster_and_breaks_where_there_is_non
 
 def test_a_cluster_that_there_is_not_is_none(bench: Any) -> None:
     cluster(bench)
-    figure = Clusters(bench.observatory).draw_course(subject(), view_state.defaults() | {"cluster": 99}, None, "dark")
+    figure = Clusters(bench.observatory).draw_course(subject(), SCHEMA.defaults() | {"cluster": 99}, None, "dark")
     assert len(figure.data) == 3
 
 
 def test_without_clusters_the_chart_says_so(bench: Any) -> None:
-    figure = Clusters(bench.observatory).draw_course(subject(), view_state.defaults(), None, "light")
+    figure = Clusters(bench.observatory).draw_course(subject(), SCHEMA.defaults(), None, "light")
     assert figure.layout.annotations[0].text == "There are no clusters yet."
-    unknown = Clusters(bench.observatory).draw_course(
-        subject() | {"run": "nowhere"}, view_state.defaults(), None, "light"
-    )
+    unknown = Clusters(bench.observatory).draw_course(subject() | {"run": "nowhere"}, SCHEMA.defaults(), None, "light")
     assert "nowhere" in unknown.layout.annotations[0].text

@@ -14,11 +14,15 @@ from dash import no_update
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mloscope.app.web import view_state
-from mloscope.app.web.dash import ids, shell
-from mloscope.app.web.dash.pages import compare
-from mloscope.app.web.dash.pages.compare import Compare
+from mloscope.app.web.dash import shell
+from mloscope.app.web.dash.dash_pages import laid_out
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
+from mloscope.app.web.dash.pages import compare_layout as parts
+from mloscope.app.web.dash.pages.compare import PAGE, Compare
 from mloscope.app.web.rest.api import add_rest
+
+SCHEMA = view_schema(OURS)
 
 NOW = {"step": 200, "index": 20}
 OTHER = {
@@ -27,7 +31,7 @@ OTHER = {
 
 
 def view_of(**changes: Any) -> dict[str, Any]:
-    return {**view_state.defaults(), "layer": "block/conv1", **changes}
+    return {**SCHEMA.defaults(), "layer": "block/conv1", **changes}
 
 
 def words(children: Any) -> str:
@@ -49,10 +53,12 @@ def subject(bench: Any) -> dict[str, Any]:
 
 
 def test_the_layout_holds_every_part_once() -> None:
-    text = json.dumps(compare.layout().to_plotly_json(), default=lambda part: part.to_plotly_json())
+    text = json.dumps(laid_out(PAGE), default=lambda part: part.to_plotly_json())
     for name in (
-        ids.COMPARISON, ids.COMPARE_SETTLED, ids.COMPARE_LAYERS, ids.COMPARE_PREDICTIONS, ids.COMPARE_CONFUSION, ids.COMPARE_IMAGES,
-        ids.COMPARE_SUMMARY, ids.COMPARE_SCATTER, ids.COMPARE_CHANGE, ids.COMPARE_UNIT, ids.COMPARE_TRAINING, ids.COMPARE_METRIC,
+        parts.COMPARISON, parts.COMPARE_SETTLED,
+        parts.COMPARE_LAYERS, parts.COMPARE_PREDICTIONS, parts.COMPARE_CONFUSION, parts.COMPARE_IMAGES,
+        parts.COMPARE_SUMMARY, parts.COMPARE_SCATTER,
+        parts.COMPARE_CHANGE, parts.COMPARE_UNIT, parts.COMPARE_TRAINING, parts.COMPARE_METRIC,
     ):  # fmt: skip
         assert text.count(f'"id": "{name}"') == 1, name
 

@@ -11,16 +11,21 @@ import plotly.graph_objects as go
 import pytest
 from dash import no_update
 
-from mloscope.app.web import view_state
-from mloscope.app.web.dash import ids, shell
-from mloscope.app.web.dash.pages import main_display
-from mloscope.app.web.dash.pages.main_display import UNITS_CHOSEN_BY_RULE, Main
+from mloscope.app.runs.unit_selection import parse_units
+from mloscope.app.web.dash import shell
+from mloscope.app.web.dash.dash_pages import laid_out
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
+from mloscope.app.web.dash.pages import main_display_layout as parts
+from mloscope.app.web.dash.pages.main_display import PAGE, Main
+
+SCHEMA = view_schema(OURS)
 
 NOW = {"step": 20, "index": 2}
 
 
 def view_of(**changes: Any) -> dict[str, Any]:
-    return {**view_state.defaults(), "layer": "block/conv1", "image": "test-0", **changes}
+    return {**SCHEMA.defaults(), "layer": "block/conv1", "image": "test-0", **changes}
 
 
 @pytest.fixture
@@ -53,13 +58,13 @@ def said(figure: Any) -> str:
 
 
 def test_the_layout_holds_every_control_once() -> None:
-    text = json.dumps(main_display.layout().to_plotly_json(), default=lambda part: part.to_plotly_json())
+    text = json.dumps(laid_out(PAGE), default=lambda part: part.to_plotly_json())
     for name in (
-        ids.NETWORK, ids.IMAGES, ids.PREDICTIONS, ids.PREDICTION_COURSE, ids.PARAMETER_CANVAS, ids.FEATURE_CANVAS,
-        ids.LAYER_DETAILS, ids.UNIT_HEAT_MAP, ids.UNIT_COURSE, ids.MODE, ids.PARAMETER, ids.COLOUR, ids.RANGE,
-        ids.SYMMETRIC, ids.LAYOUT, ids.UNITS, ids.UNIT_RULE, ids.PREVIOUS_UNITS, ids.NEXT_UNITS, ids.CHANNELS,
-        ids.PREVIOUS_CHANNELS, ids.NEXT_CHANNELS, ids.CHOSEN_UNITS, ids.TRAINING,
-        ids.TRAINING_COURSE, ids.TRAINING_PROBLEMS,
+        parts.NETWORK, parts.IMAGES, parts.PREDICTIONS, parts.PREDICTION_COURSE, parts.PARAMETER_CANVAS, parts.FEATURE_CANVAS,
+        parts.LAYER_DETAILS, parts.UNIT_HEAT_MAP, parts.UNIT_COURSE, parts.MODE, parts.PARAMETER, parts.COLOUR, parts.RANGE,
+        parts.SYMMETRIC, parts.LAYOUT, parts.UNITS, parts.UNIT_RULE, parts.PREVIOUS_UNITS, parts.NEXT_UNITS, parts.CHANNELS,
+        parts.PREVIOUS_CHANNELS, parts.NEXT_CHANNELS, parts.CHOSEN_UNITS, parts.TRAINING,
+        parts.TRAINING_COURSE, parts.TRAINING_PROBLEMS,
     ):  # fmt: skip
         assert text.count(f'"id": "{name}"') == 1, name
 
@@ -86,13 +91,13 @@ def test_training_is_drawn_where_it_was_recorded_and_hidden_elsewhere(make_bench
 
 
 def test_the_choices_are_those_of_the_view() -> None:
-    choices = {field.key: field.choices for field in view_state.FIELDS}
+    choices = {field.key: field.choices for field in SCHEMA.fields}
     for key, offered in (
-        ("mode", main_display.MODES),
-        ("colour", main_display.COLOURS),
-        ("range", main_display.RANGES),
-        ("symmetric", main_display.SYMMETRIES),
-        ("layout", main_display.LAYOUTS),
+        ("mode", parts.MODES),
+        ("colour", parts.COLOURS),
+        ("range", parts.RANGES),
+        ("symmetric", parts.SYMMETRIES),
+        ("layout", parts.LAYOUTS),
     ):
         assert {value for value, _ in offered} == set(choices[key])
 
@@ -181,13 +186,13 @@ def test_the_classes_run_over_every_checkpoint(here: Main, subject: dict[str, An
     assert max(len(trace.y) for trace in figure.data if trace.y is not None) == 40
 
 
-@pytest.mark.parametrize("rule", [rule for rule, _ in main_display.RULES])
+@pytest.mark.parametrize("rule", [rule for rule, _ in parts.RULES])
 def test_every_rule_chooses_units(here: Main, subject: dict[str, Any], bench: Any, rule: str) -> None:
     chosen = here.choose_units(rule, subject, view_of(layer="conv2"), NOW)
-    units = view_state.parse_units(chosen["units"])
+    units = parse_units(chosen["units"])
     ranking = bench.observatory.unit_ranking("lenet", 20, "conv2", rule, "test-0", "noise", 16)
     assert units == ranking.units
-    assert len(units) == UNITS_CHOSEN_BY_RULE
+    assert len(units) == parts.UNITS_CHOSEN_BY_RULE
     assert chosen["unit"] == units[0]
 
 

@@ -2,7 +2,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mloscope.app.web import view_state
+from mloscope.app.runs.unit_selection import format_units, parse_units
+from mloscope.app.web.dash.page import view_schema
+from mloscope.app.web.dash.pages import OURS
+
+SCHEMA = view_schema(OURS)
 
 VIEWS = [
     {},
@@ -14,13 +18,13 @@ VIEWS = [
 
 @pytest.mark.parametrize("changes", VIEWS)
 def test_a_hash_reads_back_as_the_view_it_was_made_of(changes):
-    view = {**view_state.defaults(), **changes}
-    assert view_state.parse("#" + view_state.format_hash(view)) == (view, [])
+    view = {**SCHEMA.defaults(), **changes}
+    assert SCHEMA.parse("#" + SCHEMA.format(view)) == (view, [])
 
 
 def test_defaults_are_left_out_of_the_address():
-    assert view_state.format_hash(view_state.defaults()) == ""
-    assert view_state.format_hash({**view_state.defaults(), "step": 120, "layer": "conv2"}) == "step=120&layer=conv2"
+    assert SCHEMA.format(SCHEMA.defaults()) == ""
+    assert SCHEMA.format({**SCHEMA.defaults(), "step": 120, "layer": "conv2"}) == "step=120&layer=conv2"
 
 
 @pytest.mark.parametrize(
@@ -36,8 +40,8 @@ def test_defaults_are_left_out_of_the_address():
     ],
 )
 def test_a_bad_entry_gives_the_default_and_a_sentence(text, named):
-    view, problems = view_state.parse(text)
-    assert view == view_state.defaults()
+    view, problems = SCHEMA.parse(text)
+    assert view == SCHEMA.defaults()
     assert len(problems) == 1
     assert named in problems[0]
     assert problems[0].endswith(".")
@@ -45,34 +49,34 @@ def test_a_bad_entry_gives_the_default_and_a_sentence(text, named):
 
 @given(st.text())
 def test_no_hash_whatsoever_raises(text):
-    view, _ = view_state.parse(text)
-    assert set(view) == set(view_state.defaults())
+    view, _ = SCHEMA.parse(text)
+    assert set(view) == set(SCHEMA.defaults())
 
 
 @given(st.lists(st.integers(0, 5000), unique=True, max_size=40))
 def test_units_read_back_in_their_order(units):
-    assert view_state.parse_units(view_state.format_units(units)) == tuple(units)
+    assert parse_units(format_units(units)) == tuple(units)
 
 
 @pytest.mark.parametrize("text", ["0-99999," * 5000, ",".join(f"{i}00000-{i}99999" for i in range(11)), "1000001"])
 def test_a_selection_of_more_than_any_layer_has_is_refused_at_once(text):
     with pytest.raises(ValueError, match="any layer"):
-        view_state.parse_units(text)
+        parse_units(text)
 
 
 def test_the_view_of_the_store_is_complete_and_of_the_right_kinds():
-    right = {key: value for key, value in view_state.defaults().items() if key != "step"}
-    view_state.check(right)
+    right = {key: value for key, value in SCHEMA.defaults().items() if key != "step"}
+    SCHEMA.check(right)
     for key, value in right.items():
-        with pytest.raises(ValueError, match=f"{key} is no"):
-            view_state.check({**right, key: ["x"]})
+        with pytest.raises(ValueError, match=f"{key} is not a valid"):
+            SCHEMA.check({**right, key: ["x"]})
         with pytest.raises(ValueError, match=f"{key} is missing"):
-            view_state.check({other: held for other, held in right.items() if other != key})
+            SCHEMA.check({other: held for other, held in right.items() if other != key})
         assert value != ["x"]
 
 
 def test_every_field_is_explained_and_offers_its_default():
-    for field in view_state.FIELDS:
+    for field in SCHEMA.fields:
         assert field.help
         if field.kind == "choice":
             assert field.default in field.choices

@@ -1,0 +1,203 @@
+"""What is seen of the main display, and the ids of its parts."""
+
+from __future__ import annotations
+
+import dash_bootstrap_components as dbc
+from dash import html
+
+from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
+from mloscope.components.chart import chart
+
+UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/view_parts.js
+IMAGE_VIEW = "image-view"  # JS. Store {"image"}. One writer: assets/view_parts.js
+NETWORK = "network"
+IMAGES = "images"
+PREDICTIONS = "predictions"
+PREDICTION_COURSE = "prediction-course"
+PARAMETER_CANVAS = "parameter-canvas"
+FEATURE_CANVAS = "feature-canvas"
+LAYER_DETAILS = "layer-details"
+UNIT_HEAT_MAP = "unit-heat-map"
+UNIT_COURSE = "unit-course"
+TRAINING = "training"
+TRAINING_COURSE = "training-course"
+TRAINING_PROBLEMS = "training-problems"
+MODE = "mode"
+PARAMETER = "parameter"
+COLOUR = "colour"
+RANGE = "range"
+SYMMETRIC = "symmetric"
+LAYOUT = "layout"
+UNITS = "units"
+UNIT_RULE = "unit-rule"
+PREVIOUS_UNITS = "previous-units"
+NEXT_UNITS = "next-units"
+CHANNELS = "channels"
+PREVIOUS_CHANNELS = "previous-channels"
+NEXT_CHANNELS = "next-channels"
+CHOSEN_UNITS = "chosen-units"  # Store: units chosen by a rule. One writer: main_display.choose_units
+
+UNITS_CHOSEN_BY_RULE = 16
+MODES = (("parameters", "Parameters"), ("features", "Feature maps"), ("both", "Both"))
+COLOURS = (
+    ("auto", "automatic"), ("viridis", "viridis"), ("cividis", "cividis"), ("magma", "magma"), ("grey", "grey"),
+    ("blue-red", "blue–red"), ("purple-green", "purple–green"),
+)  # fmt: skip
+RANGES = (("fixed", "fixed over time"), ("step", "per step"), ("unit", "per unit"))
+SYMMETRIES = (("auto", "automatic"), ("yes", "symmetric about 0"), ("no", "from lowest to highest"))
+LAYOUTS = (("tiles", "preceding map"), ("matrix", "matrix"))
+RULES = (
+    ("largest-norm", "largest norm at this step"),
+    ("most-changed", "most changed since the first step"),
+    ("most-active", "most active for this image"),
+)
+
+
+def layout() -> html.Div:
+    return html.Div(
+        [
+            html.Section(NetworkGraph(id=NETWORK), className="display-network", **{"aria-label": "The network"}),
+            html.Div(
+                [_image_side(), _centre(), _unit_side()],
+                className="display-columns",
+            ),
+        ],
+        className="display",
+    )
+
+
+def _image_side() -> html.Aside:
+    return html.Aside(
+        [
+            ImageGrid(id=IMAGES),
+            html.H2("Predicted class", className="panel-title"),
+            PredictionBars(id=PREDICTIONS),
+            html.H3("over all steps", className="panel-subtitle"),
+            chart(PREDICTION_COURSE, "Class probabilities of the selected image over all steps", 210, cursor=True),
+        ],
+        className="display-side display-images",
+        **{"aria-label": "Images"},
+    )
+
+
+def _centre() -> html.Section:
+    return html.Section(
+        [
+            _toolbar(),
+            html.Div(
+                [
+                    html.Div(
+                        FilmCanvas(id=PARAMETER_CANVAS, show="parameters"),
+                        className="display-film",
+                        id="parameters-pane",
+                    ),
+                    html.Div(
+                        FilmCanvas(id=FEATURE_CANVAS, show="features"), className="display-film", id="features-pane"
+                    ),
+                ],
+                className="display-films",
+                id="films",
+            ),
+        ],
+        className="display-centre",
+        **{"aria-label": "Filters and feature maps"},
+    )
+
+
+def _unit_side() -> html.Aside:
+    return html.Aside(
+        [
+            html.Div(id=LAYER_DETAILS, className="details", **{"aria-live": "polite"}),
+            html.Div(
+                [
+                    html.H3("selected unit, exact values", className="panel-subtitle"),
+                    chart(UNIT_HEAT_MAP, "The selected unit enlarged", 190),
+                ]
+            ),
+            html.Div(
+                [
+                    html.H3("its values over all steps", className="panel-subtitle"),
+                    chart(UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
+                ]
+            ),
+            html.Div(
+                [
+                    html.H3("how training went", className="panel-subtitle"),
+                    chart(TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
+                    html.P(id=TRAINING_PROBLEMS, className="quiet-text"),
+                ],
+                id=TRAINING,
+                hidden=True,
+            ),
+        ],
+        className="display-side display-unit",
+        **{"aria-label": "Layer and unit"},
+    )
+
+
+def _choice(
+    control_id: str, label: str, options: tuple[tuple[str, str], ...], tip: str, placeholder: str | None = None
+) -> html.Label:
+    return html.Label(
+        [
+            html.Span(label),
+            dbc.Select(
+                id=control_id,
+                options=[{"value": v, "label": text} for v, text in options],
+                value="" if placeholder or not options else options[0][0],
+                placeholder=placeholder or "",
+                class_name="tool-select",
+            ),
+        ],
+        className="tool",
+        title=tip,
+        id=f"{control_id}-tool",
+    )
+
+
+def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip: str) -> html.Div:
+    return html.Div(
+        [
+            html.Label(
+                [
+                    html.Span(label),
+                    dbc.Input(
+                        id=control_id, value="", placeholder="all", debounce=True, class_name="tool-input",
+                        type="text", autocomplete="off",
+                    ),
+                ],
+                title=tip,
+            ),
+            *(
+                html.Button(sign, id=button, className="tool-button", title=tip, **{"aria-label": tip})
+                for sign, button, tip in (
+                    ("‹", previous_id, f"Previous page of {label}"),
+                    ("›", next_id, f"Next page of {label}"),
+                )
+            ),
+        ],
+        className="tool",
+        id=f"{control_id}-tool",
+    )  # fmt: skip
+
+
+def _toolbar() -> html.Div:
+    return html.Div(
+        [
+            dbc.RadioItems(
+                id=MODE, options=[{"value": v, "label": text} for v, text in MODES], value="both", inline=True,
+                class_name="segments", input_class_name="segment-input", label_class_name="segment",
+            ),
+            _choice(PARAMETER, "array", (), "Which of the layer's arrays is drawn"),
+            _choice(LAYOUT, "as", LAYOUTS, "Dense weights in the shape of the map before them, or as a matrix"),
+            _choice(COLOUR, "colour", COLOURS, "Colour table; automatic is blue–red for parameters, viridis for feature maps"),
+            _choice(RANGE, "range", RANGES, "What the ends of the colour scale follow"),
+            _choice(SYMMETRIC, "scale", SYMMETRIES, "Whether zero lies in the middle of the scale; automatic: for parameters"),
+            _selection(UNITS, PREVIOUS_UNITS, NEXT_UNITS, "units", "Units shown, such as 0-15,40"),
+            _selection(CHANNELS, PREVIOUS_CHANNELS, NEXT_CHANNELS, "channels", "Incoming channels shown, such as 0-7"),
+            _choice(UNIT_RULE, "choose", RULES, f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", "by rule …"),
+        ],
+        className="toolbar",
+        role="toolbar",
+        **{"aria-label": "What is drawn, and how"},
+    )  # fmt: skip
