@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import OrderedDict
+from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from cachetools import LRUCache
 
 from mloscope.adaptors.files.metric_files import MetricFile, find_metric_files, on_both_axes, read_metric_files
 from mloscope.adaptors.interface import AdaptorError, Curve, HasMetrics, RunAdaptor
@@ -34,7 +35,8 @@ class MetricsReader:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[Path, int], tuple[tuple[MetricFile, ...], RunAdaptor, Metrics]] = OrderedDict()
+        self._known: MutableMapping[tuple[Path, int], tuple[tuple[MetricFile, ...], RunAdaptor, Metrics]]
+        self._known = LRUCache(_MOST_REMEMBERED)
 
     def metrics(self, run: RunAdaptor, path: Path) -> Metrics:
         """The curves of the run at the path, its own first. Lists folders; opens files only where they have changed. Raises
@@ -43,9 +45,8 @@ class MetricsReader:
         key = (path, id(run))
         with self._lock:
             known = self._known.get(key)
-            if known is not None and known[0] == files:
-                self._known.move_to_end(key)
-                return known[2]
+        if known is not None and known[0] == files:
+            return known[2]
         own, problems = _own(run)
         read, broken = read_metric_files(files)
         try:
@@ -56,8 +57,6 @@ class MetricsReader:
         with self._lock:
             # The run is kept beside, so that its id stays its own.
             self._known[key] = (files, run, found)
-            while len(self._known) > _MOST_REMEMBERED:
-                self._known.popitem(last=False)
         return found
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self, TypeVar
 
 import numpy as np
+from cachetools import LRUCache
 from PIL import Image
 
 from mloscope.adaptors.interface import (
@@ -85,12 +85,12 @@ class Workspace:
         self.named_outputs = named_outputs or NamedOutputsStore(None)
         """What was settled on pages and through REST about the runs' outputs."""
         self._connections = _Connections.of(runs, corpora)
-        self._bases: OrderedDict[tuple[str, str | None], tuple[Any, Basis]] = OrderedDict()
+        self._bases: MutableMapping[tuple[str, str | None], tuple[Any, Basis]] = LRUCache(_MOST_BASES)
         self._texts: dict[str, list[str]] = {}
         self._means: dict[tuple[Any, ...], np.ndarray] = {}
         self._lock = threading.Lock()
         self._mean_lock = threading.Lock()
-        self._thumbnails = _BoundedBytes(_THUMBNAIL_BUDGET_BYTES)
+        self._thumbnails = _thumbnail_cache()
 
     @property
     def runs(self) -> tuple[ConnectedRun, ...]:
@@ -109,7 +109,7 @@ class Workspace:
             self._connections = connections
             if changed:  # what is remembered of images is remembered by the corpus's name
                 self._texts, self._means = {}, {}
-                self._thumbnails = _BoundedBytes(_THUMBNAIL_BUDGET_BYTES)
+                self._thumbnails = _thumbnail_cache()
 
     @classmethod
     def connect(
@@ -184,8 +184,6 @@ class Workspace:
             raise from_adaptor(error) from error
         with self._lock:
             self._bases[key] = (made_of, found)
-            while len(self._bases) > _MOST_BASES:
-                self._bases.popitem(last=False)
         return found
 
     def version(self, run_name: str) -> str:
@@ -238,7 +236,8 @@ class Workspace:
         if edge_px is not None and not 1 <= edge_px <= 4096:
             raise BadRequest(f"edge = {edge_px} cannot be; it must be from 1 to 4096 pixels.")
         key = (corpus_name, position, edge_px)
-        found = self._thumbnails.get(key)
+        with self._lock:
+            found = self._thumbnails.get(key)
         if found is None:
             pixels = self.pixels(corpus_name, position)
             picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
@@ -247,7 +246,8 @@ class Workspace:
             file = io.BytesIO()
             picture.save(file, "PNG", compress_level=1)
             found = file.getvalue()
-            self._thumbnails.set(key, found)
+            with self._lock:
+                self._thumbnails[key] = found
         return found
 
     def search(
@@ -495,25 +495,6 @@ def _fitted(pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None
     return np.asarray(picture).reshape(rows, columns, channels)
 
 
-class _BoundedBytes:
-    """The most recently used values, up to a sum of bytes."""
-
-    def __init__(self, budget_bytes: int) -> None:
-        self._budget_bytes = budget_bytes
-        self._values: OrderedDict[Any, bytes] = OrderedDict()
-        self._used = 0
-        self._lock = threading.Lock()
-
-    def get(self, key: Any) -> bytes | None:
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def set(self, key: Any, value: bytes) -> None:
-        with self._lock:
-            self._used += len(value) - len(self._values.pop(key, b""))
-            self._values[key] = value
-            while self._used > self._budget_bytes:
-                _, gone = self._values.popitem(last=False)
-                self._used -= len(gone)
+def _thumbnail_cache() -> MutableMapping[Any, bytes]:
+    """The most recently used ones, up to a sum of bytes."""
+    return LRUCache(_THUMBNAIL_BUDGET_BYTES, getsizeof=lambda png: min(len(png), _THUMBNAIL_BUDGET_BYTES))

@@ -16,12 +16,12 @@ import math
 import os
 import sys
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from cachetools import LRUCache
 
 from mloscope.adaptors.files.crc32c import masked_crc32c
 from mloscope.adaptors.files.protobuf_wire import Message, varint
@@ -259,7 +259,10 @@ class Bundle:
 
 # -------------------------------------------------------------------------------------------- opening, once
 
-_remembered: OrderedDict[str, tuple[str, Bundle]] = OrderedDict()
+# By entries, so that a few large checkpoints count as much as many small ones; one alone may be larger than all should be.
+_remembered: MutableMapping[str, tuple[str, Bundle]] = LRUCache(
+    _MOST_REMEMBERED, getsizeof=lambda known: min(len(known[1].entries), _MOST_REMEMBERED)
+)
 _lock = threading.Lock()
 
 
@@ -270,9 +273,8 @@ def open_bundle(prefix: Path) -> Bundle:
     fingerprint = file_fingerprint(path)
     with _lock:
         known = _remembered.get(str(prefix))
-        if known and known[0] == fingerprint:
-            _remembered.move_to_end(str(prefix))
-            return known[1]
+    if known and known[0] == fingerprint:
+        return known[1]
     try:
         bundle = Bundle(prefix, read_regular(path, LARGEST_INDEX_BYTES))
     except TooLarge as error:
@@ -283,10 +285,6 @@ def open_bundle(prefix: Path) -> Bundle:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
     with _lock:
         _remembered[str(prefix)] = (fingerprint, bundle)
-        _remembered.move_to_end(str(prefix))
-        kept = sum(len(other.entries) for _, other in _remembered.values())
-        while kept > _MOST_REMEMBERED and len(_remembered) > 1:
-            kept -= len(_remembered.popitem(last=False)[1][1].entries)
     return bundle
 
 

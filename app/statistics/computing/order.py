@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
+
+from cachetools import LRUCache
 
 from mloscope.app.statistics.computing.plan import PlannedStep
 from mloscope.app.statistics.computing.tasks import Span
@@ -22,7 +24,7 @@ class Order:
                 for span in spans:
                     slices.setdefault(span, deque()).append(planned)
             self._groups.append(OrderedDict(sorted(slices.items())))
-        self._prepared: dict[str, OrderedDict[Span, None]] = {}
+        self._prepared: dict[str, MutableMapping[Span, None]] = {}
 
     def __bool__(self) -> bool:
         return any(self._groups)
@@ -36,11 +38,7 @@ class Order:
         planned = group[span].popleft()
         if not group[span]:
             del group[span]
-        prepared = self._prepared.setdefault(worker, OrderedDict())
-        prepared[span] = None
-        prepared.move_to_end(span)
-        while len(prepared) > self._kept_slices:
-            prepared.popitem(last=False)
+        self._prepared.setdefault(worker, LRUCache(self._kept_slices))[span] = None
         return planned, span
 
     def next_slice(self, worker: str) -> Span | None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from cachetools import LRUCache
 
 from mloscope.adaptors.installation import how_to_add
 from mloscope.adaptors.interface import AdaptorError
@@ -313,7 +314,14 @@ def _store(folder: str) -> StatisticsStore:
     return StatisticsStore(folder)
 
 
-_benches: OrderedDict[Source, _Bench] = OrderedDict()
+class _Benches(LRUCache[Source, _Bench]):
+    def popitem(self) -> tuple[Source, _Bench]:
+        source, bench = super().popitem()
+        bench.close()
+        return source, bench
+
+
+_benches = _Benches(_MOST_BENCHES)
 _benches_lock = threading.RLock()
 
 
@@ -322,7 +330,4 @@ def _bench(source: Source) -> _Bench:
         bench = _benches.get(source)
         if bench is None:
             bench = _benches[source] = _Bench(source)
-            while len(_benches) > _MOST_BENCHES:
-                _benches.popitem(last=False)[1].close()
-        _benches.move_to_end(source)
         return bench

@@ -20,11 +20,12 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 
 from mloscope.app.errors import Conflict
 from mloscope.app.statistics.stored.files import move_aside, read_complete, temporary, write_file
@@ -46,7 +47,7 @@ class StatisticsStore:
     def __init__(self, folder: str | Path | None) -> None:
         self.folder = Path(folder if folder is not None else os.devnull).expanduser() / "statistics"
         self._lock = threading.Lock()
-        self._opened: dict[str, tuple[tuple[int, int], StepStatistics]] = {}
+        self._opened: MutableMapping[str, tuple[tuple[int, int], StepStatistics]] = LRUCache(_MOST_OPENED)
         self._swept = False
 
     # -------------------------------------------------------------------------------------- statistics of a step
@@ -57,18 +58,19 @@ class StatisticsStore:
         try:
             state = os.stat(folder / "about.json")
         except OSError:
-            self._opened.pop(key, None)
+            with self._lock:
+                self._opened.pop(key, None)
             return None
         stamp = (state.st_mtime_ns, state.st_ino)
-        known = self._opened.get(key)
+        with self._lock:
+            known = self._opened.get(key)
         if known is None or known[0] != stamp:
             about = read_complete(folder)
             if about is None:
                 return None
+            known = (stamp, StepStatistics(folder, about))
             with self._lock:
-                while len(self._opened) > _MOST_OPENED:
-                    self._opened.pop(next(iter(self._opened)))
-                known = self._opened[key] = (stamp, StepStatistics(folder, about))
+                self._opened[key] = known
         return known[1]
 
     def begin(self, key: str, about: Mapping[str, Any], actual: np.ndarray | None = None) -> UnfinishedStep:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
+
+from cachetools import LRUCache
 
 from mloscope.app.errors import TooManyRequests
 from mloscope.app.process.request_context import ASKER
@@ -26,7 +27,8 @@ class Allowance:
         self._at_once = at_once
         self._clock = clock
         self._lock = threading.Lock()
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # what it held, and when
+        # What each held, and when. The one that was used longest ago is full by now, or nearly.
+        self._buckets: MutableMapping[str, tuple[float, float]] = LRUCache(MOST_BUCKETS)
 
     def take(self, key: str, count: float = 1.0) -> float:
         """0 where so many were taken; else nothing was, and the answer is in how many seconds to try again."""
@@ -37,9 +39,6 @@ class Allowance:
             if held < min(count, 1.0):
                 return (min(count, 1.0) - held) / self._a_second
             self._buckets[key] = held - count, now
-            self._buckets.move_to_end(key)
-            if len(self._buckets) > MOST_BUCKETS:  # the one that was used longest ago is full by now, or nearly
-                self._buckets.popitem(last=False)
             return 0.0
 
 
