@@ -17,6 +17,9 @@ Anything else that escapes is a bug: it is logged, and the user reads one opaque
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mloscope.adaptors import interface
 
 
@@ -86,6 +89,15 @@ _OF_ADAPTORS: dict[type[interface.AdaptorError], type[MloscopeError]] = {
 def from_adaptor(error: interface.AdaptorError) -> MloscopeError:
     """The same sentence as one of ours, with a status."""
     return _OF_ADAPTORS.get(type(error), NotPossible)(str(error))
+
+
+@contextmanager
+def of_adaptors() -> Iterator[None]:
+    """Raise an adaptor's errors as ours."""
+    try:
+        yield
+    except interface.AdaptorError as error:
+        raise from_adaptor(error) from error
 
 
 def as_json(error: MloscopeError) -> dict[str, dict[str, str]]:

@@ -290,7 +290,8 @@ class Observatory:
 
     def _described(self, run: str) -> tuple[tuple[Layer, ...], dict[str, Layer], str]:
         """Layers, layers by name, digest of the architecture."""
-        connected, adaptor = self.workspace.opened_run(run)
+        opened = self.workspace.opened_run(run)
+        connected, adaptor = opened.connected, opened.adaptor
         try:
             layers = adaptor.layers()
         except AdaptorError as error:
@@ -314,7 +315,7 @@ class Observatory:
 
     def checkpoints(self, run: str) -> tuple[Checkpoint, ...]:
         """All checkpoints by step, broken ones with their problem included."""
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         try:
             return adaptor.checkpoints()
         except AdaptorError as error:
@@ -332,17 +333,20 @@ class Observatory:
     def metrics(self, run: str) -> tuple[Curve, ...]:
         """How the run's training went: the curves in its checkpoints and in the logs beside them. Empty where nobody wrote
         any."""
-        connected, adaptor = self.workspace.opened_run(run)
+        opened = self.workspace.opened_run(run)
+        connected, adaptor = opened.connected, opened.adaptor
         return self._metrics.metrics(adaptor, connected.path).curves
 
     def metric_problems(self, run: str) -> tuple[str, ...]:
         """Sentences about the logs that could not be read, and about what was assumed of them."""
-        connected, adaptor = self.workspace.opened_run(run)
+        opened = self.workspace.opened_run(run)
+        connected, adaptor = opened.connected, opened.adaptor
         return self._metrics.metrics(adaptor, connected.path).problems
 
     def evaluation(self, run: str) -> Evaluation:
         """Whether feature maps and predictions of the run can be had just now, and if not, why."""
-        connected, adaptor = self.workspace.opened_run(run)
+        opened = self.workspace.opened_run(run)
+        connected, adaptor = opened.connected, opened.adaptor
         if not isinstance(adaptor, EvaluableRun):
             return Evaluation(
                 False,
@@ -398,7 +402,8 @@ class Observatory:
             problems += adaptor.problems() if adaptor is not None else ()
         if run is None or self.workspace.run(run).adaptor is None:
             return plain(subject)
-        connected, opened = self.workspace.opened_run(run)
+        handle = self.workspace.opened_run(run)
+        connected, opened = handle.connected, handle.adaptor
         subject["version"] = self.workspace.version(run)
         problems += opened.problems()
         try:
@@ -440,7 +445,7 @@ class Observatory:
 
     def parameters(self, run: str, step: int, layer: str) -> dict[str, np.ndarray]:
         """The layer's arrays at the step, as stored."""
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         return self._read(adaptor, self.checkpoint(run, step), self.layer(run, layer))
 
     def _read(
@@ -489,7 +494,7 @@ class Observatory:
         A first convolution's kernel on three channels has one channel and three components, red, green and
         blue whatever the network's channel order; anything else has one component.
         """
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         known, array = self.layer(run, layer), self.parameter_of(run, layer, parameter)
         picture = self._pictured(run, known, array, layout)
         return picture(self._read(adaptor, self.checkpoint(run, step), known))
@@ -499,7 +504,7 @@ class Observatory:
     ) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
         """How a layer's arrays become (unit, channel, row, column, component)."""
         layers, by_name, _ = self._described(run)
-        connected, _ = self.workspace.opened_run(run)
+        connected = self.workspace.opened_run(run)
         colour = _is_colour_kernel(layers, by_name, layer, parameter)
         reverse = connected.preprocessing.channel_order == "bgr"
         preceding = _preceding_map(by_name, layer)
@@ -563,7 +568,7 @@ class Observatory:
     ) -> bytes:
         """What ``tell`` makes of the layer's arrays at the step, and of nothing but them and ``what``: each file is read for
         it once."""
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         checkpoint, known = self.checkpoint(run, step), self.layer(run, layer)
         prints, _ = self._fingerprints(adaptor, (checkpoint,))
         if step not in prints:
@@ -573,7 +578,7 @@ class Observatory:
 
     def unit_course(self, run: str, layer: str, parameter: str | None, unit: int) -> UnitCourse:
         """One unit's values at every checkpoint, exactly as stored."""
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         known, wanted = self.layer(run, layer), self.parameter_of(run, layer, parameter)
         total, names = _unit_names(wanted)
         if not 0 <= unit < total:
@@ -636,7 +641,7 @@ class Observatory:
             values, ends = _unit_of(picture(arrays), layer, unit)
             return struct.pack("<2d", *ends) + _packed(values)
 
-        order = self.workspace.opened_run(run)[0].preprocessing.channel_order
+        order = self.workspace.opened_run(run).preprocessing.channel_order
         told = self._told_of(run, step, layer, ("unit", wanted.name, layout, str(unit), order), tell)
         return _unpacked(told[16:]), struct.unpack_from("<2d", told)
 
@@ -746,7 +751,7 @@ class Observatory:
 
     def _kept_outputs(self, run: str, output: Layer, image: _Input) -> _KeptOutputs:
         self._must_evaluate(run, output)
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         prints, missing = self._fingerprints(adaptor, self.checkpoints(run))
         key = "outputs:" + _digest(
             CODE_VERSION, self._described(run)[2], output.name, image.digest, *map(str, prints.items())
@@ -759,7 +764,7 @@ class Observatory:
         """Where all are there, and the files are those that the key stands for."""
         if not maps or maps.keys() != kept.prints.keys():
             return
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         if self._fingerprints(adaptor, self.checkpoints(run))[0] == kept.prints:
             together = _packed(np.stack([maps[step] for step in kept.prints]))
             self._cache.get_or_compute(kept.key, lambda: together)
@@ -774,9 +779,9 @@ class Observatory:
             if checkpoint.step in found.probabilities:
                 course[position] = found.probabilities[checkpoint.step]
         corpus = self._corpus(run, corpus)
-        adaptor = self.workspace.opened_corpus(corpus)[1]
+        images = self.workspace.opened_corpus(corpus)
         known = self.workspace.basis(run, corpus).classes
-        label = known.output_of(adaptor.record(self.workspace.position(corpus, image)).label)
+        label = known.output_of(images.record(images.position(image)).label)
         return PredictionCourse(course, known.names, label, found.missing, found.kind)
 
     def prediction_stream(
@@ -839,8 +844,9 @@ class Observatory:
     def _input(self, run: str, corpus: str | None, image: str | None) -> _Input:
         if not image:
             raise BadRequest("Feature maps and predictions are those of an image: add image=ID.")
-        corpus = self._corpus(run, corpus)
-        values = self.workspace.network_input(run, corpus, self.workspace.position(corpus, image))
+        opened = self.workspace.opened_run(run)
+        images = self.workspace.corpus_for(opened, corpus)
+        values = self.workspace.inputs.one(opened, images, images.position(image))
         return _Input(values, _digest(repr(values.shape), values.tobytes()))
 
     def _must_evaluate(self, run: str, layer: Layer) -> ModelService:
@@ -884,7 +890,7 @@ class Observatory:
         """Feature maps out of the cache, the others evaluated in one call, predictions with them in the same
         pass. ``prints``: fingerprints by step, where they are known and the maps are to be of those very files."""
         self._must_evaluate(run, layer)
-        _, adaptor = self.workspace.opened_run(run)
+        adaptor = self.workspace.opened_run(run).adaptor
         architecture = self._described(run)[2]
         prints, missing = self._fingerprints(adaptor, checkpoints) if prints is None else (prints, {})
         told = self.workspace.basis(run).output
@@ -931,7 +937,8 @@ class Observatory:
         A step that cannot be evaluated, or whose file is no longer that of the fingerprint in ``prints``, gets its sentence
         in ``reasons`` and is left out.
         """
-        connected, adaptor = self.workspace.opened_run(run)
+        opened = self.workspace.opened_run(run)
+        connected, adaptor = opened.connected, opened.adaptor
         assert self._service is not None
         steps = sorted({step for step, _ in questions.values()})
         names = list(dict.fromkeys(name for _, name in questions.values()))
@@ -1007,7 +1014,7 @@ class Observatory:
         if not 0 < len(steps) <= most:
             raise BadRequest(f"{len(steps)} steps are asked for; of this film it must be 1 to {most} at a time.")
         checkpoints = [self.checkpoint(question.run, step) for step in sorted(set(steps))]
-        _, adaptor = self.workspace.opened_run(question.run)
+        adaptor = self.workspace.opened_run(question.run).adaptor
         prints, missing = self._fingerprints(adaptor, checkpoints)
         if not missing:
             shot, missing = self._shot(replace(shooting, prints=prints), checkpoints)
@@ -1093,7 +1100,7 @@ class Observatory:
             done += sum(map(len, group))
 
     def _keyed(self, film: _Shooting, block: range) -> _Keyed:
-        _, adaptor = self.workspace.opened_run(film.question.run)
+        adaptor = self.workspace.opened_run(film.question.run).adaptor
         checkpoints = [film.checkpoints[i] for i in block]
         prints, missing = self._fingerprints(adaptor, checkpoints)
         if film.parameter is not None:
@@ -1185,7 +1192,7 @@ class Observatory:
         if film.image is not None and film.evaluated is None:
             found = self._maps(film.question.run, checkpoints, film.layer, film.image, prints=film.prints)
             film = replace(film, evaluated=found)
-        _, adaptor = self.workspace.opened_run(film.question.run)
+        adaptor = self.workspace.opened_run(film.question.run).adaptor
         select = np.ix_(film.units, film.channels)
         whole = film.selects_everything
         steps, frames, unit_ranges, layer_ranges, missing = [], [], [], [], {}

@@ -150,7 +150,7 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
     answers = Statistics(workspace, StatisticsStore(cache))
     split = answers.overview("arrays").subject.split
     planes = []
-    for number, checkpoint in enumerate(workspace.opened_run("arrays")[1].checkpoints()):
+    for number, checkpoint in enumerate(workspace.opened_run("arrays").checkpoints):
         found, labels = probabilities(IMAGES, CLASSES, number / len(STEPS))
         key = answers.identity.plane("arrays", checkpoint, "noise", split)
         unfinished = answers.store.begin(key, {"images": IMAGES, "classes": CLASSES}, labels)

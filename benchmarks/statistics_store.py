@@ -124,7 +124,7 @@ def fill(statistics_of_run: Statistics, steps: range) -> None:
     """Planes of every step. Evaluating and measuring so many would take minutes: every tenth is made, and links stand for
     the others' large files."""
     subject = statistics_of_run.subject("run")
-    checkpoints = {c.step: c for c in statistics_of_run.workspace.opened_run("run")[1].checkpoints()}
+    checkpoints = {c.step: c for c in statistics_of_run.workspace.opened_run("run").checkpoints}
     store = statistics_of_run.store
     made: StepStatistics | None = None
     for number, step in enumerate(steps):

@@ -79,23 +79,23 @@ def _checked(workspace: Workspace, basis: Basis, split: str, sample: int) -> Che
     from mloscope.app.evaluation.check import check
     from mloscope.app.model_service.wire import RunSpec
 
-    connected, adaptor = workspace.opened_run("run")
-    corpus = workspace.opened_corpus("corpus")[1]
-    readable = [checkpoint.step for checkpoint in adaptor.checkpoints() if not checkpoint.problem]
+    run, images = workspace.opened_run("run"), workspace.opened_corpus("corpus")
+    corpus = images.adaptor
+    readable = [checkpoint.step for checkpoint in run.checkpoints if not checkpoint.problem]
     if not readable:
         raise NotPossible("No checkpoint of the run can be read.")
     labels = np.asarray(corpus.labels)
     within = corpus.splits[split]
     known = np.flatnonzero(labels[within.start : within.stop] >= 0) + within.start
     chosen = np.sort(np.random.default_rng(0).permutation(known)[:sample])
-    spec = RunSpec(str(connected.path.expanduser().absolute()), adaptor.format, connected.options)
+    spec = RunSpec(str(run.path.expanduser().absolute()), run.format, run.options)
     evaluator = _evaluator()
 
     def prepare(how: Preprocessing) -> np.ndarray:
-        images = [workspace.network_input("run", "corpus", int(position), how) for position in chosen]
-        if len({image.shape for image in images}) > 1:
+        pictures = [workspace.inputs.one(run, images, int(position), how) for position in chosen]
+        if len({picture.shape for picture in pictures}) > 1:
             raise NotPossible("The images differ in size, and the network takes any size, so they cannot be one batch.")
-        return np.stack(images)
+        return np.stack(pictures)
 
     def probabilities(images: np.ndarray) -> np.ndarray:
         output, rule = basis.output.layer, basis.output.rule

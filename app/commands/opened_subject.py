@@ -37,7 +37,7 @@ def open_subject(arguments: argparse.Namespace) -> OpenedSubject:
     for connected in (*workspace.runs, *workspace.corpora):
         if connected.problem:
             raise (Unrecognised if connected.is_foreign else NotPossible)(connected.problem)
-    splits = workspace.opened_corpus("corpus")[1].splits
+    splits = workspace.opened_corpus("corpus").adaptor.splits
     split = arguments.split or default_split(splits)
     if split not in splits:
         raise NotFound(f'{arguments.images} has no split "{split}"; it has: {", ".join(splits)}.')

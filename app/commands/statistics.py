@@ -204,7 +204,7 @@ class _Subject:
         """The checkpoints' steps in these ranges. Raises :class:`NotFound` for a range without any."""
         if ranges is None:
             return None
-        known = [checkpoint.step for checkpoint in self.workspace.opened_run("run")[1].checkpoints()]
+        known = [checkpoint.step for checkpoint in self.workspace.opened_run("run").checkpoints]
         for first, last in ranges:
             if not any(first <= step <= last for step in known):
                 span = f"{first}" if first == last else f"{first} to {last}"
@@ -219,7 +219,7 @@ class _Subject:
             plane = self.store.find(noted["plane"])
             if plane is not None:
                 found[step] = plane
-        for checkpoint in self.workspace.opened_run("run")[1].checkpoints():
+        for checkpoint in self.workspace.opened_run("run").checkpoints:
             if checkpoint.problem:
                 continue
             try:

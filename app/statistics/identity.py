@@ -19,8 +19,8 @@ import numpy as np
 
 from mloscope.adaptors.fingerprint import file_fingerprint
 from mloscope.adaptors.interface import AdaptorError, Checkpoint
-from mloscope.app.errors import NotFound, from_adaptor
-from mloscope.app.workspace.connected import ConnectedRun
+from mloscope.app.errors import from_adaptor
+from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.workspace.workspace import Workspace
 
 CODE_VERSION = "statistics 2"
@@ -45,18 +45,14 @@ class Identity:
         classes, the corpus and the split. Raises
         :class:`MloscopeError` where the checkpoint or the mean cannot be read.
         """
-        connected, adaptor = self._workspace.opened_run(run)
-        try:
-            fingerprint = adaptor.fingerprint(checkpoint)
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
+        opened = self._workspace.opened_run(run)
         return _digest(
             CODE_VERSION,
             "plane",
-            adaptor.format,
-            fingerprint,
-            self._architecture(connected),
-            _preprocessing(connected),
+            opened.format,
+            opened.fingerprint(checkpoint),
+            self._architecture(opened),
+            _preprocessing(opened),
             self._reading(run, corpus),
             self.corpus(corpus),
             self._split(corpus, split),
@@ -70,7 +66,8 @@ class Identity:
     def corpus(self, corpus: str) -> str:
         """Of the corpus's names, labels and splits, and of the size and time of change of every file below its path
         that is not hidden. 64 hexadecimal digits."""
-        connected, adaptor = self._workspace.opened_corpus(corpus)
+        opened = self._workspace.opened_corpus(corpus)
+        adaptor = opened.adaptor
         with self._lock:
             known = self._corpora.get(corpus)
             if known is None or known[0] is not adaptor:
@@ -78,7 +75,7 @@ class Identity:
                 digest.update(json.dumps([list(adaptor.names()), list(adaptor.class_names)]).encode())
                 digest.update(np.asarray(adaptor.labels, "<i4").tobytes())
                 digest.update(json.dumps([[name, s.start, s.stop] for name, s in adaptor.splits.items()]).encode())
-                for line in _files(connected.path):
+                for line in _files(opened.path):
                     digest.update(line.encode("utf-8", "surrogateescape"))
                 known = self._corpora[corpus] = (adaptor, digest.hexdigest())
         return known[1]
@@ -89,17 +86,11 @@ class Identity:
         return [basis.output.layer, basis.output.rule, basis.classes.corpus_classes]
 
     def _split(self, corpus: str, split: str) -> list[Any]:
-        splits = self._workspace.opened_corpus(corpus)[1].splits
-        if split not in splits:
-            raise NotFound(f'The corpus "{corpus}" has no split "{split}"; it has: {", ".join(splits) or "none"}.')
-        return [splits[split].start, splits[split].stop]
+        positions = self._workspace.opened_corpus(corpus).split(split)
+        return [positions.start, positions.stop]
 
-    def _architecture(self, run: ConnectedRun) -> str:
-        assert run.adaptor is not None
-        try:
-            layers = run.adaptor.layers()
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
+    def _architecture(self, run: OpenedRun) -> str:
+        layers = run.layers
         named = _content_of(run.options.architecture)
         known = self._architectures.get(run.name)
         if known is None or known[0] is not layers:
@@ -108,7 +99,7 @@ class Identity:
         return _digest(known[1], named, run.options.custom_objects or "")
 
 
-def _preprocessing(run: ConnectedRun) -> list[Any]:
+def _preprocessing(run: OpenedRun) -> list[Any]:
     how = run.preprocessing
     mean = how.mean
     if isinstance(mean, str) and mean != "corpus":

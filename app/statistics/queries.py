@@ -20,8 +20,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mloscope.adaptors.interface import ASSUMED, AdaptorError, CorpusAdaptor
-from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, Unavailable, from_adaptor
+from mloscope.adaptors.interface import ASSUMED, CorpusAdaptor
+from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, Unavailable
 from mloscope.app.evaluation.preprocessing import BY_DEFAULT
 from mloscope.app.images import pictures
 from mloscope.app.statistics import measures
@@ -156,27 +156,21 @@ class Statistics:
 
     def subject(self, run: str, corpus: str | None = None, split: str | None = None) -> Subject:
         """Names filled in and checked."""
-        self.workspace.opened_run(run)
-        corpus = corpus or self.workspace.corpus_of(run)
+        corpus = corpus or self.workspace.opened_run(run).corpus
         if corpus is None:
             raise NotFound("Statistics are made of images, and no corpus is connected; name one with --images.")
-        _, adaptor = self.workspace.opened_corpus(corpus)
-        splits = adaptor.splits
+        images = self.workspace.opened_corpus(corpus)
+        splits = images.adaptor.splits
         if not splits:
             raise NotFound(f'The corpus "{corpus}" has no images.')
         chosen = split or ("test" if "test" in splits else list(splits)[-1])
-        if chosen not in splits:
-            raise NotFound(f'The corpus "{corpus}" has no split "{chosen}"; it has: {", ".join(splits)}.')
-        return Subject(run, corpus, chosen, splits[chosen], adaptor)
+        return Subject(run, corpus, chosen, images.split(chosen), images.adaptor)
 
     def overview(self, run: str, corpus: str | None = None, split: str | None = None) -> Overview:
         """Which steps have statistics. Reads file names and short files only."""
         subject = self.subject(run, corpus, split)
         imported = self.store.imports(self.identity.series(run, subject.corpus, subject.split))
-        try:
-            checkpoints = self.workspace.opened_run(run)[1].checkpoints()
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
+        checkpoints = self.workspace.opened_run(run).checkpoints
         states = {checkpoint.step: self._state(subject, checkpoint, imported) for checkpoint in checkpoints}
         for step in imported:
             if step not in states:
@@ -261,21 +255,12 @@ class Statistics:
         return self._plane(self.subject(run, corpus, split), step)
 
     def _plane(self, subject: Subject, step: int) -> StepStatistics:
-        try:
-            checkpoints = self.workspace.opened_run(subject.run)[1].checkpoints()
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
-        checkpoint = next((known for known in checkpoints if known.step == step), None)
+        run = self.workspace.opened_run(subject.run)
         imported = self.store.imports(self.identity.series(subject.run, subject.corpus, subject.split))
-        if checkpoint is not None:
-            state = self._state(subject, checkpoint, imported)
-        elif step in imported:
+        if step in imported and step not in run.steps:
             state = self._imported(step, imported) or StepState(step, "missing", None, None, None, 0, None)
         else:
-            span = (
-                f"its steps go from {checkpoints[0].step} to {checkpoints[-1].step}" if checkpoints else "it has none"
-            )
-            raise NotFound(f'The run "{subject.run}" has no checkpoint of step {step}; {span}.')
+            state = self._state(subject, run.checkpoint(step), imported)
         if state.plane is not None:
             return state.plane
         if state.problem:
@@ -353,10 +338,11 @@ class Statistics:
         rows = self.rows_of_clusters(overview, steps, digest)
         shown = sorted({image for step in rows for cluster in step["clusters"] for image in cluster["nearest"]})
         subject = overview.subject
+        corpus = self.workspace.opened_corpus(subject.corpus)
 
         def pixels(position: int) -> np.ndarray | None:
             try:
-                return self.workspace.pixels(subject.corpus, subject.positions[position])
+                return corpus.pixels(subject.positions[position])
             except MloscopeError:
                 return None
 
@@ -461,9 +447,10 @@ class Statistics:
         corpus = corpus or self.workspace.corpus_of(run)
         if corpus is None:
             raise NotFound("Statistics are made of images, and no corpus is connected; name one with --images.")
-        place = self.workspace.position(corpus, image)
+        images = self.workspace.opened_corpus(corpus)
+        place = images.position(image)
         if split is None:
-            splits = self.workspace.opened_corpus(corpus)[1].splits
+            splits = images.adaptor.splits
             split = next((name for name, positions in splits.items() if place in positions), None)
         subject = self.subject(run, corpus, split)
         if place not in subject.positions:

@@ -9,6 +9,7 @@ from pathlib import Path
 from mloscope.adaptors.interface import CorpusAdaptor, Preprocessing, RunAdaptor, RunOptions
 from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing
 from mloscope.app.evaluation.preprocessing import resolve
+from mloscope.app.runs.architecture import KnownArchitecture
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class ConnectedRun:
     """Changes whenever any file of the run changes, the same in every web process; empty where nobody looks."""
     is_foreign: bool = False
     """Whether nothing is there, or nothing that any adaptor reads."""
+    architecture: KnownArchitecture = field(default_factory=KnownArchitecture, compare=False, repr=False)
+    """Its layers and their digest, remembered."""
     title: str = ""
     """What people call it, such as its folder's own name, where that differs from the name; see :attr:`shown_title`."""
 

@@ -1,41 +1,34 @@
-"""What is connected: runs and corpora under URL-safe names, and what both together give: the network's input."""
+"""What is connected: runs and corpora under URL-safe names; questions about one begin with its handle."""
 
 from __future__ import annotations
 
-import hashlib
-import io
+import functools
 import threading
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from cachetools import LRUCache
-from PIL import Image
 
 from mloscope.adaptors.interface import (
-    AdaptorError,
     CorpusAdaptor,
-    HasPixelBlocks,
-    HasPixelValues,
-    Preprocessing,
     RunAdaptor,
 )
-from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unrecognised, from_adaptor
+from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unrecognised, of_adaptors
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
-from mloscope.app.evaluation.preprocessing import FROM_OPTIONS
+from mloscope.app.images.opened_corpus import OpenedCorpus
+from mloscope.app.images.thumbnails import Thumbnails
+from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.workspace.answering_disks import AnsweringDisks
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.connecting import Opening
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
-from mloscope.app.workspace.mean_file import read_mean_file
+from mloscope.app.workspace.network_inputs import NetworkInputs
 
-_THUMBNAIL_BUDGET_BYTES = 32 << 20
 _MOST_WORDS = 32
 _MOST_BASES = 256
-
-# ---------------------------------------------------------------------------------------- what to connect
 
 
 @dataclass(frozen=True)
@@ -87,10 +80,10 @@ class Workspace:
         self._connections = _Connections.of(runs, corpora)
         self._bases: MutableMapping[tuple[str, str | None], tuple[Any, Basis]] = LRUCache(_MOST_BASES)
         self._texts: dict[str, list[str]] = {}
-        self._means: dict[tuple[Any, ...], np.ndarray] = {}
         self._lock = threading.Lock()
-        self._mean_lock = threading.Lock()
-        self._thumbnails = _thumbnail_cache()
+        self.inputs = NetworkInputs()
+        """Images as networks take them."""
+        self._thumbnails = Thumbnails()
 
     @property
     def runs(self) -> tuple[ConnectedRun, ...]:
@@ -105,11 +98,11 @@ class Workspace:
         ValueError where two share a name."""
         connections = _Connections.of(runs, corpora)
         changed = any(self._connections.corpus_by_name.get(corpus.name) != corpus for corpus in corpora)
-        with self._lock, self._mean_lock:
+        with self._lock:
             self._connections = connections
             if changed:  # what is remembered of images is remembered by the corpus's name
-                self._texts, self._means = {}, {}
-                self._thumbnails = _thumbnail_cache()
+                self._texts = {}
+                self.inputs, self._thumbnails = NetworkInputs(), Thumbnails()
 
     @classmethod
     def connect(
@@ -136,59 +129,65 @@ class Workspace:
         """The corpus of this name, which may have a problem. Raises :class:`NotFound`."""
         return _named(name, self._connections.corpus_by_name, "corpus")
 
-    def opened_run(self, name: str) -> tuple[ConnectedRun, RunAdaptor]:
-        """The run and its adaptor. Raises :class:`NotFound`, :class:`NotPossible` where it could not be opened, and
+    def opened_run(self, name: str) -> OpenedRun:
+        """The handle of the run. Raises :class:`NotFound`, :class:`NotPossible` where it could not be opened, and
         :class:`Unavailable` where its disk does not answer just now."""
         run = self.run(name)
         if run.adaptor is None:
-            kind = Unrecognised if run.is_foreign else NotPossible
-            raise kind(str(run.problem) if run.gone else f'The run "{name}" could not be opened: {run.problem}')
+            raise _not_opened(run, "run")
         self.disks.check(run.path, f'The run "{name}"')
-        return run, run.adaptor
+        return OpenedRun(run, run.adaptor, self._corpus_of(run), functools.partial(self._basis, run))
 
-    def opened_corpus(self, name: str) -> tuple[ConnectedCorpus, CorpusAdaptor]:
-        """The corpus and its adaptor. Raises as :meth:`opened_run`."""
+    def opened_corpus(self, name: str) -> OpenedCorpus:
+        """The handle of the corpus. Raises as :meth:`opened_run`."""
         corpus = self.corpus(name)
         if corpus.adaptor is None:
-            problem = str(corpus.problem)
-            kind = Unrecognised if corpus.is_foreign else NotPossible
-            raise kind(problem if corpus.gone else f'The corpus "{name}" could not be opened: {problem}')
+            raise _not_opened(corpus, "corpus")
         self.disks.check(corpus.path, f'The corpus "{name}"')
-        return corpus, corpus.adaptor
+        return OpenedCorpus(corpus, corpus.adaptor)
+
+    def corpus_for(self, run: OpenedRun, name: str | None = None) -> OpenedCorpus:
+        """The corpus of this name, or the one to show with the run. Raises :class:`NotPossible` where there is none."""
+        name = name or run.corpus
+        if name is None:
+            raise NotPossible("No corpus of images is connected: mloscope serve RUN --images PATH connects one.")
+        return self.opened_corpus(name)
 
     def corpus_of(self, run_name: str) -> str | None:
-        """The corpus to show with a run where none is chosen: its own, else the first that could be opened,
-        else None."""
-        own = self.run(run_name).corpus
-        if own is not None and own in self._connections.corpus_by_name:
-            return own
+        """The corpus to show with a run where none is chosen: its own, else the first that could be opened, else None."""
+        return self._corpus_of(self.run(run_name))
+
+    def _corpus_of(self, run: ConnectedRun) -> str | None:
+        if run.corpus is not None and run.corpus in self._connections.corpus_by_name:
+            return run.corpus
         usable = [corpus for corpus in self.corpora if corpus.adaptor is not None]
-        return (usable or list(self.corpora) or [None])[0].name if self.corpora else None
+        return next((corpus.name for corpus in (*usable, *self.corpora)), None)
 
     def basis(self, run_name: str, corpus_name: str | None = None) -> Basis:
         """What the numbers of the run over the corpus (default: the run's own, if any can be opened) rest on. Raises
         :class:`NotFound`, and :class:`NotPossible` where the run could not be opened."""
-        run, adaptor = self.opened_run(run_name)
-        corpus_name = corpus_name or self.corpus_of(run_name)
+        return self.opened_run(run_name).basis(corpus_name)
+
+    def _basis(self, run: ConnectedRun, corpus_name: str | None) -> Basis:
+        corpus_name = corpus_name or self._corpus_of(run)
         corpus = self.corpus(corpus_name) if corpus_name else None
         settled = self.named_outputs.find(run.path)
-        made_of = (run, adaptor.checkpoints(), corpus, settled)
-        key = (run_name, corpus_name)
-        with self._lock:
-            known = self._bases.get(key)
-        if known is not None and all(old is new or old == new for old, new in zip(known[0], made_of, strict=True)):
-            return known[1]
-        try:
+        assert run.adaptor is not None
+        with of_adaptors():
+            made_of = (run, run.adaptor.checkpoints(), corpus, settled)
+            key = (run.name, corpus_name)
+            with self._lock:
+                known = self._bases.get(key)
+            if known is not None and all(old is new or old == new for old, new in zip(known[0], made_of, strict=True)):
+                return known[1]
             found = basis_of(run, corpus, settled)
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
         with self._lock:
             self._bases[key] = (made_of, found)
         return found
 
     def version(self, run_name: str) -> str:
-        """Another one whenever a file of the run, or what somebody settled of its outputs, is another one; the same in every
-        web process."""
+        """Changes whenever a file of the run changes, or what somebody settled about its outputs; the same in every web
+        process."""
         run = self.run(run_name)
         settled = self.named_outputs.find(run.path)
         return run.version if settled is None else f"{run.version}+{settled.version}"
@@ -199,56 +198,9 @@ class Workspace:
 
     # --------------------------------------------------------------------------------------------- images
 
-    def position(self, corpus_name: str, image_id: str) -> int:
-        """Where the image of this id stands in the corpus. Raises :class:`NotFound`."""
-        _, adaptor = self.opened_corpus(corpus_name)
-        try:
-            return adaptor.position(image_id)
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
-
-    def pixels(self, corpus_name: str, position: int) -> np.ndarray:
-        """uint8 (row, column, channel), channel 1 or 3. Raises :class:`NotPossible` where the picture is
-        broken."""
-        _, adaptor = self.opened_corpus(corpus_name)
-        if not 0 <= position < len(adaptor):
-            raise NotFound(
-                f'The corpus "{corpus_name}" has no image at position {position}; it has 0 to {len(adaptor) - 1}.'
-            )
-        try:
-            return adaptor.pixels(position)
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
-
-    def image_digest(self, corpus_name: str, position: int) -> str:
-        """Hex digest of the image's shape and of its pixels, and of what its file holds beyond them."""
-        pixels = self.pixels(corpus_name, position)
-        digest = hashlib.blake2b(repr(pixels.shape).encode(), digest_size=16)
-        digest.update(np.ascontiguousarray(pixels))
-        values = self._values(corpus_name, range(position, position + 1), None)
-        if values is not None:
-            digest.update(np.ascontiguousarray(values))
-        return digest.hexdigest()
-
     def thumbnail(self, corpus_name: str, position: int, edge_px: int | None = None) -> bytes:
-        """The image as PNG, its longer edge at most ``edge_px`` pixels; never enlarged. None: at its own
-        size."""
-        if edge_px is not None and not 1 <= edge_px <= 4096:
-            raise BadRequest(f"edge = {edge_px} cannot be; it must be from 1 to 4096 pixels.")
-        key = (corpus_name, position, edge_px)
-        with self._lock:
-            found = self._thumbnails.get(key)
-        if found is None:
-            pixels = self.pixels(corpus_name, position)
-            picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-            if edge_px is not None and max(picture.size) > edge_px:
-                picture.thumbnail((edge_px, edge_px), Image.Resampling.BILINEAR, reducing_gap=None)
-            file = io.BytesIO()
-            picture.save(file, "PNG", compress_level=1)
-            found = file.getvalue()
-            with self._lock:
-                self._thumbnails[key] = found
-        return found
+        """The image as PNG; see :class:`mloscope.app.images.thumbnails.Thumbnails`."""
+        return self._thumbnails.png(self.opened_corpus(corpus_name), position, edge_px)
 
     def search(
         self,
@@ -265,13 +217,11 @@ class Workspace:
         ``label`` is a class's index or name; ``seed`` shuffles them, the same seed always the same way.
         Raises :class:`NotFound` for a split or class that the corpus has not.
         """
-        _, adaptor = self.opened_corpus(corpus_name)
+        corpus = self.opened_corpus(corpus_name)
+        adaptor = corpus.adaptor
         positions: Any = range(len(adaptor))
         if split is not None:
-            if split not in adaptor.splits:
-                known = ", ".join(adaptor.splits)
-                raise NotFound(f'The corpus "{corpus_name}" has no split "{split}"; it has: {known}.')
-            positions = adaptor.splits[split]
+            positions = corpus.split(split)
         if label is not None:
             number = self._class_number(corpus_name, adaptor, label)
             labels = np.asarray(adaptor.labels)[positions.start : positions.stop]
@@ -312,154 +262,6 @@ class Workspace:
                 texts = self._texts.setdefault(corpus_name, texts)
         return texts
 
-    # ---------------------------------------------------------------------------------- the network's input
-
-    def network_input(
-        self, run_name: str, corpus_name: str, position: int, how: Preprocessing | None = None
-    ) -> np.ndarray:
-        """float32 (row, column, channel): the image as the run's network takes it.
-
-        Resized to the run's input (bilinear, antialiased), grey made colour or colour grey, in the run's
-        channel order, scaled, and the mean subtracted. ``how`` comes in place of the preprocessing in force. Raises
-        :class:`NotPossible` where a mean is asked for that there is not.
-        """
-        run, adaptor = self.opened_run(run_name)
-        if how is not None:
-            run = replace(run, options=replace(run.options, preprocessing=how))
-        pixels = self.pixels(corpus_name, position)
-        values = self._values(corpus_name, range(position, position + 1), adaptor.input_shape)
-        if values is not None:
-            return self._scaled(run, corpus_name, values[0])
-        return self._scaled(run, corpus_name, _fitted(pixels, adaptor.input_shape, run_name))
-
-    def network_inputs(self, run_name: str, corpus_name: str, positions: range) -> np.ndarray:
-        """float32 (image, row, column, channel): :meth:`network_input` of consecutive positions, bit for bit.
-
-        A picture that cannot be read is NaN. Quick where the corpus gives blocks
-        (:class:`~mloscope.adaptors.interface.HasPixelBlocks`) and no picture has to be resized. Raises
-        :class:`NotPossible` where the images do not all come out in one shape, for the network takes any size.
-        """
-        run, adaptor = self.opened_run(run_name)
-        _, corpus = self.opened_corpus(corpus_name)
-        shape = adaptor.input_shape
-        if not 0 <= positions.start < positions.stop <= len(corpus):
-            raise NotFound(
-                f'The corpus "{corpus_name}" has {len(corpus)} images; {positions.start} to {positions.stop - 1} '
-                "are not all among them."
-            )
-        exact = self._values(corpus_name, positions, shape)
-        if exact is not None:
-            return self._scaled(run, corpus_name, exact)
-        if isinstance(corpus, HasPixelBlocks):
-            try:
-                block = corpus.pixel_block(positions)
-            except AdaptorError as error:
-                raise from_adaptor(error) from error
-            if block is not None:
-                _, *own = block.shape
-                if _is_of_shape(own, shape):
-                    return self._scaled(run, corpus_name, block)
-        pixels: list[np.ndarray | None] = []
-        for position in positions:
-            try:
-                picture = corpus.pixels(position)
-                values = self._values(corpus_name, range(position, position + 1), shape)
-                pixels.append(_fitted(picture, shape, run_name) if values is None else values[0])
-            except AdaptorError:
-                pixels.append(None)
-        readable = [picture for picture in pixels if picture is not None]
-        shapes = {picture.shape for picture in readable}
-        if len(shapes) > 1:
-            raise NotPossible(
-                f'The network of the run "{run_name}" takes images of any size, and those of the corpus "{corpus_name}" '
-                f"at {positions.start} to {positions.stop - 1} differ in theirs, so they cannot be one batch."
-            )
-        if not readable:
-            lost = tuple(length or 1 for length in shape or corpus.image_shape or (1, 1, 1))
-            return np.full((len(positions), *lost), np.nan, np.float32)
-        nothing = np.zeros(readable[0].shape, np.uint8)
-        values = self._scaled(
-            run, corpus_name, np.stack([nothing if picture is None else picture for picture in pixels])
-        )
-        values[[number for number, picture in enumerate(pixels) if picture is None]] = np.nan
-        return values
-
-    def _values(
-        self, corpus_name: str, positions: range, shape: tuple[int | None, int | None, int] | None
-    ) -> np.ndarray | None:
-        """What the corpus's files hold where that is more than pixels and has the network's shape already: float32 (image,
-        row, column, channel), 0..255. Else None: the network gets the pixels, as whoever resizes them sees them."""
-        _, corpus = self.opened_corpus(corpus_name)
-        if not isinstance(corpus, HasPixelValues):
-            return None
-        try:
-            values = corpus.pixel_values(positions)
-        except AdaptorError as error:
-            raise from_adaptor(error) from error
-        return values if values is not None and _is_of_shape(values.shape[1:], shape) else None
-
-    def _scaled(self, run: ConnectedRun, corpus_name: str, pixels: np.ndarray) -> np.ndarray:
-        """uint8 or float32 (..., row, column, channel) as the run's network takes it, float32, contiguous."""
-        how = run.preprocessing
-        if how.channel_order == "bgr" and pixels.shape[-1] == 3:
-            pixels = pixels[..., ::-1]
-        values = np.multiply(pixels, np.float32(how.scale), dtype=np.float32, order="C")
-        mean = self._mean(run, corpus_name, pixels.shape[-3:])
-        if mean is not None:
-            values -= mean
-        return values
-
-    def _mean(self, run: ConnectedRun, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray | None:
-        """float32, to be subtracted from (row, column, channel) in the network's units and channel order."""
-        how = run.preprocessing
-        if how.mean is None:
-            return None
-        if isinstance(how.mean, tuple):
-            if len(how.mean) not in (1, shape[2]):
-                raise NotPossible(
-                    f'The mean of the run "{run.name}" has {len(how.mean)} numbers, '
-                    f"but its images have {shape[2]} channels."
-                )
-            return np.asarray(how.mean, np.float32)
-        if how.mean != "corpus":
-            # What the user named may lie anywhere; a run's files may name only what lies among them.
-            folder = None if how.mean_from == FROM_OPTIONS else run.path if run.path.is_dir() else run.path.parent
-            key = (how.mean, folder, how.scale, shape)
-            mean = self._means.get(key)
-            if mean is None:  # read without a lock: a disk that does not answer holds up nobody else
-                mean = self._means[key] = read_mean_file(how.mean, shape, run.name, how.scale, folder)
-            return mean
-        with self._mean_lock:
-            key = (how.mean, corpus_name, shape)
-            mean = self._means.get(key)
-            if mean is None:
-                mean = self._means[key] = self._training_mean(run.name, corpus_name, shape)
-        mean = mean[..., ::-1] if how.channel_order == "bgr" and shape[2] == 3 else mean
-        return mean * np.float32(how.scale)
-
-    def _training_mean(self, run_name: str, corpus_name: str, shape: tuple[int, ...]) -> np.ndarray:
-        """float32 mean of the training split's pixels, 0..255, RGB, at the network's size; broken pictures
-        left out."""
-        _, adaptor = self.opened_corpus(corpus_name)
-        split = next((s for name, s in adaptor.splits.items() if name in ("training", "train")), None)
-        if not split:
-            raise NotPossible(
-                f'The run "{run_name}" subtracts the mean image of the training split, but the corpus '
-                f'"{corpus_name}" has none; it has: {", ".join(adaptor.splits) or "no split at all"}.'
-            )
-        total, count = np.zeros(shape, np.float64), 0
-        for position in split:
-            try:
-                pixels = adaptor.pixels(position)
-            except AdaptorError:
-                continue
-            values = self._values(corpus_name, range(position, position + 1), (shape[0], shape[1], shape[2]))
-            total += _fitted(pixels, (shape[0], shape[1], shape[2]), run_name) if values is None else values[0]
-            count += 1
-        if not count:
-            raise NotPossible(f'No picture of the training split of the corpus "{corpus_name}" can be read.')
-        return (total / count).astype(np.float32)
-
 
 def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
     try:
@@ -473,28 +275,7 @@ def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
         raise NotFound(f'There is no {what} "{name}"; connected: {names}.') from None
 
 
-def _is_of_shape(own: Sequence[int], shape: tuple[int | None, int | None, int] | None) -> bool:
-    """Whether (row, column, channel) is what the network takes, without resizing and without making grey of colours."""
-    return shape is None or all(wanted in (None, has) for wanted, has in zip(shape, own, strict=True))
-
-
-def _fitted(pixels: np.ndarray, shape: tuple[int | None, int | None, int] | None, run_name: str) -> np.ndarray:
-    """The image, uint8 (row, column, channel), at the size and with the channels of the network's input."""
-    if shape is None:
-        return pixels
-    rows, columns = shape[0] or pixels.shape[0], shape[1] or pixels.shape[1]
-    channels = shape[2]
-    if channels not in (1, 3):
-        raise NotPossible(f'The run "{run_name}" takes images of {channels} channels; images of a corpus have 1 or 3.')
-    if pixels.shape == (rows, columns, channels):
-        return pixels
-    picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
-    if picture.size != (columns, rows):
-        picture = picture.resize((columns, rows), Image.Resampling.BILINEAR)
-    picture = picture.convert("L" if channels == 1 else "RGB")
-    return np.asarray(picture).reshape(rows, columns, channels)
-
-
-def _thumbnail_cache() -> MutableMapping[Any, bytes]:
-    """The most recently used ones, up to a sum of bytes."""
-    return LRUCache(_THUMBNAIL_BUDGET_BYTES, getsizeof=lambda png: min(len(png), _THUMBNAIL_BUDGET_BYTES))
+def _not_opened(connected: ConnectedRun | ConnectedCorpus, what: str) -> NotPossible:
+    kind = Unrecognised if connected.is_foreign else NotPossible
+    problem = str(connected.problem)
+    return kind(problem if connected.gone else f'The {what} "{connected.name}" could not be opened: {problem}')

@@ -251,6 +251,11 @@ class Bench:
     store: MemoryStore
     observatory: Observatory
 
+    def network_input(self, position: int) -> np.ndarray:
+        """An image of the corpus as the run's network takes it."""
+        workspace = self.observatory.workspace
+        return workspace.inputs.one(workspace.opened_run("lenet"), workspace.opened_corpus("noise"), position)
+
 
 @pytest.fixture
 def array_run() -> type[ArrayRun]:

@@ -224,7 +224,7 @@ def test_a_unit_enlarged_is_its_tiles_and_the_layers_range(bench: Any) -> None:
     np.testing.assert_array_equal(tiles, kernel[..., 2].transpose(2, 0, 1))
     assert span == (kernel.min(), kernel.max())
     tiles, _ = bench.observatory.unit_values("lenet", 10, CONV, 2, image="test-3")
-    image = bench.observatory.workspace.network_input("lenet", "noise", 43)
+    image = bench.network_input(43)
     np.testing.assert_array_equal(tiles[0], bench.service.expected((4, 4, 4), 10, CONV, image)[..., 2])
     bench.run.replaced[(20, CONV, "bias")] = np.full(4, np.nan, np.float32)
     assert bench.observatory.unit_values("lenet", 20, CONV, 0, parameter="bias")[1] == (0.0, 0.0)
@@ -266,7 +266,7 @@ def test_rankings_by_norm_and_change_put_ties_in_order_and_nan_last(make_bench: 
 
 
 def test_the_most_active_units_are_those_of_the_image(bench: Any) -> None:
-    image = bench.observatory.workspace.network_input("lenet", "noise", 41)
+    image = bench.network_input(41)
     maps = np.abs(bench.service.expected((4, 4, 4), 20, CONV, image).astype(np.float64)).mean(axis=(0, 1))
     ranked = bench.observatory.unit_ranking("lenet", 20, CONV, "most-active", image="test-1")
     assert ranked.units == tuple(np.argsort(-maps, kind="stable"))
@@ -279,7 +279,7 @@ def test_the_most_active_units_are_those_of_the_image(bench: Any) -> None:
 def test_only_what_is_not_known_is_evaluated_and_predictions_come_along(bench: Any) -> None:
     observatory = bench.observatory
     found = observatory.feature_maps("lenet", [0, 10], CONV, "test-0")
-    image = observatory.workspace.network_input("lenet", "noise", 40)
+    image = bench.network_input(40)
     np.testing.assert_array_equal(found.maps[10], bench.service.expected((4, 4, 4), 10, CONV, image))
     assert bench.service.calls == [((0, 10), (CONV, "classes"), 0)]
     observatory.feature_maps("lenet", [0, 10, 20], CONV, "test-0")
@@ -332,7 +332,7 @@ def test_logits_become_probabilities_and_that_is_said(make_bench: Any, array_run
     )
     bench = make_bench(run=array_run(layers=layers))
     found = bench.observatory.predictions("lenet", [0], "test-0")
-    image = bench.observatory.workspace.network_input("lenet", "noise", 40)
+    image = bench.network_input(40)
     logits = bench.service.expected((10,), 0, "logits", image).astype(np.float64)
     assert found.kind == "softmax of the output"
     np.testing.assert_allclose(found.probabilities[0], np.exp(logits) / np.exp(logits).sum(), rtol=1e-6)
@@ -500,7 +500,7 @@ def test_a_film_of_feature_maps_is_the_maps(make_bench: Any, array_run: Any) -> 
     assert (head["units"], head["channels"], head["unit_total"], head["rows"]) == ([3, 39], [0], 40, 2)
     values, spans = shot(bench.observatory, lines)
     assert set(missing(lines)) == {50, 80}
-    image = bench.observatory.workspace.network_input("lenet", "noise", 47)
+    image = bench.network_input(47)
     for step, found in values.items():
         maps = bench.service.expected((2, 2, 40), step, "conv2", image)
         np.testing.assert_allclose(found[:, 0, :, :, 0], maps[..., [3, 39]].transpose(2, 0, 1), atol=2 / 500)

@@ -31,7 +31,7 @@ def address(runs, tmp_path_factory) -> Iterator[str]:
     cache = tmp_path_factory.mktemp("cache")
     images = folder / "mnist-digits.npz"
     workspace = Workspace.connect([RunEntry(folder / "mnist", "mnist")], [CorpusEntry(images, "mnist-digits")])
-    corpus = workspace.opened_corpus("mnist-digits")[1]
+    corpus = workspace.opened_corpus("mnist-digits").adaptor
     positions = corpus.splits["test"]
     actual = np.asarray(corpus.labels)[positions.start : positions.stop].astype(np.int32)
     store = StatisticsStore(cache)

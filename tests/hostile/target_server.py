@@ -205,7 +205,7 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
     positions, classes = corpus.splits["test"], len(corpus.class_names)
     actual = np.asarray(corpus.labels)[positions.start : positions.stop]
     for run in RUNS:
-        checkpoints = statistics.workspace.opened_run(run)[1].checkpoints()
+        checkpoints = statistics.workspace.opened_run(run).checkpoints
         for checkpoint in checkpoints:
             if checkpoint.step == DAMAGED_STEP:
                 continue
@@ -252,7 +252,7 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     )
     service, jobs = MadeUpService(), CountedJobs()
     statistics = Statistics(workspace, StatisticsStore(root / "cache"), jobs)
-    write_statistics(statistics, workspace.opened_corpus(CORPUS)[1])
+    write_statistics(statistics, workspace.opened_corpus(CORPUS).adaptor)
     metrics = Metrics(lambda: observatory.vitals())
     observatory = Observatory(
         workspace,

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from mloscope.adaptors.interface import AdaptorError, Checkpoint, CorpusAdaptor, EvaluableRun
-from mloscope.app.errors import MloscopeError, NotFound, NotPossible, from_adaptor
+from mloscope.adaptors.interface import Checkpoint, CorpusAdaptor, EvaluableRun
+from mloscope.app.errors import MloscopeError, NotPossible
 from mloscope.app.evaluation.basis import Basis
+from mloscope.app.images.opened_corpus import OpenedCorpus
 from mloscope.app.model_service.wire import RunSpec
+from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.computing.tasks import NetworkSource, Source, Span
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 2500
@@ -93,43 +94,37 @@ def plan(
     ``steps``: default all. Raises :class:`NotFound` for a split or step that does not exist, and :class:`NotPossible`
     if the run's network cannot be evaluated.
     """
-    connected, adaptor = workspace.opened_run(run)
-    images, corpus_adaptor = workspace.opened_corpus(corpus)
-    if split not in corpus_adaptor.splits:
-        known = ", ".join(corpus_adaptor.splits) or "none"
-        raise NotFound(f'The corpus "{corpus}" has no split "{split}"; it has: {known}.')
-    if not isinstance(adaptor, EvaluableRun):
+    opened, images = workspace.opened_run(run), workspace.opened_corpus(corpus)
+    positions = images.split(split)
+    if not isinstance(opened.adaptor, EvaluableRun):
         raise NotPossible(
-            f'The network of the run "{run}" cannot be evaluated: the format {adaptor.format} holds its weights only. '
+            f'The network of the run "{run}" cannot be evaluated: the format {opened.format} holds its weights only. '
             "Predictions computed elsewhere can be imported: mloscope statistics import --help."
         )
-    basis = workspace.basis(run, corpus)
-    input_bytes = _input_bytes(adaptor, corpus_adaptor)
+    basis = opened.basis(corpus)
+    input_bytes = _input_bytes(opened.adaptor, images.adaptor)
     batch = batch or max(8, min(BATCH_IMAGES, BATCH_INPUT_BYTES // input_bytes))
-    source = _source(connected, images, split, batch, basis)
+    source = _source(opened, images, split, batch, basis)
     planned, problems = [], {}
     identity = identity or Identity(workspace)
-    for checkpoint in _chosen(run, adaptor, steps):
+    for checkpoint in _chosen(opened, steps):
         try:
             if checkpoint.problem:
                 raise NotPossible(checkpoint.problem)
             key = identity.plane(run, checkpoint, corpus, split)
             about = _about(source, checkpoint, basis)
-            planned.append(PlannedStep(checkpoint.step, key, adaptor.fingerprint(checkpoint), about))
-        except (MloscopeError, AdaptorError, OSError) as error:
+            planned.append(PlannedStep(checkpoint.step, key, opened.fingerprint(checkpoint), about))
+        except (MloscopeError, OSError) as error:
             problems[checkpoint.step] = str(error)
-    positions = corpus_adaptor.splits[split]
-    labels = basis.classes.outputs_of(np.asarray(corpus_adaptor.labels)[positions.start : positions.stop])
+    labels = basis.classes.outputs_of(np.asarray(images.adaptor.labels)[positions.start : positions.stop])
     return Job(source, labels, tuple(planned), input_bytes, problems, batch, form)
 
 
-def _source(run: ConnectedRun, corpus: ConnectedCorpus, split: str, batch: int, basis: Basis) -> NetworkSource:
+def _source(run: OpenedRun, corpus: OpenedCorpus, split: str, batch: int, basis: Basis) -> NetworkSource:
     if basis.output.layer is None or basis.output.rule is None:
         raise NotPossible(f'The run "{run.name}" gives no class probabilities. {basis.output.refusal}')
-    assert run.adaptor is not None
-    assert corpus.adaptor is not None
     return NetworkSource(
-        RunSpec(str(run.path.expanduser().absolute()), run.adaptor.format, run.options),
+        RunSpec(str(run.path.expanduser().absolute()), run.format, run.options),
         str(corpus.path.expanduser().absolute()),
         corpus.adaptor.format,
         split,
@@ -164,17 +159,6 @@ def _about(source: NetworkSource, checkpoint: Checkpoint, basis: Basis) -> dict[
     }
 
 
-def _chosen(run: str, adaptor: EvaluableRun, steps: Sequence[int] | None) -> Sequence[Checkpoint]:
+def _chosen(run: OpenedRun, steps: Sequence[int] | None) -> Sequence[Checkpoint]:
     """The run's checkpoints, or those of the steps."""
-    try:
-        checkpoints = adaptor.checkpoints()
-    except AdaptorError as error:
-        raise from_adaptor(error) from error
-    if steps is None:
-        return checkpoints
-    by_step = {checkpoint.step: checkpoint for checkpoint in checkpoints}
-    for step in steps:
-        if step not in by_step:
-            span = f"its steps go from {min(by_step)} to {max(by_step)}" if by_step else "it has none"
-            raise NotFound(f'The run "{run}" has no checkpoint of step {step}; {span}.')
-    return [by_step[step] for step in sorted(set(steps))]
+    return run.checkpoints if steps is None else [run.checkpoint(step) for step in sorted(set(steps))]

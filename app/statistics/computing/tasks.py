@@ -59,6 +59,9 @@ class OpenSource(Protocol):
     labels: np.ndarray
     """int32 (image,) of the split: which of the network's classes is right, -1 where none is or it is not known."""
 
+    def _batch(self, positions: range) -> np.ndarray:
+        return self._workspace.inputs.batch(self._run, self._corpus, positions)
+
     def prepare(self, span: Span) -> Inputs:
         """Called by one thread at a time, while another evaluates."""
         ...
@@ -120,28 +123,30 @@ class OpenNetwork:
             [RunEntry(Path(source.run.path), "run", source.run.format, options=source.run.options)],
             [CorpusEntry(Path(source.corpus), "corpus", source.corpus_format)],
         )
-        _, self._run = self._workspace.opened_run("run")
-        _, corpus = self._workspace.opened_corpus("corpus")
-        self._positions = corpus.splits[source.split]
-        own = np.asarray(corpus.labels)[self._positions.start : self._positions.stop]
+        self._run, self._corpus = self._workspace.opened_run("run"), self._workspace.opened_corpus("corpus")
+        self._positions = self._corpus.split(source.split)
+        own = np.asarray(self._corpus.adaptor.labels)[self._positions.start : self._positions.stop]
         self.labels = labels_as_outputs(own, source.corpus_classes)
-        self._checkpoints = {checkpoint.step: checkpoint for checkpoint in self._run.checkpoints()}
         # Weights that do not fit are read again for every slice.
-        checkpoint_bytes = 4 * sum(layer.parameter_count for layer in self._run.layers())
+        checkpoint_bytes = 4 * sum(layer.parameter_count for layer in self._run.layers)
         self._device = _device(configure_devices)
         self._evaluator = Evaluator(
             weights_budget_bytes=max(_LEAST_WEIGHTS_BYTES, 5 * checkpoint_bytes // 4), device=self._device
         )
 
+    def _batch(self, positions: range) -> np.ndarray:
+        return self._workspace.inputs.batch(self._run, self._corpus, positions)
+
     def prepare(self, span: Span) -> Inputs:
         start, stop = (self._positions.start + position for position in span)
         try:
-            return Inputs((self._workspace.network_inputs("run", "corpus", range(start, stop)),))
+            return Inputs((self._batch(range(start, stop)),))
         except NotPossible:
-            if self._run.input_shape is not None and None not in self._run.input_shape:
+            shape = self._run.adaptor.input_shape
+            if shape is not None and None not in shape:
                 raise
         # A network that takes any size, and images that have several: batches of neighbours that have one.
-        single = [self._workspace.network_inputs("run", "corpus", range(each, each + 1)) for each in range(start, stop)]
+        single = [self._batch(range(each, each + 1)) for each in range(start, stop)]
         batches: list[list[np.ndarray]] = []
         for image in single:
             if batches and batches[-1][0].shape == image.shape:
@@ -164,7 +169,7 @@ class OpenNetwork:
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def fingerprint(self, step: int) -> str:
-        return self._run.fingerprint(self._checkpoints[step])
+        return self._run.fingerprint(self._run.checkpoint(step))
 
     def describe(self) -> dict[str, Any]:
         import keras

@@ -97,7 +97,7 @@ class Importer:
         """Which file is whose: by the step given with it, else the step that the names tell (``checkpoint_steps.py``); of
         ``dynamics_epoch_N`` an epoch where the run's checkpoints know theirs. Raises :class:`NotFound` for a step that
         the run has not, and :class:`BadRequest` for a file without one, or two files of one step."""
-        checkpoints = self.workspace.opened_run(self.run)[1].checkpoints()
+        checkpoints = self.workspace.opened_run(self.run).checkpoints
         found: dict[int, Path] = {}
         reading = read_steps([path.stem for given, path in files if given is None])
         for given, path in files:
@@ -149,7 +149,7 @@ class Importer:
 
     @property
     def _adaptor(self) -> CorpusAdaptor:
-        return self.workspace.opened_corpus(self.corpus)[1]
+        return self.workspace.opened_corpus(self.corpus).adaptor
 
     @property
     def _positions(self) -> range:
@@ -283,10 +283,10 @@ class Importer:
     def _made(
         self, key: str, step: int, predictions: Predictions, order: np.ndarray, kind: str, labels: np.ndarray
     ) -> StepStatistics:
-        connected, _ = self.workspace.opened_run(self.run)
+        run = self.workspace.opened_run(self.run)
         about: dict[str, Any] = {
-            "run": str(connected.path.expanduser().absolute()),
-            "format": connected.format,
+            "run": str(run.path.expanduser().absolute()),
+            "format": run.format,
             "step": step,
             "corpus": str(self.workspace.corpus(self.corpus).path.expanduser().absolute()),
             "split": self.split,

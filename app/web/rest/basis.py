@@ -83,7 +83,7 @@ def settle(observatory: Observatory, run: str, order: OutputsOrder) -> Basis:
     """Keep what somebody said of a run's output and classes; the record afterwards. Raises :class:`BadRequest` where it does
     not fit the network; nothing is kept then."""
     workspace = observatory.workspace
-    connected, _ = workspace.opened_run(run)
+    connected = workspace.opened_run(run)
     before = workspace.named_outputs.find(connected.path)
     classes = checked_names(order.classes)
     workspace.named_outputs.save(

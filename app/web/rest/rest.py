@@ -561,7 +561,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         if checkpoint.problem:
             raise NotPossible(checkpoint.problem)
         try:
-            return workspace.opened_run(run)[1].fingerprint(checkpoint)
+            return workspace.opened_run(run).fingerprint(checkpoint)
         except AdaptorError as error:
             raise from_adaptor(error) from error
 
@@ -811,7 +811,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         found = workspace.search(
             corpus, search, label if label else None, split if split else None, offset, limit, random
         )
-        adaptor = workspace.opened_corpus(corpus)[1]
+        adaptor = workspace.opened_corpus(corpus).adaptor
         classes = adaptor.class_names
         images = []
         for position in found.positions:
@@ -844,7 +844,7 @@ def rest_router(observatory: Observatory) -> APIRouter:
         ] = None,
     ) -> Response:
         """An image, grey or colour, at its own size or smaller."""
-        picture = workspace.thumbnail(corpus, workspace.position(corpus, image), edge)
+        picture = workspace.thumbnail(corpus, workspace.opened_corpus(corpus).position(image), edge)
         # The same name and id may stand for another picture after a restart, so a browser asks again; the
         # ETag makes that cheap.
         return answer(request, picture, "image/png")

@@ -160,7 +160,7 @@ def test_chosen_units_in_their_order(two: Any) -> None:
 def test_feature_maps_of_the_same_image(two: Any) -> None:
     shown = Shown("test-3", "noise")
     found = two.compared.both(Side("lenet", 20, "block/conv1"), Side("lenet", 0, "block/conv1"), shown)
-    image = two.observatory.workspace.network_input("lenet", "noise", 43)
+    image = two.network_input(43)
     expected = two.service.expected((4, 4, 4), 20, "block/conv1", image)
     np.testing.assert_array_equal(found[0][:, 0], expected.transpose(2, 0, 1))
 

@@ -12,7 +12,7 @@ import pytest
 from mloscope.adaptors.files.run_folder import read_notes
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible
-from mloscope.app.workspace.entries import RunEntry
+from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.mean_file import read_mean_file
 from mloscope.app.workspace.workspace import Workspace
 
@@ -30,8 +30,13 @@ def run(tmp_path: Path, keras_folder) -> Path:
 
 
 def mean_of(run: Path, options: RunOptions | None = None) -> float:
-    workspace = Workspace.connect([RunEntry(run, "run", options=options or RunOptions())], [])
-    return float(workspace._mean(workspace.run("run"), "none", SHAPE).mean())
+    """The mean that is subtracted: what a black image lacks."""
+    black = run.parent / "black.npz"
+    np.savez(black, x_train=np.zeros((1, *SHAPE), np.uint8), y_train=np.zeros(1, np.int64))
+    workspace = Workspace.connect(
+        [RunEntry(run, "run", options=options or RunOptions())], [CorpusEntry(black, "black")]
+    )
+    return -float(workspace.inputs.one(workspace.opened_run("run"), workspace.opened_corpus("black"), 0).mean())
 
 
 @pytest.mark.parametrize("named", ["../private.npy", "out.npy", "/absolute", "..", "/etc/passwd"])

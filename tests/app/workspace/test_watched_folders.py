@@ -44,7 +44,7 @@ def save_images(path: Path, count: int) -> None:
 
 
 def steps(workspace: Workspace, name: str) -> list[int]:
-    return [checkpoint.step for checkpoint in workspace.opened_run(name)[1].checkpoints()]
+    return [checkpoint.step for checkpoint in workspace.opened_run(name).checkpoints]
 
 
 def test_what_is_added_is_connected_and_what_grows_is_opened_anew(folders):
@@ -58,7 +58,7 @@ def test_what_is_added_is_connected_and_what_grows_is_opened_anew(folders):
     save_images(corpora / "noise.npz", 5)
     assert watched.look()
     assert steps(workspace, "first") == [10]
-    assert len(workspace.opened_corpus("noise")[1]) == 5
+    assert len(workspace.opened_corpus("noise")) == 5
 
     assert not watched.look(), "nothing has changed"
     save(runs / "first", 20)
@@ -175,7 +175,7 @@ def test_a_name_that_two_have_is_neithers(folders):
     watched = WatchedFolders(workspace, runs, corpora)
     save_images(corpora / "digits.npz", 3)
     watched.look()
-    assert len(workspace.opened_corpus("digits")[1]) == 3
+    assert len(workspace.opened_corpus("digits")) == 3
     (corpora / "digits").mkdir()
     save_images(corpora / "digits" / "inside.npz", 4)
     watched.look()
@@ -187,7 +187,7 @@ def test_a_name_that_two_have_is_neithers(folders):
     assert {corpus.name: corpus.path for corpus in again.corpora} == named
     shutil.rmtree(corpora / "digits")
     watched.look()
-    assert len(workspace.opened_corpus("digits")[1]) == 3
+    assert len(workspace.opened_corpus("digits")) == 3
 
 
 def test_what_was_named_keeps_its_name(folders, tmp_path):
@@ -377,7 +377,7 @@ def test_a_run_that_appears_bit_by_bit_settles_to_the_whole_run(folders, tmp_pat
     watched.look()
     assert not watched.look()
     assert steps(workspace, "copied") == [1, 2]
-    assert all(checkpoint.problem is None for checkpoint in workspace.opened_run("copied")[1].checkpoints())
+    assert all(checkpoint.problem is None for checkpoint in workspace.opened_run("copied").checkpoints)
 
 
 def test_one_that_fails_in_an_unheard_of_way_takes_no_other_with_it(folders, caplog):

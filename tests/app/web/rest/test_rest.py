@@ -211,7 +211,7 @@ def test_every_colour_table_spans_the_range_given(client: TestClient, colour: st
 
 
 def test_features_are_the_maps_and_are_evaluated_once(client: TestClient, bench: Any) -> None:
-    image = bench.observatory.workspace.network_input("lenet", "noise", 43)
+    image = bench.network_input(43)
     expected = bench.service.expected((4, 4, 4), 20, "block/conv1", image)
     for ending in (".npy", ""):
         answer = client.get(f"{CONV}/features/test-3{ending}", params={"corpus": "noise"})
@@ -224,7 +224,7 @@ def test_features_are_the_maps_and_are_evaluated_once(client: TestClient, bench:
 
 
 def test_predictions_at_one_step_at_all_and_as_they_come(client: TestClient, bench: Any) -> None:
-    image = bench.observatory.workspace.network_input("lenet", "noise", 40)
+    image = bench.network_input(40)
     one = client.get(f"{RUN}/checkpoints/20/predictions/test-0").json()
     np.testing.assert_allclose(one["probabilities"], bench.service.expected((10,), 20, "classes", image), rtol=1e-6)
     whole = client.get(f"{RUN}/predictions/test-0").json()

@@ -84,7 +84,7 @@ def test_the_sheet_holds_the_pictures_of_the_nearest_images(bench: Any, client: 
     assert picture.shape[:2] == (-(-len(shown) // across) * edge, min(len(shown), across) * edge)
     for place in (0, len(shown) - 1):
         left, top = place % across * edge, place // across * edge
-        pixels = bench.observatory.workspace.pixels("noise", 40 + shown[place])
+        pixels = bench.observatory.workspace.opened_corpus("noise").pixels(40 + shown[place])
         grey = np.asarray(Image.fromarray(pixels[..., :3].squeeze()).convert("RGB").resize((edge, edge), 0)).astype(int)
         assert np.abs(picture[top : top + edge, left : left + edge] - grey).mean() < 40  # WebP at 82 of noise
         assert np.corrcoef(picture[top : top + edge, left : left + edge].ravel(), grey.ravel())[0, 1] > 0.6
