@@ -1,14 +1,12 @@
-"""Arrays over time as films: one byte a value, and the range that gives the value back.
+"""Arrays over time as films: one byte per value, and the range that gives the value back.
 
-A film holds one thing (a layer's filters, a layer's feature maps of one image) at several checkpoints. Its
-byte layout, "MLF1", little-endian:
+A film holds one thing (a layer's filters, a layer's feature maps of one image) at several checkpoints. As bytes it is a
+container (:mod:`mloscope.app.process.binary_container`) of the kind "MLF1", little-endian:
 
-    0..3   b"MLF1"
-    4..7   uint32 H: length of the JSON header, padded with spaces so that 8 + H is a multiple of 8
-    8..    {"steps": [int, ...], "shape": [units, channels, rows, columns, components]}
-    then   float32 unit_ranges [step, unit, 2]
-           float32 layer_ranges [step, 2]
-           uint8   codes [step, unit, channel, row, column, component]
+    header  {"steps": [int, ...], "shape": [units, channels, rows, columns, components]}
+    arrays  float32 unit_ranges [step, unit, 2]
+            float32 layer_ranges [step, 2]
+            uint8   codes [step, unit, channel, row, column, component]
 
 Code 0 is NaN, 1 minus infinity, 2 plus infinity; 3..255 stand for ``lo + (code - 3) / 252 * (hi - lo)``, with
 lo and hi the unit's range at that step (lo == hi: code 3). Values are rounded to float32 first; what lies
@@ -18,16 +16,15 @@ for the rounding of float32 arithmetic (:data:`ERROR_SLACK`); NaN and infinities
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mloscope.app.errors import BadRequest, NotPossible
+from mloscope.app.process import binary_container
 
-MAGIC = b"MLF1"
+KIND = b"MLF1"
 NAN_CODE, MINUS_INFINITY_CODE, PLUS_INFINITY_CODE, FIRST_CODE = 0, 1, 2, 3
 CODE_STEPS = 252
 ERROR_SLACK = 1e-4
@@ -173,29 +170,15 @@ class Film:
 
     def to_bytes(self) -> bytes:
         """The film in the layout "MLF1"."""
-        text = json.dumps(
-            {"steps": list(self.steps), "shape": list(self.codes.shape[1:])}, separators=(",", ":")
-        ).encode()
-        text += b" " * (-len(text) % 8)
-        return b"".join(
-            (
-                MAGIC,
-                struct.pack("<I", len(text)),
-                text,
-                np.ascontiguousarray(self.unit_ranges, "<f4").data.cast("B") if self.unit_ranges.size else b"",
-                np.ascontiguousarray(self.layer_ranges, "<f4").data.cast("B") if self.layer_ranges.size else b"",
-                np.ascontiguousarray(self.codes).data.cast("B") if self.codes.size else b"",
-            )
-        )
+        header = {"steps": list(self.steps), "shape": list(self.codes.shape[1:])}
+        ranges = (np.asarray(self.unit_ranges, "<f4"), np.asarray(self.layer_ranges, "<f4"))
+        return binary_container.pack(KIND, header, (*ranges, self.codes))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Film:
-        """The film of such bytes, without copying them. Raises :class:`BadRequest` where they are none."""
-        if len(data) < 8 or data[:4] != MAGIC:
-            raise BadRequest('These bytes are no film: a film begins with "MLF1".')
-        (length,) = struct.unpack_from("<I", data, 4)
+        """The film of such bytes, without copying them. Raises :class:`BadRequest` where they are not a film's."""
+        header, start = binary_container.unpack(KIND, data)
         try:
-            header = json.loads(data[8 : 8 + length])
             steps = tuple(int(step) for step in header["steps"])
             shape = tuple(int(size) for size in header["shape"])
         except (ValueError, KeyError, TypeError) as error:
@@ -206,9 +189,8 @@ class Film:
             )
         count, units = len(steps), shape[0]
         sizes = (count * units * 8, count * 8, count * int(np.prod(shape, dtype=object)))
-        if len(data) != 8 + length + sum(sizes):
-            raise BadRequest(f"The film has {len(data)} bytes; by its header it should have {8 + length + sum(sizes)}.")
-        start = 8 + length
+        if len(data) != start + sum(sizes):
+            raise BadRequest(f"The film has {len(data)} bytes; by its header it should have {start + sum(sizes)}.")
         unit_ranges = np.frombuffer(data, "<f4", count * units * 2, start).reshape(count, units, 2)
         layer_ranges = np.frombuffer(data, "<f4", count * 2, start + sizes[0]).reshape(count, 2)
         codes = np.frombuffer(data, np.uint8, sizes[2], start + sizes[0] + sizes[1]).reshape(count, *shape)

@@ -1,8 +1,7 @@
 """How a question about a network and its answer look between the processes. No TensorFlow here.
 
-A message is ``b"MLW1"``, a little-endian uint32 with the length of the JSON head, the head padded with spaces
-so that the arrays begin at a multiple of 8, then the arrays one after the other, float32, little-endian,
-row-major. The head's ``arrays`` gives their shapes in order.
+A message is a container (:mod:`mloscope.app.process.binary_container`) of the kind "MLW1" with float32 arrays; the head's
+``arrays`` gives their shapes in order.
 """
 
 from __future__ import annotations
@@ -18,8 +17,9 @@ import numpy as np
 
 from mloscope.adaptors.interface import Preprocessing, RunOptions
 from mloscope.app.errors import BadRequest
+from mloscope.app.process import binary_container
 
-MAGIC = b"MLW1"
+KIND = b"MLW1"
 CONTENT_TYPE = "application/x-mloscope"
 TOKEN_HEADER = "x-mloscope-token"
 TOKEN_VARIABLE = "MLOSCOPE_MODEL_SERVICE_TOKEN"
@@ -82,25 +82,18 @@ class Evaluation(dict[str, np.ndarray]):
 
 def pack(head: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> bytes:
     """The message; ``arrays`` of any numeric dtype are sent as float32."""
-    floats = [np.asarray(array, dtype="<f4", order="C") for array in arrays]
-    text = json.dumps({**head, "arrays": [array.shape for array in floats]}).encode()
-    text += b" " * (-(len(MAGIC) + 4 + len(text)) % 8)
-    return b"".join([MAGIC, len(text).to_bytes(4, "little"), text, *(array.data for array in floats if array.size)])
+    floats = [np.asarray(array, dtype="<f4") for array in arrays]
+    return binary_container.pack(KIND, {**head, "arrays": [array.shape for array in floats]}, floats)
 
 
 def unpack(message: bytes | memoryview) -> tuple[dict[str, Any], list[np.ndarray]]:
-    """The head and read-only float32 views into the message. Raises BadRequest where it is not such a
-    message."""
+    """The head and read-only float32 views into the message. Raises :class:`BadRequest` where it is not such a message."""
     view = memoryview(message)
-    start = len(MAGIC) + 4
-    if len(view) < start or view[: len(MAGIC)] != MAGIC:
-        raise BadRequest(f"A message begins with {MAGIC.decode()} and the length of its head; this one does not.")
-    end = start + int.from_bytes(view[len(MAGIC) : start], "little")
+    head, end = binary_container.unpack(KIND, view)
     try:
-        head = json.loads(bytes(view[start:end]))
         shapes = [tuple(int(length) for length in shape) for shape in head.pop("arrays")]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRequest("The head of a message is a JSON object that gives the shapes of its arrays.") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadRequest("The head of a message must give the shapes of its arrays.") from error
     sizes = [math.prod(shape) for shape in shapes]
     if any(length < 0 for shape in shapes for length in shape) or len(view) != end + 4 * sum(sizes):
         raise BadRequest(
