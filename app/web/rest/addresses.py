@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import Header, Path, Query
@@ -11,6 +11,7 @@ from mloscope.app.errors import BadRequest, Forbidden, NotFound
 from mloscope.app.runs.unit_selection import parse_units
 
 MOST_IMAGES = 1000
+LAYER_AT_STEP = "/runs/{run}/checkpoints/{step}/layers/{layer:path}"
 
 RunName = Annotated[str, Path(description="Name of a run.")]
 CorpusName = Annotated[str, Path(description="Name of a corpus.")]
@@ -22,6 +23,10 @@ SplitChoice = Annotated[str | None, Query(description="Which images; default: te
 ParameterChoice = Annotated[str | None, Query(description="Name of a parameter; default: the layer's first.")]
 Units = Annotated[str, Query(description='Units, such as "0-15,40"; default: all.')]
 Channels = Annotated[str, Query(description='Incoming channels, such as "0-2"; default: all.')]
+Layout = Annotated[
+    Literal["tiles", "matrix"],
+    Query(description="Dense kernels in the shape of the map before them, or a row per unit."),
+]
 Near = Annotated[int | None, Query(description="The step whose neighbours come first.")]
 Offset = Annotated[int, Query(ge=0, description="How many to leave out at the beginning.")]
 Limit = Annotated[int, Query(ge=0, le=MOST_IMAGES, description="How many at most.")]

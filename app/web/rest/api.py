@@ -9,25 +9,29 @@ from __future__ import annotations
 from fastapi import FastAPI
 
 from mloscope.app.observatory import Observatory
-from mloscope.app.web.rest.api_docs import api_docs_router
-from mloscope.app.web.rest.basis import basis_router
-from mloscope.app.web.rest.comparison import comparison_router
+from mloscope.app.web.rest import (
+    api_docs,
+    basis,
+    comparison,
+    corpora,
+    feature_maps,
+    films,
+    parameters,
+    predictions,
+    runs,
+)
 from mloscope.app.web.rest.refusals import install_error_handlers
-from mloscope.app.web.rest.rest import rest_router
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview
 
-ROUTERS = (overview.router, confusion.router, clusters.router, images.router, jobs.router)
+RESOURCES = (
+    runs, parameters, feature_maps, predictions, films, corpora, overview, confusion, clusters, images, jobs, comparison, basis,
+)  # fmt: skip
+ROUTERS = tuple(resource.router for resource in RESOURCES)
 
 
 def add_rest(server: FastAPI, observatory: Observatory) -> None:
-    """Add all routes under /api. To be called before anything is added that answers every address."""
+    """Add all routes under /api. Call it before anything is added that answers every address."""
     server.state.observatory = observatory
-    for router in (
-        rest_router(observatory),
-        *ROUTERS,
-        comparison_router(observatory),
-        basis_router(observatory),
-        api_docs_router(server),
-    ):
+    for router in (*ROUTERS, api_docs.router):
         server.include_router(router)
     install_error_handlers(server)

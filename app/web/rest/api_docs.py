@@ -3,7 +3,6 @@ else."""
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,27 +95,32 @@ def _references(value: Any, schemas: Mapping[str, Any], seen: set[str] | None = 
             yield from _references(item, schemas, seen)
 
 
-def api_docs_router(app: FastAPI) -> APIRouter:
-    """The two routes. The document is made when it is first asked for, after all routes were added."""
-    router = APIRouter(include_in_schema=False)
-    document = functools.cache(lambda: openapi(app))
+router = APIRouter(include_in_schema=False)
 
-    @router.get("/api/openapi.json")
-    def document_route() -> JSONResponse:
-        return JSONResponse(document(), headers={"Cache-Control": "no-cache"})
 
-    @router.get("/api/docs")
-    def page_route(request: Request) -> HTMLResponse:
-        return HTMLResponse(
-            page(document(), str(request.base_url).rstrip("/") + URL_PREFIX.get()),
-            headers={
-                "Cache-Control": "no-cache",
-                "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
-                "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
-            },
-        )
+def _document(request: Request) -> dict[str, Any]:
+    """Return the document, made when it is first asked for."""
+    state = request.app.state
+    if not hasattr(state, "openapi_document"):
+        state.openapi_document = openapi(request.app)
+    return state.openapi_document
 
-    return router
+
+@router.get("/api/openapi.json")
+def document_route(request: Request) -> JSONResponse:
+    return JSONResponse(_document(request), headers={"Cache-Control": "no-cache"})
+
+
+@router.get("/api/docs")
+def page_route(request: Request) -> HTMLResponse:
+    return HTMLResponse(
+        page(_document(request), str(request.base_url).rstrip("/") + URL_PREFIX.get()),
+        headers={
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+            "script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'",
+        },
+    )
 
 
 # --------------------------------------------------------------------------------------------------- the page

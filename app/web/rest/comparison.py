@@ -1,223 +1,247 @@
-"""The REST API's part for comparing: what /compare follows by itself, and what it gives away as files."""
+"""Comparison over HTTP: what /compare follows by itself, and what it gives away as files."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query
+from fastapi import Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import Field
+from typing_extensions import TypedDict
 
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
-from mloscope.app.errors import BadRequest
-from mloscope.app.observatory import Observatory
-from mloscope.app.process.plain_json import plain
-from mloscope.app.runs.unit_selection import parse_units
+from mloscope.app.evaluation.basis import Notice
 from mloscope.app.statistics.export import no_formula
-from mloscope.app.web.rest.basis_link import LinkedRoute, NoticedAnswer
-from mloscope.app.web.rest.rest import ASK_AGAIN, REFUSAL_ANSWERS, CorpusChoice, RunName
+from mloscope.app.web.rest.addresses import CorpusChoice, RunName, SplitChoice, read_numbers
+from mloscope.app.web.rest.answers import ASK_AGAIN
+from mloscope.app.web.rest.dependencies import TheObservatory
+from mloscope.app.web.rest.resource import Notices, resource
 
+router = resource("comparison", "/runs/{run}/comparison")
 
-class PairBody(BaseModel):
-    a: str | None = Field(description="A's layer; null where B's has no partner.")
-    b: str | None
-    how: str = Field(description="hand, name, kind and shape, kind, or none")
-    agrees: bool = Field(description="Whether both have the same arrays and outputs of the same shape.")
-
-
-class AlignmentBody(BaseModel):
-    indices: list[int | None] = Field(description="For each checkpoint of A the position of B's.")
-    problem: str | None = Field(description="Why nothing can be aligned so; null where it can.")
-
-
-class ComparisonAnswer(NoticedAnswer):
-    run: str
-    other: str
-    subject: dict[str, Any] = Field(description="B: its checkpoints, layers, class names, whether it can be evaluated.")
-    pairs: list[PairBody]
-    alignments: dict[str, AlignmentBody] = Field(description="By step, epoch, share, accuracy.")
-    problems: list[str]
-
-
-class UnitChangeBody(BaseModel):
-    unit: int
-    norm_a: float | None
-    norm_b: float | None
-    ratio: float | None
-    variance_a: float | None
-    variance_b: float | None
-    change: float | None = Field(description="‖A − B‖ / ‖B‖; null for what is no finite number.")
-    cosine: float | None
-
-
-class CorrelationBody(BaseModel):
-    pearson: float | None
-    rank: float | None = Field(description="Spearman's.")
-    chance: float | None = Field(description="Share of shuffles with a rank correlation at least as far from 0.")
-    count: int
-
-
-class MovedImages(BaseModel):
-    total: int
-    images: list[dict[str, Any]] = Field(
-        description="As in a cell of one matrix; and what the other side took them for."
-    )
-
-
-class MovedAnswer(NoticedAnswer):
-    into: MovedImages = Field(description="In the cell at A, not at B.")
-    out_of: MovedImages = Field(description="In the cell at B, not at A.")
-
-
-class ChangesAnswer(NoticedAnswer):
-    units: list[UnitChangeBody]
-    correlations: dict[str, CorrelationBody] = Field(description="Of norm and of variance, A with B.")
-
+CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
+ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 OtherRun = Annotated[str, Path(description="Name of the run on side B; it may be the same run.")]
 StepOf = Annotated[int, Query(description="Step of the side's checkpoint.")]
 LayerOf = Annotated[str, Query(description="Name of the side's layer.")]
 ParameterOf = Annotated[str | None, Query(description="The side's array; default: the layer's first.")]
 UnitsOf = Annotated[str, Query(description='The side\'s units, such as "0-15,40"; default: all.')]
-SplitOf = Annotated[str | None, Query(description="Default: test where there is one, else the last.")]
 CellClass = Annotated[int, Path(ge=0, description="Number of a class.")]
-ImageOf = Annotated[str | None, Query(description="Id of an image: feature maps instead of parameters.")]
+
+# -------------------------------------------------------------------------------------------------- questions
 
 
-def comparison_router(observatory: Observatory) -> APIRouter:
-    """Routes under /api/v1/runs/{run}/comparison. To be included before the error handlers are installed."""
-    api = APIRouter(
-        prefix="/api/v1/runs/{run}/comparison",
-        tags=["comparison"],
-        responses=REFUSAL_ANSWERS,
-        route_class=LinkedRoute,
-        generate_unique_id_function=lambda route: route.name,
+@dataclass(frozen=True)
+class AskedRuns:
+    """Two runs of the workspace, and the corpus whose images both are shown."""
+
+    compared: ComparedRuns
+    run: str
+    other: str
+    corpus: str | None
+    """None: that of ``run``."""
+
+    def notices(self) -> tuple[Notice, ...]:
+        """Return what a reader of the numbers has to know of both runs, each once."""
+        workspace = self.compared.observatory.workspace
+        shown = self.corpus or workspace.corpus_of(self.run)
+        both = [notice for name in (self.run, self.other) for notice in workspace.basis(name, shown).notices]
+        return tuple(dict.fromkeys(both))
+
+
+async def asked_runs(
+    observatory: TheObservatory, run: RunName, other: OtherRun, corpus: CorpusChoice = None
+) -> AskedRuns:
+    return AskedRuns(ComparedRuns(observatory), run, other, corpus)
+
+
+Asked = Annotated[AskedRuns, Depends(asked_runs)]
+
+
+@dataclass(frozen=True)
+class AskedSides:
+    """A layer of each run, and what is compared of both."""
+
+    a: Side
+    b: Side
+    shown: Shown
+
+    def file_name(self, ending: str) -> str:
+        return f"{self.a.run}-{self.a.step}-{self.b.run}-{self.b.step}-{self.a.layer}.{ending}"
+
+
+async def asked_sides(
+    asked: Asked,
+    a_step: StepOf,
+    b_step: StepOf,
+    a_layer: LayerOf,
+    b_layer: LayerOf = "",
+    a_parameter: ParameterOf = None,
+    b_parameter: ParameterOf = None,
+    a_units: UnitsOf = "",
+    b_units: UnitsOf = "",
+    image: Annotated[str | None, Query(description="Id of an image: feature maps instead of parameters.")] = None,
+) -> AskedSides:
+    corpus = asked.corpus or asked.compared.observatory.workspace.corpus_of(asked.run)
+    units = [read_numbers(text, name) or None for text, name in ((a_units, "a_units"), (b_units, "b_units"))]
+    return AskedSides(
+        Side(asked.run, a_step, a_layer, a_parameter or None, units[0]),
+        Side(asked.other, b_step, b_layer or a_layer, b_parameter or None, units[1]),
+        Shown(image or None, corpus),
     )
-    compared = ComparedRuns(observatory)
-
-    def sides(
-        run: str, other: str, a_step: int, b_step: int, a_layer: str, b_layer: str, a_parameter: str | None,
-        b_parameter: str | None, a_units: str, b_units: str, image: str | None, corpus: str | None,
-    ) -> tuple[Side, Side, Shown]:  # fmt: skip
-        corpus = corpus or observatory.workspace.corpus_of(run)
-        return (
-            Side(run, a_step, a_layer, a_parameter or None, _units(a_units, "a_units")),
-            Side(other, b_step, b_layer or a_layer, b_parameter or None, _units(b_units, "b_units")),
-            Shown(image or None, corpus),
-        )
-
-    def noticed(run: str, other: str, corpus: str | None, content: Mapping[str, Any]) -> Response:
-        """The answer, and what a reader of its numbers has to know of both runs."""
-        shown = corpus or observatory.workspace.corpus_of(run)
-        both = [notice for name in (run, other) for notice in observatory.workspace.basis(name, shown).notices_json()]
-        return _json({**content, "notices": [each for i, each in enumerate(both) if each not in both[:i]]})
-
-    @api.get("/{other}", response_model=ComparisonAnswer)
-    def compare_runs(
-        run: RunName,
-        other: OtherRun,
-        corpus: CorpusChoice = None,
-        split: Annotated[str | None, Query(description="Whose statistics tell accuracy.")] = None,
-        pairs: Annotated[str, Query(description='Layers paired by hand: "conv1:conv1a,conv2:".')] = "",
-    ) -> Response:
-        """Which layers and which checkpoints of two runs belong together."""
-        return noticed(run, other, corpus, compared.overview(run, other, corpus, split, pairs))
-
-    @api.get(
-        "/{other}/units",
-        response_model=ChangesAnswer,
-        responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
-    )
-    def compare_units(
-        run: RunName, other: OtherRun, a_step: StepOf, b_step: StepOf, a_layer: LayerOf, b_layer: LayerOf = "",
-        a_parameter: ParameterOf = None, b_parameter: ParameterOf = None, a_units: UnitsOf = "", b_units: UnitsOf = "",
-        image: ImageOf = None, corpus: CorpusChoice = None,
-        format: Annotated[Literal["json", "csv"], Query(description="As a table of numbers, or with correlations.")] = "json",
-    ) -> Response:  # fmt: skip
-        """How each unit of a layer differs between A and B: norms, variances, ratio, relative change, cosine."""
-        a, b, shown = sides(
-            run, other, a_step, b_step, a_layer, b_layer, a_parameter, b_parameter, a_units, b_units, image, corpus
-        )
-        changes = compared.changes(a, b, shown)
-        rows = pairing.unit_rows(changes, a.units)
-        if format == "csv":
-            name = f"{run}-{a_step}-{other}-{b_step}-{a_layer}.csv"
-            return _file(_csv(pairing.UNIT_COLUMNS, rows), "text/csv; charset=utf-8", name)
-        correlations = {name: asdict(pairing.correlate(*changes.measure(name))) for name in pairing.MEASURES}
-        units = [dict(zip(pairing.UNIT_COLUMNS, row, strict=True)) for row in rows]
-        return noticed(run, other, shown.corpus, {"units": units, "correlations": correlations})
-
-    @api.get(
-        "/{other}/arrays.npz",
-        response_class=Response,
-        responses={200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}},
-    )
-    def compared_arrays(
-        run: RunName, other: OtherRun, a_step: StepOf, b_step: StepOf, a_layer: LayerOf, b_layer: LayerOf = "",
-        a_parameter: ParameterOf = None, b_parameter: ParameterOf = None, a_units: UnitsOf = "", b_units: UnitsOf = "",
-        image: ImageOf = None, corpus: CorpusChoice = None,
-    ) -> Response:  # fmt: skip
-        """The compared arrays, exactly: ``a``, ``b`` (unit, channel, row, column), ``difference`` where shapes agree, and
-        ``about``, JSON text that says what they are."""
-        a, b, shown = sides(
-            run, other, a_step, b_step, a_layer, b_layer, a_parameter, b_parameter, a_units, b_units, image, corpus
-        )
-        name = f"{run}-{a_step}-{other}-{b_step}-{a_layer}.npz"
-        return _file(compared.arrays_npz(a, b, shown), "application/zip", name)
-
-    @api.get("/{other}/confusion/{actual}/{predicted}", response_model=MovedAnswer)
-    def moved_images(
-        run: RunName, other: OtherRun, actual: CellClass, predicted: CellClass,
-        a_step: StepOf, b_step: StepOf, corpus: CorpusChoice = None, split: SplitOf = None,
-        limit: Annotated[int, Query(ge=1, le=1000, description="Images of each kind at most.")] = 60,
-    ) -> Response:  # fmt: skip
-        """Images that are in a cell of the confusion matrix on one side only."""
-        cell = (actual, predicted)
-        found = compared.moved((run, a_step), (other, b_step), cell, corpus, split or None, limit)
-        return noticed(run, other, corpus, found)
-
-    @api.get("/{other}/confusion", response_class=Response, responses={200: {"content": {"text/csv": {}}}})
-    def compared_confusion(
-        run: RunName,
-        other: OtherRun,
-        a_step: StepOf,
-        b_step: StepOf,
-        corpus: CorpusChoice = None,
-        split: SplitOf = None,
-    ) -> Response:
-        """Both confusion matrices and their difference as CSV: a line for each cell that is not empty on both sides."""
-        names, rows = compared.confusion_rows((run, a_step), (other, b_step), corpus, split or None)
-        named = [(*row, *(names[i] if i < len(names) else "not predicted" for i in row[:2])) for row in rows]
-        columns = ("actual", "predicted", "a", "b", "difference", "actual_name", "predicted_name")
-        return _file(_csv(columns, named), "text/csv; charset=utf-8", f"{run}-{a_step}-{other}-{b_step}-confusion.csv")
-
-    return api
 
 
-def _units(text: str, what: str) -> tuple[int, ...] | None:
-    try:
-        return parse_units(text) or None
-    except ValueError as error:
-        raise BadRequest(f"{what}: {error}") from None
+Sides = Annotated[AskedSides, Depends(asked_sides)]
+
+# ------------------------------------------------------------------------------------------------------ routes
 
 
-def _json(value: Any) -> Response:
-    body = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":")).encode()
-    return Response(body, media_type="application/json", headers={"Cache-Control": ASK_AGAIN})
+class PairBody(TypedDict):
+    a: Annotated[str | None, Field(description="A's layer; null where B's has no partner.")]
+    b: str | None
+    how: Annotated[str, Field(description="hand, name, kind and shape, kind, or none")]
+    agrees: Annotated[bool, Field(description="Whether both have the same arrays and outputs of the same shape.")]
 
 
-def _csv(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> bytes:
+class AlignmentBody(TypedDict):
+    indices: Annotated[list[int | None], Field(description="For each checkpoint of A the position of B's.")]
+    problem: Annotated[str | None, Field(description="Why nothing can be aligned so; null where it can.")]
+
+
+@dataclass(frozen=True)
+class ComparisonAnswer:
+    run: str
+    other: str
+    subject: Annotated[
+        dict[str, Any],
+        Field(description="B: its checkpoints, layers, class names, whether it can be evaluated."),
+    ]
+    pairs: list[PairBody]
+    alignments: Annotated[dict[str, AlignmentBody], Field(description="By step, epoch, share, accuracy.")]
+    problems: list[str]
+    notices: Notices
+
+
+@router.get("/{other}")
+def compare_runs(
+    asked: Asked,
+    split: Annotated[str | None, Query(description="Whose statistics tell accuracy.")] = None,
+    pairs: Annotated[str, Query(description='Layers paired by hand: "conv1:conv1a,conv2:".')] = "",
+) -> ComparisonAnswer:
+    """Which layers and which checkpoints of two runs belong together."""
+    found = asked.compared.overview(asked.run, asked.other, asked.corpus, split, pairs)
+    return ComparisonAnswer(**found, notices=asked.notices())
+
+
+class UnitChangeBody(TypedDict):
+    unit: int
+    norm_a: float | None
+    norm_b: float | None
+    ratio: float | None
+    variance_a: float | None
+    variance_b: float | None
+    change: Annotated[float | None, Field(description="‖A − B‖ / ‖B‖; null where it is not a finite number.")]
+    cosine: float | None
+
+
+class CorrelationBody(TypedDict):
+    pearson: float | None
+    rank: Annotated[float | None, Field(description="Spearman's.")]
+    chance: Annotated[
+        float | None, Field(description="Share of shuffles with a rank correlation at least as far from 0.")
+    ]
+    count: int
+
+
+@dataclass(frozen=True)
+class ChangesAnswer:
+    units: list[UnitChangeBody]
+    correlations: Annotated[dict[str, CorrelationBody], Field(description="Of norm and of variance, A with B.")]
+    notices: Notices
+
+
+@router.get("/{other}/units", response_model=ChangesAnswer, responses={200: CSV})
+def compare_units(
+    asked: Asked,
+    sides: Sides,
+    format: Annotated[
+        Literal["json", "csv"], Query(description="As a table of numbers, or with correlations.")
+    ] = "json",
+) -> ChangesAnswer | Response:
+    """How each unit of a layer differs between A and B: norms, variances, ratio, relative change, cosine."""
+    changes = asked.compared.changes(sides.a, sides.b, sides.shown)
+    rows = pairing.unit_rows(changes, sides.a.units)
+    if format == "csv":
+        return _csv_file(pairing.UNIT_COLUMNS, rows, sides.file_name("csv"))
+    correlations = {name: asdict(pairing.correlate(*changes.measure(name))) for name in pairing.MEASURES}
+    units = [dict(zip(pairing.UNIT_COLUMNS, row, strict=True)) for row in rows]
+    return ChangesAnswer(units, correlations, asked.notices())
+
+
+@router.get("/{other}/arrays.npz", response_class=Response, responses={200: ZIP})
+def compared_arrays(asked: Asked, sides: Sides) -> Response:
+    """The compared arrays, exactly: ``a``, ``b`` (unit, channel, row, column), ``difference`` where shapes agree, and
+    ``about``, JSON text that says what they are."""
+    arrays = asked.compared.arrays_npz(sides.a, sides.b, sides.shown)
+    return _file(arrays, "application/zip", sides.file_name("npz"))
+
+
+class MovedImages(TypedDict):
+    total: int
+    images: Annotated[
+        list[dict[str, Any]],
+        Field(description="As in a cell of one matrix; and what the other side took them for."),
+    ]
+
+
+@dataclass(frozen=True)
+class MovedAnswer:
+    into: Annotated[MovedImages, Field(description="In the cell at A, not at B.")]
+    out_of: Annotated[MovedImages, Field(description="In the cell at B, not at A.")]
+    notices: Notices
+
+
+@router.get("/{other}/confusion/{actual}/{predicted}")
+def moved_images(
+    asked: Asked,
+    actual: CellClass,
+    predicted: CellClass,
+    a_step: StepOf,
+    b_step: StepOf,
+    split: SplitChoice = None,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Images of each kind at most.")] = 60,
+) -> MovedAnswer:
+    """Images that are in a cell of the confusion matrix on one side only."""
+    moments, cell = ((asked.run, a_step), (asked.other, b_step)), (actual, predicted)
+    found = asked.compared.moved(*moments, cell, asked.corpus, split or None, limit)
+    return MovedAnswer(**found, notices=asked.notices())
+
+
+@router.get("/{other}/confusion", response_class=Response, responses={200: CSV})
+def compared_confusion(asked: Asked, a_step: StepOf, b_step: StepOf, split: SplitChoice = None) -> Response:
+    """Both confusion matrices and their difference as CSV: a line for each cell that is not empty on both sides."""
+    moments = (asked.run, a_step), (asked.other, b_step)
+    names, rows = asked.compared.confusion_rows(*moments, asked.corpus, split or None)
+    named = [(*row, *(names[i] if i < len(names) else "not predicted" for i in row[:2])) for row in rows]
+    columns = ("actual", "predicted", "a", "b", "difference", "actual_name", "predicted_name")
+    return _csv_file(columns, named, f"{asked.run}-{a_step}-{asked.other}-{b_step}-confusion.csv")
+
+
+# ------------------------------------------------------------------------------------------------------- files
+
+
+def _csv_file(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], name: str) -> Response:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(map(no_formula, columns))
     writer.writerows(map(no_formula, row) for row in rows)
-    return text.getvalue().encode()
+    return _file(text.getvalue().encode(), "text/csv; charset=utf-8", name)
 
 
 def _file(body: bytes, media_type: str, name: str) -> Response:

@@ -119,7 +119,7 @@ def test_memory_is_a_sensible_number() -> None:
 def test_processes_of_one_server_tell_each_other_of_their_troubles(tmp_path: Path) -> None:
     """One in a process of its own, which has ended since: why, is what somebody wants to know."""
     code = (
-        "import sys\nfrom mloscope.app import logs\nimport logging\n"
+        "import sys\nfrom mloscope.app.process import logs\nimport logging\n"
         f"logs.configure('info', secrets=('hidden words',), shared_folder={str(tmp_path)!r})\n"
         "logging.getLogger('x').error('of another process, with hidden words')"
     )

@@ -1,0 +1,128 @@
+"""Corpora over HTTP: their classes and splits, search for images, and the images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Query
+from fastapi.responses import Response
+from pydantic import Field
+
+from mloscope.adaptors.interface import CorpusAdaptor
+from mloscope.app.web.rest.addresses import MOST_IMAGES, CorpusName, ImageId, Offset
+from mloscope.app.web.rest.answers import PNG, answer
+from mloscope.app.web.rest.dependencies import TheWorkspace
+from mloscope.app.web.rest.resource import resource
+from mloscope.app.workspace.connected import ConnectedCorpus
+
+router = resource("corpora", "/corpora")
+
+
+@dataclass(frozen=True)
+class CorpusSummary:
+    name: str
+    title: Annotated[str, Field(description="What people call it.")]
+    format: str | None
+    path: str
+    size: Annotated[int, Field(description="Number of images.")]
+    problem: str | None
+
+
+@dataclass(frozen=True)
+class CorporaAnswer:
+    corpora: list[CorpusSummary]
+
+
+@router.get("")
+def list_corpora(workspace: TheWorkspace) -> CorporaAnswer:
+    """All connected corpora, those that could not be opened included."""
+    return CorporaAnswer([_summary(workspace.corpus(corpus.name)) for corpus in workspace.corpora])
+
+
+def _summary(corpus: ConnectedCorpus) -> CorpusSummary:
+    size = len(corpus.adaptor) if corpus.adaptor is not None else 0
+    return CorpusSummary(corpus.name, corpus.shown_title, corpus.format, str(corpus.path), size, corpus.problem)
+
+
+@dataclass(frozen=True)
+class CorpusAnswer(CorpusSummary):
+    class_names: Sequence[str]
+    splits: Annotated[Mapping[str, int], Field(description="Number of images of each split.")]
+    image_shape: Annotated[Sequence[int] | None, Field(description="row, column, channel where all images share them")]
+    problems: Sequence[str]
+
+
+@router.get("/{corpus}")
+def describe_corpus(workspace: TheWorkspace, corpus: CorpusName) -> CorpusAnswer:
+    """One corpus: its classes and splits, and what could not be read."""
+    connected = workspace.corpus(corpus)
+    adaptor, summary = connected.adaptor, vars(_summary(connected))
+    if adaptor is None:
+        return CorpusAnswer(**summary, class_names=(), splits={}, image_shape=None, problems=())
+    return CorpusAnswer(
+        **summary,
+        class_names=adaptor.class_names,
+        splits={name: len(positions) for name, positions in adaptor.splits.items()},
+        image_shape=adaptor.image_shape,
+        problems=adaptor.problems(),
+    )
+
+
+@dataclass(frozen=True)
+class FoundImage:
+    id: str
+    name: str
+    label: int | None
+    class_name: str | None
+    split: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ImagesAnswer:
+    images: list[FoundImage]
+    total: Annotated[int, Field(description="How many images match in all.")]
+    offset: int
+
+
+@router.get("/{corpus}/images")
+def search_images(
+    workspace: TheWorkspace,
+    corpus: CorpusName,
+    search: Annotated[str, Query(description="Words that name, id or class name must all have.")] = "",
+    label: Annotated[str | None, Query(description="Number or name of a class.")] = None,
+    split: Annotated[str | None, Query(description="training, test, or the corpus's own word.")] = None,
+    offset: Offset = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST_IMAGES, description="How many at most.")] = 60,
+    random: Annotated[int | None, Query(description="A seed: shuffled, always the same way for the same seed.")] = None,
+) -> ImagesAnswer:
+    """Images that match, a page at a time."""
+    found = workspace.search(corpus, search, label or None, split or None, offset, limit, random)
+    adaptor = workspace.opened_corpus(corpus).adaptor
+    images = [_found_image(adaptor, position) for position in found.positions]
+    return ImagesAnswer(images, found.total, offset)
+
+
+def _found_image(adaptor: CorpusAdaptor, position: int) -> FoundImage:
+    record, classes = adaptor.record(position), adaptor.class_names
+    known = record.label is not None and record.label < len(classes)
+    class_name = classes[record.label] if known and record.label is not None else None
+    return FoundImage(record.id, record.name, record.label, class_name, record.split, record.metadata)
+
+
+@router.get("/{corpus}/images/{image}.png", response_class=Response, responses={200: PNG})
+def image_png(
+    workspace: TheWorkspace,
+    corpus: CorpusName,
+    image: ImageId,
+    edge: Annotated[
+        int | None, Query(ge=1, le=4096, description="Longer edge at most, in pixels; never enlarged.")
+    ] = None,
+) -> Response:
+    """An image, grey or colour, at its own size or smaller."""
+    picture = workspace.thumbnail(corpus, workspace.opened_corpus(corpus).position(image), edge)
+    # The same name and id may stand for another picture after a restart, so a browser asks again; the
+    # ETag makes that cheap.
+    return answer(picture, "image/png")
