@@ -8,7 +8,7 @@
     ├── Conflict 409            what is asked for contradicts what is there (a checkpoint changed while it was read)
     ├── TooLarge 413            what was sent is larger than is taken
     ├── NotPossible 422         the question is understood, but this run or corpus cannot answer it
-    ├── TooManyRequests 429     more than the asker's share; says when to ask again
+    ├── TooManyRequests 429     more than the caller's share; says when to ask again
     └── Unavailable 503         it will work later, or after something is installed or restarted
 
 Errors of adaptors (``mloscope.adaptors.interface.AdaptorError``) are translated by :func:`from_adaptor`.
@@ -63,7 +63,7 @@ class Unrecognised(NotPossible):
 
 
 class TooManyRequests(MloscopeError):
-    """Meant for one asker alone: whoever waits for the same result asks for themselves."""
+    """Meant for one caller alone: whoever waits for the same result asks for themselves."""
 
     kind, status = "too-many-requests", 429
 

@@ -472,7 +472,7 @@ class ResultCache:
             self.counts["misses"] += len(missing)
         try:
             computed = compute(missing)
-        except TooManyRequests:  # the asker's own affair: those who wait ask for themselves
+        except TooManyRequests:  # the caller's own affair: those who wait ask for themselves
             raise
         except Exception as error:
             for key in missing:

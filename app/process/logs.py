@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from mloscope.app.process.redaction import Redaction
-from mloscope.app.process.request_context import ASKER, REQUEST_ID
+from mloscope.app.process.request_context import CALLER, REQUEST_ID
 
 EXTRA = "mloscope"
 """``logger.info(..., extra={EXTRA: {...}})`` gives a JSON line these members too."""
@@ -50,8 +50,8 @@ class _Json(_Text):
         }
         if REQUEST_ID.get():
             line["request_id"] = REQUEST_ID.get()
-        if ASKER.get().name:
-            line["user"] = ASKER.get().name
+        if CALLER.get().name:
+            line["user"] = CALLER.get().name
         line |= getattr(record, EXTRA, {})
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

@@ -17,7 +17,7 @@ Role = Literal["viewer", "editor"]
 
 
 @dataclass(frozen=True)
-class Asker:
+class Caller:
     """Whoever sent a request."""
 
     name: str
@@ -45,10 +45,10 @@ class Asker:
         return f"{self.via}:{self.name}" if self.name else f"address:{self.address}"
 
 
-NOBODY = Asker("", "viewer", "open", "")
+NOBODY = Caller("", "viewer", "open", "")
 
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
-ASKER: ContextVar[Asker] = ContextVar("asker", default=NOBODY)
+CALLER: ContextVar[Caller] = ContextVar("caller", default=NOBODY)
 
 
 def request_id_from(header: str) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable, MutableMapping
 from cachetools import LRUCache
 
 from mloscope.app.errors import TooManyRequests
-from mloscope.app.process.request_context import ASKER
+from mloscope.app.process.request_context import CALLER
 
 MOST_BUCKETS = 10_000
 
@@ -43,7 +43,7 @@ class Allowance:
 
 
 class EvaluationCharge:
-    """Called before checkpoints are evaluated, on behalf of whoever asks (:data:`ASKER`); see :class:`Observatory`."""
+    """Called before checkpoints are evaluated, on behalf of whoever asks (:data:`CALLER`); see :class:`Observatory`."""
 
     def __init__(
         self,
@@ -58,9 +58,9 @@ class EvaluationCharge:
 
     def __call__(self, count: int) -> None:
         """Raises :class:`TooManyRequests`."""
-        asker = ASKER.get()
-        if self._allowance is not None and not asker.is_owner:
-            wait_s = self._allowance.take(asker.key, count)
+        caller = CALLER.get()
+        if self._allowance is not None and not caller.is_owner:
+            wait_s = self._allowance.take(caller.key, count)
             if wait_s:
                 raise TooManyRequests(
                     f"That is more than {self._a_minute:,} evaluations a minute, your share of the model service; "

@@ -21,7 +21,7 @@ from itsdangerous import BadData, URLSafeSerializer
 
 from mloscope.app.accounts.users import UserFile
 from mloscope.app.errors import BadRequest, NotSignedIn, TooManyRequests
-from mloscope.app.process.request_context import Asker
+from mloscope.app.process.request_context import Caller
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access import forwarding
 from mloscope.app.web.access.allowances import Allowance
@@ -116,29 +116,29 @@ class Authentication:
         found = forwarding.address_in(address)
         return found is not None and any(found in network for network in self._settings.trusted_proxies or ())
 
-    def asker(self, origin: Origin, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Asker:
+    def caller(self, origin: Origin, headers: Mapping[str, str], cookies: Mapping[str, str]) -> Caller:
         """Who asks. Raises :class:`NotSignedIn`."""
         if not self.demanded:
-            return Asker("", "editor", "open", origin.address)
+            return Caller("", "editor", "open", origin.address)
         scheme, _, credentials = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             found = self._users.token(credentials.strip())
             if found is None:
                 raise NotSignedIn("The token is not in force; mloscope token add makes one.")
-            return Asker(found[0], found[1].role, "token", origin.address)
+            return Caller(found[0], found[1].role, "token", origin.address)
         if origin.proxied and self._settings.proxy_user_header:
             name = headers.get(self._settings.proxy_user_header, "")
             if re.search(r"[^\w.@+ -]", name):  # a comma: the header came twice, once from a stranger
                 raise NotSignedIn(f"The proxy's header {self._settings.proxy_user_header} names nobody.")
             if name:
                 user = self._users.users().get(name)
-                return Asker(name, user.role if user is not None else "viewer", "proxy", origin.address)
+                return Caller(name, user.role if user is not None else "viewer", "proxy", origin.address)
         cookie = cookies.get(self.session_cookie)
         if cookie is not None:
             return self._of_session(cookie, origin)
         raise NotSignedIn(SIGN_IN)
 
-    def _of_session(self, cookie: str, origin: Origin) -> Asker:
+    def _of_session(self, cookie: str, origin: Origin) -> Caller:
         over = NotSignedIn("This sign-in is over; sign in again.")
         try:
             name, stamp, issued_s = self._signer().loads(cookie)
@@ -148,7 +148,7 @@ class Authentication:
         age_s = self._clock() - issued_s
         if user is None or stamp != self._users.stamp(name) or not -60 <= age_s <= self._settings.session_s:
             raise over
-        return Asker(name, user.role, "session", origin.address)
+        return Caller(name, user.role, "session", origin.address)
 
     def _signer(self) -> URLSafeSerializer:
         return URLSafeSerializer(self._users.signing_key, salt="mloscope session", signer_kwargs=_SHA256)

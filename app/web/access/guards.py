@@ -38,7 +38,7 @@ from mloscope.app.errors import (
 )
 from mloscope.app.observatory import UNEXPECTED
 from mloscope.app.process.logs import EXTRA
-from mloscope.app.process.request_context import ASKER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
+from mloscope.app.process.request_context import CALLER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
 from mloscope.app.process.settings import Settings
 from mloscope.app.process.terminal import printable
 from mloscope.app.process.url_prefix import URL_PREFIX, announced, mounted, without
@@ -190,14 +190,14 @@ class _Visit:
         known = self.cookies.get(CSRF_COOKIE, "")
         self.has_csrf_token = re.fullmatch(r"[\w-]{16,64}", known) is not None
         scope[CSRF_SCOPE_KEY] = self.csrf_token = known if self.has_csrf_token else secrets.token_urlsafe(24)
-        self.asker = NOBODY
+        self.caller = NOBODY
         self.status = 0
         self.refusal: MloscopeError | None = None
 
     async def answer(self) -> None:
         metrics, began = self.doors.metrics, self.doors.clock()
         number = REQUEST_ID.set(request_id_from(self.headers.get(REQUEST_ID_HEADER, "")))
-        asking = ASKER.set(NOBODY)
+        asking = CALLER.set(NOBODY)
         metrics.began()
         try:
             await self._admitted()
@@ -214,7 +214,7 @@ class _Visit:
             method = self.method if self.method in _METHODS else "other"
             metrics.ended(method, self._route(), self.status or 499, seconds)
             self._log(seconds)
-            ASKER.reset(asking)
+            CALLER.reset(asking)
             REQUEST_ID.reset(number)
 
     async def _admitted(self) -> None:
@@ -223,13 +223,13 @@ class _Visit:
         self._check_host()
         own_page = doors.pages.routes.get(self.path)
         if self.path not in OPEN_TO_ALL or "authorization" in self.headers:
-            self.asker = doors.authentication.asker(self.origin, self.headers, self.cookies)
-            ASKER.set(self.asker)
+            self.caller = doors.authentication.caller(self.origin, self.headers, self.cookies)
+            CALLER.set(self.caller)
         if self.method not in SAFE_METHODS:
             csrf_cookie = self.csrf_token if self.has_csrf_token else None
-            doors.senders.check(self.asker, self.origin, self.headers, csrf_cookie, form=own_page is not None)
-            if own_page is None and self.path != DASH_CALLBACKS and self.asker.role != "editor":
-                raise Forbidden(f"{self.asker.name} is a viewer, and only an editor may do this.")
+            doors.senders.check(self.caller, self.origin, self.headers, csrf_cookie, form=own_page is not None)
+            if own_page is None and self.path != DASH_CALLBACKS and self.caller.role != "editor":
+                raise Forbidden(f"{self.caller.name} is a viewer, and only an editor may do this.")
         receive, send = await self._body_within(self._limit(own_page is not None)), self.send
         if self.method == "HEAD":
             self.scope, receive, send = as_get(self.scope, receive, send)
@@ -322,7 +322,7 @@ class _Visit:
                 b"m="
             ):  # Dash: when it changed
                 headers["cache-control"] = "public, max-age=31536000, immutable"
-        if self.asker.via != "open":  # nobody on the way may keep it for others
+        if self.caller.via != "open":  # nobody on the way may keep it for others
             headers["cache-control"] = headers.get("cache-control", "no-cache").replace("public", "private")
             headers.add_vary_header("Cookie, Authorization")
         if headers.get("content-type", "").startswith("text/html") and not self.has_csrf_token:

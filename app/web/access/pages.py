@@ -26,7 +26,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from mloscope.app.errors import BadRequest, Forbidden, MloscopeError, NotSignedIn, TooManyRequests
 from mloscope.app.observatory import Observatory
 from mloscope.app.process.logs import Trouble, resident_bytes
-from mloscope.app.process.request_context import ASKER
+from mloscope.app.process.request_context import CALLER
 from mloscope.app.process.url_prefix import URL_PREFIX, without
 from mloscope.app.statistics.disk_usage import DaskCluster, KeptStatistics
 from mloscope.app.web.access.authentication import Authentication, Origin
@@ -188,7 +188,7 @@ class Pages:
             theme_script=THEME_SCRIPT,
             seen=seen,
             refresh_s=REFRESH_S,
-            asker=ASKER.get(),
+            caller=CALLER.get(),
             token=request.scope[CSRF_SCOPE_KEY],
         )
         return HTMLResponse(page, headers=_NO_STORE)
@@ -198,7 +198,7 @@ class Pages:
         return KeptStatistics(self._observatory.statistics.store.folder)
 
     def _seen(self, vitals: Mapping[str, Mapping[str, Any]]) -> Seen:
-        asker = ASKER.get()
+        caller = CALLER.get()
         return Seen(
             at=datetime.datetime.now(datetime.UTC),
             vitals=vitals,
@@ -209,7 +209,7 @@ class Pages:
             troubles=list(self._troubles()),
             began=self._began,
             process=list(self._process_facts()),
-            in_detail=asker.is_owner or (asker.role == "editor" and asker.via != "open"),
+            in_detail=caller.is_owner or (caller.role == "editor" and caller.via != "open"),
         )
 
     def _connected(self) -> Iterable[Connected]:

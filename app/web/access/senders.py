@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from mloscope.app.errors import Forbidden
-from mloscope.app.process.request_context import Asker
+from mloscope.app.process.request_context import Caller
 from mloscope.app.process.terminal import printable
 from mloscope.app.web.access.authentication import Origin
 
@@ -33,11 +33,11 @@ class Senders:
         self._warned = False
 
     def check(
-        self, asker: Asker, origin: Origin, headers: Mapping[str, str], csrf_cookie: str | None, *, form: bool
+        self, caller: Caller, origin: Origin, headers: Mapping[str, str], csrf_cookie: str | None, *, form: bool
     ) -> None:
         """Raises :class:`Forbidden`. ``form``: it is one of ours that carries the cookie's token in a field, compared where the
         field is read."""
-        if asker.via == "token":  # nothing that a browser sends by itself
+        if caller.via == "token":  # nothing that a browser sends by itself
             return
         site, page = headers.get("sec-fetch-site"), headers.get("origin")
         if site not in (None, "same-origin", "none"):
@@ -48,7 +48,7 @@ class Senders:
             if site is None and page is None:
                 raise Forbidden("Another site asked in your name; only pages of this server may.")
             return
-        by_itself = asker.via in ("session", "proxy") or site is not None or page is not None
+        by_itself = caller.via in ("session", "proxy") or site is not None or page is not None
         returned = csrf_cookie is not None and hmac.compare_digest(
             csrf_cookie.encode(), headers.get(CSRF_HEADER, "").encode()
         )

@@ -19,7 +19,7 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from mloscope.app.process.request_context import ASKER
+from mloscope.app.process.request_context import CALLER
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
@@ -129,7 +129,7 @@ def layout(pages: Sequence[Page]) -> html.Div:
             dcc.Store(id=ids.THEME),
             html.A("Skip to the picture", href="#page", className="skip-link"),
             _top_bar(pages),
-            html.Div(BasisLine(id=ids.BASIS, editor=ASKER.get().role == "editor"), className="shell-basis"),
+            html.Div(BasisLine(id=ids.BASIS, editor=CALLER.get().role == "editor"), className="shell-basis"),
             html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
             html.Main(dash.page_container, id="page", className="shell-page"),
             html.Footer(TimeSlider(id=ids.TIMELINE), className="shell-timeline"),
@@ -160,7 +160,7 @@ def _top_bar(pages: Sequence[Page]) -> html.Header:
             html.Div(className="bar-space"),
             html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
             html.A(
-                ASKER.get().name or "Status",
+                CALLER.get().name or "Status",
                 href=mounted("/status"),
                 className="bar-button bar-link",
                 title="What is cached, what runs, what failed, and who is signed in",

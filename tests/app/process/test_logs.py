@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mloscope.app.process import logs
-from mloscope.app.process.request_context import ASKER, REQUEST_ID, Asker
+from mloscope.app.process.request_context import CALLER, REQUEST_ID, Caller
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ def test_json_is_one_object_a_line_with_whom_and_which_request(
 ) -> None:
     stream, _ = configured("info", "json")
     number = REQUEST_ID.set("0123456789abcdef")
-    asking = ASKER.set(Asker("anna", "viewer", "token", "10.0.0.1"))
+    asking = CALLER.set(Caller("anna", "viewer", "token", "10.0.0.1"))
     logging.getLogger("mloscope.requests").info("two\nlines %d", 7, extra={logs.EXTRA: {"status": 200, "path": "/ü"}})
-    ASKER.reset(asking)
+    CALLER.reset(asking)
     REQUEST_ID.reset(number)
     logging.getLogger("x").info("alone")
     first, second = [json.loads(line) for line in stream.getvalue().splitlines()]

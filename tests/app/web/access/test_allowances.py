@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mloscope.app.errors import TooManyRequests
-from mloscope.app.process.request_context import ASKER, NOBODY, Asker
+from mloscope.app.process.request_context import CALLER, NOBODY, Caller
 from mloscope.app.web.access import allowances
 from mloscope.app.web.access.allowances import Allowance, EvaluationCharge
 
@@ -60,11 +60,11 @@ def test_buckets_do_not_fill_the_memory(clock: Clock) -> None:
 def test_a_user_has_a_share_wherever_they_sit_and_a_stranger_by_address(clock: Clock) -> None:
     counted: list[int] = []
     charge = EvaluationCharge(60, counted.append, clock)
-    at_home = Asker("anna", "viewer", "session", "10.0.0.1")
-    on_the_train = Asker("anna", "viewer", "session", "10.9.9.9")
-    stranger, other = Asker("", "editor", "open", "10.0.0.2"), Asker("", "editor", "open", "10.0.0.3")
-    for asker, allowed in ((at_home, True), (on_the_train, False), (stranger, True), (stranger, False), (other, True)):
-        before = ASKER.set(asker)
+    at_home = Caller("anna", "viewer", "session", "10.0.0.1")
+    on_the_train = Caller("anna", "viewer", "session", "10.9.9.9")
+    stranger, other = Caller("", "editor", "open", "10.0.0.2"), Caller("", "editor", "open", "10.0.0.3")
+    for caller, allowed in ((at_home, True), (on_the_train, False), (stranger, True), (stranger, False), (other, True)):
+        before = CALLER.set(caller)
         try:
             if allowed:
                 charge(60)
@@ -73,24 +73,24 @@ def test_a_user_has_a_share_wherever_they_sit_and_a_stranger_by_address(clock: C
                     charge(60)
                 assert refusal.value.retry_after_s == pytest.approx(1.0)
         finally:
-            ASKER.reset(before)
+            CALLER.reset(before)
     assert counted == [60, 60, 60]
 
 
 @pytest.mark.parametrize(
-    "asker", [NOBODY, Asker("", "editor", "open", "127.0.0.1"), Asker("", "editor", "open", "::1")]
+    "caller", [NOBODY, Caller("", "editor", "open", "127.0.0.1"), Caller("", "editor", "open", "::1")]
 )
-def test_whoever_sits_at_the_machine_has_no_limit(asker: Asker, clock: Clock) -> None:
+def test_whoever_sits_at_the_machine_has_no_limit(caller: Caller, clock: Clock) -> None:
     charge = EvaluationCharge(1, clock=clock)
-    before = ASKER.set(asker)
+    before = CALLER.set(caller)
     for _ in range(100):
         charge(1000)
-    ASKER.reset(before)
+    CALLER.reset(before)
 
 
 def test_0_means_any_number(clock: Clock) -> None:
     charge = EvaluationCharge(0, clock=clock)
-    before = ASKER.set(Asker("anna", "viewer", "token", "10.0.0.1"))
+    before = CALLER.set(Caller("anna", "viewer", "token", "10.0.0.1"))
     for _ in range(100):
         charge(10_000)
-    ASKER.reset(before)
+    CALLER.reset(before)

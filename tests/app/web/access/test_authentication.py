@@ -58,15 +58,15 @@ def sign_in(
 
 
 def of_cookie(authentication: Authentication, cookie: str) -> Any:
-    return authentication.asker(HERE, {}, {authentication.session_cookie: cookie})
+    return authentication.caller(HERE, {}, {authentication.session_cookie: cookie})
 
 
 # --------------------------------------------------------------------------------------------------- demanded
 
 
 def test_with_nobody_in_the_file_everybody_is_an_editor(tmp_path: Path) -> None:
-    asker = Authentication(Settings(), UserFile(tmp_path / "none.json")).asker(HERE, {}, {})
-    assert (asker.name, asker.role, asker.via, asker.address) == ("", "editor", "open", "10.0.0.7")
+    caller = Authentication(Settings(), UserFile(tmp_path / "none.json")).caller(HERE, {}, {})
+    assert (caller.name, caller.role, caller.via, caller.address) == ("", "editor", "open", "10.0.0.7")
 
 
 def test_the_first_user_closes_the_door_and_a_lost_file_does_not_open_it(tmp_path: Path) -> None:
@@ -78,11 +78,11 @@ def test_the_first_user_closes_the_door_and_a_lost_file_does_not_open_it(tmp_pat
     users.path.unlink()
     assert authentication.demanded
     with pytest.raises(NotSignedIn):
-        authentication.asker(HERE, {}, {})
+        authentication.caller(HERE, {}, {})
 
 
 def test_unprotected_asks_nobody(authentication: Callable[..., Authentication]) -> None:
-    assert authentication(unprotected=True).asker(HERE, {}, {}).via == "open"
+    assert authentication(unprotected=True).caller(HERE, {}, {}).via == "open"
 
 
 @pytest.mark.parametrize(
@@ -113,18 +113,18 @@ def test_other_addresses_than_loopback_need_users_or_a_word(
 
 def test_a_token_says_who_and_what_they_may(authentication: Callable[..., Authentication], users: UserFile) -> None:
     text = users.add_token("nightly", "viewer")
-    asker = authentication().asker(HERE, {"authorization": f"bearer {text}"}, {})
-    assert (asker.name, asker.role, asker.via) == ("nightly", "viewer", "token")
+    caller = authentication().caller(HERE, {"authorization": f"bearer {text}"}, {})
+    assert (caller.name, caller.role, caller.via) == ("nightly", "viewer", "token")
     users.remove_token("nightly")
     with pytest.raises(NotSignedIn, match="not in force"):
-        authentication().asker(HERE, {"authorization": f"Bearer {text}"}, {})
+        authentication().caller(HERE, {"authorization": f"Bearer {text}"}, {})
 
 
 def test_a_wrong_token_is_not_made_up_for_by_a_session(authentication: Callable[..., Authentication]) -> None:
     doors = authentication()
     cookies = {doors.session_cookie: sign_in(doors)}
     with pytest.raises(NotSignedIn):
-        doors.asker(HERE, {"authorization": "Bearer mloscope_wrong"}, cookies)
+        doors.caller(HERE, {"authorization": "Bearer mloscope_wrong"}, cookies)
 
 
 # --------------------------------------------------------------------------------------------------- sessions
@@ -133,8 +133,8 @@ def test_a_wrong_token_is_not_made_up_for_by_a_session(authentication: Callable[
 def test_a_session_says_who_until_it_is_over(authentication: Callable[..., Authentication], clock: Clock) -> None:
     doors = authentication(session_s=3600.0)
     cookie = sign_in(doors)
-    asker = of_cookie(doors, cookie)
-    assert (asker.name, asker.role, asker.via) == ("anna", "editor", "session")
+    caller = of_cookie(doors, cookie)
+    assert (caller.name, caller.role, caller.via) == ("anna", "editor", "session")
     clock.now += 3599
     assert of_cookie(doors, cookie).name == "anna"
     clock.now += 2
@@ -254,7 +254,7 @@ def test_guessing_is_slow_from_one_address_and_for_one_name(
 def proxied(authentication: Callable[..., Authentication], peer: str, **headers: str) -> Any:
     doors = authentication(proxy_user_header="x-forwarded-user", trusted_proxies=PROXY)
     lower = {name.replace("_", "-"): value for name, value in headers.items()}
-    return doors.asker(doors.origin(peer, "http", lower), lower, {})
+    return doors.caller(doors.origin(peer, "http", lower), lower, {})
 
 
 def test_a_trusted_proxy_names_users_and_the_file_their_role(authentication: Callable[..., Authentication]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from mloscope.app.accounts.users import UserFile
-from mloscope.app.process.request_context import ASKER, REQUEST_ID
+from mloscope.app.process.request_context import CALLER, REQUEST_ID
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access.authentication import Authentication
 from mloscope.app.web.access.guards import Doors, content_security_policy, script_hash
@@ -582,7 +582,7 @@ def test_whoever_works_for_a_request_knows_it_and_nobody_afterwards(around: Call
     seen: list[tuple[str, str, str]] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.to_thread(lambda: seen.append((REQUEST_ID.get(), ASKER.get().via, ASKER.get().address)))
+        await asyncio.to_thread(lambda: seen.append((REQUEST_ID.get(), CALLER.get().via, CALLER.get().address)))
         await PlainTextResponse("ok")(scope, receive, send)
 
     answer_of(around(application), scope_of(x_request_id="0123456789abcdef"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mloscope.app.process.logs import Trouble
-from mloscope.app.process.request_context import ASKER
+from mloscope.app.process.request_context import CALLER
 from mloscope.app.web.access.status_page import Connected, Seen
 from mloscope.app.web.templates import render
 from mloscope.app.web.templates.filters import as_bytes
@@ -39,7 +39,7 @@ def with_vitals(**vitals: Any) -> Seen:
 
 def drawn(seen: Seen) -> str:
     """The page, as somebody sees it who has not signed in."""
-    return render("status.html", theme_script="", seen=seen, refresh_s=10, asker=ASKER.get(), token="")
+    return render("status.html", theme_script="", seen=seen, refresh_s=10, caller=CALLER.get(), token="")
 
 
 def parts(seen: Seen) -> dict[str, str]:

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from mloscope.adaptors.installation import how_to_add
 from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore
-from mloscope.app.process.request_context import ASKER, Asker
+from mloscope.app.process.request_context import CALLER, Caller
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.dash import ids, shell
 from mloscope.app.web.dash.page import view_schema
@@ -177,10 +177,10 @@ def test_what_somebody_says_of_the_outputs_is_another_version_of_the_run(make_be
 
 @pytest.mark.parametrize(("role", "may"), [("editor", True), ("viewer", False)])
 def test_only_editors_find_the_form_of_the_outputs_open(role: str, may: bool) -> None:
-    token = ASKER.set(Asker("anna", role, "session", "::1"))
+    token = CALLER.set(Caller("anna", role, "session", "::1"))
     try:
         layout = json.loads(json.dumps(shell.layout(OURS).to_plotly_json(), default=lambda part: part.to_plotly_json()))
     finally:
-        ASKER.reset(token)
+        CALLER.reset(token)
     (line,) = [each for each in components(layout) if each["type"] == "BasisLine"]
     assert line["props"]["editor"] is may

@@ -65,8 +65,8 @@ def answer_of(client: TestClient, component: str, value: str) -> str:
 
 
 def test_a_quick_request_overtakes_a_slow_callback(client: TestClient, begun: threading.Event) -> None:
-    with ThreadPoolExecutor(2) as askers:
-        slow = askers.submit(answer_of, client, "slow", "a")
+    with ThreadPoolExecutor(2) as callers:
+        slow = callers.submit(answer_of, client, "slow", "a")
         assert begun.wait(PATIENCE_S)
         assert answer_of(client, "quick", "b") == "quick b in False"
         assert slow.result(PATIENCE_S) == "slow a"
@@ -75,8 +75,8 @@ def test_a_quick_request_overtakes_a_slow_callback(client: TestClient, begun: th
 def test_a_route_answers_while_a_callback_is_slow(
     client: TestClient, gate: threading.Event, begun: threading.Event
 ) -> None:
-    with ThreadPoolExecutor(2) as askers:
-        slow = askers.submit(answer_of, client, "slow", "a")
+    with ThreadPoolExecutor(2) as callers:
+        slow = callers.submit(answer_of, client, "slow", "a")
         assert begun.wait(PATIENCE_S)
         assert client.get("/_dash-layout").status_code == 200
         assert not slow.done()
