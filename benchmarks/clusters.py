@@ -22,9 +22,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from figures import Figure, report
 from scrubbing import BROWSER, ArrayRun, ArrayService, served
@@ -42,10 +44,10 @@ SCRUB = """async ([frames, count]) => {
   let last = await frame();
   for (let n = 0; n < frames; n += 1) {
     const turn = n % (2 * count - 2);
-    mloscope.time.request(turn < count ? turn : 2 * count - 2 - turn);
+    time.request(turn < count ? turn : 2 * count - 2 - turn);
     await frame();
     const now = await frame();
-    const step = String(mloscope.time.step);
+    const step = String(time.step);
     if (rows.step !== step || map.step !== step || rows.state !== "ready" || map.state !== "ready") wrong += 1;
     times.push((now - last) / 2);
     last = now;
@@ -58,7 +60,7 @@ DRAW = """async ([frames, count]) => {
   const canvas = document.querySelector(".points-canvas");
   const times = [];
   for (let n = 0; n < frames; n += 1) {
-    mloscope.time.request(n % count);
+    time.request(n % count);
     const gl = canvas.getContext("webgl2");
     await new Promise((resolve) => requestAnimationFrame(resolve));
     const from = performance.now();
@@ -173,24 +175,25 @@ def moving(browser: Any, address: str, kind: str) -> list[Figure]:
         )
     requests: list[str] = []
     page.goto(f"{address}/clusters")
-    page.wait_for_function(
+    in_page.wait(
+        page,
         """(count) => {
           const map = document.querySelector(".points-canvas");
           if (!map || map.dataset.state !== "ready") return false;
-          const data = mloscope.clusters.of(mloscope.statistics.open(mloscope.subject, mloscope.view.get().split));
+          const data = clusters.of(statistics.open(subject, view.get().split));
           return data.isLoaded && data.rowChunks.loaded === count;
         }""",
-        arg=len(STEPS),
-        timeout=180_000,
+        len(STEPS),
+        timeout_s=180,
     )
     drawn = page.get_attribute(".points-canvas", "data-renderer")
     assert drawn == kind, f"the map is drawn with {drawn}"
     page.wait_for_timeout(2000)  # charts and pictures
     page.on("request", lambda request: requests.append(request.url))
-    page.evaluate("mloscope.time.hold()")  # as a hand does that drags the slider
-    seen = page.evaluate(SCRUB, [FRAMES, len(STEPS)])
+    in_page.evaluate(page, "time.hold()")  # as a hand does that drags the slider
+    seen = in_page.evaluate(page, SCRUB, [FRAMES, len(STEPS)])
     asked = len(requests)
-    drawing = page.evaluate(DRAW, [40, len(STEPS)])
+    drawing = in_page.evaluate(page, DRAW, [40, len(STEPS)])
     context.close()
     times = sorted(seen["times"])
     many = f"{IMAGES:,} images, {kind}"

@@ -22,9 +22,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from figures import Figure, report
 from scrubbing import BROWSER, PROBE, STEPS, ArrayRun, maps, served
@@ -84,7 +86,7 @@ WATCH = """() => {
   window.addEventListener("pointermove", (event) => (moved = event.timeStamp), true);
   slider.addEventListener("input", () => {
     const from = moved;
-    const step = String(mloscope.time.checkpoints[slider.value].step);
+    const step = String(time.checkpoints[slider.value].step);
     waiting = painted(() => shown(step)).then((at) => times.push(at - from));
   });
   // Until the move to this position has come and been painted on all three.
@@ -140,10 +142,10 @@ def measure() -> list[Figure]:
             requests: list[str] = []
             page.on("request", lambda request: requests.append(request.url))
             page.goto(f"{address}/compare{VIEW}")
-            page.evaluate(PROBE)
-            page.wait_for_function(LOADED, timeout=180_000)
+            in_page.evaluate(page, PROBE)
+            in_page.wait(page, LOADED, timeout_s=180)
             page.wait_for_timeout(2000)  # charts beside it
-            page.evaluate(WATCH)
+            in_page.evaluate(page, WATCH)
             drag(page, 5, pause)
             page.mouse.up()
             page.wait_for_timeout(1500)

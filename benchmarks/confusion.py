@@ -23,9 +23,11 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from figures import Figure, report
 from scrubbing import BROWSER, PROBE, STEPS, ArrayRun, ArrayService, served
@@ -45,7 +47,7 @@ WATCH = """() => {
   window.addEventListener("pointermove", (event) => (moved = event.timeStamp), true);
   slider.addEventListener("input", () => {
     const from = moved;
-    const step = String(mloscope.time.checkpoints[slider.value].step);
+    const step = String(time.checkpoints[slider.value].step);
     waiting = painted(() => canvas.dataset.state === "ready" && canvas.dataset.step === step).then((at) => times.push(at - from));
   });
   window.arrived = async (index) => {
@@ -169,14 +171,15 @@ class ConfusionPage:
         self.requests: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(f"{address}/confusion?run={run}&corpus={run}")
-        self.page.evaluate(PROBE)
-        self.page.wait_for_function(
-            """() => { const s = window.mloscope && mloscope.confusion && mloscope.confusion.statistics;
+        in_page.evaluate(self.page, PROBE)
+        in_page.wait(
+            self.page,
+            """() => { const s = confusion.statistics;
                 return s && s.total === 100 && s.loaded === 100 && document.querySelector(".confusion-canvas[data-state=ready]"); }""",
-            timeout=120_000,
+            timeout_s=120,
         )
         self.page.wait_for_timeout(3000)
-        self.page.evaluate(WATCH)
+        in_page.evaluate(self.page, WATCH)
 
     def drag(self, moves: int, pause: random.Random) -> tuple[list[float], list[str]]:
         """Milliseconds from pointer to paint of each move, and what was requested while the pointer was down."""
@@ -203,18 +206,19 @@ class ConfusionPage:
         return times, requested
 
     def settle(self) -> None:
-        self.page.evaluate("() => mloscope.time.requestStep(mloscope.time.checkpoints.at(-1).step)")
+        in_page.evaluate(self.page, "() => time.requestStep(time.checkpoints.at(-1).step)")
         self.page.wait_for_timeout(1500)
 
     def sample(self, classes: int, pause: random.Random) -> float:
         """Milliseconds until the images of a cell that has some are seen."""
-        cell = self.page.evaluate(
-            """([start]) => { const { matrix, statistics, order, columnOrder } = mloscope.confusion; const g = matrix.geometry();
-            const step = statistics.step(mloscope.time.index); const at = Math.floor(start * step.cells.length);
+        cell = in_page.evaluate(
+            self.page,
+            """([start]) => { const { matrix, statistics, order, columnOrder } = confusion; const g = matrix.geometry();
+            const step = statistics.step(time.index); const at = Math.floor(start * step.cells.length);
             const actual = Math.floor(step.cells[at] / (step.classes + 1)), predicted = step.cells[at] % (step.classes + 1);
             const box = matrix.stage.getBoundingClientRect();
-            return { name: `${actual},${predicted}`, x: box.x + g.left + (mloscope.confusion.columnPlace[predicted] + 0.5) * g.acrossPx,
-                     y: box.y + g.top + (mloscope.confusion.place[actual] + 0.5) * g.downPx }; }""",
+            return { name: `${actual},${predicted}`, x: box.x + g.left + (confusion.columnPlace[predicted] + 0.5) * g.acrossPx,
+                     y: box.y + g.top + (confusion.place[actual] + 0.5) * g.downPx }; }""",
             [pause.random()],
         )
         self.page.mouse.move(5, 5)

@@ -30,9 +30,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from browsers import DRAG_S, SCRUBS_AN_IMAGE, drive
 from figures import Figure, command_line, report
@@ -131,7 +133,7 @@ class Pages:
             await page.mouse.move(x, box["y"] + box["height"] / 2)
 
         while time.monotonic() < self._ends_s:
-            await page.evaluate(f'mloscope.view.set({{layer: "{layer}", image: "test-{choose.randrange(IMAGES)}"}})')
+            await in_page.evaluate(page, f'view.set({{layer: "{layer}", image: "test-{choose.randrange(IMAGES)}"}})')
             self.images += 1
             for _ in range(SCRUBS_AN_IMAGE):
                 await asyncio.sleep(choose.uniform(*self._rest_s))

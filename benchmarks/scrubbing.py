@@ -27,9 +27,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from figures import Figure, report
 
@@ -236,7 +238,7 @@ WATCH_SLIDER = """(show) => {
   window.addEventListener("pointermove", (event) => (moved = event.timeStamp), true);
   slider.addEventListener("input", () => {
     const from = moved;
-    const step = String(mloscope.time.checkpoints[slider.value].step);
+    const step = String(time.checkpoints[slider.value].step);
     waiting = painted(() => drawn().state === "ready" && drawn().step === step).then((at) => times.push(at - from));
   });
   // Until the move to this position has come and been painted.
@@ -279,7 +281,7 @@ PLAY = """(ms) => new Promise((resolve) => {
   const begin = performance.now();
   // One sample for every animation frame: what the canvas holds is what that frame paints.
   const look = (now) => {
-    if (drawn().state === "ready") shown.push([now, mloscope.time.indexOf(Number(drawn().step))]);
+    if (drawn().state === "ready") shown.push([now, time.indexOf(Number(drawn().step))]);
     if (now - begin < ms) requestAnimationFrame(look);
     else resolve(shown);
   };
@@ -307,7 +309,7 @@ class Film:
         self.requests: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(f"{address}/#mode={show}&{view}")
-        self.page.evaluate(PROBE)
+        in_page.evaluate(self.page, PROBE)
         place = f'[data-show=\\"{show}\\"]'
         self.page.wait_for_function(
             f"""() => document.querySelector("{place} canvas.film-canvas[data-state=ready]")
@@ -315,7 +317,7 @@ class Film:
             timeout=90_000,
         )
         self.page.wait_for_timeout(2000)  # charts and thumbnails beside it
-        self.page.evaluate(WATCH_SLIDER, show)
+        in_page.evaluate(self.page, WATCH_SLIDER, show)
 
     def drag(self, moves: int, pause: random.Random) -> tuple[list[float], list[str]]:
         """Milliseconds from pointer to paint of each move, and what was requested while the pointer was down."""
@@ -343,13 +345,13 @@ class Film:
 
     def play(self) -> list[Played]:
         self.page.get_by_label("Speed").select_option("60")
-        if self.page.evaluate("() => !mloscope.time.loop"):
+        if in_page.evaluate(self.page, "() => !time.loop"):
             self.page.get_by_label("Start again at the end").click()
         self.page.get_by_role("button", name="Play", exact=True).click()
         self.page.wait_for_timeout(500)
         stretches = []
         for _ in range(PLAYED):
-            shown = self.page.evaluate(PLAY, PLAY_S * 1000)
+            shown = in_page.evaluate(self.page, PLAY, PLAY_S * 1000)
             pairs = list(itertools.pairwise(shown))
             moves = [(after - before) % len(STEPS) for (_, before), (_, after) in pairs]
             seen, elapsed_s = sum(move > 0 for move in moves), (shown[-1][0] - shown[0][0]) / 1000
@@ -364,20 +366,20 @@ class ImshowPage:
     def __init__(self, browser: Any, address: str) -> None:
         self.page = browser.new_context(viewport={"width": 1440, "height": 1400}).new_page()
         self.page.goto(address)
-        self.page.evaluate(PROBE)
-        self.page.evaluate(DASH_WATCH)
+        in_page.evaluate(self.page, PROBE)
+        in_page.evaluate(self.page, DASH_WATCH)
 
     def ready(self, name: str) -> None:
         self.page.wait_for_selector(f"#{name}-picture .js-plotly-plot .main-svg", timeout=60_000)
         self.page.wait_for_timeout(500)
         for index in (1, 2):
-            self.page.evaluate(DASH_STEP, [name, index])
+            in_page.evaluate(self.page, DASH_STEP, [name, index])
 
     def set_steps(self, name: str, count: int, pause: random.Random) -> list[float]:
         """Milliseconds from the change of the slider's value to paint."""
         times = []
         for number in range(count):
-            times.append(self.page.evaluate(DASH_STEP, [name, 5 + 7 * number]))
+            times.append(in_page.evaluate(self.page, DASH_STEP, [name, 5 + 7 * number]))
             time.sleep(pause.uniform(0.005, 0.03))
         return times
 

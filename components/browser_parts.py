@@ -1,9 +1,7 @@
-"""The parts that the browser draws by itself, as Dash components: ``assets/*.js`` holds what they do.
+"""The parts that the browser draws by itself, as Dash components: the modules in ``assets/`` hold what they do.
 
-Dash finds the JavaScript of a component as ``window[_namespace][_type]``; the scripts in ``assets/`` set
-``window.mloscope``. None of these parts has a callback: they listen to the time bus (``time_bus.js``) and to
-the view (``url_state.js``).
-"""
+Dash finds the JavaScript of a component as ``window[_namespace][_type]``; ``assets/main.mjs`` puts all of them there. None of these
+parts has a callback: they listen to the time bus (``assets/base/time_bus.mjs``) and to the view (``assets/base/view.mjs``)."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ def chart(graph_id: str, label: str, height_px: int, *, cursor: bool = False, cl
     """An empty chart that a callback fills; it keeps its room meanwhile, so that nothing jumps.
 
     label: what it shows, in words, for screen readers and as the name of a saved picture.
-    cursor: whether its axis is time, and assets/time_cursor.js draws the moment on it.
-    The buttons show under pointer and focus; assets/chart_export.js does what they say.
+    cursor: whether its axis is time, and assets/shell/time_cursor.mjs draws the moment on it.
+    The buttons show under pointer and focus; assets/shell/chart_export.mjs does what they say.
     """
     classes = ["chart", "time-cursor" if cursor else "", class_name]
     return html.Div(

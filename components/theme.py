@@ -43,7 +43,7 @@ CATEGORIES = (
 )
 """Ten colours told apart with every common colour blindness, on both surfaces; the first eight after Okabe and Ito (2008)."""
 
-# Five-point versions of the tables of assets/colour_tables.js, for Plotly's exact heat map.
+# Five-point versions of the tables of assets/films/colour_tables.mjs, for Plotly's exact heat map.
 SEQUENTIAL = [[0.0, "#440154"], [0.25, "#3b528b"], [0.5, "#21918c"], [0.75, "#5ec962"], [1.0, "#fde725"]]
 DIVERGING = [[0.0, "#0b3c8c"], [0.25, "#7ba4d4"], [0.5, "#f4f4f4"], [0.75, "#d98f76"], [1.0, "#8c1d18"]]
 

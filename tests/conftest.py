@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # for in_page: tests are imported by path, their neighbours are not
 
 TOGETHER = ("tests/end_to_end/", "tests/hostile/")
 """Folders whose tests share what takes long to make: one process has all of them."""

@@ -54,7 +54,7 @@ def test_the_wheel_holds_every_module_and_every_asset(wheel: zipfile.ZipFile) ->
         path.relative_to(ROOT)
         for folder in ("adaptors", "app", "components", "assets")
         for path in (ROOT / folder).rglob("*")
-        if path.suffix in (".py", ".js", ".css", ".svg", ".ico", ".woff2", ".html", ".json", ".txt")
+        if path.suffix in (".py", ".mjs", ".css", ".svg", ".ico", ".woff2", ".html", ".json", ".txt")
         and "__pycache__" not in path.parts
     ]
 

@@ -8,6 +8,7 @@ import inspect
 import os
 from collections.abc import Callable, Iterable, Sequence
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dash import Dash
@@ -21,6 +22,7 @@ from mloscope.app.web.access.pages import LOGIN_SCRIPT, Pages
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
 from mloscope.app.web.dash.dash_requests import DashRequests, checks_of
+from mloscope.app.web.dash.javascript_modules import START_DASH, JavascriptModules
 from mloscope.app.web.dash.mounted_index import mount_index
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.pages import installed_pages
@@ -37,13 +39,15 @@ def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Pag
     pages = installed_pages() if pages is None else pages
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
     add_rest(server, observatory)
+    assets = str(files("mloscope.assets"))
+    modules = JavascriptModules(Path(assets))
     app = Dash(
         "mloscope.app",
         server=server,
         use_pages=True,
         pages_folder="",
-        assets_folder=str(files("mloscope.assets")),
-        assets_ignore=r".*\.py",
+        assets_folder=assets,
+        assets_ignore=r".*\.(py|mjs)",
         index_string=shell.index(pages),
         title="ML-o-scope",
         update_title=None,
@@ -55,14 +59,15 @@ def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Pag
     app.backend.websocket_capability = False
     register_pages(pages)
     app.layout = functools.partial(shell.layout, pages)
-    mount_index(app)
+    app.renderer = START_DASH
+    mount_index(app, modules)
     shell.bind(app, observatory)
     bind_pages(app, pages, observatory)
     _prepare(app)
     server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages))
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
-        *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT)),
+        *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT, modules.import_map())),
         *app.csp_hashes(),
     )
     return server

@@ -1,4 +1,4 @@
-"""The confusion matrix's heat map: axes, colours, colour bar. Counts come in the browser (``assets/confusion_matrix.js``)."""
+"""The confusion matrix's heat map: axes, colours, colour bar. Counts come in the browser (``assets/confusion/matrix.mjs``)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHADES = {
 
 
 def shade_scale(theme: str) -> list[list[float | str]]:
-    """Plotly colour scale of :data:`SHADES`, straight in sRGB between its stops, as ``assets/confusion_draw.js`` reads it."""
+    """Plotly colour scale of :data:`SHADES`, straight in sRGB between its stops, as ``assets/confusion/draw.mjs`` reads it."""
     stops = SHADES[theme]
     return [[position / (len(stops) - 1), colour] for position, colour in enumerate(stops)]
 

@@ -9,7 +9,7 @@ from typing import Any
 def time_axis(labels: Sequence[str], *, most_ticks: int = 6) -> dict[str, Any]:
     """Plotly x-axis for checkpoints 0..n-1. ``labels`` are their steps as written; about ``most_ticks`` are shown, both ends among them.
 
-    ``assets/time_cursor.js`` draws the cursor of the time bus on charts whose x values are these positions.
+    ``assets/shell/time_cursor.mjs`` draws the cursor of the time bus on charts whose x values are these positions.
     """
     last = len(labels) - 1
     wanted = min(most_ticks, len(labels))

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import in_page
 import numpy as np
 import pytest
 
@@ -398,17 +399,17 @@ class FakeServer:
 
 
 def stage_page(parts: str) -> str:
-    """A page with some of the components and no Dash; scripts in the order in which Dash would load them."""
+    """A page with some of the components and no Dash."""
+    from mloscope.app.web.dash.javascript_modules import JavascriptModules
     from mloscope.app.web.dash.page import view_schema
     from mloscope.app.web.dash.pages import OURS
     from mloscope.components.theme import CATEGORIES
 
     assets = ROOT / "assets"
-    skip = {"controls.js", "time_cursor.js", "network_graph.js"}
-    scripts = sorted(path.name for path in assets.glob("*.js") if path.name not in skip)
     styles = sorted(path.name for path in assets.glob("*.css"))
     mounts = json.dumps([part.split(":") for part in filter(None, parts.split(","))])
     return f"""<!doctype html><html data-theme="light"><head><meta charset="utf-8">
+{JavascriptModules(assets).head()}
 {"".join(f'<link rel="stylesheet" href="/assets/{name}">' for name in styles)}
 <style>
   body {{ margin: 0; padding: 16px; background: var(--surface); height: auto; }}
@@ -428,20 +429,21 @@ def stage_page(parts: str) -> str:
   window.storeWrites = [];
   const set_props = (id, props) => {{ stores[id] = props.data; storeWrites.push(id); }};
   window.dash_clientside = {{ set_props }};
-  const subject = {json.dumps(SUBJECT)};
+  window.stageSubject = {json.dumps(SUBJECT)};
 </script>
 {'<script src="/plotly.js"></script>' if "Confusion" in parts else ""}
-{"".join(f'<script src="/assets/{name}"></script>' for name in scripts)}
-<script>
+<script type="module">
+  import "mloscope/main.mjs";
   const figures = {figures(parts)};
   window.roots = [];
-  const colours = {json.dumps(CATEGORIES)};
+  window.stageColours = {json.dumps(CATEGORIES)};
   for (const [type, id, show] of {mounts}) {{
     const place = document.createElement("div");
     place.className = type === "FilmCanvas" ? "for-film" : `for-${{type}}`;
     document.getElementById("stage").append(place);
     const root = ReactDOM.createRoot(place);
-    root.render(React.createElement(mloscope[type], {{ id: id || type, show, kind: show, editor: show === "editor", figures, colours }}));
+    const properties = {{ id: id || type, show, kind: show, editor: show === "editor", figures, colours: stageColours }};
+    root.render(React.createElement(mloscope[type], properties));
     roots.push(root);
   }}
 </script></body></html>"""
@@ -492,20 +494,20 @@ class Stage:
         return self
 
     def open(self, changes: dict | None = None) -> None:
-        self.page.evaluate("changes => mloscope.open({ ...subject, ...changes })", changes or {})
+        in_page.evaluate(self.page, "changes => openSubject({ ...stageSubject, ...changes })", changes or {})
 
     def js(self, expression: str, argument: object = None):
-        return self.page.evaluate(expression, argument)
+        return in_page.evaluate(self.page, expression, argument)
 
     def wait(self, expression: str, argument: object = None) -> None:
-        self.page.wait_for_function(expression, arg=argument, timeout=8000)
+        in_page.wait(self.page, expression, argument, timeout_s=20)
 
     def view(self, **values: object) -> None:
-        self.page.evaluate("values => mloscope.view.set(values)", values)
+        in_page.evaluate(self.page, "values => view.set(values)", values)
 
     def go_to(self, step: int, canvas: str = "canvas") -> None:
         """Go to a step and wait until the canvas shows it."""
-        self.page.evaluate("step => mloscope.time.requestStep(step)", step)
+        in_page.evaluate(self.page, "step => time.requestStep(step)", step)
         self.ready(step, canvas)
 
     def ready(self, step: int, canvas: str = "canvas") -> None:
@@ -516,8 +518,8 @@ class Stage:
     def loaded(self) -> None:
         """Wait until everything in view has come."""
         self.wait(
-            "() => { const all = mloscope.films.inView(); "
-            "return all.count > 0 && mloscope.time.checkpoints.every(({step}) => all.has(step)); }"
+            "() => { const all = films.inView(); "
+            "return all.count > 0 && time.checkpoints.every(({step}) => all.has(step)); }"
         )
 
     def pixels(self, canvas: str = "canvas") -> np.ndarray:
@@ -551,7 +553,7 @@ class Stage:
 
     def table(self, name: str) -> np.ndarray:
         """uint8 (256, 3)"""
-        return np.array(self.page.evaluate("name => [...mloscope.colours.table(name)]", name), np.uint8).reshape(256, 3)
+        return np.array(in_page.evaluate(self.page, "name => [...colours.table(name)]", name), np.uint8).reshape(256, 3)
 
 
 @pytest.fixture

@@ -1,10 +1,11 @@
-"""assets/asking_again.js: questions that nobody answered, of our own scripts and of Dash."""
+"""assets/base/asking_again.mjs: questions that nobody answered, of our own scripts and of Dash."""
 
 from __future__ import annotations
 
 import json
 from urllib.parse import unquote
 
+import in_page
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -44,7 +45,7 @@ def test_what_a_killed_worker_swallowed_is_asked_again(stage, status):
     assert stage.js(ASK_DASH) == 200
     assert of_dash.asked == 3
     own = Unreliable(stage, "**/api/v1/something", 2, status)
-    assert stage.js("() => mloscope.fetchJson('/api/v1/something')") == {}
+    assert stage.js("() => fetchJson('/api/v1/something')") == {}
     assert own.asked == 3
     assert stage.page.locator("#notices .notice").count() == 0
 
@@ -168,10 +169,11 @@ def test_a_sign_in_that_is_over_is_told_with_a_link_and_the_page_goes_on_by_itse
     server.refuses("chart.figure", 401, "Sign in first, or send the header Authorization.")
     server.refuses("table.children", 401)
     own = Unreliable(stage, "**/api/v1/something", 1, 401)
-    stage.page.evaluate(
+    in_page.evaluate(
+        stage.page,
         f"""() => {{ const ask = {ASK_FOR};
         window.outcome = Promise.all([ask(["chart.figure", ""]), ask(["table.children", ""]),
-          mloscope.fetchJson("/api/v1/something")]); }}"""
+          fetchJson("/api/v1/something")]); }}""",
     )
     notice = stage.page.locator(NOTICE)
     notice.wait_for()
@@ -193,7 +195,7 @@ def test_what_changes_something_is_not_asked_again_when_somebody_signs_in(stage,
     job = Unreliable(stage, "**/api/v1/job", 9, 401)
     Unreliable(stage, "**/api/v1/runs", 1, 401)
     said = stage.js(
-        "() => mloscope.fetchAnswer('/api/v1/job', undefined, { method: 'POST' }).catch((error) => [error.status, error.message])"
+        "() => fetchAnswer('/api/v1/job', undefined, { method: 'POST' }).catch((error) => [error.status, error.message])"
     )
     assert said[0] == 401
     assert "sign-in is over" in said[1]
@@ -244,7 +246,7 @@ def test_what_changes_something_is_asked_once(stage):
     stage.show()
     own = Unreliable(stage, "**/api/v1/something", 9)
     kind = stage.js(
-        "() => mloscope.fetchAnswer('/api/v1/something', undefined, { method: 'POST' }).catch((error) => error.kind)"
+        "() => fetchAnswer('/api/v1/something', undefined, { method: 'POST' }).catch((error) => error.kind)"
     )
     assert (kind, own.asked) == ("unreachable", 1)
 
@@ -256,7 +258,7 @@ def test_whoever_looks_away_is_not_asked_for_again(stage):
         """async () => {
           const abort = new AbortController();
           setTimeout(() => abort.abort(), 50);
-          return mloscope.fetchJson("/api/v1/something", abort.signal).catch((error) => error.name);
+          return fetchJson("/api/v1/something", abort.signal).catch((error) => error.name);
         }"""
     )
     assert (name, own.asked) == ("AbortError", 1)

@@ -1,4 +1,4 @@
-"""assets/basis_*.js: what the page's numbers rest on is seen without opening anything, whole when opened, and settled there."""
+"""assets/basis/*.mjs: what the page's numbers rest on is seen without opening anything, whole when opened, and settled there."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def test_the_whole_record_opens_and_escape_closes_it(line: Line) -> None:
     assert kinds == ["warning", "assumed", "left out", "note"]
     assert [sentence in said for _, sentence in NOTICES] == [True] * 4
     assert panel.locator("a").get_attribute("href") == "/api/v1/runs/demo/basis?corpus=digits"
-    step = line.stage.js("mloscope.time.step")
+    step = line.stage.js("time.step")
     line.page.keyboard.press("ArrowLeft")
-    assert line.stage.js("mloscope.time.step") == step
+    assert line.stage.js("time.step") == step
     line.page.keyboard.press("Escape")
     assert panel.is_hidden()
     assert line.stage.js("document.activeElement.className") == "basis-button"
@@ -184,11 +184,11 @@ def test_the_other_side_of_a_comparison_has_a_line_of_its_own_where_it_differs(l
     line.page.route(
         "**/comparison/**",
         lambda route: route.fulfill(
-            json={**answer, "subject": {**line.page.evaluate("subject"), "run": "other", **of_b}}
+            json={**answer, "subject": {**line.page.evaluate("stageSubject"), "run": "other", **of_b}}
         ),
     )
     line.show({})
-    line.stage.js("() => { window.leave = mloscope.compare.subscribe(() => {}); }")
+    line.stage.js("() => { window.leave = compare.subscribe(() => {}); }")
     line.page.wait_for_selector(".basis-button[data-side=B]:visible")
     assert "2 classes" in line.text(".basis-button[data-side=B]")
     assert line.page.locator(".basis-badge:visible").all_inner_texts() == ["A", "B"]

@@ -6,14 +6,17 @@ import json
 import threading
 from pathlib import Path
 
+import in_page
 import pytest
 
+from mloscope.app.web.dash.javascript_modules import START_DASH, JavascriptModules
 from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import browser_parts
 
 pytestmark = pytest.mark.browser
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
+HEAD = f"{JavascriptModules(ASSETS).head()}</head>"
 SCHEMA = f'<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script></body>'
 
 
@@ -23,8 +26,9 @@ def application():
     import dash
     from werkzeug.serving import make_server
 
-    app = dash.Dash(__name__, assets_folder=str(ASSETS))
-    app.index_string = app.index_string.replace("</body>", SCHEMA)
+    app = dash.Dash(__name__, assets_folder=str(ASSETS), assets_ignore=r".*\.mjs")
+    app.renderer = START_DASH
+    app.index_string = app.index_string.replace("</head>", HEAD).replace("</body>", SCHEMA)
     app.layout = dash.html.Div(
         [
             dash.dcc.Store(id="settled-time"),
@@ -56,15 +60,16 @@ def test_dash_draws_the_parts_and_hears_of_time_and_view(chromium, application):
     page.wait_for_selector("#timeline #time-slider")
     for part in ("parameters", "images", "predictions"):
         page.wait_for_selector(f"#{part} > *", state="attached")
-    page.evaluate(
-        """() => mloscope.open({ run: "r", corpus: null, classNames: [], layers: [],
-        checkpoints: [1, 2, 3].map((step) => ({ step })), evaluation: { possible: false, message: "no" } })"""
+    in_page.evaluate(
+        page,
+        """() => openSubject({ run: "r", corpus: null, classNames: [], layers: [],
+        checkpoints: [1, 2, 3].map((step) => ({ step })), evaluation: { possible: false, message: "no" } })""",
     )
     page.wait_for_selector("text=step 3, unit 0")
     page.fill(".timeline-jump", "2")
     page.press(".timeline-jump", "Enter")
     page.wait_for_selector("text=step 2, unit 0")
-    page.evaluate("() => mloscope.view.set({ unit: 5 })")
+    in_page.evaluate(page, "() => view.set({ unit: 5 })")
     page.wait_for_selector("text=step 2, unit 5")
     page.close()
     assert errors == []

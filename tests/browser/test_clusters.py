@@ -1,4 +1,4 @@
-"""assets/cluster_rows.js, cluster_images.js, point_map.js, statistics_points.js: rows, map and lists are those of the step."""
+"""assets/clusters/rows.mjs, clusters/images.mjs, clusters/point_map.mjs, clusters/points.mjs: rows, map and lists are those of the step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics_server import STEPS
 pytestmark = pytest.mark.browser
 
 PARTS = ("ClusterRows:rows", "PointMap:map:pixels", "ClusterImages:images")
-DATA = "mloscope.clusters.of(mloscope.statistics.open(mloscope.subject, mloscope.view.get().split))"
+DATA = "clusters.of(statistics.open(subject, view.get().split))"
 WITH_STATISTICS = tuple(step for step in STEPS if step != 450)
 
 
@@ -24,11 +24,11 @@ def clusters(stage) -> FakeClusters:
 
 def show(stage, hash: str = "", parts: tuple[str, ...] = PARTS) -> None:
     stage.show(*parts, hash=hash)
-    stage.wait(f"() => mloscope.subject && {DATA}.isLoaded && {DATA}.rowChunks.loaded > 0")
+    stage.wait(f"() => subject && {DATA}.isLoaded && {DATA}.rowChunks.loaded > 0")
 
 
 def go(stage, step: int, state: str = "ready") -> None:
-    stage.js("step => mloscope.time.requestStep(step)", step)
+    stage.js("step => time.requestStep(step)", step)
     stage.page.wait_for_selector(f'#rows[data-step="{step}"][data-state="{state}"]')
     stage.page.wait_for_selector(f'.points-canvas[data-step="{step}"][data-state="{state}"]')
 
@@ -107,7 +107,7 @@ def test_place_colour_and_shape_stay_and_no_two_clusters_look_the_same(stage, cl
 def test_moving_through_time_asks_for_nothing(stage, clusters):
     show(stage)
     stage.page.wait_for_timeout(200)
-    stage.js("() => mloscope.time.hold()")
+    stage.js("() => time.hold()")
     stage.server.log.clear()
     for step in WITH_STATISTICS:
         go(stage, step)
@@ -129,7 +129,7 @@ def test_a_click_on_a_picture_selects_the_image_everywhere(stage, clusters):
     show(stage)
     go(stage, 300)
     stage.page.locator(".cluster-pictures").nth(4).click(position={"x": 35 + 18, "y": 18})
-    assert stage.js("() => mloscope.view.get().image") == f"test-{clusters.nearest(300, 4)[1]}"
+    assert stage.js("() => view.get().image") == f"test-{clusters.nearest(300, 4)[1]}"
 
 
 def test_rows_are_put_in_order_when_time_has_settled_and_not_before(stage, clusters):
@@ -139,11 +139,11 @@ def test_rows_are_put_in_order_when_time_has_settled_and_not_before(stage, clust
     sizes = [int(row["size"].replace("\u2009", "")) for row in rows(stage)]
     assert sizes == sorted(sizes, reverse=True)
     order = [row["cluster"] for row in rows(stage)]
-    stage.js("() => mloscope.time.hold()")
+    stage.js("() => time.hold()")
     go(stage, 0)
     stage.page.wait_for_timeout(250)
     assert [row["cluster"] for row in rows(stage)] == order
-    stage.js("() => mloscope.time.release()")
+    stage.js("() => time.release()")
     stage.wait("() => document.querySelector('.cluster-row:last-child').dataset.cluster === '11'")
     stage.page.select_option(".cluster-tools select", "place")
     assert [row["cluster"] for row in rows(stage)] == list(range(12))
@@ -203,14 +203,14 @@ def test_a_click_lists_the_clusters_images_in_pages_and_is_in_the_address(stage,
     assert "cluster-offset=48" in stage.js("() => location.hash")
     assert stage.page.locator(".cluster-pager:visible").inner_text().startswith(f"49–96 of {len(members)}")
     stage.page.locator(".cluster-part[data-step] .cluster-tile").first.click()
-    assert stage.js("() => mloscope.view.get().image") == f"test-{members[48]}"
+    assert stage.js("() => view.get().image") == f"test-{members[48]}"
 
 
 def test_where_images_came_from_and_go_to_is_told_at_every_step_without_asking(stage, clusters):
     show(stage, hash="#cluster=4&step=300")
     stage.page.wait_for_selector(".cluster-part[data-step='300']")
     stage.page.wait_for_load_state("networkidle")  # thumbnails of the page that was asked for at step 300
-    stage.js("() => mloscope.time.hold()")
+    stage.js("() => time.hold()")
     stage.server.log.clear()
     go(stage, 200)
     told = stage.page.locator(".cluster-told").all_inner_texts()
@@ -232,10 +232,10 @@ def test_keys_move_between_clusters_and_select(stage, clusters):
     stage.page.keyboard.press("ArrowDown")
     stage.page.keyboard.press("ArrowDown")
     stage.page.keyboard.press("Enter")
-    assert stage.js("() => mloscope.view.get().cluster") == 2
-    assert stage.js("() => mloscope.time.step") == 300
+    assert stage.js("() => view.get().cluster") == 2
+    assert stage.js("() => time.step") == 300
     stage.page.keyboard.press("Enter")
-    assert stage.js("() => mloscope.view.get().cluster") is None
+    assert stage.js("() => view.get().cluster") is None
 
 
 # ---------------------------------------------------------------------------------------------------------- the map
@@ -243,7 +243,7 @@ def test_keys_move_between_clusters_and_select(stage, clusters):
 
 def colour_of(stage, number: int) -> list[int]:
     return stage.js(
-        "n => { const c = colours[n]; return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)); }", number
+        "n => { const c = stageColours[n]; return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)); }", number
     )
 
 
@@ -310,7 +310,7 @@ def test_a_click_on_a_point_selects_its_image_and_the_pointer_says_which(stage, 
     assert f"test-{position}" in told
     assert f"cluster {clusters.assignment(step)[position]}" in told
     canvas.click(position={"x": x + 2, "y": y})
-    assert stage.js("() => mloscope.view.get().image") == f"test-{position}"
+    assert stage.js("() => view.get().image") == f"test-{position}"
     ring = stage.js(
         "() => { const r = document.querySelector('.points-ring'); return [r.getAttribute('cx'), r.getAttribute('cy')].map(Number); }"
     )
@@ -335,7 +335,7 @@ def test_a_lasso_lists_the_images_within_it_and_follows_them_through_time(stage,
         p for p in range(clusters.images)
         if np.abs(np.subtract(spot_of(stage, clusters, step, p), (x, y))).max() < 58
     ]  # fmt: skip
-    caught = set(stage.js(f"() => {DATA}.lassoed(mloscope.view.get().lasso).positions"))
+    caught = set(stage.js(f"() => {DATA}.lassoed(view.get().lasso).positions"))
     assert set(within) <= caught
     assert len(caught) < len(within) * 1.2
     title = stage.page.inner_text(".cluster-title:visible")
@@ -346,7 +346,7 @@ def test_a_lasso_lists_the_images_within_it_and_follows_them_through_time(stage,
     assert stage.page.inner_text(".cluster-title:visible") == title
     assert stage.page.get_attribute(".points-lasso", "d") == ""
     stage.page.locator(".cluster-tile:visible").nth(1).click()
-    assert stage.js("() => mloscope.view.get().image") == f"test-{sorted(caught)[1]}"
+    assert stage.js("() => view.get().image") == f"test-{sorted(caught)[1]}"
     stage.page.locator(".points-canvas").press("Escape")
     assert "lasso" not in stage.js("() => location.hash")
     stage.page.wait_for_selector(".cluster-tile", state="hidden")
@@ -371,8 +371,8 @@ def test_a_lasso_in_the_address_is_there_again_and_a_wrong_one_is_none(stage, cl
     show(stage, hash="#step=300&lasso=300:0,0;999,0;999,999;0,999")
     stage.page.wait_for_selector(".cluster-tile:visible")
     assert stage.page.inner_text(".cluster-title:visible") == "2\u2009000 images within the lasso of step 300"
-    assert stage.js("() => mloscope.clusters.outline('300:1,2')") is None
-    assert stage.js("() => mloscope.clusters.outline('300:1,2;3,4;5,x')") is None
+    assert stage.js("() => clusters.outline('300:1,2')") is None
+    assert stage.js("() => clusters.outline('300:1,2;3,4;5,x')") is None
 
 
 def middle(stage) -> tuple[float, float]:
@@ -429,16 +429,14 @@ def test_the_wheel_magnifies_around_the_pointer_and_shift_moves(stage, clusters)
     stage.wait("() => location.hash.includes('map-area=')")
     here = ring(stage)
     assert here == pytest.approx((x, y), abs=2.5), "what lies under the pointer, which has whole pixels, stays there"
-    assert float(stage.js("() => mloscope.view.get()['map-area']").split(",")[2]) == pytest.approx(
-        np.exp(0.9), abs=0.01
-    )
+    assert float(stage.js("() => view.get()['map-area']").split(",")[2]) == pytest.approx(np.exp(0.9), abs=0.01)
     stage.page.keyboard.down("Shift")
     stage.page.mouse.down()
     stage.page.mouse.move(box["x"] + x - 30, box["y"] + y + 20, steps=3)
     stage.page.mouse.up()
     stage.page.keyboard.up("Shift")
     assert ring(stage) == pytest.approx((here[0] - 30, here[1] + 20), abs=1)
-    assert stage.js("() => mloscope.view.get().lasso") == "", "moving is no lasso"
+    assert stage.js("() => view.get().lasso") == "", "moving is no lasso"
 
 
 def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
@@ -454,7 +452,7 @@ def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
     outside = ~known | (x < -3) | (x > 2 * across + 3) | (y < -3) | (y > 2 * down + 3)
     stage.page.locator(".points-canvas").press("l")
     stage.page.wait_for_selector(".cluster-part:visible .cluster-tile")
-    caught = set(stage.js(f"() => {DATA}.lassoed(mloscope.view.get().lasso).positions"))
+    caught = set(stage.js(f"() => {DATA}.lassoed(view.get().lasso).positions"))
     assert 0 < inside.sum() < known.sum()
     assert set(np.flatnonzero(inside)) <= caught
     assert not caught & set(np.flatnonzero(outside))
@@ -462,7 +460,7 @@ def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
     stage.page.get_by_role("button", name="Forget the line drawn").or_(
         stage.page.get_by_text("forget the lasso")
     ).first.click()
-    assert stage.js("() => mloscope.view.get().lasso") == ""
+    assert stage.js("() => view.get().lasso") == ""
     assert stage.page.get_by_text("forget the lasso").is_disabled()
 
 
@@ -496,11 +494,11 @@ def test_playing_waits_for_the_map(stage, clusters):
     clusters.held = {0, 1, 2, 5, 10}
     stage.show(*PARTS)
     stage.page.wait_for_selector('.points-canvas[data-state="ready"]')
-    stage.js("() => { mloscope.time.request(8); mloscope.time.request(0); }")
+    stage.js("() => { time.request(8); time.request(0); }")
     stage.page.wait_for_selector('.points-canvas[data-state="pending"][data-step="0"]')
     assert stage.page.is_visible(".points-message")
-    stage.js("() => mloscope.time.play()")
-    stage.wait("() => mloscope.time.waiting === 'waiting for the map'")
+    stage.js("() => time.play()")
+    stage.wait("() => time.waiting === 'waiting for the map'")
     clusters.held = set()
-    stage.wait("() => mloscope.time.index > 3")
-    stage.js("() => mloscope.time.pause()")
+    stage.wait("() => time.index > 3")
+    stage.js("() => time.pause()")

@@ -1,4 +1,4 @@
-"""assets/colour_tables.js, judged in CIELAB, which is not the space the tables are computed in."""
+"""assets/films/colour_tables.mjs, judged in CIELAB, which is not the space the tables are computed in."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_names_are_those_of_the_view(tables):
     from mloscope.app.web.dash.pages import OURS
 
     (colour,) = (field for field in view_schema(OURS).fields if field.key == "colour")
-    assert ["auto", *tables.js("() => mloscope.colours.names")] == list(colour.choices)
+    assert ["auto", *tables.js("() => colours.names")] == list(colour.choices)
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
@@ -56,7 +56,7 @@ def test_diverging_tables_are_lightest_in_the_middle_and_the_same_on_both_sides(
     assert np.abs(lightness - lightness[::-1]).max() < 6
     assert np.diff(lightness[:127]).min() > -0.6
     assert np.ptp(table[127].astype(int)) < 12
-    assert tables.js("name => mloscope.colours.isDiverging(name)", name)
+    assert tables.js("name => colours.isDiverging(name)", name)
 
 
 @pytest.mark.parametrize(
@@ -73,12 +73,12 @@ def test_ends_are_the_published_colours(tables, name, place, colour):
 
 
 def test_pixels_are_the_table_opaque(tables):
-    words = np.array(tables.js("() => [...mloscope.colours.pixels('magma')]"), np.uint32).view(np.uint8).reshape(256, 4)
+    words = np.array(tables.js("() => [...colours.pixels('magma')]"), np.uint32).view(np.uint8).reshape(256, 4)
     np.testing.assert_array_equal(words[:, :3], tables.table("magma"))
     assert (words[:, 3] == 255).all()
 
 
 def test_a_table_that_does_not_exist_is_refused_in_words(tables):
-    said = tables.js("() => { try { mloscope.colours.table('jet'); } catch (error) { return error.message; } }")
+    said = tables.js("() => { try { colours.table('jet'); } catch (error) { return error.message; } }")
     assert "jet" in said
     assert "viridis" in said

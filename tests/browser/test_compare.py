@@ -66,7 +66,7 @@ class Compare:
             return
         pairs = dict(part.split("=") for part in query.split("&") if part).get("pairs", "").replace("%3A", ":")
         found = overview(other, pairs)
-        subject = self.page.evaluate("subject")
+        subject = self.page.evaluate("stageSubject")
         layers = [
             {**known, "name": "second" if other != "demo" and known["name"] == "conv2" else known["name"]}
             for known in subject["layers"]
@@ -76,7 +76,7 @@ class Compare:
     def show(self, hash: str = "", parts: str = "Comparison:compare", ready: bool = True) -> Compare:
         self.stage.show(parts, hash=f"#{hash}" if hash else "")
         self.page.add_style_tag(content=".for-Comparison { grid-column: 1 / -1; height: 640px; display: grid }")
-        self.stage.wait("() => mloscope.compare.overview || mloscope.compare.problem")
+        self.stage.wait("() => compare.overview || compare.problem")
         if ready:
             self.ready()
         return self
@@ -129,7 +129,7 @@ class Compare:
 
     def settle(self) -> dict:
         """The Store that callbacks read, once it is of the step now."""
-        self.stage.wait("() => stores['compare-settled'] && stores['compare-settled'].step === mloscope.compare.step()")
+        self.stage.wait("() => stores['compare-settled'] && stores['compare-settled'].step === compare.step()")
         return self.stage.js("stores['compare-settled']")
 
 
@@ -265,7 +265,7 @@ def test_dragging_time_asks_for_nothing_and_one_run_is_loaded_once(compare: Comp
     assert stage.server.count("/film?") == 1
     before, asked = len(stage.server.log), len(compare.asked)
     for step in (1000, 700, 20, 5, 1200):
-        stage.js("step => mloscope.time.requestStep(step)", step)
+        stage.js("step => time.requestStep(step)", step)
         stage.wait("step => document.querySelector('.compare-film-pair canvas').dataset.step === String(step)", step)
         assert compare.step("b") == STEPS[STEPS.index(step) - 2]
     assert (len(stage.server.log), len(compare.asked)) == (before, asked)
@@ -289,9 +289,9 @@ def test_selecting_in_b_selects_the_partner_of_its_unit(compare: Compare, stage)
     compare.show("layer=conv1&b-units=3-5&units=0-2", ready=False)
     stage.server.steps = STEPS
     compare.ready()
-    stage.js("mloscope.view.set({unit: 1})")
-    assert stage.js("mloscope.compare.viewOfB().units") == "3-5"
-    assert stage.js("mloscope.view.get().unit") == 1
+    stage.js("view.set({unit: 1})")
+    assert stage.js("compare.viewOfB().units") == "3-5"
+    assert stage.js("view.get().unit") == 1
 
 
 def test_scrolled_and_zoomed_together(compare: Compare, stage) -> None:
@@ -384,12 +384,12 @@ def test_settled_only_when_the_hand_rests(compare: Compare, stage) -> None:
     compare.show("layer=conv1&compare-follow=same").settle()
     writes = "storeWrites.filter((id) => id === 'compare-settled').length"
     before = stage.js(writes)
-    stage.js("mloscope.time.hold()")
+    stage.js("time.hold()")
     for step in (1000, 500, 100):
-        stage.js("step => mloscope.time.requestStep(step)", step)
+        stage.js("step => time.requestStep(step)", step)
         stage.page.wait_for_timeout(200)
     assert stage.js(writes) == before
-    stage.js("mloscope.time.release()")
+    stage.js("time.release()")
     assert compare.settle()["step"] == 100
 
 
@@ -426,13 +426,9 @@ def test_layers_are_paired_by_hand_and_back(compare: Compare, stage) -> None:
     assert "no partner" in row.text_content()
     row.locator("select").select_option("dense")
     stage.wait("() => location.hash.includes('compare-pairs=dense:dense')")
-    stage.wait(
-        "() => mloscope.compare.overview && mloscope.compare.overview.pairs.find(({ a }) => a === 'dense').how === 'hand'"
-    )
+    stage.wait("() => compare.overview && compare.overview.pairs.find(({ a }) => a === 'dense').how === 'hand'")
     compare.page.get_by_title("Pair it again as it is found").click()
-    stage.wait(
-        "() => mloscope.compare.overview && mloscope.compare.overview.pairs.find(({ a }) => a === 'dense').how === 'none'"
-    )
+    stage.wait("() => compare.overview && compare.overview.pairs.find(({ a }) => a === 'dense').how === 'none'")
     assert "compare-pairs" not in stage.js("location.hash")
 
 
@@ -448,7 +444,7 @@ def test_paired_bars_of_the_selected_image(compare: Compare, stage) -> None:
         expected = [f"{100 * p:.1f} %" for p in stage.server.probabilities("test-3", step)]
         assert [pair[side] for pair in shown] == expected
     assert compare.page.locator(".compare-true .compare-bar-name").text_content() == "three"
-    stage.js("mloscope.time.requestStep(450)")
+    stage.js("time.requestStep(450)")
     stage.wait("() => document.querySelector('.compare-predictions .quiet-text').textContent.includes('cut short')")
 
 
@@ -489,14 +485,14 @@ def test_outputs_that_stand_for_nothing_known_are_rows_of_their_own(compare: Com
 
 def test_pictures_to_keep_hold_the_canvases_and_their_words(compare: Compare, stage) -> None:
     compare.show("layer=conv1").loaded()
-    drawing = stage.js("mloscope.compareExport.drawing(document.querySelector('#compare'))")
+    drawing = stage.js("compareExport.drawing(document.querySelector('#compare'))")
     assert drawing["films"] == 3
     assert drawing["svg"].count("<image") == 6
     assert "A − B" in drawing["svg"]
     with compare.page.expect_download() as download:
         compare.page.locator("[data-save=png]").click()
     assert download.value.suggested_filename == "demo-1200-demo-0-conv1.png"
-    assert "a_step=1200&b_step=0&a_layer=conv1&b_layer=conv1" in stage.js("mloscope.compare.exportUrl('arrays.npz')")
+    assert "a_step=1200&b_step=0&a_layer=conv1&b_layer=conv1" in stage.js("compare.exportUrl('arrays.npz')")
 
 
 # -------------------------------------------------------------------------------------------------------------- confusion
@@ -550,7 +546,7 @@ def test_confusion_of_both_sides_and_the_difference(compare: Compare, stage) -> 
     assert legends[0] == legends[1]
     assert f"from −{reach} to {reach}" in legends[2]
     asked = len(stage.server.log)
-    stage.js("mloscope.time.requestStep(1000)")
+    stage.js("time.requestStep(1000)")
     stage.wait("() => document.querySelector('.compare-matrix[data-side=pair] canvas').dataset.step === '1000'")
     assert tell(compare, "a", 4, 4)[0] == f"A {stage.server.statistics.matrix(1000)[4, 4]}"
     assert not any("confusions" in line for line in stage.server.log[asked:])

@@ -1,4 +1,4 @@
-"""assets/confusion_*.js on a stage: the matrix, its cells, pairs and changes, against counts that NumPy makes."""
+"""assets/confusion/*.mjs on a stage: the matrix, its cells, pairs and changes, against counts that NumPy makes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PARTS = (
     "ConfusionChanges",
 )
 MANY = tuple(f"{'abcdefghijklmnopqrstuvwxyz'[n * 7 % 26]} class {n}" for n in range(300))
-READY = """() => { const s = mloscope.confusion.statistics; const c = document.querySelector('.confusion-canvas');
+READY = """() => { const s = confusion.statistics; const c = document.querySelector('.confusion-canvas');
   return s && s.total > 0 && s.loaded === s.total && c && c.dataset.state === 'ready'; }"""
 
 
@@ -35,14 +35,14 @@ def show(stage):
 
 
 def go_to(stage, step: int, state: str = "ready") -> None:
-    stage.js("step => mloscope.time.requestStep(step)", step)
+    stage.js("step => time.requestStep(step)", step)
     stage.page.wait_for_selector(f'.confusion-canvas[data-state="{state}"][data-step="{step}"]')
 
 
 def colours(stage) -> np.ndarray:
     """uint8 (row, column, 3): a pixel near the corner of each cell in view, where no digit is."""
     found = stage.js(
-        """() => { const m = mloscope.confusion.matrix; const g = m.geometry(); const ratio = m.canvas.width / g.width;
+        """() => { const m = confusion.matrix; const g = m.geometry(); const ratio = m.canvas.width / g.width;
         const context = m.canvas.getContext('2d'); const rows = [];
         for (let r = g.firstRow; r <= g.lastRow; r += 1) { const row = [];
           for (let c = g.firstColumn; c <= g.lastColumn; c += 1) {
@@ -86,7 +86,7 @@ def test_the_canvas_lies_exactly_where_plotly_s_axes_say(show):
     stage = show()
     axes = stage.js(
         """() => { const gd = document.querySelector('.confusion-plot'); const { xaxis, yaxis } = gd._fullLayout;
-        const g = mloscope.confusion.matrix.geometry();
+        const g = confusion.matrix.geometry();
         const at = gd.getBoundingClientRect();
         return { x: at.x + xaxis._offset, y: at.y + yaxis._offset, width: xaxis._length, height: yaxis._length,
                  edges: [0, 3, 10].map((p) => [xaxis.l2p(p - 0.5), yaxis.l2p(p - 0.5)]),
@@ -160,8 +160,8 @@ def test_dragging_shows_every_step_and_asks_for_nothing(show):
     stage.page.wait_for_timeout(500)
     asked = len(stage.server.log)
     shown = stage.js(
-        """async () => { const shown = []; mloscope.time.hold();
-        for (let i = 0; i < mloscope.time.count; i += 1) { mloscope.time.request(i);
+        """async () => { const shown = []; time.hold();
+        for (let i = 0; i < time.count; i += 1) { time.request(i);
           await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
           shown.push([document.querySelector('.confusion-canvas').dataset.step,
             document.querySelector('.confusion-accuracy').dataset.correct]); }
@@ -188,9 +188,9 @@ def test_a_step_without_statistics_is_hatched_and_says_why(show):
 
 def test_not_predicted_is_a_column_only_where_something_was_not_predicted(show):
     stage = show()
-    assert stage.js("mloscope.confusion.columns") == 10
+    assert stage.js("confusion.columns") == 10
     stage = show(unpredicted=7)
-    assert stage.js("[mloscope.confusion.columns, mloscope.confusion.name(10)]") == [11, "not predicted"]
+    assert stage.js("[confusion.columns, confusion.name(10)]") == [11, "not predicted"]
     go_to(stage, 0)
     matrix = stage.server.statistics.matrix(0)
     assert matrix[:, -1].sum() == 7
@@ -220,17 +220,17 @@ def test_orders_by_name_similarity_and_group(show):
         ("group", np.array([1, 3, 5, 7, 9, 0, 2, 4, 6, 8])),
     ):
         stage.view(order=order)
-        stage.wait("wanted => [...mloscope.confusion.order].join() === wanted", ",".join(map(str, classes)))
+        stage.wait("wanted => [...confusion.order].join() === wanted", ",".join(map(str, classes)))
         stage.page.wait_for_timeout(150)
         if order != "group":  # there a line between groups crosses the corners
             assert_shaded(stage, matrix[np.ix_(classes, classes)], top=200)
-    assert stage.js("mloscope.confusion.groups.map((g) => g.name)") == ["odd", "even"]
+    assert stage.js("confusion.groups.map((g) => g.name)") == ["odd", "even"]
 
 
 def test_an_order_that_cannot_be_had_says_why(show):
     stage = show("#order=group")
     stage.wait("() => document.querySelector('.confusion-status').textContent.includes('no hierarchy file')")
-    assert stage.js("[...mloscope.confusion.order]") == list(range(10))
+    assert stage.js("[...confusion.order]") == list(range(10))
 
 
 # ------------------------------------------------------------------------------------------------------ pointer, keys
@@ -262,7 +262,7 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
     statistics = stage.server.statistics
     expected = statistics.cell(STEPS[-1], 5, 5, "confident")
     assert len(expected) > 120
-    assert stage.js("[mloscope.view.get().actual, mloscope.view.get().predicted]") == [5, 5]
+    assert stage.js("[view.get().actual, view.get().predicted]") == [5, 5]
     tiles = stage.page.locator(".confusion-cell button.confusion-image")
     seen = []
     for _ in range(-(-len(expected) // 60)):
@@ -282,7 +282,7 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
         "id => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id === id", f"test-{unsure[0]}"
     )
     tiles.nth(1).click()
-    assert stage.js("mloscope.view.get().image") == f"test-{unsure[1]}"
+    assert stage.js("view.get().image") == f"test-{unsure[1]}"
     assert tiles.nth(1).get_attribute("aria-selected") == "true"
 
 
@@ -312,10 +312,10 @@ def test_a_page_beyond_the_last_is_the_last(show):
 def test_images_of_another_step_are_never_left_standing(show):
     stage = show("#actual=5&predicted=5")
     stage.page.wait_for_selector(".confusion-cell-images[data-total]")
-    stage.js("mloscope.time.hold(); mloscope.time.requestStep(100)")
+    stage.js("() => { time.hold(); time.requestStep(100); }")
     stage.page.wait_for_selector('.confusion-canvas[data-step="100"]')
     assert stage.page.locator(".confusion-cell button.confusion-image").count() == 0
-    stage.js("mloscope.time.release()")
+    stage.js("time.release()")
     count = int(stage.server.statistics.matrix(100)[5, 5])
     stage.page.wait_for_selector(f'.confusion-cell-images[data-total="{count}"]')
 
@@ -326,7 +326,7 @@ def test_arrows_move_the_selected_cell_and_enter_opens_it(show):
     stage.page.keyboard.press("ArrowDown")
     stage.page.keyboard.press("ArrowDown")
     stage.page.keyboard.press("ArrowRight")
-    assert stage.js("mloscope.confusion.cell()") == {"actual": 1, "predicted": 1}
+    assert stage.js("confusion.cell()") == {"actual": 1, "predicted": 1}
     count = int(stage.server.statistics.matrix(STEPS[-1])[1, 1])
     stage.wait("() => document.querySelector('.confusion-matrix [aria-live]').textContent !== ''")
     said = stage.page.locator(".confusion-matrix [aria-live]").inner_text().replace("\u202f", "")
@@ -334,9 +334,9 @@ def test_arrows_move_the_selected_cell_and_enter_opens_it(show):
     stage.page.wait_for_selector(".confusion-cell-images[data-total]")
     stage.page.keyboard.press("Enter")
     stage.wait("() => document.activeElement.classList.contains('confusion-image')")
-    index = stage.js("mloscope.time.index")
+    index = stage.js("time.index")
     stage.page.keyboard.press("ArrowRight")
-    assert stage.js("mloscope.time.index") == index, "the arrows moved time"
+    assert stage.js("time.index") == index, "the arrows moved time"
 
 
 def test_a_cell_s_own_history_is_its_count_at_every_step(show):
@@ -378,10 +378,7 @@ def test_the_most_confused_pairs_follow_the_slider(show):
         best = sorted(zip(-off.ravel(), range(off.size), strict=True))[:12]
         assert pairs(stage) == [(f"{cell // 11},{cell % 11}", -count) for count, cell in best]
     stage.page.locator(".confusion-pairs .confusion-pair").first.click()
-    assert (
-        stage.js("(({ actual, predicted }) => `${actual},${predicted}`)(mloscope.confusion.cell())")
-        == pairs(stage)[0][0]
-    )
+    assert stage.js("(({ actual, predicted }) => `${actual},${predicted}`)(confusion.cell())") == pairs(stage)[0][0]
 
 
 def test_the_fastest_growing_pairs_since_a_chosen_step(show):
@@ -443,10 +440,10 @@ def test_many_classes_a_single_cell_is_never_lost_between_pixels(show):
     stage = show(names=MANY, images=6000)
     matrix = stage.server.statistics.matrix(STEPS[-1])[:, :-1]
     drawn = stage.js(
-        """() => { const m = mloscope.confusion.matrix; const g = m.geometry(); const ratio = m.canvas.width / g.width;
+        """() => { const m = confusion.matrix; const g = m.geometry(); const ratio = m.canvas.width / g.width;
         const { data, width } = m.canvas.getContext('2d').getImageData(0, 0, m.canvas.width, m.canvas.height);
         const empty = m.colours().pixels[3]; const words = new Uint32Array(data.buffer); const lost = [];
-        const step = m.model.statistics.peek(mloscope.time.index);
+        const step = m.model.statistics.peek(time.index);
         step.cells.forEach((cell) => { const r = Math.floor(cell / 301), c = cell % 301;
           const x = Math.round(g.columnEdge(c) * ratio), y = Math.round(g.rowEdge(r) * ratio);
           if (words[y * width + x] === empty) lost.push([r, c]); });
@@ -459,23 +456,21 @@ def test_a_class_that_is_searched_for_is_shown_among_its_neighbours(show):
     stage = show(names=MANY, images=6000)
     stage.page.get_by_role("combobox", name="Find a class").fill("class 123")
     stage.page.get_by_role("option", name="class 123").click()
-    stage.wait("() => mloscope.view.get().area === '113-133,113-133'")
-    assert stage.js("mloscope.confusion.cell()") == {"actual": 123, "predicted": 123}
-    stage.wait(
-        "() => { const g = mloscope.confusion.matrix.geometry(); return g.firstRow === 113 && g.lastColumn === 133; }"
-    )
+    stage.wait("() => view.get().area === '113-133,113-133'")
+    assert stage.js("confusion.cell()") == {"actual": 123, "predicted": 123}
+    stage.wait("() => { const g = confusion.matrix.geometry(); return g.firstRow === 113 && g.lastColumn === 133; }")
     stage.wait("() => document.querySelector('.confusion-plot .ytick text')?.textContent.includes('class 113')")
     stage.page.get_by_role("button", name="all classes").click()
-    stage.wait("() => mloscope.confusion.matrix.geometry().lastRow === 299")
+    stage.wait("() => confusion.matrix.geometry().lastRow === 299")
 
 
 def test_an_area_in_the_address_is_what_is_shown(show):
     stage = show("#area=10-19,40-59", names=MANY, images=6000)
-    g = stage.js("mloscope.confusion.matrix.geometry()")
+    g = stage.js("confusion.matrix.geometry()")
     assert [g[key] for key in ("firstRow", "lastRow", "firstColumn", "lastColumn")] == [10, 19, 40, 59]
     stage.page.locator(".confusion-stage").focus()
     stage.page.keyboard.press("+")
-    stage.wait("() => { const g = mloscope.confusion.matrix.geometry(); return g.lastColumn - g.firstColumn === 9; }")
+    stage.wait("() => { const g = confusion.matrix.geometry(); return g.lastColumn - g.firstColumn === 9; }")
 
 
 def test_a_box_drawn_in_the_matrix_zooms_into_it(show):
@@ -485,5 +480,5 @@ def test_a_box_drawn_in_the_matrix_zooms_into_it(show):
     stage.page.mouse.down()
     stage.page.mouse.move(b["x"] + b["width"] * 0.5, b["y"] + b["height"] * 0.5, steps=4)
     stage.page.mouse.up()
-    stage.wait("() => /^7\\d-1[45]\\d,7\\d-1[45]\\d$/.test(mloscope.view.get().area)")
-    assert stage.js("mloscope.confusion.cell()") is None, "drawing a box selected a cell"
+    stage.wait("() => /^7\\d-1[45]\\d,7\\d-1[45]\\d$/.test(view.get().area)")
+    assert stage.js("confusion.cell()") is None, "drawing a box selected a cell"

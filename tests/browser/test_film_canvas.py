@@ -1,4 +1,4 @@
-"""assets/film_canvas.js: what is on the canvas, compared with what the film was made from."""
+"""assets/films/canvas.mjs: what is on the canvas, compared with what the film was made from."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_frame_that_has_not_come_is_pending_and_shows_nothing_old(stage):
     stage.server.held = {0}
     stage.show(PARAMETERS, hash="#step=1200&layer=conv1")
     stage.ready(1200)
-    stage.js("() => mloscope.time.requestStep(1)")
+    stage.js("() => time.requestStep(1)")
     stage.page.wait_for_selector('#canvas canvas[data-state="pending"]')
     assert stage.page.get_attribute("#canvas canvas", "data-step") is None
     assert (stage.tiles()[:6, ..., 3] == 0).all()
@@ -256,7 +256,7 @@ def test_dragging_and_playing_a_loaded_film_asks_for_nothing(stage):
         stage.page.mouse.move(box["x"] + 8 + share * (box["width"] - 16), box["y"] + box["height"] / 2)
     stage.page.mouse.up()
     stage.ready(0)
-    stage.js("() => { mloscope.time.speed = 60; mloscope.time.play(); }")
+    stage.js("() => { time.speed = 60; time.play(); }")
     stage.ready(1200)
     assert requests == []
     assert stage.server.log == []
@@ -367,7 +367,7 @@ def test_a_click_selects_a_unit_and_outlines_it(stage):
     stage.show(PARAMETERS, hash="#step=300&layer=rgb")
     stage.ready(300)
     stage.page.mouse.click(*point(stage, 17, 5, 5))
-    assert stage.js("() => mloscope.view.get().unit") == 17
+    assert stage.js("() => view.get().unit") == 17
     mark = stage.page.locator("#canvas .film-mark-selected").bounding_box()
     x, y = point(stage, 17, 5, 5)
     assert mark["x"] < x < mark["x"] + mark["width"]
@@ -381,9 +381,9 @@ def test_keys_move_a_cursor_and_enter_selects(stage):
     for key in ("ArrowRight", "ArrowRight", "ArrowDown", "Enter"):
         stage.page.keyboard.press(key)
     across = stage.js("() => JSON.parse(document.querySelector('.film-canvas').dataset.geometry).across")
-    assert stage.js("() => mloscope.view.get().unit") == 1 + across
+    assert stage.js("() => view.get().unit") == 1 + across
     assert f"unit {1 + across}" in stage.page.inner_text("#canvas .film-live")
-    assert stage.js("() => mloscope.time.step") == 300
+    assert stage.js("() => time.step") == 300
 
 
 def test_zoom_by_keys_wheel_and_buttons(stage):
@@ -394,13 +394,13 @@ def test_zoom_by_keys_wheel_and_buttons(stage):
     stage.page.focus("#canvas .film-stage")
     stage.page.keyboard.press("+")
     stage.wait(f"() => ({width})() > {fitted * 1.1}")
-    zoom = stage.js("() => mloscope.view.get().zoom")
+    zoom = stage.js("() => view.get().zoom")
     assert zoom == "8"
     stage.page.mouse.move(*point(stage, 20, 5, 5))
     stage.page.keyboard.down("Control")
     stage.page.mouse.wheel(0, -100)
     stage.page.keyboard.up("Control")
-    stage.wait("() => mloscope.view.get().zoom === '16'")
+    stage.wait("() => view.get().zoom === '16'")
     stage.wait("() => document.querySelector('.film-stage').scrollTop > 0")
     stage.page.keyboard.press("0")
     stage.wait(f"() => Math.abs(({width})() - {fitted}) < 1")
@@ -459,7 +459,7 @@ def test_leaving_the_page_closes_everything(stage):
     stage.show(PARAMETERS, hash="#layer=conv1")
     stage.ready(1200)
     stage.js("() => roots.forEach((root) => root.unmount())")
-    stage.wait("() => mloscope.films.inView().count === 0")
-    stage.js("() => { mloscope.time.request(0); mloscope.view.set({ layer: 'rgb' }); }")
+    stage.wait("() => films.inView().count === 0")
+    stage.js("() => { time.request(0); view.set({ layer: 'rgb' }); }")
     stage.page.wait_for_timeout(100)
     assert stage.server.count("layers/rgb") == 0

@@ -1,4 +1,4 @@
-"""assets/films.js and film_bytes.js: reading, sharing, letting go and coming back."""
+"""assets/films/films.mjs and films/bytes.mjs: reading, sharing, letting go and coming back."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def films(stage):
     """A page with a subject and no component: films are opened by the tests."""
     stage.show()
     stage.js(
-        """() => { window.openFilm = (url) => { window.film = mloscope.films.open(url); window.told = 0;
+        """() => { window.openFilm = (url) => { window.film = films.open(url); window.told = 0;
         film.subscribe(() => { told += 1; }); };
         window.whole = () => film.total > 0 && film.loaded === film.total; }"""
     )
@@ -71,7 +71,7 @@ def test_the_range_is_that_of_all_steps_that_came(films):
 )
 def test_exploded_steps_are_left_out_of_the_range_over_time(films, reaches, span, exploded):
     found = films.js(
-        """reaches => { const { span, exploded } = mloscope.filmSpan.of(reaches.map((r, i) => [i, [-r, r]]));
+        """reaches => { const { span, exploded } = filmSpan.of(reaches.map((r, i) => [i, [-r, r]]));
         return { span, exploded: [...exploded] }; }""",
         reaches,
     )
@@ -80,7 +80,7 @@ def test_exploded_steps_are_left_out_of_the_range_over_time(films, reaches, span
 
 
 def test_chunks_nearest_the_current_step_come_first(films):
-    films.js("() => mloscope.time.requestStep(200)")
+    films.js("() => time.requestStep(200)")
     films.server.held = {200, 0, 1200}
     start(films, near=200)
     films.wait("() => film.total > 0")
@@ -137,7 +137,7 @@ def test_closing_hangs_up_and_fetches_nothing_more(films):
     films.js("() => film.close()")
     films.page.wait_for_timeout(600)
     assert films.server.count("/films/") == 0
-    assert films.js("() => mloscope.films.inView().count") == 0
+    assert films.js("() => films.inView().count") == 0
 
 
 def test_films_nobody_looks_at_are_let_go_first(films):
@@ -146,21 +146,21 @@ def test_films_nobody_looks_at_are_let_go_first(films):
     films.js("() => film.close()")
     start(films, "rgb")
     films.wait("() => whole()")
-    held = films.js("() => mloscope.films.heldBytes")
-    films.js("held => { mloscope.films.budgetBytes = held - 1; }", held)
-    assert films.js("() => mloscope.films.heldBytes") < held
+    held = films.js("() => films.heldBytes")
+    films.js("held => { films.budgetBytes = held - 1; }", held)
+    assert films.js("() => films.heldBytes") < held
     assert films.js("() => film.loaded") == 22
 
 
 def test_over_the_budget_the_farthest_frames_go_and_come_back_when_asked_for(films):
     start(films, "rgb")
     films.wait("() => whole()")
-    films.js("() => { mloscope.films.budgetBytes = mloscope.films.heldBytes / 2; }")
+    films.js("() => { films.budgetBytes = films.heldBytes / 2; }")
     assert films.js("() => [film.frame(1200) !== null, film.loaded < film.total]") == [True, True]
     assert films.js("() => film.range()") is not None
-    films.js("() => mloscope.time.requestStep(0)")
+    films.js("() => time.requestStep(0)")
     films.wait("() => film.frame(0) !== null")
-    assert films.js("() => mloscope.films.heldBytes <= mloscope.films.budgetBytes")
+    assert films.js("() => films.heldBytes <= films.budgetBytes")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_spoilt_bytes_are_refused_in_words(films, spoil, said):
     message = films.js(
         f"""async () => {{ const [chunk] = film.shared.chunks.values();
         const bytes = new Uint8Array(await (await fetch(chunk.address)).arrayBuffer());
-        try {{ mloscope.filmBytes.parse(new Uint8Array({spoil}).buffer); }}
+        try {{ filmBytes.parse(new Uint8Array({spoil}).buffer); }}
         catch (error) {{ return error.message; }} }}"""
     )
     assert said in message
@@ -196,8 +196,8 @@ def test_spoilt_bytes_are_refused_in_words(films, spoil, said):
 )
 def test_codes_are_read_as_the_contract_says(films, code, value):
     said = films.js(
-        """code => { const { value, error } = mloscope.filmBytes.value(code, -1, 2);
-        return mloscope.filmDraw.reading(value, error); }""",
+        """code => { const { value, error } = filmBytes.value(code, -1, 2);
+        return filmDraw.reading(value, error); }""",
         code,
     )
     assert said == value

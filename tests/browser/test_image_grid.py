@@ -1,4 +1,4 @@
-"""assets/image_grid.js over a corpus of 60,000 images."""
+"""assets/images/grid.mjs over a corpus of 60,000 images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def grid(stage):
 
 
 def selected(stage) -> str:
-    return stage.js("() => mloscope.view.get().image")
+    return stage.js("() => view.get().image")
 
 
 def tile(position: int) -> str:
@@ -30,7 +30,7 @@ def test_without_a_choice_the_first_test_image_is_selected_and_back_does_not_und
     stage.page.goto(f"{stage.server.base}/?parts={GRID}")
     before = stage.js("() => history.length")
     stage.open()
-    stage.wait("() => mloscope.view.get().image === 'test-0'")
+    stage.wait("() => view.get().image === 'test-0'")
     assert stage.js("() => history.length") == before
     assert "image=test-0" in stage.js("() => location.hash")
 
@@ -134,7 +134,7 @@ def test_keys_walk_the_grid_and_enter_selects(grid):
     for key in ("ArrowRight", "ArrowDown", "Enter"):
         grid.page.keyboard.press(key)
     assert selected(grid) == f"training-{1 + across}"
-    assert grid.js("() => mloscope.time.step") == 1200
+    assert grid.js("() => time.step") == 1200
     assert grid.page.locator('.images-tile[tabindex="0"]').count() == 1
     grid.page.keyboard.press("End")
     grid.page.wait_for_selector(f"{tile(59_999)} img")

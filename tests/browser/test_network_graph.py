@@ -10,9 +10,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import dash
+import in_page
 import pytest
 
 from mloscope import assets
+from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import network_graph
@@ -27,7 +29,6 @@ pytestmark = pytest.mark.browser
 
 ASSETS = Path(assets.__file__).parent
 REACT = sorted((Path(dash.__file__).parent / "deps").glob("react*@18*.min.js"), key=lambda path: len(path.name))
-SCRIPTS = ("asking_again.js", "subject.js", "time_bus.js", "url_state.js", "network_graph.js")
 RUNS = {
     "lenet": examples.lenet(),
     "resnet50": examples.resnet50(),
@@ -44,16 +45,17 @@ def page_of(run: str) -> str:
     subject = {"run": run, "corpus": None, "checkpoints": [{"step": 0}], "layers": layers, "evaluation": {}}
     told = json.dumps(subject).replace("<", "\\u003c")
     scripts = "".join(f'<script src="/{path.name}"></script>' for path in REACT)
-    scripts += "".join(f'<script src="/{name}"></script>' for name in SCRIPTS)
     return f"""<!doctype html><html data-theme="light"><head><meta charset="utf-8"><title>graph</title>
+{JavascriptModules(ASSETS).head()}
 <link rel="stylesheet" href="/theme.css"><link rel="stylesheet" href="/network_graph.css">
 <style>body {{ margin: 0; background: var(--surface) }}</style></head><body>
 <script id="view-schema" type="application/json">{json.dumps(SCHEMA.as_json())}</script>
-<div id="notices"></div><div id="place"></div><button id="after">after</button>{scripts}<script>
+<div id="notices"></div><div id="place"></div><button id="after">after</button>{scripts}<script type="module">
+import {{ openSubject }} from "mloscope/base/subject.mjs";
+import "mloscope/main.mjs";
 window.keysThatGotOut = [];
 document.addEventListener("keydown", (event) => window.keysThatGotOut.push(event.key));
-mloscope.films = {{ forget() {{}} }};
-mloscope.open({told});
+openSubject({told});
 const graph = React.createElement(mloscope.NetworkGraph, {{ id: "network" }});
 ReactDOM.createRoot(document.getElementById("place")).render(graph);
 </script></body></html>"""
@@ -85,6 +87,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, "image/svg+xml", network_graph.svg(RUNS[run], expanded=expanded))
         elif url.path.startswith("/page/"):
             self.answer(200, "text/html", page_of(name))
+        elif name.endswith(".mjs"):
+            self.answer(200, "text/javascript", ASSETS.joinpath(url.path.removeprefix("/assets/")).read_text("utf-8"))
         else:
             folders = (ASSETS, *(path.parent for path in REACT))
             found = next((f / name for f in folders if name and (f / name).is_file()), None)
@@ -148,7 +152,7 @@ def handle(page, name: str):
 
 
 def view(page) -> dict:
-    return page.evaluate("mloscope.view.get()")
+    return in_page.evaluate(page, "view.get()")
 
 
 def transform(page) -> list[float]:
@@ -181,7 +185,7 @@ def test_the_whole_of_a_small_network_is_shown_and_its_texts_are_where_they_were
 @pytest.mark.parametrize("run", ["resnet50", "mobilenet"])
 def test_no_texts_overlap_as_drawn(visit, run):
     page = visit(run)
-    page.evaluate("mloscope.view.set({fold: mloscope.view.get().fold + 'conv2_block1,conv3_block2-4,block_1,block_2'})")
+    in_page.evaluate(page, "view.set({fold: view.get().fold + 'conv2_block1,conv3_block2-4,block_1,block_2'})")
     page.wait_for_selector(".graph-handle", state="attached")
     ready(page)
     assert (
@@ -376,7 +380,7 @@ def test_names_are_text_in_the_page_too(visit):
 def test_panning_resnet50_wholly_open_keeps_sixty_frames(visit):
     page = visit("resnet50")
     names = ",".join(found.id for found in network_graph.tree(RUNS["resnet50"]) if hasattr(found, "id"))
-    page.evaluate("(fold) => mloscope.view.set({ fold })", names)
+    in_page.evaluate(page, "(fold) => view.set({ fold })", names)
     page.wait_for_selector(".graph-handle", state="attached")
     ready(page)
     spent = page.evaluate("""new Promise((done) => {

@@ -1,4 +1,4 @@
-"""assets/prediction_bars.js: the bars are those of the step, or say why not."""
+"""assets/images/prediction_bars.mjs: the bars are those of the step, or say why not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def all_came(stage) -> None:
 def test_bars_are_the_probabilities_of_the_step(stage):
     stage.show(BARS, hash="#image=test-7")
     for step in (1200, 0, 300):
-        stage.js("step => mloscope.time.requestStep(step)", step)
+        stage.js("step => time.requestStep(step)", step)
         ready(stage, step)
         shown = rows(stage)
         for name, probability in zip(shown, stage.server.probabilities("test-7", step), strict=True):
@@ -98,7 +98,7 @@ def test_moving_through_time_asks_for_nothing(stage):
     all_came(stage)
     stage.server.log.clear()
     for step in (0, 100, 500):
-        stage.js("step => mloscope.time.requestStep(step)", step)
+        stage.js("step => time.requestStep(step)", step)
         ready(stage, step)
     assert stage.server.log == []
 
@@ -107,7 +107,7 @@ def test_a_missing_step_has_its_reason_and_no_numbers(stage):
     stage.show(BARS, hash="#image=test-7")
     ready(stage, 1200)
     all_came(stage)
-    stage.js("() => mloscope.time.requestStep(450)")
+    stage.js("() => time.requestStep(450)")
     stage.page.wait_for_selector('#bars[data-state="missing"][data-step="450"]')
     assert "cut short" in stage.page.inner_text(".predictions-message")
     assert all(length == 0 for length, _ in rows(stage).values())
@@ -118,7 +118,7 @@ def test_another_image_never_shows_the_old_ones_bars(stage):
     stage.show(BARS, hash="#image=test-7")
     ready(stage, 1200)
     lengths = stage.js(
-        """async () => { mloscope.view.set({ image: 'test-8' }); await null;
+        """async () => { view.set({ image: 'test-8' }); await null;
         return [document.getElementById('bars').dataset.state,
           ...[...document.querySelectorAll('.predictions-bar')].map((bar) => bar.style.transform)]; }"""
     )

@@ -1,4 +1,4 @@
-"""assets/statistics.js, statistics_chunks.js, confusion_bytes.js: what is loaded, when, and when it is let go."""
+"""assets/statistics/statistics.mjs, statistics/chunks.mjs, confusion/bytes.mjs: what is loaded, when, and when it is let go."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ LAST = len(STEPS) - 1
 def followed(stage):
     """A page that follows the statistics and asks for the counts."""
     stage.show()
-    stage.js(
-        "window.followed = null; mloscope.statistics.follow((s) => { followed = s; s.step(mloscope.time.index); }); 0"
-    )
+    stage.js("() => { window.followed = null; statistics.follow((s) => { followed = s; s.step(time.index); }); }")
     return stage
 
 
@@ -57,14 +55,14 @@ def test_once_loaded_time_moves_without_a_request(followed):
     followed.wait(f"() => followed.loaded === {len(STEPS)} && !followed.reading && !followed.confusions.fetching")
     asked = len(followed.server.log)
     for index in range(len(STEPS)):
-        followed.js("i => { mloscope.time.request(i); return followed.step(i) !== null; }", index)
+        followed.js("i => { time.request(i); return followed.step(i) !== null; }", index)
     followed.page.wait_for_timeout(300)
     assert followed.server.log[asked:] == []
 
 
 def test_the_chunk_nearest_to_the_current_step_comes_first(stage):
     stage.show(hash="#step=100")
-    stage.js("mloscope.statistics.follow((s) => { window.followed = s; s.step(mloscope.time.index); }); 0")
+    stage.js("() => { statistics.follow((s) => { window.followed = s; s.step(time.index); }); }")
     loaded(stage)
     first = next(line for line in stage.server.log if "/confusions" in line)
     assert "100" in first.split("steps=")[1].split("&")[0].replace("%2C", ",").split(",")
@@ -82,13 +80,13 @@ def test_statistics_computed_anew_replace_the_old_ones(followed):
 
 def test_an_address_that_the_server_does_not_know_any_more_leads_to_a_new_overview(stage):
     stage.show()
-    stage.js("mloscope.statistics.follow((s) => { window.followed = s; }); 0")
+    stage.js("() => { statistics.follow((s) => { window.followed = s; }); }")
     stage.wait("() => followed.total > 0 && !followed.reading")
     assert (
         stage.server.count("/confusions") == 0
     )  # the overview that the page has names chunks of the first generation only
     stage.server.statistics = stage.server.new_statistics(generation=3)
-    stage.js("followed.step(mloscope.time.index)")
+    stage.js("followed.step(time.index)")
     loaded(stage)
     assert (counts(stage, LAST) == stage.server.statistics.matrix(STEPS[-1])).all()
 
@@ -110,9 +108,9 @@ def test_a_chunk_whose_steps_were_not_all_known_is_asked_for_again_when_they_are
         """last => {
           const { confusions, keys } = { confusions: followed.overview.confusions, keys: followed.keys };
           const parts = {
-            parse: mloscope.confusionBytes.parse, onChange: () => {}, onStale: () => {}, isWatched: () => true, budgetBytes: 1e9,
+            parse: confusionBytes.parse, onChange: () => {}, onStale: () => {}, isWatched: () => true, budgetBytes: 1e9,
           };
-          window.chunks = new mloscope.StatisticsChunks(parts);
+          window.chunks = new StatisticsChunks(parts);
           window.tellAll = () => chunks.name(confusions, keys);
           const fewer = new Map(keys);
           fewer.delete(last);
@@ -130,11 +128,11 @@ def test_a_chunk_whose_steps_were_not_all_known_is_asked_for_again_when_they_are
 
 def test_over_the_budget_the_farthest_are_let_go_and_come_back_when_asked_for(stage):
     stage.show()
-    stage.js("mloscope.statistics.budgetBytes = 100")  # no more than the chunk of the current step
-    stage.js("mloscope.statistics.follow((s) => { window.followed = s; s.step(mloscope.time.index); }); 0")
+    stage.js("statistics.budgetBytes = 100")  # no more than the chunk of the current step
+    stage.js("() => { statistics.follow((s) => { window.followed = s; s.step(time.index); }); }")
     stage.wait("() => followed.total > 0 && followed.loaded > 0 && followed.confusions.fetching === 0")
     assert stage.js("i => [followed.peek(i) !== null, followed.peek(0)]", LAST) == [True, None]
-    stage.js("mloscope.time.request(0)")
+    stage.js("time.request(0)")
     stage.js("followed.step(0)")
     stage.wait("() => followed.peek(0) !== null")
 
@@ -159,6 +157,6 @@ def test_a_job_is_watched_until_it_ends(followed):
 def test_bytes_that_are_no_counts_are_said_to_be_none(stage):
     stage.show()
     said = stage.js(
-        "() => { try { mloscope.confusionBytes.parse(new ArrayBuffer(16)); } catch (error) { return error.message; } }"
+        "() => { try { confusionBytes.parse(new ArrayBuffer(16)); } catch (error) { return error.message; } }"
     )
     assert said == 'The server sent bytes that are no confusion counts: these begin with "MLC1".'

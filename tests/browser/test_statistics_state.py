@@ -1,4 +1,4 @@
-"""assets/statistics_state.js: what has no statistics yet is said, with what to do about it."""
+"""assets/statistics/state.mjs: what has no statistics yet is said, with what to do about it."""
 
 from __future__ import annotations
 

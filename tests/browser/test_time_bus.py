@@ -1,4 +1,4 @@
-"""assets/time_bus.js, with a clock that the tests turn by hand."""
+"""assets/base/time_bus.mjs, with a clock that the tests turn by hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CLOCK = """() => {
   window.now = 0;
   window.frames = [];
   window.timers = [];
-  window.bus = mloscope.makeTimeBus({
+  window.bus = makeTimeBus({
     now: () => now,
     requestFrame: (callback) => frames.push(callback),
     after: (delay, callback) => {
@@ -164,7 +164,7 @@ def test_pausing_settles_at_once(bus):
 
 def test_the_settled_time_goes_to_the_store(stage):
     stage.show()
-    stage.js("() => mloscope.time.requestStep(300)")
+    stage.js("() => time.requestStep(300)")
     stage.wait("() => stores['settled-time'].step === 300")
     assert stage.js("() => stores['settled-time']") == {"step": 300, "index": 11}
 

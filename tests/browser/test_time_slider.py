@@ -1,4 +1,4 @@
-"""assets/time_slider.js: the timeline as a hand and a screen reader meet it."""
+"""assets/shell/time_slider.mjs: the timeline as a hand and a screen reader meet it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def timeline(stage):
 
 
 def step(stage) -> int:
-    return stage.js("() => mloscope.time.step")
+    return stage.js("() => time.step")
 
 
 def at(stage, wanted: int) -> None:
-    stage.wait("wanted => mloscope.time.step === wanted", wanted)
+    stage.wait("wanted => time.step === wanted", wanted)
 
 
 def test_the_slider_is_native_and_every_checkpoint_is_a_stop(timeline):
@@ -74,10 +74,10 @@ def test_keys_work_anywhere_and_on_the_slider_alike(timeline, key, wanted, focus
 
 def test_space_plays_and_pauses(timeline):
     timeline.page.keyboard.press(" ")
-    timeline.wait("() => mloscope.time.playing")
+    timeline.wait("() => time.playing")
     assert timeline.page.locator("button[aria-label=Pause]").count() == 1
     timeline.page.keyboard.press(" ")
-    timeline.wait("() => !mloscope.time.playing")
+    timeline.wait("() => !time.playing")
     assert timeline.page.locator("button[aria-label=Play]").count() == 1
 
 
@@ -111,7 +111,7 @@ def test_every_control_says_what_it_does(timeline):
 def test_speed_and_loop_are_the_buses(timeline):
     timeline.page.select_option(".timeline-speed", "25")
     timeline.page.click('button[title^="Start again"]')
-    assert timeline.js("() => [mloscope.time.speed, mloscope.time.loop]") == [25, True]
+    assert timeline.js("() => [time.speed, time.loop]") == [25, True]
     assert timeline.page.get_attribute('button[title^="Start again"]', "aria-pressed") == "true"
 
 
@@ -139,7 +139,7 @@ def test_broken_checkpoints_are_marked_with_their_reason(timeline):
     assert cross.get_attribute("data-step") == "450"
     assert "cut short after 1,024 bytes" in cross.locator("title").text_content()
     assert "step 450" in timeline.page.locator(".timeline-broken").text_content()
-    timeline.js("() => mloscope.time.requestStep(450)")
+    timeline.js("() => time.requestStep(450)")
     timeline.wait("() => document.querySelector('.timeline-status').textContent.includes('cut short')")
     assert "cannot be read" in timeline.page.get_attribute("#time-slider", "aria-valuetext")
 
@@ -147,8 +147,8 @@ def test_broken_checkpoints_are_marked_with_their_reason(timeline):
 def test_while_frames_are_missing_playing_waits_and_says_so(stage):
     stage.server.held = {50}
     stage.show(TIMELINE, CANVAS, hash="#step=1200&layer=conv1")
-    stage.wait("() => mloscope.films.inView().has(1200) && mloscope.films.inView().has(300)")
-    stage.js("() => { mloscope.time.request(0); mloscope.time.speed = 60; mloscope.time.play(); }")
+    stage.wait("() => films.inView().has(1200) && films.inView().has(300)")
+    stage.js("() => { time.request(0); time.speed = 60; time.play(); }")
     stage.page.wait_for_selector("text=/waiting for frames: \\d+ of 22 loaded/")
     waiting_at = step(stage)
     assert waiting_at < 50
@@ -197,7 +197,7 @@ def test_the_slider_keeps_its_width_whatever_the_readout_says(timeline):
     width = "() => document.getElementById('time-slider').getBoundingClientRect().width"
     widths = set()
     for step in (0, 5, 300, BROKEN, 1200):
-        timeline.js("step => mloscope.time.requestStep(step)", step)
+        timeline.js("step => time.requestStep(step)", step)
         timeline.page.wait_for_timeout(50)
         widths.add(timeline.js(width))
     assert len(widths) == 1

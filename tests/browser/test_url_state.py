@@ -1,4 +1,4 @@
-"""assets/url_state.js: the view, the hash and the history; app/web/dash/view_state.py is the oracle."""
+"""assets/base/view.mjs: the view, the hash and the history; app/web/dash/view_state.py is the oracle."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def notices(stage) -> list[str]:
 
 def test_without_a_hash_the_last_checkpoint_and_the_first_layer_with_parameters(stage):
     stage.show()
-    assert stage.js("() => [mloscope.time.step, mloscope.view.get().layer]") == [1200, "conv1"]
+    assert stage.js("() => [time.step, view.get().layer]") == [1200, "conv1"]
     assert hash_of(stage) == "#step=1200&layer=conv1"
 
 
@@ -35,8 +35,8 @@ def test_a_hash_is_taken_up_and_written_back_unchanged(stage):
     text = "#step=300&layer=conv2&unit=3&units=0-7,12&image=test-42&mode=features&colour=magma&range=unit"
     stage.show(hash=text)
     assert hash_of(stage) == text
-    assert stage.js("() => mloscope.time.step") == 300
-    view = stage.js("() => mloscope.view.get()")
+    assert stage.js("() => time.step") == 300
+    view = stage.js("() => view.get()")
     assert {key: view[key] for key in ("layer", "unit", "units", "image", "mode", "colour", "range")} == {
         "layer": "conv2", "unit": 3, "units": "0-7,12", "image": "test-42", "mode": "features",
         "colour": "magma", "range": "unit",
@@ -54,8 +54,8 @@ VIEWS = [
 @pytest.mark.parametrize("values", VIEWS)
 def test_what_is_written_is_read_back_here_and_in_python(stage, values):
     stage.show()
-    text = stage.js("values => mloscope.view.format({...mloscope.view.get(), layer: '', ...values}, 300)", values)
-    back = stage.js("text => mloscope.view.parse(text)", text)
+    text = stage.js("values => view.format({...view.get(), layer: '', ...values}, 300)", values)
+    back = stage.js("text => view.parse(text)", text)
     assert back["problems"] == []
     assert back["step"] == 300
     assert {key: back["view"][key] for key in values} == values
@@ -68,7 +68,7 @@ def test_what_is_written_is_read_back_here_and_in_python(stage, values):
 def test_what_python_writes_is_read_here(stage, values):
     stage.show()
     text = SCHEMA.format({**SCHEMA.defaults(), **values, "step": 20})
-    back = stage.js("text => mloscope.view.parse(text)", text)
+    back = stage.js("text => view.parse(text)", text)
     assert (back["step"], back["problems"]) == (20, [])
     assert {key: back["view"][key] for key in values} == values
 
@@ -94,7 +94,7 @@ def test_nonsense_in_the_hash_is_said_and_left_out(stage, entry, said):
 
 def test_a_notice_is_said_once_and_can_be_dismissed(stage):
     stage.show()
-    stage.js("() => { mloscope.notice('Twice.'); mloscope.notice('Twice.'); }")
+    stage.js("() => { notice('Twice.'); notice('Twice.'); }")
     assert notices(stage) == ["Twice."]
     stage.page.click("#notices button")
     assert notices(stage) == []
@@ -108,22 +108,22 @@ def test_a_selection_is_one_entry_of_history_and_back_undoes_it(stage):
     assert stage.js("() => history.length") == before + 1
     assert hash_of(stage) == "#step=1200&layer=conv2&unit=5"
     stage.page.go_back()
-    stage.wait("() => mloscope.view.get().layer === 'conv1'")
+    stage.wait("() => view.get().layer === 'conv1'")
     assert hash_of(stage) == "#step=1200&layer=conv1"
     stage.page.go_forward()
-    stage.wait("() => mloscope.view.get().unit === 5")
+    stage.wait("() => view.get().unit === 5")
 
 
 def test_back_brings_the_step_back_too(stage):
     stage.show()
-    stage.js("() => mloscope.time.requestStep(100)")
+    stage.js("() => time.requestStep(100)")
     settle(stage)
     stage.view(layer="rgb")
-    stage.js("() => mloscope.time.requestStep(500)")
+    stage.js("() => time.requestStep(500)")
     settle(stage)
     assert hash_of(stage) == "#step=500&layer=rgb"
     stage.page.go_back()
-    stage.wait("() => mloscope.time.step === 100")
+    stage.wait("() => time.step === 100")
 
 
 def test_moving_through_time_replaces_and_playing_writes_nothing(stage):
@@ -134,12 +134,12 @@ def test_moving_through_time_replaces_and_playing_writes_nothing(stage):
         history[how] = function (...all) { writes.push(how); return real.apply(this, all); }; } }"""
     )
     before = stage.js("() => history.length")
-    stage.js("() => { mloscope.time.request(0); mloscope.time.speed = 60; mloscope.time.play(); }")
-    stage.wait("() => mloscope.time.index > 10")
+    stage.js("() => { time.request(0); time.speed = 60; time.play(); }")
+    stage.wait("() => time.index > 10")
     assert stage.js("() => writes") == []
-    stage.wait("() => !mloscope.time.playing")
+    stage.wait("() => !time.playing")
     assert stage.js("() => writes") in ([], ["replaceState"])
-    stage.js("() => mloscope.time.requestStep(20)")
+    stage.js("() => time.requestStep(20)")
     settle(stage)
     assert set(stage.js("() => writes")) == {"replaceState"}
     assert stage.js("() => history.length") == before
@@ -149,8 +149,8 @@ def test_moving_through_time_replaces_and_playing_writes_nothing(stage):
 def test_an_address_typed_by_hand_is_taken_up(stage):
     stage.show()
     stage.js("() => { location.hash = '#step=250&layer=rgb&colour=grey'; }")
-    stage.wait("() => mloscope.time.step === 250")
-    assert stage.js("() => [mloscope.view.get().layer, mloscope.view.get().colour]") == ["rgb", "grey"]
+    stage.wait("() => time.step === 250")
+    assert stage.js("() => [view.get().layer, view.get().colour]") == ["rgb", "grey"]
 
 
 def test_another_page_of_the_application_keeps_the_view(stage):
@@ -166,21 +166,21 @@ def test_another_page_of_the_application_keeps_the_view(stage):
 def test_another_layer_forgets_what_belonged_to_the_old_one(stage):
     stage.show(hash="#layer=conv1&unit=3&units=0-3&parameter=bias&colour=magma")
     stage.view(layer="conv2")
-    view = stage.js("() => mloscope.view.get()")
+    view = stage.js("() => view.get()")
     assert (view["unit"], view["units"], view["parameter"], view["colour"]) == (0, "", "", "magma")
 
 
 def test_a_wrong_value_is_said_and_changes_nothing(stage):
     stage.show()
     stage.view(mode="sideways", unit=2)
-    assert stage.js("() => [mloscope.view.get().mode, mloscope.view.get().unit]") == ["both", 2]
+    assert stage.js("() => [view.get().mode, view.get().unit]") == ["both", 2]
     assert any("sideways" in text for text in notices(stage))
 
 
 def test_the_view_goes_to_the_store_once_for_several_changes(stage):
     stage.show()
     stage.page.wait_for_timeout(150)
-    stage.js("() => { storeWrites.length = 0; for (let u = 1; u < 6; u += 1) mloscope.view.set({unit: u}); }")
+    stage.js("() => { storeWrites.length = 0; for (let u = 1; u < 6; u += 1) view.set({unit: u}); }")
     stage.page.wait_for_timeout(150)
     assert stage.js("() => storeWrites.filter((id) => id === 'view').length") == 1
     assert stage.js("() => stores.view.unit") == 5
@@ -188,10 +188,10 @@ def test_the_view_goes_to_the_store_once_for_several_changes(stage):
 
 def test_opening_the_same_subject_again_keeps_step_and_view(stage):
     stage.show()
-    stage.js("() => mloscope.time.requestStep(50)")
+    stage.js("() => time.requestStep(50)")
     stage.view(layer="rgb")
     stage.open({"evaluation": {"possible": False, "message": "Not now."}})
-    assert stage.js("() => [mloscope.time.step, mloscope.view.get().layer]") == [50, "rgb"]
+    assert stage.js("() => [time.step, view.get().layer]") == [50, "rgb"]
 
 
 @pytest.mark.parametrize(
@@ -199,6 +199,6 @@ def test_opening_the_same_subject_again_keeps_step_and_view(stage):
 )
 def test_units_are_read_as_python_reads_them(stage, text, units):
     stage.show()
-    assert stage.js("text => mloscope.view.parseUnits(text)", text) == units
+    assert stage.js("text => view.parseUnits(text)", text) == units
     assert tuple(units) == parse_units(text)
-    assert stage.js("units => mloscope.view.formatUnits(units)", units) == format_units(units)
+    assert stage.js("units => view.formatUnits(units)", units) == format_units(units)

@@ -410,7 +410,7 @@ def test_a_piece_of_a_film_is_compressed_and_known_again(site: Site, anna: Visit
     assert (again.status, again.body) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/api/openapi.json", "/assets/film_canvas.js", "/assets/theme.css", "/"])
+@pytest.mark.parametrize("path", ["/api/openapi.json", "/assets/films/canvas.mjs", "/assets/theme.css", "/"])
 def test_what_is_text_is_compressed(anna: Visitor, path: str) -> None:
     answer = anna.ask(path, accept_encoding="gzip")
     assert (answer.status, answer.headers.get("content-encoding")) == (200, "gzip")

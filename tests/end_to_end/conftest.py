@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import in_page
 import numpy as np
 import pytest
 
@@ -159,16 +160,14 @@ class Page:
 
     def open(self, view: str = "", search: str = "") -> Page:
         self.page.goto(f"{self.address}/{search}{view}")
-        self.page.wait_for_function("() => document.getElementById('time-slider') && window.mloscope.subject")
+        in_page.wait(self.page, "() => document.getElementById('time-slider') && subject")
         return self
 
     def wait(self, expression: str, argument=None) -> None:
-        # As a function: an expression would be evaluated within the page, which its content security policy forbids.
-        function = expression if "=>" in expression.split("\n")[0] else f"() => {expression}"
-        self.page.wait_for_function(function, arg=argument, timeout=20_000)
+        in_page.wait(self.page, expression, argument, timeout_s=20)
 
     def js(self, expression: str, argument=None):
-        return self.page.evaluate(expression, argument)
+        return in_page.evaluate(self.page, expression, argument)
 
     def canvas(self, show: str = "parameters"):
         return self.page.locator(f'[data-show="{show}"] canvas.film-canvas')

@@ -82,8 +82,8 @@ def test_nan_and_infinite_weights_are_hatched_never_coloured(display, dashboard)
 def test_a_model_service_that_is_killed_comes_back_by_itself(display, dashboard):
     display.open("#image=test-20").wait_drawn("features")
     os.kill(dashboard.model_service_pid(), signal.SIGKILL)
-    display.js("mloscope.view.set({ image: 'test-21' })")
-    display.wait("mloscope.view.get().image === 'test-21'")
+    display.js("view.set({ image: 'test-21' })")
+    display.wait("view.get().image === 'test-21'")
     display.wait_drawn("parameters")  # the rest keeps working
     display.page.wait_for_function(
         "() => document.querySelector('[data-show=features] canvas.film-canvas').dataset.state === 'ready'",

@@ -6,7 +6,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 
-DATA = "mloscope.clusters.of(mloscope.statistics.open(mloscope.subject, mloscope.view.get().split))"
+DATA = "clusters.of(statistics.open(subject, view.get().split))"
 
 
 def opened(display, hash: str = ""):
@@ -16,7 +16,7 @@ def opened(display, hash: str = ""):
 
 
 def go(display, step: int, state: str = "ready") -> None:
-    display.js("step => mloscope.time.requestStep(step)", step)
+    display.js("step => time.requestStep(step)", step)
     display.wait(
         """([step, state]) => ['#cluster-rows', '.points-canvas'].every((part) => {
           const { dataset } = document.querySelector(part);
@@ -73,25 +73,18 @@ def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(measured, d
         "() => document.querySelector('#cluster-course .js-plotly-plot')?.data?.some(({ line }) => line.width > 2)"
     )
     page.wait_for_load_state("networkidle")
-    display.js("mloscope.time.hold()")
+    display.js("time.hold()")
     display.requests.clear()
     for step in (s for s in measured.steps if s != measured.cut_step):
         go(display, step)
     assert display.requests == []
     go(display, last)
-    display.js("mloscope.time.release()")
-    wanted = display.js(
-        "() => [mloscope.view.get().cluster, mloscope.view.get().image, mloscope.view.get()['point-colour']]"
-    )
+    display.js("time.release()")
+    wanted = display.js("() => [view.get().cluster, view.get().image, view.get()['point-colour']]")
     link = display.js("() => location.hash")
     opened(another_display, link.removeprefix("#"))
     go(another_display, last)
-    assert (
-        another_display.js(
-            "() => [mloscope.view.get().cluster, mloscope.view.get().image, mloscope.view.get()['point-colour']]"
-        )
-        == wanted
-    )
+    assert another_display.js("() => [view.get().cluster, view.get().image, view.get()['point-colour']]") == wanted
     assert wanted[0] is not None
     another_display.wait(
         "() => document.querySelector('.cluster-part[data-state=ready] .cluster-tile[aria-pressed=true]')"

@@ -53,11 +53,11 @@ def test_a_run_that_goes_while_it_is_looked_at_says_so_and_what_is_loaded_stays(
         wait_for_notice(display, GONE.format(folder=folder) + " What was loaded before is still shown.")
         assert display.page.locator("#notices .notice").count() == 1
         before = display.pixels()
-        display.js("step => mloscope.time.requestStep(step)", steps[1])
+        display.js("step => time.requestStep(step)", steps[1])
         display.wait_drawn("parameters", steps[1])
         assert display.pixels() != before
         display.page.locator("#layer-details", has_text=GONE.format(folder=folder)).wait_for()
-        display.js("mloscope.view.set({ layer: 'conv2' })")
+        display.js("view.set({ layer: 'conv2' })")
         display.page.locator("[data-show=parameters]", has_text="is gone").wait_for()
         display.wait_drawn("parameters", state="missing")
     finally:
@@ -82,7 +82,7 @@ def test_every_page_of_a_run_that_is_gone_says_so_and_comes_to_life_with_it(disp
     finally:
         shutil.move(folder.parent / "away", folder / "first")
     wait_for_notice(display, 'The run "first" is there again.')
-    display.wait("step => mloscope.time.step === step", steps[2])
+    display.wait("step => time.step === step", steps[2])
     assert "is gone" not in notices(display)
 
 
@@ -95,7 +95,7 @@ def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display
     saved = folder / "first" / training.checkpoint_name(steps[-1] + 1)
     try:
         shutil.copy(folder / "first" / training.checkpoint_name(steps[-1]), saved)
-        display.wait("count => mloscope.time.count === count", len(steps) + 1)
+        display.wait("count => time.count === count", len(steps) + 1)
         display.wait_drawn("parameters", steps[1])
         assert notices(display) == ""
     finally:
@@ -116,7 +116,7 @@ def test_a_checkpoint_that_is_written_anew_is_shown_anew(display, watched, runs)
         )
         display.wait_drawn("parameters", steps[-1])
         display.wait_loaded()
-        assert display.js("() => mloscope.time.step") == steps[-1]
+        assert display.js("() => time.step") == steps[-1]
         assert notices(display) == ""
     finally:
         last.write_bytes(kept)

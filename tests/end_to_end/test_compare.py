@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 
 def opened(display, hash: str = "", run: str = "mnist"):
     display.open(f"#{hash}" if hash else "", search=f"compare?run={run}")
-    display.wait("() => mloscope.compare.overview")
+    display.wait("() => compare.overview")
     return display.page
 
 
@@ -54,12 +54,12 @@ def test_dragging_asks_for_nothing_and_playing_waits_for_both(display, dashboard
     )
     page.wait_for_timeout(800)
     display.requests.clear()
-    display.js("mloscope.time.hold()")
+    display.js("time.hold()")
     for step in dashboard.steps[1:4]:
-        display.js("step => mloscope.time.requestStep(step)", step)
+        display.js("step => time.requestStep(step)", step)
         display.wait("step => document.querySelector('.compare-film-pair canvas').dataset.step === String(step)", step)
     assert display.requests == []
-    display.js("mloscope.time.release()")
+    display.js("time.release()")
 
 
 def test_another_run_that_is_damaged_says_what_is_wrong_where_it_is(display, dashboard):
@@ -69,7 +69,7 @@ def test_another_run_that_is_damaged_says_what_is_wrong_where_it_is(display, das
     display.wait("() => document.querySelector('.compare-film-b canvas').dataset.state === 'missing'")
     assert f"Step {dashboard.cut_step}" in message.text_content().replace("\u2009", "")
     page.locator("#compare-summary p").wait_for()
-    display.js("step => mloscope.time.requestStep(step)", dashboard.nan_step)
+    display.js("step => time.requestStep(step)", dashboard.nan_step)
     canvas_ready(display, "a", "b", "pair")
     # A filter of NaN on one side is no difference, but a hatch.
     alpha = display.js(
@@ -116,7 +116,7 @@ def test_the_same_address_shows_the_same_elsewhere(display, another_display, das
     canvas_ready(display, "pair")
     address = page.url
     another_display.page.goto(address)
-    another_display.wait("() => mloscope.compare && mloscope.compare.overview")
+    another_display.wait("() => compare && compare.overview")
     canvas_ready(another_display, "pair")
     assert another_display.page.locator("#compare-align").input_value() == "share"
     pixels = "document.querySelector('.compare-film-pair canvas').toDataURL()"
@@ -125,7 +125,7 @@ def test_the_same_address_shows_the_same_elsewhere(display, another_display, das
 
 def test_a_run_that_is_not_there_any_more(display):
     page = display.open("#b-run=removed", search="compare?run=mnist").page
-    display.wait("() => mloscope.compare.problem")
+    display.wait("() => compare.problem")
     assert 'no run "removed"' in page.locator(".compare-film-b .film-message").text_content()
     page.locator("#compare-summary p", has_text='no run "removed"').wait_for()
     display.problems[:] = [problem for problem in display.problems if "404" not in problem]
@@ -144,8 +144,8 @@ def test_both_moments_stand_on_the_training_chart_and_a_click_moves_time(display
     at_the_end = cursor.bounding_box()["x"]
     assert at_the_end == pytest.approx(box["x"] + box["width"], abs=box["width"] * 0.1)
     page.mouse.click(box["x"] + 3, box["y"] + box["height"] / 2)
-    display.wait("step => mloscope.time.step < step", dashboard.steps[-1] / 4)
-    display.wait("() => document.querySelector('.compare-cursor-a').dataset.step === String(mloscope.time.step)")
+    display.wait("step => time.step < step", dashboard.steps[-1] / 4)
+    display.wait("() => document.querySelector('.compare-cursor-a').dataset.step === String(time.step)")
     assert cursor.bounding_box()["x"] < box["x"] + box["width"] / 3
     assert page.locator(".compare-cursor-b").get_attribute("data-step") == page.locator(
         ".compare-cursor-a"

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+import in_page
 import numpy as np
 import pytest
 
@@ -71,9 +72,10 @@ def page(chromium, address):
     problems: list[str] = []
     opened.on("pageerror", lambda error: problems.append(str(error)))
     opened.goto(f"{address}/confusion")
-    opened.wait_for_function(
-        """() => { const s = window.mloscope && mloscope.confusion && mloscope.confusion.statistics;
-        return s && s.total > 0 && s.loaded === s.total && document.querySelector(".confusion-canvas[data-state=ready]"); }"""
+    in_page.wait(
+        opened,
+        """() => { const s = confusion.statistics;
+        return s && s.total > 0 && s.loaded === s.total && document.querySelector(".confusion-canvas[data-state=ready]"); }""",
     )
     yield opened
     context.close()
@@ -83,10 +85,11 @@ def page(chromium, address):
 def test_the_count_in_every_cell_at_every_step_is_the_number_of_images_behind_it(page, address, runs):
     base = f"{address}/api/v1/runs/mnist/checkpoints"
     for index, step in enumerate(runs[1]):
-        counts = page.evaluate(
-            """i => { const s = mloscope.confusion.statistics.step(i); const all = [];
+        counts = in_page.evaluate(
+            page,
+            """i => { const s = confusion.statistics.step(i); const all = [];
             for (let a = 0; a < s.classes; a += 1) for (let p = 0; p <= s.classes; p += 1)
-              all.push(mloscope.confusionCounts.count(s, a, p));
+              all.push(confusionCounts.count(s, a, p));
             return all; }""",
             index,
         )
@@ -102,8 +105,8 @@ def test_the_count_in_every_cell_at_every_step_is_the_number_of_images_behind_it
 
 def test_a_cell_is_followed_from_the_matrix_to_an_image(page, runs):
     steps = runs[1]
-    assert page.evaluate("mloscope.confusion.columns") == 11, "some images have no prediction at one step"
-    page.evaluate("step => mloscope.time.requestStep(step)", steps[0])
+    assert in_page.evaluate(page, "confusion.columns") == 11, "some images have no prediction at one step"
+    in_page.evaluate(page, "step => time.requestStep(step)", steps[0])
     page.wait_for_selector(f'.confusion-canvas[data-step="{steps[0]}"][data-state="ready"]')
     box = page.locator(".confusion-canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 4.5 / 11, box["y"] + box["height"] * 4.5 / 10)
@@ -113,7 +116,7 @@ def test_a_cell_is_followed_from_the_matrix_to_an_image(page, runs):
     tile = page.locator(".confusion-cell button.confusion-image").first
     tile.click()
     image = tile.get_attribute("data-id")
-    assert page.evaluate("mloscope.view.get().image") == image
+    assert in_page.evaluate(page, "view.get().image") == image
     link = page.evaluate("location.hash")
     assert f"image={image}" in link
     assert "actual=4&predicted=4" in link
@@ -129,9 +132,9 @@ def test_the_chart_beside_it_has_accuracy_and_recall_and_follows_time(page, runs
         "() => (document.querySelector('#confusion-course .js-plotly-plot')?.data || []).length === 11"
     )
     accuracy = page.evaluate("[...document.querySelector('#confusion-course .js-plotly-plot')._fullData[10].y]")
-    exact = page.evaluate("mloscope.confusion.steps().map((s) => mloscope.confusionCounts.sums(s).correct / 200)")
+    exact = in_page.evaluate(page, "confusion.steps().map((s) => confusionCounts.sums(s).correct / 200)")
     assert accuracy == pytest.approx(exact)
-    page.evaluate("step => mloscope.time.requestStep(step)", runs[1][2])
+    in_page.evaluate(page, "step => time.requestStep(step)", runs[1][2])
     page.wait_for_selector(f'.confusion-numbers .time-cursor-line[data-step="{runs[1][2]}"]', state="attached")
 
 

@@ -38,20 +38,20 @@ def test_filters_of_nan_are_hatched_and_those_that_exploded_flatten_no_others(ex
     display.open(f"#step=10000&layer={layer}&mode=parameters").wait_loaded()
     display.page.wait_for_selector(".timeline-explosion[data-step='451']", state="attached")
     for step in HEALTHY:
-        display.js("step => mloscope.time.requestStep(step)", step)
+        display.js("step => time.requestStep(step)", step)
         display.wait_drawn(step=step)
         painted = display.canvas().evaluate(PAINTED, tiles)
         assert painted["clear"] == 0
         assert painted["colours"] > 60, step  # of the scale's 256: these filters are no flat grey
         assert "without step 451, which exploded" in legend(display, "parameters")
 
-    display.js("mloscope.time.requestStep(161)")
+    display.js("time.requestStep(161)")
     display.wait_drawn(step=161)
     painted = display.canvas().evaluate(PAINTED, tiles)
     assert painted["clear"] == painted["inside"] > 0
     display.page.locator("#layer-details", has_text=re.compile(r"[\d\u2009]+ NaN and 0 infinite")).wait_for()
 
-    display.js("mloscope.time.requestStep(451)")
+    display.js("time.requestStep(451)")
     display.wait_drawn(step=451)
     assert legend(display, "parameters").startswith("Exploded: the largest value is ")
     assert "range of this step" in legend(display, "parameters")
@@ -62,7 +62,7 @@ def test_feature_maps_of_nan_are_hatched_and_predictions_say_so(exploded_display
     display = exploded_display
     display.open("#step=10000&layer=conv1&mode=features&image=test-3").wait_loaded("features")
     for step in HEALTHY:
-        display.js("step => mloscope.time.requestStep(step)", step)
+        display.js("step => time.requestStep(step)", step)
         display.wait_drawn("features", step)
         painted = display.canvas("features").evaluate(PAINTED, 20)
         assert painted["clear"] == 0
@@ -72,7 +72,7 @@ def test_feature_maps_of_nan_are_hatched_and_predictions_say_so(exploded_display
             return root.dataset.step === String(step) && root.dataset.state === 'ready' && !root.textContent.includes('NaN'); }""",
             step,
         )
-    display.js("mloscope.time.requestStep(161)")
+    display.js("time.requestStep(161)")
     display.wait_drawn("features", 161)
     painted = display.canvas("features").evaluate(PAINTED, 20)
     assert painted["clear"] == painted["inside"] > 0
@@ -80,6 +80,6 @@ def test_feature_maps_of_nan_are_hatched_and_predictions_say_so(exploded_display
         """() => { const root = document.getElementById('predictions');
         return root.dataset.step === '161' && root.textContent.includes('NaN'); }"""
     )
-    display.js("mloscope.time.requestStep(451)")
+    display.js("time.requestStep(451)")
     display.wait_drawn("features", 451)
     assert legend(display, "features").startswith("Exploded: ")

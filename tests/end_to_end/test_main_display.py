@@ -59,7 +59,7 @@ def test_images_are_searched_chosen_and_drawn_at_random(display):
     page.get_by_text("images", exact=False).first.wait_for()
     thumbnail = page.locator('#images [data-image="test-7"], #images [data-id="test-7"]').first
     thumbnail.click()
-    display.wait("mloscope.view.get().image === 'test-7'")
+    display.wait("view.get().image === 'test-7'")
     assert "test 7" in page.locator("#images").inner_text()
     display.wait_drawn("features")
 
@@ -93,7 +93,7 @@ def test_clicking_a_filter_selects_the_unit_and_hovering_tells_its_values(displa
     assert "row" in said
     assert "±" in said
     display.page.mouse.click(x, y)
-    display.wait("mloscope.view.get().unit === 1")
+    display.wait("view.get().unit === 1")
     display.page.locator("#layer-details", has_text="unit 1").wait_for()
 
 
@@ -107,7 +107,7 @@ def test_the_pixels_are_the_weights_of_the_file(display, dashboard):
     over_time = np.stack([run.parameters(c, conv1)["kernel"] for c in run.checkpoints()])
     low, high = over_time.min(), over_time.max()
     for index in (0, 3, len(dashboard.steps) - 1):
-        display.js("index => mloscope.time.request(index)", index)
+        display.js("index => time.request(index)", index)
         display.wait_drawn("parameters", dashboard.steps[index])
         drawn = display.canvas().evaluate(
             """canvas => {
@@ -160,7 +160,7 @@ def test_a_control_used_while_the_page_catches_up_is_not_put_back(display):
     display.page.locator("#units").fill("0-7")  # typed, and not yet entered
     display.js(
         """() => {
-          const behind = { ...mloscope.view.get() };
+          const behind = { ...view.get() };
           document.querySelector("#mode input[value=features]").click();
           dash_clientside.set_props("view", { data: behind });
         }"""
@@ -170,7 +170,7 @@ def test_a_control_used_while_the_page_catches_up_is_not_put_back(display):
     assert display.page.locator("#units").input_value() == "0-7"
     display.page.locator("#units").press("Enter")
     display.wait("location.hash.includes('units=0-7')")
-    assert display.js("mloscope.view.get().mode") == "features"
+    assert display.js("view.get().mode") == "features"
     display.page.go_back()
     display.page.go_back()
     display.wait("document.querySelector('#mode input[value=both]').checked && !document.querySelector('#units').value")
@@ -204,15 +204,15 @@ def test_units_are_chosen_by_range_by_rule_and_by_page(display):
     page.keyboard.press("Enter")
     page.locator("#notices", has_text='"2-5" would be right').wait_for()
     page.locator("#unit-rule").select_option("largest-norm")
-    display.wait("mloscope.view.get().units.split(',').length > 5")
-    display.wait("document.querySelector('#units').value === mloscope.view.get().units")
+    display.wait("view.get().units.split(',').length > 5")
+    display.wait("document.querySelector('#units').value === view.get().units")
     page.locator("#units").fill("0-9")
     page.keyboard.press("Enter")
-    display.wait("mloscope.view.get().units === '0-9'")
+    display.wait("view.get().units === '0-9'")
     page.locator("#next-units").click()
-    display.wait("mloscope.view.get().units === '10-19'")
+    display.wait("view.get().units === '10-19'")
     page.locator("#previous-units").click()
-    display.wait("mloscope.view.get().units === '0-9'")
+    display.wait("view.get().units === '0-9'")
 
 
 # 7. ----------------------------------------------------------------------------------------------------------- timeline
@@ -246,7 +246,7 @@ def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
 
     def asked_after(change):
         asked.clear()
-        display.js(f"() => mloscope.view.set({change})")
+        display.js(f"() => view.set({change})")
         page.wait_for_timeout(300)  # the view is told 60 ms later
         page.wait_for_load_state("networkidle")
         return sorted(asked)
@@ -289,11 +289,11 @@ def test_playing_shows_every_checkpoint_and_leaves_the_history_alone(display, da
         """() => {
           window.shown = [];
           const canvas = document.querySelector('[data-show=parameters] canvas.film-canvas');
-          mloscope.time.subscribe(() => shown.push(Number(canvas.dataset.step)));
+          time.subscribe(() => shown.push(Number(canvas.dataset.step)));
         }"""
     )
     page.keyboard.press("Space")
-    display.wait("step => !mloscope.time.playing && mloscope.time.step === step", dashboard.steps[-1])
+    display.wait("step => !time.playing && time.step === step", dashboard.steps[-1])
     display.wait_drawn("parameters", dashboard.steps[-1])
     assert set(display.js("shown")) >= set(dashboard.steps[1:-1])
     assert display.js("history.length") == entries
@@ -372,12 +372,12 @@ def test_a_link_shows_the_same_pixels_in_another_browser(display, dashboard, ano
 def test_back_and_forward_undo_and_redo_a_selection(display):
     display.open("#layer=conv1").wait_drawn()
     display.page.locator('#network [data-layer="conv2"]').first.click()
-    display.wait("mloscope.view.get().layer === 'conv2'")
+    display.wait("view.get().layer === 'conv2'")
     display.page.go_back()
-    display.wait("mloscope.view.get().layer === 'conv1'")
+    display.wait("view.get().layer === 'conv1'")
     display.wait_drawn()
     display.page.go_forward()
-    display.wait("mloscope.view.get().layer === 'conv2'")
+    display.wait("view.get().layer === 'conv2'")
 
 
 def test_the_theme_is_switched_and_remembered(display):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
+import in_page
 import pytest
 from team import WELL_WITHIN_S, Team, predicted, until
 
@@ -25,7 +26,7 @@ def page(chromium: Any, team: Team) -> Iterator[Any]:
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
     page.goto(f"{team.address}/?run=small&corpus=noise#layer=conv&mode=both&image=test-{team.unseen_image()}")
-    page.wait_for_function("() => window.mloscope && mloscope.subject")
+    in_page.wait(page, "() => subject !== null")
     shown(page)
     yield page
     context.close()
@@ -49,8 +50,8 @@ def shown(page: Any, patience_s: float = 30) -> float:
 def choose(page: Any, team: Team) -> int:
     """Look at an image that nobody has asked for."""
     image = team.unseen_image()
-    page.evaluate("image => mloscope.view.set({ image })", f"test-{image}")
-    page.wait_for_function("image => mloscope.view.get().image === image", arg=f"test-{image}")
+    in_page.evaluate(page, "image => view.set({ image })", f"test-{image}")
+    in_page.wait(page, "image => view.get().image === image", f"test-{image}")
     return image
 
 
@@ -63,8 +64,8 @@ def states(page: Any) -> list[str]:
 
 def check_bars(page: Any, team: Team, image: int) -> None:
     """The bars that are shown are those of the image and the step."""
-    step, told = page.evaluate(
-        "() => [mloscope.time.step, [...document.querySelectorAll('.predictions-text')].map((text) => text.textContent)]"
+    step, told = in_page.evaluate(
+        page, "() => [time.step, [...document.querySelectorAll('.predictions-text')].map((text) => text.textContent)]"
     )
     assert told == [f"{100 * probability:.1f} %" for probability in predicted(step, image)]
 
@@ -128,7 +129,7 @@ def test_a_page_that_is_open(
                 break
             page.wait_for_timeout(100)
         # What needs nothing of what is broken goes on meanwhile.
-        page.evaluate("() => mloscope.time.requestStep(1)")
+        in_page.evaluate(page, "() => time.requestStep(1)")
         page.wait_for_function(
             """() => { const canvas = document.querySelector('[data-show=parameters] canvas.film-canvas');
               return canvas.dataset.state === 'ready' && canvas.dataset.step === '1'; }"""

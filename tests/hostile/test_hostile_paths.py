@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import in_page
 import pytest
 from bombardment import LONGEST_S, known_values
 from hostile_text import ENCODINGS, ODD, words
@@ -331,7 +332,7 @@ def page(chromium: Any, target: TargetServer) -> Iterator[Any]:
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("dialog", lambda dialog: (page.problems.append("a dialog"), dialog.dismiss()))
     page.goto(f"{target.home}/?run=digits")
-    page.wait_for_function("() => window.mloscope?.subject && mloscope.view.get().layer")
+    in_page.wait(page, "() => subject && view.get().layer")
     yield page
     context.close()
 
@@ -352,13 +353,14 @@ SOUND = """
 @pytest.mark.browser
 def test_hostile_hashes_are_read_in_the_browser(page: Any) -> None:
     texts = list(hashes(600, seed=6))
-    found = page.evaluate(
+    found = in_page.evaluate(
+        page,
         """([source, texts]) => {
           const { sound, clean } = eval(source)();
           return texts.map((text) => {
             const began = performance.now();
-            const { view, step, problems } = mloscope.view.parse(text);
-            const again = mloscope.view.parse(mloscope.view.format(view, step));
+            const { view, step, problems } = view.parse(text);
+            const again = view.parse(view.format(view, step));
             return { whole: sound(view) && clean(), view, step, problems, ms: performance.now() - began,
               same: again.problems.length === 0 && JSON.stringify(again.view) === JSON.stringify(view) };
           });
@@ -387,13 +389,13 @@ def test_hostile_hashes_are_shown_in_the_browser(page: Any, target: TargetServer
     faults = len(target.faults.records)
     for path in ("/", "/compare", "/clusters", "/confusion"):
         page.goto(f"{target.home}{path}?run=digits")
-        page.wait_for_function("() => window.mloscope?.subject && mloscope.view.get().layer")
+        in_page.wait(page, "() => subject && view.get().layer")
         for text in texts[:: 1 if path == "/" else 6]:
             page.evaluate("text => { location.hash = text; }", text[:20_000])
             page.wait_for_timeout(30)
         page.wait_for_timeout(300)
-        assert page.evaluate(
-            f"() => {{ const {{ sound, clean }} = ({SOUND})(); return sound(mloscope.view.get()) && clean(); }}"
+        assert in_page.evaluate(
+            page, f"() => {{ const {{ sound, clean }} = ({SOUND})(); return sound(view.get()) && clean(); }}"
         )
         assert (
             page.evaluate("() => document.querySelectorAll('#notices img, #notices svg, #notices script').length") == 0

@@ -1,7 +1,7 @@
 """What /status shows: what is cached, what runs, what failed. ``templates/status.html`` draws it, without Dash.
 
-``assets/doors.js`` loads the page again every few seconds and replaces the parts that have changed, so that nothing flickers and
-what is being read or copied stays.
+``assets/access/status_page.mjs`` loads the page again every few seconds and replaces the parts that have changed, so that
+nothing flickers and what is being read or copied stays.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mloscope.app.process.url_prefix import URL_PREFIX
+from mloscope.app.web.dash.javascript_modules import JavascriptModules
 
 if TYPE_CHECKING:
     from dash import Dash
@@ -15,12 +16,13 @@ _ADDRESSES = re.compile(r'\b(src|href)="/(?!/)')
 _CONFIG = re.compile(r'(<script id="_dash-config" type="application/json">)(.*?)(</script>)', re.DOTALL)
 
 
-def mount_index(app: Dash) -> None:
-    """Have the application write its page for the prefix of whoever asks."""
+def mount_index(app: Dash, modules: JavascriptModules) -> None:
+    """Have the application write its page, with the browser's modules, for the prefix of whoever asks."""
     interpolate = app.interpolate_index
 
     def mounted_index(**parts: Any) -> str:
-        return interpolate(**_mounted(parts, URL_PREFIX.get()))
+        page = _mounted(parts, URL_PREFIX.get())
+        return interpolate(**page | {"css": modules.head() + page["css"]})
 
     app.interpolate_index = mounted_index
 

@@ -1,8 +1,7 @@
 """Clusters of the images by what the network makes of them (report 5.3), and all images on a map, at one moment of training.
 
-Rows, map and lists are drawn in the browser from rows and points of all steps that are loaded once (assets/statistics_points.js,
-assets/cluster_*.js, assets/point_*.js): moving time asks for nothing. What is asked when time has settled is a page of a
-cluster's images, and:
+Rows, map and lists are drawn in the browser from rows and points of all steps, which are loaded once (assets/clusters/*.mjs):
+moving time makes no request. When time has settled, a page of a cluster's images is requested, and:
 
     Store "cluster-view", "subject", "clusters-ready", "theme" ──► draw_course ──► cluster-course
 """
@@ -29,10 +28,8 @@ if TYPE_CHECKING:
 
 
 STATISTICS_STATE = "statistics-state"
-CLUSTERS_READY = (
-    "clusters-ready"  # JS. Store: which clusters there are, in one word. One writer: assets/cluster_rows.js
-)
-CLUSTER_VIEW = "cluster-view"  # JS. Store: split and cluster of the view. One writer: assets/view_parts.js
+CLUSTERS_READY = "clusters-ready"  # JS. Store: which clusters there are. One writer: assets/clusters/rows.mjs
+CLUSTER_VIEW = "cluster-view"  # JS. Store: split and cluster of the view. One writer: assets/shell/view_parts.mjs
 CLUSTER_ROWS = "cluster-rows"
 CLUSTER_IMAGES = "cluster-images"
 CLUSTER_COURSE = "cluster-course"

@@ -1,6 +1,6 @@
 """Direct comparison (report 5.4, Figure 5): two moments, or two runs, side by side, as a difference, a ratio, a blink or a wipe.
 
-Side A is what every page shows (subject, view, time bus); side B follows by rule, in the browser (assets/compare_state.js).
+Side A is what every page shows (subject, view, time bus); side B follows by rule, in the browser (assets/compare/state.mjs).
 Frames while time moves are drawn there from two films. The callbacks below run when both sides have settled:
 
     Stores "subject", "view", "settled-time" (A), "compare-settled" (B) ─┬──► summarise  ──► compare-summary

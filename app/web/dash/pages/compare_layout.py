@@ -16,7 +16,7 @@ from mloscope.components.browser_parts import (
 from mloscope.components.chart import chart
 
 COMPARISON = "comparison"
-COMPARE_SETTLED = "compare-settled"  # JS. Store: side B when all rests. One writer: assets/compare_state.js
+COMPARE_SETTLED = "compare-settled"  # JS. Store: side B when all rests. One writer: assets/compare/state.mjs
 COMPARE_LAYERS = "compare-layers"
 COMPARE_PREDICTIONS = "compare-predictions"
 COMPARE_CONFUSION = "compare-confusion"
@@ -66,7 +66,7 @@ def layout() -> html.Div:
 
 
 def _tabs(key: str, options: tuple[tuple[str, ...], ...], label: str) -> html.Div:
-    """Buttons of which one is pressed, bound to a key of the view by assets/compare_panels.js."""
+    """Buttons of which one is pressed, bound to a key of the view by assets/compare/panels.mjs."""
     return html.Div(
         [
             html.Button(text, className="compare-segment", title=(tip or [text])[0], **{"data-view": key, "data-value": value})

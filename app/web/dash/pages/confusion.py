@@ -1,7 +1,7 @@
 """The confusion matrix (report 5.2.1, Figure 4): which classes are taken for which, at one moment of training.
 
 Matrix, accuracy, pairs and the selected cell are drawn in the browser from counts of all steps that are loaded once
-(assets/statistics.js, assets/confusion_*.js): moving time asks for nothing. What is asked when time has settled are images, and:
+(assets/statistics/*.mjs, assets/confusion/*.mjs): moving time asks for nothing. What is asked when time has settled are images, and:
 
     Store "confusion-view", "subject", "statistics-ready", "theme" ──► draw_course ──► confusion-course
 """
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
 STATISTICS_STATE = "statistics-state"
-STATISTICS_READY = (
-    "statistics-ready"  # JS. Store: which statistics are ready, in one word. One writer: assets/confusion_state.js
-)
-CONFUSION_VIEW = "confusion-view"  # JS. Store: split and actual class of the view. One writer: assets/view_parts.js
+STATISTICS_READY = "statistics-ready"  # JS. Store: which statistics are ready. One writer: assets/confusion/state.mjs
+CONFUSION_VIEW = "confusion-view"  # JS. Store: split and actual class. One writer: assets/shell/view_parts.mjs
 CONFUSION_MATRIX = "confusion-matrix"
 CONFUSION_TOOLS = "confusion-tools"
 CONFUSION_ACCURACY = "confusion-accuracy"

@@ -1,6 +1,6 @@
 """The main display (report 5.1, Figure 3): a layer's filters and feature maps, the network, the image, at one moment of training.
 
-Frames while time moves are drawn in the browser from films (assets/film_canvas.js). The callbacks below run when time or view
+Frames while time moves are drawn in the browser from films (assets/films/canvas.mjs). The callbacks below run when time or view
 have settled:
 
     Store "view" ──assets: view_parts──┬──► Store "unit-view" ──┬──► show_layer     ──► layer-details   ◄──┬── Store "settled-time"

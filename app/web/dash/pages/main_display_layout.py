@@ -8,8 +8,8 @@ from dash import html
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.chart import chart
 
-UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/view_parts.js
-IMAGE_VIEW = "image-view"  # JS. Store {"image"}. One writer: assets/view_parts.js
+UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/shell/view_parts.mjs
+IMAGE_VIEW = "image-view"  # JS. Store {"image"}. One writer: assets/shell/view_parts.mjs
 NETWORK = "network"
 IMAGES = "images"
 PREDICTIONS = "predictions"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import in_page
 import pytest
 from browsing import fill_in, listening
 from nginx_before import NGINX, nginx_before
@@ -48,9 +49,9 @@ def test_everything_works_below_a_path(
     page.wait_for_selector(f'.nav-link[aria-current="page"][href^="{PREFIX}/confusion"]')
     page.click(f'.nav-link[href="{PREFIX}/"]')
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
-    steps = page.evaluate("mloscope.time.checkpoints.map(({ step }) => step)")
+    steps = in_page.evaluate(page, "time.checkpoints.map(({ step }) => step)")
     for step in steps:
-        page.evaluate("step => mloscope.time.requestStep(step)", step)
+        in_page.evaluate(page, "step => time.requestStep(step)", step)
         page.wait_for_selector(f'canvas.film-canvas[data-state="ready"][data-step="{step}"]')
     page.wait_for_selector(".js-plotly-plot .main-svg")
     page.wait_for_function(

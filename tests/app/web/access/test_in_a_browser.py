@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
+import in_page
 import pytest
 from browsing import fill_in, listening
 
@@ -46,7 +47,7 @@ def test_every_page_works_under_the_policy_and_the_view_survives_signing_in(
     assert "/login" in page.url
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     fill_in(page)
-    page.wait_for_function("() => window.mloscope?.view?.get().layer === 'conv2' && mloscope.view.get().unit === 3")
+    in_page.wait(page, "() => view?.get().layer === 'conv2' && view.get().unit === 3")
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
     page.wait_for_selector(".js-plotly-plot .main-svg")
     page.wait_for_function("() => document.querySelector('a[href=\"/status\"]').textContent === 'anna'")
@@ -108,7 +109,7 @@ def test_names_in_hostile_files_are_only_text(
     page = browse()
     page.goto(home)
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
-    page.evaluate("name => mloscope.view.set({ layer: name, unit: 1, image: 'test-0' })", HOSTILE)
+    in_page.evaluate(page, "name => view.set({ layer: name, unit: 1, image: 'test-0' })", HOSTILE)
     page.wait_for_function("name => document.getElementById('layer-details').textContent.includes(name)", arg=HOSTILE)
     page.wait_for_load_state("networkidle")
     page.goto(f"{home}/api/v1/runs/lenet/graph.svg")
@@ -133,7 +134,7 @@ def test_another_site_can_neither_frame_nor_read_nor_ask_nor_sign_out(
     page = browse()
     page.goto(f"{home}/login")
     fill_in(page)
-    page.wait_for_function("() => window.mloscope?.subject")
+    in_page.wait(page, "() => subject")
     page.goto(trap)
     page.wait_for_function("() => window.finished")
     said = page.evaluate("said")
@@ -207,4 +208,4 @@ def test_a_session_that_ends_while_a_page_is_open_is_said_there(
     page.fill("[name=name]", "anna")
     page.fill("[name=password]", "another horse")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => window.mloscope?.view?.get().layer === 'conv2'")
+    in_page.wait(page, "() => view?.get().layer === 'conv2'")

@@ -14,14 +14,14 @@ from mloscope.app.web.server import create_app
 
 
 @pytest.mark.parametrize("path", ["/", "/confusion", "/clusters"])
-def test_the_first_page_that_is_asked_for_has_its_scripts_and_styles(bench: Any, path: str) -> None:
+def test_the_first_page_that_is_asked_for_has_its_modules_and_styles(bench: Any, path: str) -> None:
     app = create_app(bench.observatory, Settings.from_environment({}))
     with TestClient(app) as client:
         first = client.get(path).text
         again = client.get(path).text
-    scripts = re.findall(r'src="/assets/(\w+\.js)', first)
-    assert {"subject.js", "time_bus.js", "url_state.js"} <= set(scripts)
-    assert re.findall(r"/assets/[\w.]+", first) == re.findall(r"/assets/[\w.]+", again)
+    assert "/assets/shell.css?m=" in first
+    assert 'import("mloscope/main.mjs")' in first
+    assert re.findall(r"/assets/[\w/.]+", first) == re.findall(r"/assets/[\w/.]+", again)
 
 
 def test_every_page_is_in_the_top_bar(bench: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import in_page
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -15,7 +16,7 @@ def change(page: Any, until: str, **fields: Any) -> set[str]:
     """Change the view and return the outputs asked for, once ``until`` is among them and nothing follows."""
     page.wait_for_load_state("networkidle")
     page.asked.clear()
-    page.evaluate("fields => mloscope.view.set(fields)", fields)
+    in_page.evaluate(page, "fields => view.set(fields)", fields)
     for _ in range(200):
         if until in page.asked:
             break

@@ -1,0 +1,193 @@
+/**
+ * Questions that are asked until they are answered: of our own scripts (`askAgain`, `askSignedIn`) and of Dash.
+ *
+ *     answer ──► ours and good ──────────────────────► whoever asked
+ *            ├─► nobody answered, 502, 503, 504, 429 ─► asked again until it is; said after some seconds
+ *            ├─► 401 ─────────────────────────────────► said with a link; asked again, so that the page goes on by itself
+ *            └─► refused in any other way ────────────► said until the same question is answered; Dash goes on without
+ *
+ * Only for questions that change nothing, as those of our callbacks: whoever asks twice gets the same answer. There is one notice for
+ * all of it, and it goes when everything it stands for is solved.
+ */
+import { mountedAt } from "mloscope/base/addresses.mjs";
+import { standingNotice } from "mloscope/base/standing_notice.mjs";
+
+const OF_DASH = /\/_dash-(update-component|layout|dependencies)$/;
+const NOBODY_BEHIND_THE_PROXY = new Set([502, 503, 504]);
+const PAUSES_MS = [250, 1000, 2000, 4000, 8000]; // the last one for ever
+const TOLD_AFTER = 3; // tries without an answer: a server that restarts is nothing to speak of
+const SIGN_IN_PAUSE_MS = 5000;
+const LONGEST_PAUSE_MS = 60_000;
+const NOTICE = "answers";
+const SIGNED_OUT = "signed-out";
+const UNREACHABLE = "unreachable";
+const REFUSED = "refused";
+const SENTENCES = {
+  [SIGNED_OUT]: "This sign-in is over, so what is shown may be out of date.",
+  [UNREACHABLE]: "The server does not answer, so charts and tables may be out of date. The page asks again and goes on by itself.",
+};
+const ADVICE = {
+  403: "Something before the server refused this page's question (403).",
+  413: "The page's question is larger than the proxy before the server takes (413; nginx: client_max_body_size).",
+};
+const troubles = new Map(); // question -> {kind, text}
+const newest = new Map(); // output of a callback -> number of its last question
+let asked = 0;
+
+/**
+ * @param {function(): Promise<Response>} ask
+ * @param {number[]} pausesMs before each of the tries after the first
+ * @param {AbortSignal} [signal] that the asker holds
+ * @returns {Promise<Response>} of the first try that was answered; as the last one ended where none was
+ */
+export const askAgain = async (ask, pausesMs, signal) => {
+  for (const pauseMs of pausesMs) {
+    try {
+      const answer = await ask();
+      if (answer.status !== 502 && answer.status !== 504) return answer;
+    } catch (cause) {
+      if (cause.name === "AbortError") throw cause;
+    }
+    await pause(pauseMs);
+    if (signal) signal.throwIfAborted();
+  }
+  return ask();
+};
+
+/**
+ * Ask; where nobody is signed in any more, say so, and ask again until somebody is.
+ * @param {function(): Promise<Response>} ask
+ * @param {AbortSignal} [signal] that the asker holds
+ * @returns {Promise<Response>} never of status 401
+ */
+export const askSignedIn = async (ask, signal) => {
+  const question = Symbol("question");
+  try {
+    for (;;) {
+      const answer = await ask();
+      if (answer.status !== 401) return answer;
+      tell(question, { kind: SIGNED_OUT });
+      await pause(SIGN_IN_PAUSE_MS, true);
+      if (signal) signal.throwIfAborted();
+    }
+  } finally {
+    solve(question);
+  }
+};
+
+const fetchOnce = window.fetch.bind(window);
+window.fetch = (resource, options) => {
+  if (typeof resource !== "string" || !OF_DASH.test(resource.split("?")[0])) return fetchOnce(resource, options);
+  const headers = new Headers(options && options.headers);
+  headers.set("X-Mloscope", "1"); // Dash's own header needs a cookie, which a browser may not keep
+  return askForDash(() => fetchOnce(resource, { ...options, headers }), outputOf(options) || resource, options && options.signal);
+};
+
+/** Which parts of the page a callback is asked for. */
+function outputOf(options) {
+  const found = /"output":"((?:[^"\\]|\\.)*)"/.exec((options && typeof options.body === "string" && options.body) || "");
+  return found && found[1];
+}
+
+async function askForDash(ask, question, signal) {
+  const number = (asked += 1);
+  newest.set(question, number);
+  for (let tries = 0; ; tries += 1) {
+    const { answer, trouble } = await attempt(ask);
+    // Something else was asked of the same part meanwhile; that is what it will show.
+    if (tries && newest.get(question) !== number) return new Response(null, { status: 204 });
+    if (!trouble) solve(question);
+    else if (trouble.kind !== UNREACHABLE || tries >= TOLD_AFTER) tell(question, trouble);
+    if (!trouble || trouble.kind === REFUSED) return answer;
+    await pause(trouble.pauseMs || PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)], trouble.kind === SIGNED_OUT);
+    if (signal) signal.throwIfAborted();
+  }
+}
+
+async function attempt(ask) {
+  try {
+    const answer = await ask();
+    return { answer, trouble: await troubleOf(answer) };
+  } catch (cause) {
+    if (cause.name === "AbortError") throw cause;
+    return { trouble: { kind: UNREACHABLE } };
+  }
+}
+
+/** What is wrong with an answer; null where nothing is. */
+async function troubleOf(answer) {
+  const isPage = (answer.headers.get("content-type") || "").startsWith("text/html");
+  if (answer.ok && !isPage) return null; // Dash says of no answer what it is
+  if (answer.status === 401) return { kind: SIGNED_OUT, pauseMs: SIGN_IN_PAUSE_MS };
+  if (NOBODY_BEHIND_THE_PROXY.has(answer.status)) return { kind: UNREACHABLE };
+  if (answer.ok) return { kind: REFUSED, text: "Something before the server answered in its place.", reload: true };
+  const text = (await sentenceOf(answer)) || ADVICE[answer.status] || `The server answered ${answer.status} to this page's question.`;
+  if (answer.status === 429) {
+    const waitMs = 1000 * Number(answer.headers.get("retry-after") || 5);
+    return { kind: "busy", text, pauseMs: Math.min(Math.max(waitMs, 1000), LONGEST_PAUSE_MS) };
+  }
+  return { kind: REFUSED, text, reload: answer.status !== 413 };
+}
+
+/** The server's own sentence, if it is one of ours. */
+async function sentenceOf(answer) {
+  try {
+    return (await answer.clone().json()).error.message;
+  } catch {
+    return null;
+  }
+}
+
+/** Wait; not while nobody looks, and no longer than until somebody comes back to the page. */
+function pause(ms, untilSeen = false) {
+  return new Promise((resolve) => {
+    const done = () => {
+      if (untilSeen && document.hidden) return;
+      clearTimeout(timer);
+      for (const event of ["focus", "online"]) window.removeEventListener(event, done);
+      document.removeEventListener("visibilitychange", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    if (!untilSeen) return;
+    for (const event of ["focus", "online"]) window.addEventListener(event, done);
+    document.addEventListener("visibilitychange", done);
+  });
+}
+
+// ---- what is told
+
+function tell(question, trouble) {
+  troubles.set(question, trouble);
+  show();
+}
+
+function solve(question) {
+  const trouble = troubles.get(question);
+  if (!troubles.delete(question)) return;
+  if (trouble.kind !== REFUSED) fetchBrokenPictures();
+  show();
+}
+
+function show() {
+  const all = [...troubles.values()];
+  const worst = [SIGNED_OUT, UNREACHABLE].map((kind) => all.find((trouble) => trouble.kind === kind)).find(Boolean) || all.at(-1);
+  if (!worst) standingNotice(NOTICE, null);
+  else standingNotice(NOTICE, SENTENCES[worst.kind] || worst.text, actionFor(worst));
+}
+
+function actionFor({ kind, reload }) {
+  const again = { onClick: () => window.location.reload() };
+  if (kind === SIGNED_OUT) {
+    const { pathname, search, hash } = window.location;
+    return { ...again, text: "Sign in again", href: mountedAt(`/login?next=${encodeURIComponent(pathname + search + hash)}`) };
+  }
+  return reload ? { ...again, text: "Reload the page", href: window.location.href } : null;
+}
+
+/** Pictures that could not be had meanwhile ask for themselves once only. */
+function fetchBrokenPictures() {
+  for (const picture of document.images) {
+    if (picture.complete && !picture.naturalWidth && picture.getAttribute("src")) picture.setAttribute("src", picture.getAttribute("src"));
+  }
+}

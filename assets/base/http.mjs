@@ -1,0 +1,71 @@
+/** Questions to the REST API, with refusals turned into sentences. */
+import { api } from "mloscope/base/addresses.mjs";
+import { askAgain, askSignedIn } from "mloscope/base/asking_again.mjs";
+
+const PAUSES_MS = [250, 1000];
+
+/**
+ * Fetch JSON; a refusal becomes an Error whose message is the server's own sentence and whose `kind` is the server's.
+ * @param {string} url
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Object>}
+ */
+export const fetchJson = async (url, signal) => {
+  const answer = await fetchAnswer(url, signal);
+  return answer.json();
+};
+
+/**
+ * Fetch, with refusals and a server that cannot be reached turned into sentences.
+ * @param {string} url
+ * @param {AbortSignal} [signal]
+ * @param {Object} [options] of fetch: method, headers, body
+ * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`. What only
+ *   reads waits while nobody is signed in
+ */
+export const fetchAnswer = async (url, signal, options = {}) => {
+  const ask = () => fetch(url, { ...options, signal });
+  let answer;
+  try {
+    answer = await (options.method ? ask() : askSignedIn(() => askAgain(ask, PAUSES_MS, signal), signal));
+  } catch (cause) {
+    if (cause.name === "AbortError") throw cause;
+    throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401) {
+    // What changes something is not asked again by itself; the notice stays until somebody is signed in.
+    askSignedIn(() => fetch(api(["runs"]))).catch(() => {});
+    throw Object.assign(new Error("This sign-in is over; sign in again."), { kind: "not-signed-in", status: 401 });
+  }
+  let said = null;
+  try {
+    said = (await answer.json()).error;
+  } catch {
+    said = null; // an answer that is not ours, e.g. a proxy's page
+  }
+  const message = (said && said.message) || `The server answered ${answer.status} to ${url.split("?")[0]}.`;
+  throw Object.assign(new Error(message), { kind: (said && said.kind) || "error", status: answer.status });
+};
+
+/**
+ * Read newline-delimited JSON as it arrives.
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @param {function(Object): void} onLine called once per line, in order
+ * @returns {Promise<void>} resolves when the server closes the stream
+ */
+export const readLines = async (url, signal, onLine) => {
+  const answer = await fetchAnswer(url, signal);
+  const reader = answer.body.getReader();
+  const decoder = new TextDecoder();
+  let rest = "";
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+    rest = lines.pop();
+    for (const line of lines) if (line.trim()) onLine(JSON.parse(line));
+  }
+  if (rest.trim()) onLine(JSON.parse(rest));
+};

@@ -1,0 +1,75 @@
+/** What is looked at: one run, one corpus, and what is known of them. Everything in the browser starts from `openSubject`. */
+
+const openListeners = new Set();
+let openedKey = null;
+
+/** What is open; null before anything is. */
+export let subject = null;
+
+/**
+ * Take up a run and a corpus. Called whenever the Store "subject" changes; the same subject again (a service that became
+ * ready, say) keeps step and view. `classNames` are those of the network's outputs, in its order; `basis` is what its numbers
+ * rest on, as the REST API has it.
+ * @param {{run: string, corpus: ?string, checkpoints: Object[], classNames: string[], layers: Object[], basis: ?Object,
+ *          evaluation: {possible: boolean, message: ?string}}} next
+ */
+export const openSubject = (next) => {
+  if (!next || !next.run) return;
+  const key = JSON.stringify([next.run, next.corpus, next.checkpoints, next.basis]);
+  const isNew = key !== openedKey;
+  openedKey = key;
+  subject = next;
+  for (const listener of [...openListeners]) listener(next, isNew);
+};
+
+/**
+ * The output of the subject's network that stands for a class of its corpus: labels of images are classes of the corpus, rows
+ * of probabilities are outputs of the network, and only the server knows which of them belong together.
+ * @param {?Object} subject
+ * @param {?number} label the class of the corpus, as an image's record has it
+ * @returns {?number} null where no output stands for it: nothing is right or wrong about the image then
+ */
+export const outputOf = (subject, label) => {
+  const output = Number.isInteger(label) && label >= 0 ? correspondence(subject).indexOf(label) : -1;
+  return output < 0 ? null : output;
+};
+
+/**
+ * Whether the outputs of two networks, taken in their own order, stand for the same classes.
+ * @param {?Object} a a subject @param {?Object} b a subject
+ * @returns {boolean}
+ */
+export const haveSameOutputs = (a, b) => {
+  const named = (subject) => (subject && subject.basis ? subject.basis.classes.names : []);
+  const labels = [a, b].map(correspondence);
+  return String(labels[0]) === String(labels[1]) && (labels[0].some((label) => label !== null) || String(named(a)) === String(named(b)));
+};
+
+/**
+ * @param {?Object} subject
+ * @returns {?string} why the network of the subject predicts nothing of images; null where it does
+ */
+export const whyNoPredictions = (subject) => {
+  const { possible = false, message = null } = (subject && subject.evaluation) || {};
+  const refusal = subject && subject.basis ? subject.basis.output.refusal : null;
+  return refusal || (possible ? null : message || "This run's network cannot be evaluated.");
+};
+
+/** The subject that comes next is another one, even if nothing of it looks different: its files may be others. */
+export const openAnew = () => {
+  openedKey = null;
+};
+
+/**
+ * @param {function(Object, boolean): void} listener called with (subject, whether it is another one than before); at
+ *   once where a subject is open
+ * @returns {function(): void} stops listening
+ */
+export const onOpen = (listener) => {
+  openListeners.add(listener);
+  if (subject) listener(subject, true);
+  return () => openListeners.delete(listener);
+};
+
+/** For every output of the network the class of the corpus that it stands for, or null. */
+const correspondence = (subject) => (subject && subject.basis && subject.basis.classes.corpus_classes) || [];

@@ -1,0 +1,274 @@
+/**
+ * The one owner of the view besides time: `view`, mirrored to the hash and to the Store "view".
+ *
+ *     hash ──load, back, forward──► view ◄── clicks, controls
+ *                                    ├── a selection: one pushState        (back undoes it)
+ *                                    ├── a moment of training: replaceState (when it settles; playing writes nothing)
+ *                                    └── dcc.Store "view", 60 ms later     (callbacks)
+ *
+ * Only the hash is ever replaced: Dash's router looks at path and search, so none of this asks the server for anything.
+ * What the keys are stands in <script id="view-schema">, written by app/web/dash/view_state.py.
+ */
+import { notice } from "mloscope/base/notices.mjs";
+import { subject } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+
+const STORE_DELAY_MS = 60;
+const MAXIMUM_UNIT = 1000000; // as in app/web/dash/view_state.py
+const OF_A_LAYER = ["unit", "units", "channels", "parameter"]; // mean nothing for another layer
+const subscribers = new Set();
+let fields = null;
+let shown = null;
+let storeTimer = null;
+let isOpen = false;
+
+/** The schema's fields; the step, which belongs to the time bus, is among them. */
+function schema() {
+  if (!fields) {
+    const place = document.getElementById("view-schema");
+    if (!place) throw new Error('The page has no <script id="view-schema">; app/web/dash/view_state.py writes it.');
+    fields = JSON.parse(place.textContent);
+  }
+  return fields;
+}
+
+const fieldsOfView = () => schema().filter((field) => field.key !== "step");
+const defaults = () => Object.fromEntries(fieldsOfView().map((field) => [field.key, field.default]));
+
+/** Numbers of a selection such as "0-15,40", in order, each once. Throws an Error with a sentence. */
+function parseUnits(text) {
+  const units = new Set();
+  let total = 0;
+  for (const part of String(text)
+    .split(",")
+    .map((piece) => piece.trim())
+    .filter(Boolean)) {
+    const match = /^(\d{1,7})(?:\s*-\s*(\d{1,7}))?$/.exec(part);
+    if (!match) throw new Error(`"${part}" is not a number or a range of numbers; "0-15,40" would be right.`);
+    const first = Number(match[1]);
+    const last = Number(match[2] || match[1]);
+    if (last < first) throw new Error(`The range "${part}" runs backwards; "${last}-${first}" would be right.`);
+    if (last > MAXIMUM_UNIT || last - first > 100000) throw new Error(`The range "${part}" is larger than any layer.`);
+    total += last - first + 1;
+    if (total > MAXIMUM_UNIT) throw new Error("The selection names more than any layer has.");
+    for (let unit = first; unit <= last; unit += 1) units.add(unit);
+  }
+  return [...units];
+}
+
+/** The shortest text that parseUnits reads back as these units. */
+function formatUnits(units) {
+  const parts = [];
+  for (const unit of units) {
+    const last = parts[parts.length - 1];
+    if (last && unit === last[1] + 1) last[1] = unit;
+    else parts.push([unit, unit]);
+  }
+  return parts.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`)).join(",");
+}
+
+/** A value checked and brought to its one form. Throws an Error with a sentence. */
+function checked(field, value) {
+  if (value === null || value === undefined) return field.default;
+  const text = String(value);
+  if (field.kind === "number") {
+    if (!/^\d{1,15}$/.test(text)) throw new Error(`${field.key}="${text}" is not a whole number of 0 or more.`);
+    return Number(text);
+  }
+  if (field.kind === "choice") {
+    if (!field.choices.includes(text)) throw new Error(`${field.key}="${text}" is not one of ${field.choices.join(", ")}.`);
+    return text;
+  }
+  if (field.kind === "flag") {
+    if (/^(1|true|yes)$/.test(text)) return true;
+    if (/^(0|false|no)$/.test(text)) return false;
+    throw new Error(`${field.key}="${text}" is neither yes nor no.`);
+  }
+  if (field.kind === "units") {
+    try {
+      return formatUnits(parseUnits(text));
+    } catch (error) {
+      throw new Error(`${field.key}: ${error.message}`);
+    }
+  }
+  // eslint-disable-next-line no-control-regex
+  if (text.length > 1000 || /[\u0000-\u001f\u007f]/.test(text)) throw new Error(`${field.key} is too long or not printable.`);
+  return text;
+}
+
+/** Percent-encoding of what would end or change a hash entry, and nothing more. */
+function encoded(value) {
+  const text = value === true ? "yes" : value === false ? "no" : String(value);
+  return encodeURIComponent(text).replace(/%(2C|2F|3A|40|24|3B|3F)/gi, (code) => decodeURIComponent(code));
+}
+
+/**
+ * Read a hash.
+ * @param {string} hash with or without "#"
+ * @returns {{view: Object, step: ?number, problems: string[]}} complete with defaults; a sentence for each bad entry
+ */
+function parse(hash) {
+  const found = { view: defaults(), step: null, problems: [] };
+  for (const entry of hash.replace(/^#/, "").split("&").filter(Boolean)) {
+    const cut = entry.indexOf("=");
+    const key = cut < 0 ? entry : entry.slice(0, cut);
+    const field = schema().find((candidate) => candidate.key === key);
+    if (!field) {
+      found.problems.push(`The address has an entry "${key.slice(0, 40)}" that means nothing here; it is left out.`);
+      continue;
+    }
+    try {
+      const value = checked(field, decodeURIComponent(cut < 0 ? "" : entry.slice(cut + 1)));
+      if (key === "step") found.step = value;
+      else found.view[key] = value;
+    } catch (error) {
+      const why = error instanceof URIError ? `${key} is not percent-encoded as it should be.` : error.message;
+      found.problems.push(`${why} The default is used.`);
+    }
+  }
+  return found;
+}
+
+/**
+ * Write a hash: one readable key=value each, defaults left out.
+ * @param {Object} wanted a view
+ * @param {?number} step
+ * @returns {string} with "#"
+ */
+function format(wanted, step) {
+  const parts = schema()
+    .map((field) => [field, field.key === "step" ? step : wanted[field.key]])
+    .filter(([field, value]) => value !== null && value !== undefined && value !== field.default)
+    .map(([field, value]) => `${field.key}=${encoded(value)}`);
+  return `#${parts.join("&")}`;
+}
+
+function writeHash(how) {
+  // While a run is gone there is no step, and the address keeps the one for when it is there again.
+  const hash = format(shown, time.step === null ? parse(location.hash).step : time.step);
+  if (hash === location.hash) return;
+  history[how === "push" ? "pushState" : "replaceState"](history.state, "", hash);
+}
+
+function mirror() {
+  clearTimeout(storeTimer);
+  storeTimer = setTimeout(() => {
+    if (!window.dash_clientside || !window.dash_clientside.set_props) return;
+    window.dash_clientside.set_props("view", { data: { ...shown } });
+  }, STORE_DELAY_MS);
+}
+
+/** Take over a whole view; returns the keys that changed. */
+function apply(next) {
+  const changed = Object.keys(next).filter((key) => next[key] !== shown[key]);
+  if (!changed.length) return changed;
+  shown = next;
+  mirror();
+  for (const subscriber of [...subscribers]) subscriber({ ...shown }, changed);
+  return changed;
+}
+
+/** What the subject has to say about a view: layers that are not there, and the layer to begin with. */
+function settledOnSubject(found, subject) {
+  const names = subject.layers.map((layer) => layer.name);
+  const first = subject.layers.find((layer) => layer.parameters && layer.parameters.length) || subject.layers[0];
+  if (!names.length || names.includes(found.view.layer)) return found;
+  if (found.view.layer) {
+    found.problems.push(`The run ${subject.run} has no layer "${found.view.layer}"; ${first.name} is shown.`);
+    for (const key of OF_A_LAYER) found.view[key] = defaults()[key];
+  }
+  found.view.layer = first.name;
+  return found;
+}
+
+/** Back and forward, or an address typed: what the hash says is what is shown. */
+function readBack() {
+  if (!isOpen) return;
+  if (location.hash.length < 2) {
+    writeHash("replace"); // another page of the application: the view goes with it
+    return;
+  }
+  const found = settledOnSubject(parse(location.hash), subject);
+  found.problems.forEach(notice);
+  apply(found.view);
+  if (found.step !== null && found.step !== time.step && time.count) goTo(found.step);
+  writeHash("replace");
+}
+
+function goTo(step) {
+  time.pause();
+  const reached = time.requestStep(step);
+  if (reached !== step) notice(`There is no checkpoint of step ${step}; the nearest, ${reached}, is shown.`);
+}
+
+export const view = {
+  parse,
+  format,
+  parseUnits,
+  formatUnits,
+
+  /** @returns {Object[]} the schema of the view */
+  fields: schema,
+
+  /** @returns {Object} the view, complete, by key */
+  get() {
+    if (!shown) shown = defaults();
+    return { ...shown };
+  },
+
+  /**
+   * Change the view. Selecting another layer puts what belonged to the old one (unit, units, channels, parameter) back to
+   * its default, unless it is set in the same call. A wrong value is left out, and said.
+   * @param {Object} partial values by key; null stands for the default
+   * @param {{history: ("push"|"replace")}} [options] "push" (the default) for what Back should undo
+   */
+  set(partial, options = {}) {
+    const next = view.get();
+    if ("layer" in partial && partial.layer !== next.layer) {
+      for (const key of OF_A_LAYER) next[key] = defaults()[key];
+    }
+    for (const [key, value] of Object.entries(partial)) {
+      const field = fieldsOfView().find((candidate) => candidate.key === key);
+      try {
+        if (!field) throw new Error(`The view has nothing called "${key}".`);
+        next[key] = checked(field, value);
+      } catch (error) {
+        notice(error.message);
+      }
+    }
+    if (apply(next).length && isOpen) writeHash(options.history || "push");
+  },
+
+  /**
+   * @param {function(Object, string[]): void} subscriber called with (view, keys that changed)
+   * @returns {function(): void} stops listening
+   */
+  subscribe(subscriber) {
+    subscribers.add(subscriber);
+    return () => subscribers.delete(subscriber);
+  },
+
+  /**
+   * Begin with a subject: the view of the hash, and the hash's step or the last checkpoint. Called by openSubject.
+   * @param {Object} subject
+   */
+  open(subject) {
+    const found = settledOnSubject(parse(location.hash), subject);
+    view.get();
+    isOpen = true;
+    apply(found.view);
+    mirror();
+    const none = !subject.checkpoints.length; // which is said already
+    const known = found.step === null || none || subject.checkpoints.some((checkpoint) => checkpoint.step === found.step);
+    if (!known) found.problems.push(`The run ${subject.run} has no checkpoint of step ${found.step}; the last one is shown.`);
+    found.problems.forEach(notice);
+    time.open(subject.checkpoints, found.step);
+    writeHash("replace");
+  },
+};
+
+time.onSettled(() => isOpen && writeHash("replace"));
+window.addEventListener("popstate", readBack);
+window.addEventListener("hashchange", readBack);
+// Dash's links change the path without a popstate; they leave no hash behind.
+window.addEventListener("_dashprivate_pushstate", () => setTimeout(readBack, 0));

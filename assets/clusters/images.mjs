@@ -1,0 +1,273 @@
+/**
+ * The images of the selected cluster and those within the lasso, and where the cluster's go: the component ClusterImages.
+ *
+ *     view (cluster, cluster-offset), settled step ──► GET checkpoints/{step}/clusters/{cluster} ──► a page, nearest the centre first
+ *     view (lasso)                                 ──► positions that the map has caught ──────────► a page, in the split's order
+ *
+ * What is told of the cluster follows the time bus; its page is asked for when time has settled.
+ */
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { fetchJson } from "mloscope/base/http.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { marks } from "mloscope/clusters/marks.mjs";
+import { clusters } from "mloscope/clusters/points.mjs";
+import { imageRecords } from "mloscope/images/records.mjs";
+
+const PAGE = 48;
+const EDGE = 64;
+const FLOWS = 6; // clusters named
+
+class Images {
+  constructor(root) {
+    this.root = root;
+    this.page = 0; // of the lasso
+    this.build();
+    this.undo = [
+      clusters.follow((data) => this.take(data)),
+      time.subscribe(() => this.tellFlows()),
+      time.onSettled(() => this.ask()),
+      view.subscribe((_, changed) => this.heard(changed)),
+      () => this.abort && this.abort.abort(),
+    ];
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.hint = element("p", { class: "cluster-hint" }, [
+      "Click a cluster for all its images; draw a line on the map around images to list them.",
+    ]);
+    this.caught = section("Images within the lasso", (way) => this.turnCaught(way));
+    this.cluster = section("Images of the cluster", (way) => this.turnCluster(way));
+    this.before = element("p", { class: "cluster-told" });
+    this.after = element("p", { class: "cluster-told" });
+    this.cluster.node.insertBefore(this.before, this.cluster.tiles);
+    this.cluster.node.insertBefore(this.after, this.cluster.tiles);
+    this.root.append(this.hint, this.caught.node, this.cluster.node);
+    this.root.addEventListener("click", (event) => {
+      const tile = event.target.closest(".cluster-tile");
+      const link = event.target.closest(".cluster-link");
+      if (tile) view.set({ image: tile.dataset.id });
+      else if (link) view.set({ cluster: Number(link.dataset.cluster), "cluster-offset": null });
+    });
+  }
+
+  heard(changed) {
+    if (changed.includes("lasso")) this.page = 0;
+    if (changed.includes("cluster") || changed.includes("cluster-offset")) this.ask();
+    if (changed.includes("lasso") || changed.includes("cluster")) this.take(this.data);
+    if (changed.includes("image")) this.mark();
+  }
+
+  take(data) {
+    if (!data) return;
+    const isOther = data !== this.data;
+    this.data = data;
+    this.showCaught();
+    this.tellFlows();
+    if (isOther || (this.asked !== this.question() && !time.playing)) this.ask();
+  }
+
+  // ----------------------------------------------------------------------------------------------------- the lasso
+
+  showCaught() {
+    const { lasso } = view.get();
+    const { data, caught } = this;
+    const found = lasso ? data.lassoed(lasso) : null;
+    caught.node.hidden = !lasso;
+    this.tellHint();
+    if (!lasso) return;
+    if (!found || !data.images) {
+      caught.title.textContent = data.imagesError || "The images within the lasso are on their way …";
+      caught.show([], 0, 0, data.imagesError);
+      return;
+    }
+    const total = found.positions.length;
+    const pages = Math.max(1, Math.ceil(total / PAGE));
+    this.page = Math.min(this.page, pages - 1);
+    const first = this.page * PAGE;
+    caught.title.textContent = `${grouped(total)} image${total === 1 ? "" : "s"} within the lasso of step ${grouped(found.step)}`;
+    const name = (number) => data.classNames[number] || `class ${number}`;
+    caught.show(
+      found.positions.slice(first, first + PAGE).map((position) => {
+        const label = data.images.labels[position];
+        return {
+          id: data.images.ids[position],
+          title: [data.images.ids[position], label >= 0 ? name(label) : ""].filter(Boolean).join(", "),
+        };
+      }),
+      first,
+      total,
+      total ? null : "No image lies within the line.",
+      data.statistics.overview.corpus,
+    );
+    this.mark();
+  }
+
+  turnCaught(way) {
+    this.page = Math.max(0, this.page + way);
+    this.showCaught();
+  }
+
+  // --------------------------------------------------------------------------------------------------- the cluster
+
+  question() {
+    const { cluster, "cluster-offset": offset } = view.get();
+    const { data } = this;
+    const key = data && data.made ? data.made.keys[data.made.steps.indexOf(time.step)] : null;
+    return JSON.stringify([cluster, offset, time.step, key, data && data.statistics.run, data && data.statistics.split]);
+  }
+
+  async ask() {
+    const { data, cluster: part } = this;
+    if (!data) return;
+    const question = this.question();
+    if (question === this.asked) return;
+    this.asked = question;
+    if (this.abort) this.abort.abort();
+    const { cluster, "cluster-offset": offset } = view.get();
+    part.node.hidden = cluster === null;
+    this.tellHint();
+    if (cluster === null) return;
+    const { step } = time;
+    part.node.dataset.state = "pending";
+    const abort = (this.abort = new AbortController());
+    try {
+      const address = data.statistics.address(["checkpoints", step, "clusters", cluster], { offset: offset || null, limit: PAGE });
+      const { total, images } = await fetchJson(address, abort.signal);
+      part.node.dataset.state = "ready";
+      part.node.dataset.step = step;
+      part.title.replaceChildren(marks.mark(cluster, 12), ` cluster ${cluster} at step ${grouped(step)}`);
+      const { corpus } = data.statistics.overview;
+      for (const record of images) imageRecords.remember(corpus, record);
+      part.show(
+        images.map((image) => ({ id: image.id, title: told(image) })),
+        offset || 0,
+        total,
+        total ? null : "It has no images at this step.",
+        corpus,
+      );
+      this.mark();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      part.node.dataset.state = "missing";
+      part.title.replaceChildren(marks.mark(cluster, 12), ` cluster ${cluster}`);
+      part.show([], 0, 0, error.message);
+      this.asked = error.kind === "unreachable" || error.kind === "unavailable" ? null : question;
+    }
+  }
+
+  turnCluster(way) {
+    const { "cluster-offset": offset } = view.get();
+    view.set({ "cluster-offset": Math.max(0, (offset || 0) + way * PAGE) || null });
+  }
+
+  /** Where the cluster's images were and will be; from what is here, at every step. */
+  tellFlows() {
+    const { data, cluster: part } = this;
+    const { cluster } = view.get();
+    if (!data || cluster === null) return;
+    const { index, step } = time;
+    if (part.node.dataset.step && Number(part.node.dataset.step) !== step) part.node.dataset.state = "pending";
+    const rows = data.rows(index);
+    const row = rows && rows.clusters[cluster];
+    tellFlow(this.before, row ? row.from : null, cluster, rows && rows.before, "came from", "were here at");
+    tellFlow(this.after, row ? row.to : null, cluster, rows && rows.after, "go to", "stay until");
+  }
+
+  // ---------------------------------------------------------------------------------------------------------- both
+
+  tellHint() {
+    const { lasso, cluster } = view.get();
+    this.hint.hidden = Boolean(lasso) || cluster !== null || !this.data || !this.data.made;
+    this.caught.node.hidden = !lasso;
+    this.cluster.node.hidden = cluster === null;
+  }
+
+  mark() {
+    const { image } = view.get();
+    for (const tile of this.root.querySelectorAll(".cluster-tile")) tile.setAttribute("aria-pressed", tile.dataset.id === image);
+  }
+}
+
+function told({ id, class_name: name, predicted_name: predicted, distance }) {
+  const guess = predicted === undefined || predicted === name ? "" : `predicted ${predicted === null ? "nothing" : predicted}`;
+  const away = Number.isFinite(distance) ? `${distance.toFixed(3)} from the centre` : "";
+  return [id, name, guess, away].filter(Boolean).join(", ");
+}
+
+function tellFlow(node, flow, cluster, step, word, stay) {
+  const isKnown = flow && step !== null && flow.length;
+  node.hidden = !isKnown;
+  if (!isKnown) return;
+  const others = flow.filter(([other]) => other !== cluster);
+  const kept = flow.find(([other]) => other === cluster);
+  const parts = [`${grouped(kept ? kept[1] : 0)} ${stay} step ${grouped(step)}`];
+  if (others.length) parts.push(`; ${word} `);
+  others.slice(0, FLOWS).forEach(([other, count], place) => {
+    if (place) parts.push(", ");
+    if (other < 0) parts.push(`no cluster (${grouped(count)})`);
+    else {
+      const link = element("button", { type: "button", class: "cluster-link", "data-cluster": other, title: `Select cluster ${other}` }, [
+        marks.mark(other),
+        `${other}`,
+      ]);
+      parts.push(link, ` (${grouped(count)})`);
+    }
+  });
+  if (others.length > FLOWS) parts.push(` and ${others.length - FLOWS} more`);
+  node.replaceChildren(...parts);
+}
+
+/** A list of images in pages. */
+function section(label, turn) {
+  const title = element("h3", { class: "cluster-title" });
+  const where = element("span", { class: "cluster-where" });
+  const back = button("‹", `Page before of ${label.toLowerCase()}`, () => turn(-1));
+  const on = button("›", `Next page of ${label.toLowerCase()}`, () => turn(1));
+  const pager = element("span", { class: "cluster-pager" }, [where, back, on]);
+  const tiles = element("div", { class: "cluster-tiles" });
+  const message = element("p", { class: "cluster-message", role: "status" });
+  const node = element("section", { class: "cluster-part", "aria-label": label, hidden: true }, [
+    element("div", { class: "cluster-bar" }, [title, pager]), tiles, message,
+  ]); // prettier-ignore
+  const show = (images, first, total, said, corpus) => {
+    pager.hidden = total <= PAGE;
+    where.textContent = `${grouped(first + 1)}–${grouped(first + images.length)} of ${grouped(total)}`;
+    back.disabled = first === 0;
+    on.disabled = first + images.length >= total;
+    message.textContent = said || "";
+    message.hidden = !said;
+    tiles.replaceChildren(...images.map(({ id, title: text }) => tile(corpus, id, text)));
+  };
+  return { node, title, tiles, show };
+}
+
+function tile(corpus, id, title) {
+  const picture = element("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
+  const node = element("button", { type: "button", class: "cluster-tile", "data-id": id, title, "aria-label": title }, [picture]);
+  picture.addEventListener("error", () => node.classList.add("images-broken"));
+  picture.src = imageRecords.picture(corpus, id, EDGE);
+  return node;
+}
+
+function button(text, title, act) {
+  const node = element("button", { type: "button", class: "tool-button", title, "aria-label": title }, [text]);
+  node.addEventListener("click", act);
+  return node;
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const ClusterImages = (props) => mounted("cluster-images", mount, props);
+
+function mount(root) {
+  const images = new Images(root);
+  return () => images.destroy();
+}

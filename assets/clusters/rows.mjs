@@ -1,0 +1,452 @@
+/**
+ * A row for each cluster, at the step of the time bus: the component ClusterRows.
+ *
+ * A row keeps its number, its colour and, while time moves, its place; where another order than by place is chosen, rows are put
+ * into it when time has settled. data-step and data-state on the root say whose rows these are: ready, pending or missing.
+ */
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { marks } from "mloscope/clusters/marks.mjs";
+import { clusters } from "mloscope/clusters/points.mjs";
+
+const PICTURE_PX = 32;
+const PICTURE_GAP_PX = 3;
+const BARS_PX = { width: 120, height: 36 };
+const FLOWS_PX = { width: 72, height: 14 };
+const ORDERS = [
+  ["place", "place"],
+  ["size", "size"],
+  ["purity", "purity"],
+  ["change", "change"],
+];
+const COLUMNS = [
+  ["", "The cluster's number, colour and shape; they stay the same over time"],
+  ["true classes", "The most frequent true classes of its images, and the share of the first (purity)"],
+  ["images", "How many images it has"],
+  ["mean prob.", "The mean of its images' class probabilities, a bar for each class"],
+  ["nearest its centre", "The images whose class probabilities lie nearest to that mean"],
+  ["from", "In which clusters its images were at the step before; its own colour: they were here"],
+  ["to", "In which clusters its images will be at the next step; its own colour: they stay"],
+];
+const STATES = {
+  born: ["born", "It had no images, or other ones, at the step before"],
+  died: ["died", "It had images at the step before and has none now"],
+  empty: ["empty", "It has no images at this step"],
+};
+
+class Rows {
+  constructor(root, props) {
+    this.root = root;
+    marks.colours = props.colours || marks.colours;
+    this.rows = [];
+    this.build();
+    this.sizes = new ResizeObserver(() => this.resize());
+    this.sizes.observe(this.list);
+    this.themes = new MutationObserver(() => this.draw());
+    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
+    this.undo = [
+      clusters.follow((data) => this.take(data)),
+      time.subscribe(() => this.draw()),
+      time.onSettled(() => this.arrange()),
+      view.subscribe((_, changed) => changed.some((key) => WATCHED.has(key)) && this.take(this.data)),
+      time.addGate(
+        (index) => this.gate(index),
+        () => "waiting for the clusters",
+      ),
+      () => this.sizes.disconnect(),
+      () => this.themes.disconnect(),
+    ];
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.order = choice("Order of the clusters", ORDERS, (value) => view.set({ "cluster-order": value }));
+    this.split = choice("Of which images", [], (value) => view.set({ split: value, cluster: null, lasso: null }));
+    this.splitTool = element("label", { class: "tool" }, [element("span", {}, ["images"]), this.split]);
+    this.about = element("span", { class: "cluster-about", role: "status" });
+    this.head = element(
+      "div",
+      { class: "cluster-head cluster-grid", "aria-hidden": "true" },
+      COLUMNS.map(([text, title]) => element("span", { title }, [text])),
+    );
+    this.list = element("div", { class: "cluster-list", role: "listbox", "aria-label": "Clusters", "data-own-keys": true });
+    this.message = element("p", { class: "cluster-message", hidden: true });
+    this.root.append(
+      element("div", { class: "cluster-tools" }, [
+        element("label", { class: "tool" }, [element("span", {}, ["order by"]), this.order]),
+        this.splitTool,
+        this.about,
+      ]),
+      this.head,
+      this.message,
+      this.list,
+    );
+    this.list.addEventListener("click", (event) => this.click(event));
+    this.list.addEventListener("keydown", (event) => this.key(event));
+    this.list.addEventListener("mousemove", (event) => this.hover(event));
+  }
+
+  take(data) {
+    if (!data) return;
+    this.data = data;
+    const viewNow = view.get();
+    this.chosen = viewNow.cluster;
+    this.image = viewNow.image;
+    this.order.value = this.ordering = viewNow["cluster-order"];
+    const splits = Object.keys((data.overview && data.overview.splits) || {});
+    this.splitTool.hidden = splits.length < 2;
+    if (this.split.options.length !== splits.length) {
+      this.split.replaceChildren(...splits.map((name) => element("option", { value: name }, [name])));
+    }
+    if (data.overview) this.split.value = data.overview.split;
+    if (this.rows.length !== data.k) this.makeRows(data.k);
+    this.tellCharts();
+    this.largest = Math.max(1, ...data.allRows().flatMap((rows) => (rows ? rows.clusters.map(({ size }) => size) : [])));
+    this.draw();
+    this.arrange();
+  }
+
+  /** Charts that the server draws hear of what clusters there are through the Store "clusters-ready". */
+  tellCharts() {
+    const ready = this.data.made ? this.data.made.keys.join() : "";
+    if (ready === this.ready || !this.data.overview) return;
+    this.ready = ready;
+    if (window.dash_clientside && window.dash_clientside.set_props) window.dash_clientside.set_props("clusters-ready", { data: ready });
+  }
+
+  gate(index) {
+    if (!this.data || !this.data.made || this.data.rows(index)) return true;
+    return this.data.reason(index, "rowChunks") === null ? false : "missing";
+  }
+
+  makeRows(count) {
+    this.rows = Array.from({ length: count }, (_, cluster) => new Row(cluster));
+    this.list.replaceChildren(...this.rows.map(({ node }) => node));
+    this.focus = 0;
+    this.resize();
+  }
+
+  resize() {
+    // The pictures' column is as wide as what the others leave.
+    const room = this.rows.length ? this.rows[0].pictures.clientWidth : 0;
+    const across = Math.max(0, Math.min(12, Math.floor((room + PICTURE_GAP_PX) / (PICTURE_PX + PICTURE_GAP_PX))));
+    if (across === this.across) return;
+    this.across = across;
+    this.draw();
+  }
+
+  // ------------------------------------------------------------------------------------------------------ drawing
+
+  draw() {
+    const { data, root } = this;
+    if (!data) return;
+    const { index, step } = time;
+    const rows = data.rows(index);
+    const reason = rows ? null : data.reason(index, "rowChunks");
+    root.dataset.state = rows ? "ready" : reason === null ? "pending" : "missing";
+    root.dataset.step = step;
+    this.shown = rows;
+    this.list.hidden = !data.made;
+    this.head.hidden = !data.made;
+    this.message.hidden = Boolean(rows);
+    if (!rows) write(this.message, reason === null ? "The clusters are on their way …" : reason);
+    this.tellAbout(rows);
+    const selected = data.positionOf(this.image);
+    this.rows.forEach((row, cluster) => {
+      row.show(rows && rows.clusters[cluster], { data, rows, largest: this.largest, across: this.across || 0, selected });
+      row.node.setAttribute("aria-selected", cluster === this.chosen);
+      row.node.tabIndex = cluster === this.focus ? 0 : -1;
+    });
+  }
+
+  tellAbout(rows) {
+    if (!rows) {
+      write(this.about, "");
+      return;
+    }
+    const alive = rows.clusters.filter(({ size }) => size).length;
+    const count = (state) => rows.clusters.filter((row) => row.state === state).length;
+    const told = [`${alive} of ${rows.clusters.length} clusters have images`];
+    if (count("born")) told.push(`${count("born")} born`);
+    if (count("died")) told.push(`${count("died")} died`);
+    if (rows.refit && rows.before !== null) told.push("fitted anew at this step, numbered by shared images");
+    write(this.about, told.join(" · "));
+  }
+
+  /** Put the rows into the order chosen. While time moves they stay where they are. */
+  arrange() {
+    const rows = this.shown;
+    if (!rows) return;
+    const value = {
+      place: (row) => -row.cluster,
+      size: (row) => row.size,
+      purity: (row) => (row.purity === null ? -1 : row.purity),
+      change: changed,
+    }[this.ordering];
+    const sorted = [...rows.clusters].sort((a, b) => value(b) - value(a) || a.cluster - b.cluster).map(({ cluster }) => cluster);
+    if (this.placed && sorted.join() === this.placed.join() && this.list.children.length === sorted.length) return;
+    this.placed = sorted;
+    const active = document.activeElement;
+    sorted.forEach((cluster, place) => {
+      const { node } = this.rows[cluster];
+      if (this.list.children[place] !== node) this.list.insertBefore(node, this.list.children[place] || null);
+    });
+    if (active && this.list.contains(active)) active.focus({ preventScroll: true });
+  }
+
+  // -------------------------------------------------------------------------------------------------------- hands
+
+  click(event) {
+    const node = event.target.closest(".cluster-row");
+    if (!node) return;
+    const row = this.rows[Number(node.dataset.cluster)];
+    const position = event.target === row.pictures ? row.pictureAt(event.offsetX) : null;
+    if (position !== null && this.data.images) {
+      view.set({ image: this.data.images.ids[position] });
+      return;
+    }
+    this.focus = row.cluster;
+    view.set({ cluster: row.cluster === this.chosen ? null : row.cluster, "cluster-offset": null });
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const order = [...this.list.children];
+    const at = order.findIndex((node) => Number(node.dataset.cluster) === this.focus);
+    const move = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: order.length - 1 }[event.key];
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      view.set({ cluster: this.focus === this.chosen ? null : this.focus, "cluster-offset": null });
+    } else if (move !== undefined && order[move]) {
+      event.preventDefault();
+      this.focus = Number(order[move].dataset.cluster);
+      this.draw();
+      order[move].focus();
+    }
+  }
+
+  /** What lies under the pointer is said in the browser's own tip. */
+  hover(event) {
+    const node = event.target.closest(".cluster-row");
+    if (!node || !this.shown) return;
+    const row = this.rows[Number(node.dataset.cluster)];
+    const title = row.said(event.target, event.offsetX, this.data);
+    if (title !== null && event.target.title !== title) event.target.title = title;
+  }
+}
+
+/** One cluster. */
+class Row {
+  constructor(cluster) {
+    this.cluster = cluster;
+    this.number = element("span", { class: "cluster-number" }, [marks.mark(cluster, 12), String(cluster)]);
+    this.name = element("strong", { class: "cluster-name" });
+    this.purity = element("span", { class: "cluster-purity" });
+    this.others = element("span", { class: "cluster-others" });
+    this.size = element("span", { class: "cluster-size" });
+    this.meter = element("span", { class: "cluster-meter" });
+    this.meter.style.background = marks.colour(cluster);
+    this.bars = canvas("cluster-bars", BARS_PX);
+    this.pictures = element("canvas", { class: "cluster-pictures", height: 1, width: 1 });
+    this.from = canvas("cluster-flow", FLOWS_PX);
+    this.to = canvas("cluster-flow", FLOWS_PX);
+    this.node = element("div", { class: "cluster-row cluster-grid", role: "option", "data-cluster": cluster }, [
+      this.number,
+      element("span", { class: "cluster-classes" }, [element("span", { class: "cluster-first" }, [this.name, this.purity]), this.others]),
+      element("span", { class: "cluster-count" }, [this.size, element("span", { class: "cluster-track" }, [this.meter])]),
+      this.bars,
+      this.pictures,
+      this.from,
+      this.to,
+    ]);
+  }
+
+  /** @param {?Object} row of the step; null where it is not here */
+  show(row, { data, rows, largest, across, selected }) {
+    this.row = row;
+    this.rows = rows;
+    this.across = across;
+    const state = row ? row.state : "pending";
+    if (this.node.dataset.state !== state) this.node.dataset.state = state;
+    const [word] = STATES[state] || [""];
+    const majority = row ? row.majority : [];
+    const share = (count) => `${Math.round((100 * count) / row.size)} %`;
+    const name = (number) => data.classNames[number] || `class ${number}`;
+    const unlabelled = row && row.size && !majority.length;
+    write(this.name, !row ? "" : majority.length ? name(majority[0][0]) : unlabelled ? "no known class" : word);
+    write(this.purity, row && row.purity !== null ? `${Math.round(row.purity * 100)} %` : "");
+    const more = majority.slice(1).map(([number, count]) => `${name(number)} (${share(count)})`);
+    write(this.others, [majority.length ? word : "", ...more].filter(Boolean).join(", "));
+    write(this.size, row ? grouped(row.size) : "");
+    this.meter.style.transform = `scaleX(${row ? row.size / largest : 0})`;
+    this.node.setAttribute(
+      "aria-label",
+      row ? `Cluster ${this.cluster}, ${row.size} images, ${this.name.textContent} ${this.purity.textContent}` : `Cluster ${this.cluster}`,
+    );
+    this.drawBars(row);
+    this.drawPictures(data, selected);
+    this.drawFlow(this.from, row ? row.from : []);
+    this.drawFlow(this.to, row ? row.to : []);
+  }
+
+  drawBars(row) {
+    const context = cleared(this.bars, BARS_PX.width, BARS_PX.height);
+    if (!row || !row.mean.length) return;
+    const each = Math.min(14, BARS_PX.width / row.mean.length);
+    const gap = each > 4 ? 1 : 0;
+    context.fillStyle = style("--surface-sunken");
+    context.fillRect(0, 0, each * row.mean.length - gap, BARS_PX.height);
+    row.mean.forEach(([number, probability], place) => {
+      const height = Math.max(probability * BARS_PX.height, probability > 0.002 ? 1 : 0);
+      context.fillStyle = marks.colour(number);
+      context.fillRect(place * each, BARS_PX.height - height, each - gap, height);
+    });
+  }
+
+  drawPictures(data, selected) {
+    const { row, rows, across, pictures } = this;
+    const step = PICTURE_PX + PICTURE_GAP_PX;
+    const context = cleared(pictures, Math.max(1, across * step), PICTURE_PX + 4);
+    if (!row) return;
+    context.imageSmoothingEnabled = false;
+    row.nearest.slice(0, across).forEach((position, place) => {
+      const x = place * step + 2;
+      const found = data.picture(rows, position);
+      if (found) context.drawImage(found.bitmap, found.x, found.y, found.edge, found.edge, x, 2, PICTURE_PX, PICTURE_PX);
+      else {
+        context.fillStyle = style("--surface-sunken");
+        context.fillRect(x, 2, PICTURE_PX, PICTURE_PX);
+      }
+      if (position === selected) {
+        context.strokeStyle = style("--accent");
+        context.lineWidth = 2;
+        context.strokeRect(x - 1, 1, PICTURE_PX + 2, PICTURE_PX + 2);
+      }
+    });
+  }
+
+  drawFlow(node, flow) {
+    const context = cleared(node, FLOWS_PX.width, FLOWS_PX.height);
+    const total = flow.reduce((sum, [, count]) => sum + count, 0);
+    let x = 0;
+    // What stays comes first: how long that piece is, is what one looks for.
+    for (const [other, count] of stayedFirst(flow, this.cluster)) {
+      const width = (count / total) * FLOWS_PX.width;
+      context.fillStyle = other < 0 ? style("--missing-b") : marks.colour(other);
+      context.globalAlpha = other === this.cluster ? 1 : 0.55;
+      context.fillRect(x, 0, Math.max(width - (width > 3 ? 1 : 0), 0.5), FLOWS_PX.height);
+      x += width;
+    }
+    context.globalAlpha = 1;
+  }
+
+  /** @returns {?number} position of the picture at this place, null where there is none */
+  pictureAt(x) {
+    const place = Math.floor((x - 2) / (PICTURE_PX + PICTURE_GAP_PX));
+    const shown = this.row ? this.row.nearest.slice(0, this.across) : [];
+    return place >= 0 && place < shown.length ? shown[place] : null;
+  }
+
+  /** What to say of the place under the pointer; null where it says enough by itself. */
+  said(target, x, data) {
+    const { row, rows } = this;
+    if (!row) return "";
+    if (target === this.bars) {
+      const each = Math.min(14, BARS_PX.width / Math.max(1, row.mean.length));
+      const found = row.mean[Math.floor(x / each)];
+      return found ? `${data.classNames[found[0]] || `class ${found[0]}`}: ${found[1]}` : "";
+    }
+    if (target === this.pictures) {
+      const position = this.pictureAt(x);
+      if (position === null || !data.images) return "";
+      const label = data.images.labels[position];
+      return [data.images.ids[position], label >= 0 ? data.classNames[label] : ""].filter(Boolean).join(", ");
+    }
+    if (target === this.from) return flowText(row.from, this.cluster, rows.before, "from", "since");
+    if (target === this.to) return flowText(row.to, this.cluster, rows.after, "to", "until");
+    const [, why] = STATES[row.state] || [];
+    return target === this.others && why ? `${why}.` : null;
+  }
+}
+
+const WATCHED = new Set(["cluster", "cluster-order", "image"]);
+
+/** Share of a cluster's images that were elsewhere before; 1 for one that has lost them all. */
+function changed(row) {
+  if (row.state === "died" || row.state === "born") return 1;
+  const total = row.from.reduce((sum, [, count]) => sum + count, 0);
+  const stayed = row.from.find(([other]) => other === row.cluster);
+  return total ? 1 - (stayed ? stayed[1] : 0) / total : 0;
+}
+
+const stayedFirst = (flow, cluster) => [...flow].sort(([a], [b]) => (b === cluster) - (a === cluster));
+
+function flowText(flow, cluster, step, word, since) {
+  if (step === null) return word === "from" ? "This is the first step that has clusters." : "This is the last step that has clusters.";
+  const parts = stayedFirst(flow, cluster)
+    .slice(0, 12)
+    .map(([other, count]) => {
+      const many = grouped(count);
+      if (other === cluster) return word === "from" ? `${many} were here` : `${many} stay`;
+      return other < 0 ? `${many} ${word} no cluster` : `${many} ${word} cluster ${other}`;
+    });
+  return parts.length ? `${parts.join("\n")}\n(${since} step ${grouped(step)})` : "No images.";
+}
+
+function choice(label, options, act) {
+  const select = element(
+    "select",
+    { class: "form-select", "aria-label": label, title: label },
+    options.map(([value, text]) => element("option", { value }, [text])),
+  );
+  select.addEventListener("change", () => act(select.value));
+  return select;
+}
+
+function canvas(name, { width, height }) {
+  const node = element("canvas", { class: name });
+  Object.assign(node.style, { width: `${width}px`, height: `${height}px` });
+  return node;
+}
+
+/** The drawing context of an emptied canvas, in CSS pixels. */
+function cleared(node, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  const wide = Math.round(width * ratio);
+  const high = Math.round(height * ratio);
+  const context = node.getContext("2d");
+  if (node.width !== wide || node.height !== high) Object.assign(node, { width: wide, height: high });
+  else context.clearRect(0, 0, width, height);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  return context;
+}
+
+let styles = { theme: null };
+
+/** A custom property's value; looked up once for each theme, not once for each row and frame. */
+function style(name) {
+  const { theme } = document.documentElement.dataset;
+  if (styles.theme !== theme) styles = { theme };
+  if (!(name in styles)) styles[name] = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  return styles[name];
+}
+
+function write(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string, colours: string[]}} props
+ */
+export const ClusterRows = (props) => mounted("clusters", mount, props);
+
+function mount(root, props) {
+  const rows = new Rows(root, props);
+  return () => rows.destroy();
+}

@@ -1,0 +1,429 @@
+/**
+ * Confusion matrices of both sides and their difference: the component ComparisonConfusion.
+ *
+ *     statistics of A at the time bus's step ─┐
+ *     statistics of B at compare's  ─┼──► three canvases, every frame, without a request
+ *                                             └── a cell, when all rests ──► who moved into it and out of it
+ *
+ * A and B share one scale, from 0 to the images of the largest class, so that it does not move with time; A − B has zero in
+ * the middle and says that its ends are those of this moment.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { element, mounted } from "mloscope/base/dom.mjs";
+import { fetchJson } from "mloscope/base/http.mjs";
+import { haveSameOutputs, onOpen, subject } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { compare } from "mloscope/compare/state.mjs";
+import { colours } from "mloscope/films/colour_tables.mjs";
+import { imageRecords } from "mloscope/images/records.mjs";
+import { statistics } from "mloscope/statistics/statistics.mjs";
+
+const NUMBER_PX = 22; // cells at least this large hold their number
+const LABEL_PX = 64;
+const TOP_PX = 18;
+const MOVED_SHOWN = 24;
+const REST_MS = 150;
+const NOT_COMPARABLE =
+  "The outputs of the two networks do not stand for the same classes in the same order, so their confusion cannot be compared. What the numbers rest on, above, says which class each output is.";
+const SIDES = [["a", "A"], ["b", "B"], ["pair", "A − B"]]; // prettier-ignore
+
+/** One matrix on a canvas. */
+class Matrix {
+  constructor(owner, side, title) {
+    Object.assign(this, { owner, side });
+    this.title = element("span", { class: "film-title" }, [title]);
+    this.canvas = element("canvas", { class: "compare-matrix-canvas", "data-state": "pending" });
+    this.stage = element(
+      "div",
+      {
+        class: "compare-matrix-stage",
+        tabindex: 0,
+        role: "application",
+        "data-own-keys": true,
+        "aria-label": `${title}: confusion matrix; arrow keys move, Enter selects`,
+      },
+      [this.canvas],
+    );
+    this.message = element("p", { class: "compare-matrix-message", role: "status", hidden: true });
+    this.legend = element("p", { class: "quiet-text" });
+    this.node = element("div", { class: "compare-matrix", "data-side": side }, [
+      element("div", { class: "film-head" }, [this.title]),
+      element("div", { class: "compare-matrix-box" }, [this.stage, this.message]),
+      this.legend,
+    ]);
+    this.canvas.addEventListener("pointermove", (event) => owner.hover(this.at(event), event));
+    this.canvas.addEventListener("pointerleave", () => owner.hover(null));
+    this.canvas.addEventListener("click", (event) => owner.select(this.at(event)));
+    this.stage.addEventListener("keydown", (event) => owner.key(event));
+  }
+
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const { place } = this;
+    if (!place) return null;
+    const column = Math.floor((event.clientX - box.left - LABEL_PX) / place.cell);
+    const row = Math.floor((event.clientY - box.top - TOP_PX) / place.cell);
+    return column >= 0 && row >= 0 && row < place.classes && column < place.columns ? { actual: row, predicted: column } : null;
+  }
+
+  /** @param {?{values: Float64Array, classes: number, columns: number, span: number[], table: string}} picture @param {string[]} names */
+  draw(picture, names, step, state, said, legend) {
+    const { canvas, stage } = this;
+    canvas.dataset.state = state;
+    if (state === "ready") canvas.dataset.step = step;
+    else canvas.removeAttribute("data-step");
+    this.message.hidden = !said;
+    if (this.message.textContent !== said) this.message.textContent = said;
+    if (this.legend.textContent !== legend) this.legend.textContent = legend;
+    canvas.hidden = !picture;
+    if (!picture) return;
+    const { classes, columns, values, shown } = picture; // `shown` columns: the last one only where somebody is in it
+    const without = view.get().diagonal === "off";
+    const room = [stage.clientWidth - LABEL_PX - 4, stage.clientHeight - TOP_PX - 4];
+    const cell = Math.max(1, Math.floor(Math.min(room[0] / shown, room[1] / classes)));
+    this.place = { cell, classes, columns: shown };
+    const [width, height] = [LABEL_PX + cell * shown + 1, TOP_PX + cell * classes + 1];
+    const ratio = window.devicePixelRatio || 1;
+    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+      canvas.width = Math.round(width * ratio);
+      canvas.height = Math.round(height * ratio);
+      canvas.style.width = `${width}px`;
+      canvas.style.height = `${height}px`;
+    }
+    const context = canvas.getContext("2d");
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(name).trim();
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    context.clearRect(0, 0, width, height);
+    context.font = `11px ${colour("--font")}`;
+    context.textBaseline = "middle";
+    const table = colours.table(picture.table);
+    const [lo, hi] = picture.span;
+    for (let row = 0; row < classes; row += 1) {
+      for (let column = 0; column < shown; column += 1) {
+        const value = values[row * columns + column];
+        const shade = without && row === column && !picture.centred ? 0 : hi > lo ? Math.round(((value - lo) / (hi - lo)) * 255) : 128;
+        const at = 3 * Math.min(255, Math.max(0, shade));
+        context.fillStyle = `rgb(${table[at]},${table[at + 1]},${table[at + 2]})`;
+        const [x, y] = [LABEL_PX + column * cell, TOP_PX + row * cell];
+        context.fillRect(x, y, cell > 3 ? cell - 1 : cell, cell > 3 ? cell - 1 : cell);
+        if (cell >= NUMBER_PX && value) {
+          const bright = 0.299 * table[at] + 0.587 * table[at + 1] + 0.114 * table[at + 2];
+          context.fillStyle = bright > 140 ? "#16191f" : "#ffffff";
+          context.textAlign = "center";
+          context.fillText(signed(value, picture.centred), x + cell / 2, y + cell / 2, cell - 2);
+        }
+      }
+    }
+    context.fillStyle = colour("--text-quiet");
+    const every = Math.max(1, Math.ceil(13 / cell));
+    for (let index = 0; index < classes; index += every) {
+      context.textAlign = "right";
+      context.fillText(short(names[index] ?? index, 9), LABEL_PX - 5, TOP_PX + (index + 0.5) * cell);
+    }
+    const across = Math.max(1, Math.ceil(34 / cell));
+    for (let index = 0; index < shown; index += across) {
+      context.textAlign = "center";
+      context.fillText(short(index === classes ? "none" : (names[index] ?? index), 5), LABEL_PX + (index + 0.5) * cell, TOP_PX / 2);
+    }
+    const { owner } = this;
+    const frame = (mark, line, dash) => {
+      if (!mark || mark.actual >= classes || mark.predicted >= shown) return;
+      context.strokeStyle = line;
+      context.lineWidth = 2;
+      context.setLineDash(dash);
+      context.strokeRect(LABEL_PX + mark.predicted * cell - 0.5, TOP_PX + mark.actual * cell - 0.5, cell, cell);
+    };
+    frame(owner.selected(), colour("--accent"), []);
+    frame(owner.cursor, colour("--text"), [3, 2]);
+    frame(owner.over, colour("--text"), []);
+  }
+}
+
+const short = (text, most) => (String(text).length > most ? `${String(text).slice(0, most - 1)}…` : String(text));
+const signed = (value, isDifference) => (isDifference && value > 0 ? `+${value}` : String(value).replace("-", "−"));
+
+class Confusion {
+  constructor(root) {
+    this.root = root;
+    this.over = this.cursor = null;
+    this.matrices = Object.fromEntries(SIDES.map(([side, title]) => [side, new Matrix(this, side, title)]));
+    this.row = element(
+      "div",
+      { class: "compare-matrices" },
+      Object.values(this.matrices).map(({ node }) => node),
+    );
+    this.tip = element("div", { class: "film-tip", "aria-hidden": "true", hidden: true });
+    this.live = element("p", { class: "film-live", "aria-live": "polite" });
+    this.moved = element("section", { class: "compare-moved", "aria-label": "Images that moved" });
+    root.append(this.row, this.moved, this.tip, this.live);
+    this.resizes = new ResizeObserver(() => this.later());
+    this.resizes.observe(this.row);
+    this.leaveA = this.leaveB = () => {};
+    this.undo = [
+      time.subscribe(() => this.draw()),
+      time.onSettled(() => this.rest()),
+      view.subscribe(() => this.follow()),
+      compare.subscribe(() => this.follow()),
+      onOpen(() => this.follow()),
+      () => this.resizes.disconnect(),
+      () => this.leaveA(),
+      () => this.leaveB(),
+      () => clearTimeout(this.resting),
+    ];
+    this.follow();
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.pending);
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  get isShown() {
+    return view.get()["compare-show"] === "confusion";
+  }
+
+  later() {
+    if (this.pending) return;
+    this.pending = requestAnimationFrame(() => {
+      this.pending = 0;
+      this.draw();
+    });
+  }
+
+  /** Open the statistics of both sides while they are looked at. */
+  follow() {
+    this.root.hidden = !this.isShown;
+    const open = this.isShown && subject;
+    const { split } = view.get();
+    const watch = (side, wanted) => {
+      if (this[side] === wanted) return;
+      const leave = this[`leave${side}`];
+      this[side] = wanted;
+      this[`leave${side}`] = wanted ? wanted.subscribe(() => this.later()) : () => {};
+      leave();
+    };
+    watch("A", open ? statistics.open(subject, split) : null);
+    watch("B", open && compare.overview ? statistics.open({ run: compare.run, corpus: subject.corpus }, split) : null);
+    this.later();
+    this.rest();
+  }
+
+  /** Counts of a side now: {values, classes, columns, images}; or {said}. */
+  side(shared, step, run) {
+    if (!shared) return { said: compare.problem || "loading" };
+    if (step === null) return { said: compare.reason() || "There is no checkpoint here." };
+    const found = shared.confusions.value(step);
+    if (found) return { ...dense(found), step };
+    if (!shared.overview) return { said: shared.error || "loading" };
+    const entry = shared.entries.get(step);
+    if (entry && entry.state === "ready") return { said: shared.confusions.reason(step) || shared.confusions.error || "loading" };
+    const why = entry && entry.problem ? entry.problem : `Step ${step} of ${run} has no statistics yet.`;
+    return { said: `${why} ${shared.overview.command}` };
+  }
+
+  draw() {
+    if (!this.isShown || !subject) return;
+    const a = this.side(this.A, time.step, subject.run);
+    const b = this.side(this.B, compare.step(), compare.run);
+    const most = Math.max(a.values ? a.largest : 0, b.values ? b.largest : 0);
+    const names = (shared, side) => (shared && shared.overview && shared.overview.class_names) || (side && side.classNames) || [];
+    const shown = Math.max(a.shown || 0, b.shown || 0);
+    a.shown = b.shown = shown;
+    const legend = `counts, from 0 to ${most}, the images of the largest class; the same scale on A and B`;
+    for (const [key, side, shared, of] of [
+      ["a", a, this.A, subject],
+      ["b", b, this.B, compare.subject],
+    ]) {
+      const picture = side.values ? { ...side, span: [0, most], table: "viridis" } : null;
+      this.matrices[key].draw(
+        picture,
+        names(shared, of),
+        side.step,
+        side.values ? "ready" : side.said === "loading" ? "pending" : "missing",
+        side.said || "",
+        picture ? legend : "",
+      );
+    }
+    this.drawDifference(a, b, names(this.A, subject), time.step);
+    this.matrices.pair.node.hidden = view.get()["compare-mode"] === "side";
+    this.now = { a, b };
+  }
+
+  drawDifference(a, b, names, step) {
+    const { pair } = this.matrices;
+    if (!a.values || !b.values) {
+      const waits = a.said === "loading" || b.said === "loading";
+      pair.draw(null, names, null, waits ? "pending" : "missing", waits ? "loading" : "A − B needs the statistics of both sides.", "");
+      return;
+    }
+    if (!this.isComparable) {
+      pair.draw(null, names, null, "missing", NOT_COMPARABLE, "");
+      return;
+    }
+    if (a.classes !== b.classes || a.images !== b.images) {
+      const why =
+        a.classes !== b.classes ? `A has ${a.classes} classes, B ${b.classes}` : `A's are of ${a.images} images, B's of ${b.images}`;
+      pair.draw(null, names, null, "missing", `A − B needs statistics over the same images and classes: ${why}.`, "");
+      return;
+    }
+    const values = a.values.map((value, at) => value - b.values[at]);
+    const most = values.reduce((reach, value) => Math.max(reach, Math.abs(value)), 0);
+    pair.draw(
+      { ...a, values, span: [-most, most], table: "blue-red", centred: true },
+      names,
+      step,
+      "ready",
+      "",
+      `images more in A than in B, from −${most} to ${most}: the range of this moment; blue: fewer`,
+    );
+  }
+
+  /** Whether a cell of A and the same cell of B are about the same classes. */
+  get isComparable() {
+    return !compare.subject || compare.isSameRun || haveSameOutputs(subject, compare.subject);
+  }
+
+  // ------------------------------------------------------------------------------------------------ pointer and keys
+
+  selected() {
+    const { actual, predicted } = view.get();
+    return actual === null || predicted === null || !this.isComparable ? null : { actual, predicted };
+  }
+
+  inWords({ actual, predicted }) {
+    const shared = this.A || this.B;
+    const names = (shared && shared.overview && shared.overview.class_names) || [];
+    const name = (index) => names[index] ?? `class ${index}`;
+    const value = (side) =>
+      side && side.values && actual < side.classes && predicted < side.columns ? side.values[actual * side.columns + predicted] : null;
+    const { a, b } = this.now || {};
+    const counts = [value(a), value(b)];
+    const lines = counts.map((count, at) => `${"AB"[at]} ${count === null ? "–" : count}`);
+    if (!counts.includes(null)) lines.push(`A − B ${signed(counts[0] - counts[1], true)}`);
+    const where = predicted === (a && a.classes) ? "not predicted" : `predicted ${name(predicted)}`;
+    return { lines, where: `actual ${name(actual)} · ${where}` };
+  }
+
+  hover(found, event = null) {
+    const place = this.isComparable ? found : null;
+    this.over = place;
+    this.tip.hidden = !place;
+    if (place) {
+      const { lines, where } = this.inWords(place);
+      this.tip.replaceChildren(...lines.map((text) => element("b", {}, [text])), element("span", {}, [where]));
+      const x = Math.min(event.clientX + 14, innerWidth - this.tip.offsetWidth - 4);
+      this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(event.clientY + 14)}px)`;
+    }
+    this.later();
+  }
+
+  select(place) {
+    if (place && this.isComparable) view.set(place);
+  }
+
+  key(event) {
+    const side = this.now && (this.now.a.values ? this.now.a : this.now.b);
+    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }; // prettier-ignore
+    if (!side || !side.values || !this.isComparable || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Enter" && this.cursor) this.select(this.cursor);
+    else if (event.key === "Escape") this.cursor = null;
+    else if (moves[event.key]) {
+      const from = this.cursor || this.selected() || { actual: 0, predicted: 0 };
+      const [down, across] = this.cursor ? moves[event.key] : [0, 0];
+      const clamp = (value, most) => Math.min(Math.max(value, 0), most - 1);
+      this.cursor = { actual: clamp(from.actual + down, side.classes), predicted: clamp(from.predicted + across, side.shown) };
+      const { lines, where } = this.inWords(this.cursor);
+      this.live.textContent = `${where}: ${lines.join(", ")}`;
+    } else return;
+    event.preventDefault();
+    this.later();
+  }
+
+  // ------------------------------------------------------------------------------------------------------ who moved
+
+  rest() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => this.ask(), REST_MS);
+  }
+
+  async ask() {
+    const cell = this.selected();
+    const step = compare.step();
+    if (!this.isShown || !subject || time.playing) return;
+    if (!this.isComparable) {
+      this.asked = null;
+      this.moved.replaceChildren();
+      return;
+    }
+    if (!cell || step === null || !this.now || !this.now.a.values || !this.now.b.values) {
+      this.asked = null;
+      this.moved.replaceChildren(
+        element("p", { class: "quiet-text" }, [cell ? "" : "Select a cell to see which images moved into it and out of it."]),
+      );
+      return;
+    }
+    const query = { a_step: time.step, b_step: step, corpus: subject.corpus, split: view.get().split, limit: MOVED_SHOWN };
+    const url = api(["runs", subject.run, "comparison", compare.run, "confusion", cell.actual, cell.predicted], query);
+    if (url === this.asked) return;
+    this.asked = url;
+    try {
+      const answer = await fetchJson(url);
+      if (url === this.asked) this.showMoved(answer, cell);
+    } catch (error) {
+      if (url === this.asked) this.moved.replaceChildren(element("p", { class: "warning-text" }, [error.message]));
+    }
+  }
+
+  showMoved(answer, cell) {
+    const lists = [["into", "in this cell at A, not at B"], ["out_of", "in this cell at B, not at A"]]; // prettier-ignore
+    this.moved.replaceChildren(
+      element("h3", { class: "panel-subtitle" }, [this.inWords(cell).where]),
+      ...lists.map(([key, words]) => {
+        const { total, images } = answer[key];
+        const more = total > images.length ? `, ${images.length} shown` : "";
+        return element("div", { class: "compare-moved-list" }, [
+          element("p", { class: "quiet-text" }, [`${total} ${words}${more}`]),
+          element(
+            "div",
+            { class: "compare-thumbnails" },
+            images.map((image) => this.thumbnail(image, key)),
+          ),
+        ]);
+      }),
+    );
+  }
+
+  thumbnail(image, key) {
+    const before = `${key === "into" ? "B" : "A"} predicted ${image.elsewhere_name ?? "nothing"}`;
+    const title = `${image.name}; ${before}`;
+    const button = element("button", { type: "button", class: "compare-thumbnail", title }, [
+      element("img", { src: imageRecords.picture(subject.corpus, image.id, 40), alt: title, loading: "lazy" }),
+    ]);
+    button.addEventListener("click", () => view.set({ image: image.id, "compare-panel": "image" }));
+    return button;
+  }
+}
+
+/** A sparse matrix as numbers by row; a last column where some images were not predicted. */
+function dense({ cells, counts, images, classes }) {
+  const columns = classes + 1;
+  let shown = classes;
+  const values = new Float64Array(classes * columns);
+  const rows = new Float64Array(classes);
+  for (let at = 0; at < cells.length; at += 1) {
+    values[cells[at]] = counts[at];
+    rows[Math.floor(cells[at] / columns)] += counts[at];
+    if (cells[at] % columns === classes) shown = columns;
+  }
+  return { values, classes, columns, shown, images, largest: rows.reduce((most, count) => Math.max(most, count), 0) };
+}
+
+export const ComparisonConfusion = (props) => mounted("compare-confusion", mount, props);
+
+function mount(root) {
+  const confusion = new Confusion(root);
+  return () => confusion.destroy();
+}

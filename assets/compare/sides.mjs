@@ -1,0 +1,541 @@
+/**
+ * The three canvases of a comparison: A, B, and what becomes of both. `compareSides`.
+ *
+ *     FilmView(A: subject, time bus) ─┐
+ *     FilmView(B: compare)  ─┼─ frames ──► PairFilm ──► FilmView(A − B, ratio, blink, wipe)
+ *                                     └─ one scale, one pointer, one scroll position
+ *
+ * A and B are ordinary films; the third one's frames are made of theirs, in every animation frame, without a request.
+ */
+import { element } from "mloscope/base/dom.mjs";
+import { subject } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { compareFrames } from "mloscope/compare/frames.mjs";
+import { compare } from "mloscope/compare/state.mjs";
+import { filmBytes } from "mloscope/films/bytes.mjs";
+import { FilmView } from "mloscope/films/canvas.mjs";
+import { filmDraw } from "mloscope/films/draw.mjs";
+import { films } from "mloscope/films/films.mjs";
+import { filmSpan } from "mloscope/films/span.mjs";
+
+const IDLE_MS = 6; // a slice of work while nobody waits for a frame
+const BLINK_MS = 700;
+const WORDS = { difference: "A − B", ratio: "‖A‖ / ‖B‖", blink: "blink", wipe: "wipe" };
+const CHANNEL_WORDS = ["red", "green", "blue"];
+
+const shownAs = () => view.get()["compare-show"];
+const mode = () => view.get()["compare-mode"];
+const overlaid = () => mode() === "blink" || mode() === "wipe";
+
+/** What of two films must agree before their values can be set against one another. */
+function shapeOf(header) {
+  return [header.units.length, header.channels.length, header.rows, header.columns, header.components];
+}
+
+const sizeOf = (header) => {
+  const [units, channels, rows, columns, components] = shapeOf(header);
+  return `${units} units of ${channels * components} × ${rows} × ${columns}`;
+};
+
+/** The exploded steps of a canvas's film, and the step it shows. */
+const explodedOf = (view, step) => [view.film ? view.film.exploded() : new Map(), step];
+
+/** The film whose frames are made of the frames of two others. Its steps are A's. */
+class PairFilm {
+  /** @param {Object} sides the Sides that hold both films @param {string} kind difference, ratio, blink, wipe */
+  constructor(sides, kind) {
+    this.sides = sides;
+    this.kind = kind;
+    this.listeners = new Set();
+    this.largest = new Map(); // "step of A, step of B" -> the largest |A − B| or |log₂ ratio|
+    this.error = null;
+    this.progress = null;
+    this.counted = "compared"; // what is done to its steps, where another film's are loaded
+    this.idle = 0;
+    this.undo = [sides.a, sides.b].map((view) => view.film && view.film.subscribe(() => this.came())).filter(Boolean);
+    this.made = null;
+    this.phase = 0;
+    if (kind === "blink") this.timer = setInterval(() => this.blink(), BLINK_MS);
+    this.later();
+  }
+
+  get a() {
+    return this.sides.a.film;
+  }
+
+  get b() {
+    return this.sides.b.film;
+  }
+
+  get header() {
+    if (!this.a || !this.b || !this.a.header || !this.b.header || !this.sides.agree()) return null;
+    if (this.kind !== "ratio") return this.a.header;
+    return { ...this.a.header, rows: 1, columns: 1, components: 1 };
+  }
+
+  /** Steps of A that have a counterpart, but for those known to be missing; made anew when either film or B's rule changed. */
+  pairs() {
+    if (!this.a || !this.b) return [];
+    if (this.paired && this.pairedAt === compare.version) return this.paired;
+    this.pairedAt = compare.version;
+    this.paired = this.a.steps.flatMap((step, index) => {
+      const other = compare.stepAt(index);
+      return other === null || this.a.missing(step) || this.b.missing(other) ? [] : [{ step, other, key: `${step},${other}` }];
+    });
+    this.spanned = null;
+    return this.paired;
+  }
+
+  /** How many pairs were gone through, the range over those that did not explode, and the others; kept until one more is. */
+  overTime() {
+    const pairs = this.pairs();
+    if (!this.spanned) {
+      const known = pairs.filter(({ key }) => this.largest.has(key));
+      const spans = known.map(({ step, key }) => [step, [-this.largest.get(key), this.largest.get(key)]]);
+      this.spanned = { loaded: known.length, ...filmSpan.of(spans) };
+    }
+    return this.spanned;
+  }
+
+  /** Steps of A at which what is made of both exploded. */
+  exploded() {
+    return this.centred ? this.overTime().exploded : new Map();
+  }
+
+  /** What was found of a pair. */
+  note(key, value) {
+    if (this.largest.has(key)) return;
+    this.largest.set(key, value);
+    this.spanned = null;
+  }
+
+  get steps() {
+    return this.a ? this.a.steps : [];
+  }
+
+  get total() {
+    return this.centred ? this.pairs().length : 0;
+  }
+
+  get loaded() {
+    return this.centred ? this.overTime().loaded : 0;
+  }
+
+  get ranged() {
+    return this.loaded;
+  }
+
+  /** Whether its scale has zero in the middle and a range of its own. */
+  get centred() {
+    return this.kind === "difference" || this.kind === "ratio";
+  }
+
+  missing(step) {
+    return (this.a && this.a.missing(step)) || (this.b && this.b.missing(compare.step()));
+  }
+
+  frame(step) {
+    const other = compare.step();
+    const a = this.a && this.a.frame(step);
+    const b = this.b && other !== null && this.b.frame(other);
+    if (!a || !b || !this.header) return null;
+    const { made } = this;
+    if (made && made.a === a && made.b === b && this.kind !== "blink") return made.frame;
+    const frame = this.make(a, b);
+    this.made = { a, b, frame };
+    const key = `${step},${other}`;
+    if (this.centred && !this.largest.has(key)) this.note(key, reach(frame.layerRange));
+    return frame;
+  }
+
+  make(a, b) {
+    if (this.kind === "ratio") return compareFrames.ratio(a, b, this.a.header.units.length * this.a.header.channels.length);
+    if (this.kind === "blink") return this.phase ? b : a;
+    if (this.kind === "difference") return compareFrames.difference(a, b, this.a.header.components);
+    const { layout } = this.sides.pair;
+    if (!layout) return a;
+    const pixels = layout.width * layout.height;
+    if (!this.room || this.room.length !== pixels) this.room = new Uint32Array(pixels);
+    this.made = null; // the layout may change: always made anew
+    return compareFrames.wipe(a, b, () => this.sides.divider / 100, this.room);
+  }
+
+  /** [−most, most] over all steps that were gone through; null where nothing is finite. */
+  range() {
+    return this.overTime().span;
+  }
+
+  blink() {
+    if (document.hidden) return;
+    this.phase = 1 - this.phase;
+    this.sides.pair.later();
+  }
+
+  came() {
+    this.paired = null;
+    this.later();
+    this.tell();
+  }
+
+  tell() {
+    for (const listener of [...this.listeners]) listener();
+  }
+
+  /** Go through the pairs that nobody has looked at yet, while there is time: the scale over time needs all. */
+  later() {
+    if (!this.centred || this.idle || this.closed) return;
+    const ask = window.requestIdleCallback || ((act) => setTimeout(act, 30));
+    const act = () => {
+      this.idle = 0;
+      if (this.closed) return;
+      const until = performance.now() + IDLE_MS;
+      let found = false;
+      for (const { step, other, key } of this.pairs()) {
+        if (this.largest.has(key) || !this.header) continue;
+        if (performance.now() > until) {
+          this.later();
+          break;
+        }
+        const [a, b] = [this.a.frame(step), this.b.frame(other)];
+        if (!a || !b) continue;
+        const value = this.kind === "ratio" ? reach(this.make(a, b).layerRange) : compareFrames.largest(a, b);
+        this.note(key, value);
+        found = true;
+      }
+      if (found) this.tell();
+    };
+    this.idle = ask(act, { timeout: 500 });
+  }
+
+  subscribe(listener) {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  close() {
+    this.closed = true;
+    clearInterval(this.timer);
+    for (const stop of this.undo) stop();
+    this.listeners.clear();
+  }
+}
+
+const reach = ([lo, hi]) => (lo <= hi ? Math.max(Math.abs(lo), Math.abs(hi)) : -1);
+
+class Sides {
+  /** @param {{a: HTMLElement, b: HTMLElement, pair: HTMLElement}} places the elements that the films are to fill */
+  constructor(places) {
+    this.divider = view.get()["compare-wipe"];
+    this.following = false;
+    this.over = null;
+    this.a = new FilmView(places.a, shownAs(), this.sideA());
+    this.b = new FilmView(places.b, shownAs(), this.sideB());
+    this.pair = new FilmView(places.pair, shownAs(), this.sidePair());
+    this.all = [this.a, this.b, this.pair];
+    for (const film of this.all) film.company = this;
+    this.buildDivider();
+    this.undo = [compare.subscribe(() => this.refresh()), view.subscribe(() => this.refresh())];
+    this.refresh();
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    for (const film of this.all) film.destroy();
+  }
+
+  refresh() {
+    this.divider = this.dragging ? this.divider : view.get()["compare-wipe"];
+    for (const film of this.all) {
+      film.show = shownAs();
+      film.root.dataset.side = film === this.a ? "a" : film === this.b ? "b" : "pair";
+      film.later();
+    }
+    this.showDivider();
+  }
+
+  /** Whether values of A and B belong to each other one by one. */
+  agree() {
+    const [a, b] = [this.a.film, this.b.film].map((film) => film && film.header);
+    return Boolean(a && b) && shapeOf(a).join() === shapeOf(b).join();
+  }
+
+  frames() {
+    const step = time.step;
+    const other = compare.step();
+    const frame = (view, at) => (view.film && at !== null ? view.film.frame(at) : null);
+    return [frame(this.a, step), frame(this.b, other)];
+  }
+
+  /** One scale for both sides: what the ends are made of is the union of both. */
+  commonSpans() {
+    const { union } = compareFrames;
+    const range = (view) => view.film && view.film.range();
+    const unitOf = (frame, unit) => frame && unit * 2 < frame.unitRanges.length && frame.unitRanges.subarray(unit * 2, unit * 2 + 2);
+    return {
+      fixed: () => union(range(this.a), range(this.b)),
+      step: () => union(...this.frames().map((frame) => frame && frame.layerRange)),
+      unit: (unit) => union(...this.frames().map((frame) => unitOf(frame, unit))),
+      exploded: () => [explodedOf(this.a, time.step), explodedOf(this.b, compare.step())],
+    };
+  }
+
+  sideA() {
+    return {
+      name: () => "A",
+      subject: () => subject,
+      view: () => view.get(),
+      step: () => time.step,
+      stepAt: (index) => time.checkpoints[index].step,
+      isShown: () => shownAs() !== "confusion",
+      wanted(film) {
+        const { url, empty } = film.wantedUrl();
+        return { key: url, empty, open: () => films.open(`${url}&near=${time.step}`) };
+      },
+      spans: () => this.commonSpans(),
+      legend: () => ({ more: ["the same scale on A and B"] }),
+      selected: (header) => header.units.indexOf(view.get().unit),
+      select: (header, place) => view.set({ unit: header.units[place] }),
+    };
+  }
+
+  sideB() {
+    return {
+      ...this.sideA(),
+      name: () => "B",
+      subject: () => compare.subject,
+      view: () => compare.viewOfB(),
+      step: () => compare.step(),
+      stepAt: (index) => compare.stepAt(index),
+      wanted(film) {
+        const empty = reasonForNoB();
+        if (empty !== null) return { key: null, empty };
+        const found = film.wantedUrl();
+        const clock = compare.isSameRun ? time : compare;
+        const step = compare.step();
+        const near = step === null ? "" : `&near=${step}`;
+        return { key: found.url, empty: found.empty, open: () => films.open(found.url + near, clock) };
+      },
+      absent: () => compare.reason(),
+      selected: (header) => this.placeOfUnit(header),
+      select: (header, place) => this.selectInB(header, place),
+    };
+  }
+
+  sidePair() {
+    return {
+      ...this.sideA(),
+      name: ({ film }) => (film.kind === "blink" ? `blink: ${film.phase ? "B" : "A"}` : WORDS[film.kind]),
+      isShown: () => shownAs() !== "confusion" && mode() !== "side",
+      wanted: () => {
+        const [a, b] = [this.a.film, this.b.film];
+        const trouble = this.a.empty || this.b.empty;
+        if (trouble) return { key: null, empty: `${WORDS[mode()]} needs both sides.` };
+        if (!a || !b || !a.header || !b.header) return { key: null, empty: null };
+        if (!this.agree()) {
+          const sizes = `A has ${sizeOf(a.header)}, B ${sizeOf(b.header)}`;
+          return { key: null, empty: `${WORDS[mode()]} needs the same shape on both sides: ${sizes}.` };
+        }
+        const key = [mode(), this.a.url, this.b.url, compare.follow, ...followed()].join(" ");
+        return { key, empty: null, open: () => new PairFilm(this, mode()) };
+      },
+      spans: (film) => (film.film.centred ? { ...this.ownSpans(film), centred: true } : this.commonSpans()),
+      legend: (film) => this.legendOfPair(film),
+    };
+  }
+
+  ownSpans(film) {
+    const { frame } = film;
+    return {
+      fixed: () => film.film.range(),
+      step: () => frame && frame.layerRange,
+      unit: (unit) => frame && frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
+      exploded: () => [explodedOf(film, time.step)],
+    };
+  }
+
+  legendOfPair(film) {
+    const { kind } = film.film;
+    if (kind === "ratio") {
+      return {
+        format: compareFrames.times,
+        more: ["blue: A's norm is smaller, red: larger; a doubling is as far as a halving"],
+        precision: "norms of the values shown, from films; exact ones in the table",
+      };
+    }
+    if (kind !== "difference") return { more: [kind === "blink" ? "A and B in turn" : "A left of the divider, B right of it"] };
+    const colours = film.layout && film.layout.components === 3;
+    return {
+      more: [colours ? "of red, green and blue the one that differs most" : ""],
+      precision: "exact to ± half a code step of A and half a code step of B together (1/504 of each range)",
+    };
+  }
+
+  // ------------------------------------------------------------------------------------------------- selected unit
+
+  /** Where the selected unit of A has its partner among B's units. */
+  placeOfUnit(header) {
+    const { unit } = view.get();
+    const ours = this.a.film && this.a.film.header;
+    if (view.get()["b-units"] && ours) {
+      const place = ours.units.indexOf(unit);
+      return place < header.units.length ? place : -1;
+    }
+    return header.units.indexOf(unit);
+  }
+
+  selectInB(header, place) {
+    const ours = this.a.film && this.a.film.header;
+    const apart = view.get()["b-units"] && ours && place < ours.units.length;
+    view.set({ unit: apart ? ours.units[place] : header.units[place] });
+  }
+
+  /** A or B has another film, or more of it: so has what is made of both. */
+  refreshed(film) {
+    if (film === this.pair) return;
+    this.pair.later();
+    (film === this.a ? this.b : this.a).draw(); // the scale is of both
+  }
+
+  // --------------------------------------------------------------------------------------------- pointer and scroll
+
+  /** The pointer is over a value of one film: the others outline the same unit. */
+  hovered(film, over) {
+    for (const other of this.all) {
+      if (other === film || !other.film || !other.film.header) continue;
+      let place = over ? over.unit : null;
+      if (over && film.film.header && !this.samePlaces(film, other)) {
+        place = other.film.header.units.indexOf(film.film.header.units[over.unit]);
+        if (place < 0) place = null;
+      }
+      other.pointer.shadow(place);
+    }
+  }
+
+  samePlaces(film, other) {
+    return film.film.header.units.length === other.film.header.units.length;
+  }
+
+  /** What the tip says: the value on both sides, and what they make together. */
+  lines(film, over, named) {
+    const agree = this.agree();
+    if (!agree) return named(film.pointer.readings(over));
+    const at = this.cell(film, over);
+    const [a, b] = this.frames();
+    const value = (label, frame, view) => {
+      if (!frame || !view.layout) return [`${label} –`];
+      const texts = this.readingsOf(frame, view, at);
+      return texts.length === 3 ? texts.map((text, place) => `${label} ${CHANNEL_WORDS[place]} ${text}`) : [`${label} ${texts[0]}`];
+    };
+    const lines = [];
+    if (at) lines.push(...value("A", a, this.a), ...value("B", b, this.b));
+    const { pair } = this;
+    if (pair.frame && pair.film && pair.film.centred) {
+      const place = pair.film.kind === "ratio" ? { ...over, row: 0, column: 0 } : at;
+      if (place) lines.push(...value(WORDS[pair.film.kind], pair.frame, pair));
+    }
+    return lines.length ? lines : named(film.pointer.readings(over));
+  }
+
+  /** The value under the pointer; null over a tile of norms, which stands for many. */
+  cell(film, over) {
+    return film === this.pair && film.film.kind === "ratio" ? null : over;
+  }
+
+  readingsOf(frame, view, over) {
+    const { layout } = view;
+    const place = over && view.film.kind === "ratio" ? { ...over, row: 0, column: 0 } : over;
+    if (!place) return ["–"];
+    const at = filmDraw.offset(layout, place.unit, place.channel) + (place.row * layout.columns + place.column) * layout.components;
+    if (frame.readings) return frame.readings(at, place.unit);
+    const [lo, hi] = frame.unitRanges.subarray(place.unit * 2, place.unit * 2 + 2);
+    return [...frame.codes.subarray(at, at + layout.components)].map((code) => {
+      const { value, error } = filmBytes.value(code, lo, hi);
+      return filmDraw.reading(value, error);
+    });
+  }
+
+  /** One film was scrolled: the others go along, by share, for they may be of different sizes. */
+  scrolled(film) {
+    if (this.following) return;
+    this.following = true;
+    const share = (at, length, room) => (length > room ? at / (length - room) : 0);
+    const { stage } = film;
+    const across = share(stage.scrollLeft, stage.scrollWidth, stage.clientWidth);
+    const down = share(stage.scrollTop, stage.scrollHeight, stage.clientHeight);
+    for (const other of this.all) {
+      if (other === film) continue;
+      other.stage.scrollLeft = across * (other.stage.scrollWidth - other.stage.clientWidth);
+      other.stage.scrollTop = down * (other.stage.scrollHeight - other.stage.clientHeight);
+    }
+    requestAnimationFrame(() => (this.following = false));
+  }
+
+  // ------------------------------------------------------------------------------------------------------- divider
+
+  buildDivider() {
+    this.handle = element("div", {
+      class: "compare-divider", role: "slider", tabindex: 0, "aria-label": "Divider: A left of it, B right", "aria-valuemin": 0,
+      "aria-valuemax": 100, "data-own-keys": true, title: "Drag, or use the arrow keys: A is left of it, B right", hidden: true,
+    }); // prettier-ignore
+    this.pair.plate.append(this.handle);
+    this.handle.addEventListener("pointerdown", (event) => {
+      this.dragging = true;
+      this.handle.setPointerCapture(event.pointerId);
+      event.preventDefault();
+      this.handle.focus();
+    });
+    this.handle.addEventListener("pointermove", (event) => {
+      if (!this.dragging) return;
+      const box = this.pair.plate.getBoundingClientRect();
+      this.moveDivider(((event.clientX - box.left) / box.width) * 100);
+    });
+    const drop = () => {
+      if (!this.dragging) return;
+      this.dragging = false;
+      view.set({ "compare-wipe": Math.round(this.divider) }, { history: "replace" });
+    };
+    this.handle.addEventListener("pointerup", drop);
+    this.handle.addEventListener("pointercancel", drop);
+    this.handle.addEventListener("click", (event) => event.stopPropagation());
+    this.handle.addEventListener("keydown", (event) => {
+      const step = event.shiftKey ? 10 : 1;
+      const to = { ArrowLeft: this.divider - step, ArrowRight: this.divider + step, Home: 0, End: 100 }[event.key];
+      if (to === undefined) return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.moveDivider(to);
+      view.set({ "compare-wipe": Math.round(this.divider) }, { history: "replace" });
+    });
+  }
+
+  moveDivider(percent) {
+    this.divider = Math.min(100, Math.max(0, percent));
+    this.showDivider();
+    this.pair.draw();
+  }
+
+  showDivider() {
+    this.handle.hidden = mode() !== "wipe";
+    this.handle.style.left = `${this.divider}%`;
+    this.handle.setAttribute("aria-valuenow", Math.round(this.divider));
+  }
+}
+
+/** What besides the films decides which frames belong together. */
+function followed() {
+  const viewNow = view.get();
+  return ["compare-lag", "compare-align"].map((key) => viewNow[key]);
+}
+
+function reasonForNoB() {
+  if (compare.problem) return compare.problem;
+  if (!compare.overview) return null;
+  const { layer } = view.get();
+  const partner = compare.layer();
+  if (!partner.name) return `${layer} has no partner in ${compare.run}. Choose a layer for B, or pair them under Layers.`;
+  const { alignments } = compare.overview;
+  return compare.follow === "same" && !compare.isSameRun ? alignments[view.get()["compare-align"]].problem : null;
+}
+
+export const compareSides = { Sides, PairFilm, overlaid, mode, shownAs, WORDS };

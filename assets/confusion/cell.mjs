@@ -1,0 +1,203 @@
+/**
+ * The selected cell: the component ConfusionCell. Its count at this step, at every step as a sparkline, and all of its images.
+ */
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { confusionCounts } from "mloscope/confusion/counts.mjs";
+import { ConfusionImages } from "mloscope/confusion/images.mjs";
+import { confusion } from "mloscope/confusion/state.mjs";
+
+const ORDERS = [
+  ["confident", "most sure", "Images that the network is most sure of come first"],
+  ["unsure", "least sure", "Images that the network is least sure of come first"],
+  ["position", "in order", "Images in the order of the corpus"],
+];
+const SPARK = { width: 300, height: 46, inset: 3 };
+
+class Cell {
+  constructor(root) {
+    this.root = root;
+    this.model = confusion;
+    this.build();
+    const open = () => this.images.focus() || (this.wantsFocus = true);
+    window.addEventListener("mloscope-open-cell", open);
+    this.undo = [
+      this.model.follow((model, changed) => this.change(changed)),
+      view.subscribe((view, changed) => changed.includes("cell-order") && this.change(["cell-order"])),
+      time.subscribe(() => this.move()),
+      time.onSettled(() => this.settle()),
+      () => window.removeEventListener("mloscope-open-cell", open),
+      () => clearTimeout(this.asking),
+    ];
+  }
+
+  destroy() {
+    this.images.destroy();
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.hint = element("p", { class: "quiet-text confusion-hint" }, [
+      "Point at a cell for a sample of its images. Click it, or use the arrow keys and Enter, for all of them.",
+    ]);
+    this.title = element("h2", { class: "panel-title confusion-cell-title" });
+    this.sentence = element("p", { class: "confusion-cell-sentence" });
+    this.line = element("svg:path", { class: "confusion-spark-line" });
+    this.cursor = element("svg:line", { class: "confusion-spark-cursor", y1: 0, y2: SPARK.height });
+    this.dot = element("svg:circle", { class: "confusion-spark-dot", r: 2.5 });
+    this.spark = element(
+      "svg:svg",
+      { class: "confusion-spark", viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, preserveAspectRatio: "none", role: "img" },
+      [this.line, this.cursor, this.dot],
+    );
+    this.ends = element("div", { class: "confusion-spark-ends" }, [element("span", {}), element("span", {})]);
+    this.spark.addEventListener("click", (event) => {
+      const box = this.spark.getBoundingClientRect();
+      const share = (event.clientX - box.left - SPARK.inset) / (box.width - 2 * SPARK.inset);
+      time.request(share * (time.count - 1));
+    });
+    this.orders = element("div", { class: "segments confusion-orders", role: "radiogroup", "aria-label": "Order of the images" });
+    for (const [value, text, title] of ORDERS) {
+      const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title, "data-value": value }, [text]);
+      button.addEventListener("click", () => view.set({ "cell-order": value, "cell-offset": 0 }, { history: "replace" }));
+      this.orders.append(button);
+    }
+    const place = element("div", { class: "confusion-cell-images" });
+    this.images = new ConfusionImages(place, "cell-offset");
+    this.body = element("div", {}, [
+      this.sentence,
+      element("h3", { class: "panel-subtitle" }, ["its count over all steps"]),
+      this.spark, this.ends, this.orders, place,
+    ]); // prettier-ignore
+    this.root.append(this.title, this.hint, this.body);
+  }
+
+  change(changed) {
+    const { order } = { order: view.get()["cell-order"] };
+    for (const button of this.orders.children) button.setAttribute("aria-checked", button.dataset.value === order);
+    this.drawCourse();
+    this.move();
+    if (changed.includes("actual") || changed.includes("predicted")) this.images.forget();
+    this.settle();
+  }
+
+  get cell() {
+    return this.model.cell();
+  }
+
+  /** Count at every step that is here; broken where there is none. */
+  drawCourse() {
+    const { cell, model } = this;
+    if (!cell) return;
+    const { checkpoints } = time;
+    this.course = checkpoints.map((_, index) => {
+      const step = model.statistics.peek(index);
+      return step ? confusionCounts.count(step, cell.actual, cell.predicted) : null;
+    });
+    this.most = Math.max(1, ...this.course);
+    let path = "";
+    this.course.forEach((count, index) => {
+      if (count === null) return;
+      const isFirst = index === 0 || this.course[index - 1] === null;
+      const [x, y] = [this.x(index), this.y(count)];
+      path += `${isFirst ? "M" : "L"}${x.toFixed(2)} ${y.toFixed(2)}`;
+      if (isFirst && (this.course[index + 1] ?? null) === null) path += `h0.01`; // alone: a dot
+    });
+    this.line.setAttribute("d", path);
+    const known = this.course.filter((count) => count !== null);
+    const [first, last] = this.ends.children;
+    first.textContent = known.length ? `step ${grouped(checkpoints[0].step)}` : "";
+    last.textContent = known.length ? `step ${grouped(checkpoints.at(-1).step)}` : "";
+    this.spark.setAttribute(
+      "aria-label",
+      known.length ? `Between ${grouped(Math.min(...known))} and ${grouped(Math.max(...known))} images over ${known.length} steps` : "",
+    );
+  }
+
+  x(index) {
+    const last = Math.max(1, time.count - 1);
+    return SPARK.inset + (index / last) * (SPARK.width - 2 * SPARK.inset);
+  }
+
+  y(count) {
+    return SPARK.height - SPARK.inset - (count / this.most) * (SPARK.height - 2 * SPARK.inset);
+  }
+
+  /** Every frame: the sentence, the cursor. */
+  move() {
+    const { cell, model } = this;
+    this.hint.hidden = Boolean(cell);
+    this.body.hidden = !cell;
+    write(
+      this.title,
+      !cell
+        ? "Cell"
+        : cell.actual === cell.predicted
+          ? model.name(cell.actual)
+          : `${model.name(cell.actual)} → ${model.name(cell.predicted)}`,
+    );
+    if (!cell) {
+      this.root.removeAttribute("data-step");
+      return;
+    }
+    const step = model.statistics.peek(time.index);
+    const reason = model.statistics.reason(time.index);
+    write(
+      this.sentence,
+      step ? model.sentence(step, cell.actual, cell.predicted, time.step) : reason ? `Step ${grouped(time.step)}: ${reason}` : "…",
+    );
+    this.count = step ? confusionCounts.count(step, cell.actual, cell.predicted) : 0;
+    this.root.dataset.step = time.step;
+    this.root.dataset.count = this.count;
+    const x = this.x(time.index);
+    this.cursor.setAttribute("x1", x);
+    this.cursor.setAttribute("x2", x);
+    this.dot.setAttribute("cx", x);
+    this.dot.setAttribute("cy", step ? this.y(this.count) : -10);
+    if (this.shown !== time.index) {
+      this.shown = time.index;
+      this.images.hold(this.count);
+    }
+  }
+
+  /** Time rests: the images. */
+  settle() {
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.ask(), 40); // arrow keys held down ask for the last cell only
+  }
+
+  ask() {
+    const { cell, model } = this;
+    const { index, playing, step: atStep } = time;
+    const step = cell && model.statistics.peek(index);
+    if (!cell || !step || playing) {
+      this.images.forget();
+      return;
+    }
+    const order = view.get()["cell-order"];
+    const shows = `${cell.actual},${cell.predicted}@${atStep}/${order}/${(model.statistics.entry(index) || {}).key}`;
+    this.images.show(shows, this.count, async (offset, limit, signal) => {
+      const found = await model.cellImages(index, cell.actual, cell.predicted, { order, offset, limit }, signal);
+      if (this.wantsFocus) setTimeout(() => this.images.focus(), 0);
+      this.wantsFocus = false;
+      return found;
+    });
+  }
+}
+
+function write(node, text) {
+  if (node.textContent !== (text || "")) node.textContent = text || "";
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const ConfusionCell = (props) => mounted("confusion-cell", mount, props);
+
+function mount(root) {
+  const cell = new Cell(root);
+  return () => cell.destroy();
+}

@@ -1,0 +1,66 @@
+/**
+ * The bytes of a film, "MLF1", as written by app/films/encoding.py. `filmBytes`.
+ *
+ * Code 0 is NaN, 1 minus infinity, 2 plus infinity; 3..255 stand for lo + (code - 3) / 252 * (hi - lo), with lo and hi the
+ * unit's range at that step.
+ */
+
+const MAGIC = 0x31464c4d; // "MLF1" read as a little-endian number
+const FIRST_CODE = 3;
+const CODE_STEPS = 252;
+
+export const filmBytes = {
+  FIRST_CODE,
+  CODE_STEPS,
+
+  /**
+   * Read film bytes, without copying them.
+   * @param {ArrayBuffer} buffer
+   * @returns {{steps: number[], shape: number[], frame: function(number): Object}} `frame(i)` is the i-th step's {codes:
+   *   Uint8Array (unit, channel, row, column, component), unitRanges: Float32Array (unit, 2), layerRange: Float32Array (2)}
+   * @throws {Error} with a sentence where the bytes are no film
+   */
+  parse(buffer) {
+    const data = new DataView(buffer);
+    if (buffer.byteLength < 8 || data.getUint32(0, true) !== MAGIC) {
+      throw new Error('The server sent bytes that are no film: a film begins with "MLF1".');
+    }
+    const start = 8 + data.getUint32(4, true);
+    let header;
+    try {
+      header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
+    } catch {
+      throw new Error("The header of a film cannot be read.");
+    }
+    const { steps, shape } = header;
+    const [units] = shape;
+    const frameSize = shape.reduce((product, size) => product * size, 1);
+    const layerStart = start + steps.length * units * 8;
+    const codesStart = layerStart + steps.length * 8;
+    const expected = codesStart + steps.length * frameSize;
+    if (buffer.byteLength !== expected) {
+      throw new Error(`A film has ${buffer.byteLength} bytes; by its header it should have ${expected}.`);
+    }
+    return {
+      steps,
+      shape,
+      frame: (position) => ({
+        codes: new Uint8Array(buffer, codesStart + position * frameSize, frameSize),
+        unitRanges: new Float32Array(buffer, start + position * units * 8, units * 2),
+        layerRange: new Float32Array(buffer, layerStart + position * 8, 2),
+      }),
+    };
+  },
+
+  /**
+   * The number that a code stands for.
+   * @param {number} code 0..255
+   * @param {number} lo the unit's least finite value
+   * @param {number} hi the unit's greatest finite value
+   * @returns {{value: number, error: number}} `error`: by how much it may be off, 0 where it is exact
+   */
+  value(code, lo, hi) {
+    if (code < FIRST_CODE) return { value: [NaN, -Infinity, Infinity][code], error: 0 };
+    return { value: lo + ((code - FIRST_CODE) / CODE_STEPS) * (hi - lo), error: (hi - lo) / (2 * CODE_STEPS) };
+  },
+};

@@ -1,0 +1,394 @@
+/**
+ * A film on a canvas: the component FilmCanvas. One shows the parameters of the selected layer, one its feature maps.
+ *
+ *     subject + view ──url──► films ──frame(step)──► filmDraw ──► canvas
+ *                     time bus ─────step──────────┘    every animation frame, without a request
+ *
+ * The canvas shows the wanted step or says that it does not: data-state is ready, pending or missing, and data-step is the
+ * step whose pixels are on it (absent while pending). What the pointer and the keys do stands in assets/films/pointer.mjs.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { onOpen, subject } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { colours } from "mloscope/films/colour_tables.mjs";
+import { filmDraw } from "mloscope/films/draw.mjs";
+import { films } from "mloscope/films/films.mjs";
+import { filmLegend } from "mloscope/films/legend.mjs";
+import { filmPointer } from "mloscope/films/pointer.mjs";
+
+const ROW_LABEL_PX = 14;
+const COLUMN_LABEL_PX = 26;
+const ROW_HEADER_PX = 34;
+const COLUMN_HEADER_PX = 18;
+const OUTLINE_PX = 8; // room around the tiles for the outline of a selected one; as in film.css
+
+/** A selection for people: "0–31" instead of "0-31". */
+const spoken = (numbers) => view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
+
+/**
+ * What is shown that exploded, and the steps left out of the range over time for it.
+ * @param {Array[]} films [exploded steps of a film, its step that is shown]
+ * @returns {{times: number, leftOut: number[]}} times: 0 where nothing shown exploded
+ */
+function explosions(films) {
+  return {
+    times: Math.max(0, ...films.map(([exploded, step]) => exploded.get(step) || 0)),
+    leftOut: [...new Set(films.flatMap(([exploded]) => [...exploded.keys()]))].sort((a, b) => a - b),
+  };
+}
+
+/** What a film shows on the main display: the subject at the time bus's step. */
+const MAIN = {
+  subject: () => subject,
+  view: () => view.get(),
+  step: () => time.step,
+  stepAt: (index) => time.checkpoints[index].step,
+  isShown: (film) => {
+    const { mode } = view.get();
+    return mode === "both" || mode === film.show || mode === undefined;
+  },
+  wanted(film) {
+    const { url, empty } = film.wantedUrl();
+    return { key: url, empty, open: () => films.open(`${url}&near=${time.step}`) };
+  },
+  /** What the ends of the scale are made of: [lo, hi] or null over time, at this step, of a unit at this step. */
+  spans: (film) => ({
+    fixed: () => film.film.range(),
+    step: () => film.frame && film.frame.layerRange,
+    unit: (unit) => film.frame && film.frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
+    exploded: () => [[film.film.exploded(), time.step]],
+  }),
+  legend: () => ({}),
+  selected: (header) => header.units.indexOf(view.get().unit),
+  select: (header, place) => view.set({ unit: header.units[place] }),
+};
+
+export class FilmView {
+  /**
+   * @param {HTMLElement} root
+   * @param {("parameters"|"features")} show
+   * @param {Object} [side] what is looked at, see MAIN; assets/compare/sides.mjs has others
+   */
+  constructor(root, show, side = MAIN) {
+    this.root = root;
+    this.show = show;
+    this.side = side;
+    this.company = null; // films that are looked at together with this one: {refreshed, hovered, lines, scrolled}
+    this.url = null;
+    this.film = null;
+    this.layout = null;
+    this.frame = null; // what is on the canvas; null where nothing is
+    this.empty = null; // why there is nothing to ask for
+    this.pending = 0;
+    this.build();
+    this.legend = new filmLegend.Legend(this.legendPlace);
+    this.pointer = new filmPointer.Pointer(this);
+    this.resizes = new ResizeObserver(() => this.later());
+    this.resizes.observe(this.stage);
+    this.themes = new MutationObserver(() => this.later());
+    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme", "class"] });
+    this.undo = [
+      time.subscribe(() => this.draw()),
+      view.subscribe(() => this.later()),
+      onOpen((subject, isNew) => {
+        if (isNew) this.leave();
+        this.later();
+      }),
+      time.addGate(
+        (index) => this.gate(index),
+        () => this.waitingFor(),
+      ),
+      () => this.resizes.disconnect(),
+      () => this.themes.disconnect(),
+      () => this.leave(),
+    ];
+    this.later();
+  }
+
+  destroy() {
+    cancelAnimationFrame(this.pending);
+    this.destroyed = true;
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.title = element("span", { class: "film-title" });
+    this.status = element("span", { class: "film-status", role: "status" });
+    this.zoomPlace = element("span", { class: "film-zoom" });
+    this.canvas = element("canvas", { class: "film-canvas", "data-state": "pending" });
+    this.context = this.canvas.getContext("2d");
+    this.plate = element("div", { class: "film-plate" }, [this.canvas]);
+    this.columnLabels = element("div", { class: "film-columns", "aria-hidden": "true" });
+    this.rowLabels = element("div", { class: "film-rows", "aria-hidden": "true" });
+    this.corner = element("div", { class: "film-corner", "aria-hidden": "true" });
+    this.sheet = element("div", { class: "film-sheet" }, [this.corner, this.columnLabels, this.rowLabels, this.plate]);
+    this.stage = element("div", { class: "film-stage", tabindex: 0, role: "application", "data-own-keys": true }, [this.sheet]);
+    this.message = element("p", { class: "film-message", role: "status", hidden: true });
+    this.legendPlace = element("div", { class: "film-legend" });
+    this.root.append(
+      element("div", { class: "film-head" }, [this.title, this.status, this.zoomPlace]),
+      element("div", { class: "film-box" }, [this.stage, this.message]),
+      this.legendPlace,
+    );
+    this.root.dataset.show = this.show;
+  }
+
+  /** Everything but a step's change waits for the next animation frame, and comes together there. */
+  later() {
+    if (this.pending || this.destroyed) return;
+    this.pending = requestAnimationFrame(() => {
+      this.pending = 0;
+      this.refresh();
+    });
+  }
+
+  /** The address of the film that subject and view ask for now; null, and `empty` says why, where there is none to ask for. */
+  wantedUrl() {
+    const subject = this.side.subject();
+    const view = this.side.view();
+    const layer = subject && subject.layers.find((candidate) => candidate.name === view.layer);
+    const empty = this.reasonForNothing(subject, view, layer);
+    if (empty !== null) return { url: null, empty };
+    const asked = { show: this.show, units: view.units };
+    if (this.show === "parameters") {
+      const named = layer.parameters.some((parameter) => parameter.name === view.parameter);
+      asked.parameter = named ? view.parameter : null;
+      asked.channels = view.channels;
+      asked.layout = view.layout === "matrix" ? "matrix" : null;
+    } else {
+      asked.image = view.image;
+      asked.corpus = subject.corpus;
+    }
+    return { url: api(["runs", subject.run, "layers", layer.name, "film"], asked), empty };
+  }
+
+  reasonForNothing(subject, view, layer) {
+    if (!subject) return "";
+    if (!subject.layers.length && subject.problems && subject.problems.length) return subject.problems[0];
+    if (!layer) return "Select a layer of the network.";
+    if (this.show === "parameters") {
+      if (layer.parameters.length) return null;
+      return `${layer.name} (${layer.kind}) has no parameters; what it does shows in its feature maps.`;
+    }
+    if (!subject.evaluation.possible) return subject.evaluation.message || "This run's network cannot be evaluated.";
+    if (layer.problem) return layer.problem;
+    if (!subject.corpus) return "No images are connected. Start mloscope with --images PATH to see feature maps.";
+    return view.image ? null : "Select an image to see its feature maps.";
+  }
+
+  refresh() {
+    this.shown = this.side.isShown(this);
+    this.root.hidden = !this.shown;
+    const wanted = this.shown ? this.side.wanted(this) : { key: null, empty: null };
+    this.empty = wanted.empty;
+    if (wanted.key !== this.url) {
+      this.leave();
+      this.url = wanted.key;
+      if (wanted.key) {
+        this.film = wanted.open();
+        this.film.subscribe(() => this.later());
+      }
+    }
+    this.arrange();
+    this.draw();
+    if (this.company) this.company.refreshed(this);
+  }
+
+  leave() {
+    if (this.film) this.film.close();
+    this.film = null;
+    this.url = null;
+    this.layout = null;
+    this.frame = null;
+  }
+
+  /** Lay the tiles out for the room there is. */
+  arrange() {
+    const header = this.film && this.film.header;
+    this.stage.classList.toggle("film-stage-empty", !header);
+    this.legendPlace.hidden = !header;
+    this.title.textContent = header ? this.titleOf(header) : "";
+    this.title.title = this.title.textContent;
+    if (!header || !this.shown) return;
+    const grid = header.channels.length > 1;
+    const room = this.stage.getBoundingClientRect();
+    const width = Math.max(40, room.width - (grid ? ROW_HEADER_PX : 0) - OUTLINE_PX);
+    const height = Math.max(40, room.height - (grid ? COLUMN_HEADER_PX : 0) - OUTLINE_PX);
+    const gapColour = getComputedStyle(this.root).getPropertyValue("--surface").trim();
+    const { zoom } = view.get();
+    const key = JSON.stringify([this.url, header.units.length, width, height, zoom, gapColour, devicePixelRatio]);
+    if (this.layout && this.layout.key === key) return;
+
+    const layout = { ...filmDraw.layout(header, width, height), key };
+    const fixed = Number(zoom) / Math.min(layout.magnifyX, layout.magnifyY);
+    layout.scale = fixed > 0 ? fixed : filmDraw.fit(layout, width, height, devicePixelRatio);
+    this.layout = layout;
+    this.canvas.width = layout.width;
+    this.canvas.height = layout.height;
+    this.plate.style.width = `${layout.width * layout.scale}px`;
+    this.plate.style.height = `${layout.height * layout.scale}px`;
+    this.stage.classList.toggle("film-stage-fit", !(fixed > 0));
+    this.sheet.classList.toggle("film-sheet-grid", layout.grid);
+    this.image = this.context.createImageData(layout.width, layout.height);
+    this.pixels = new Uint32Array(this.image.data.buffer);
+    this.pixels.fill(pixelOf(gapColour, this.context));
+    const values = layout.units * layout.channels * layout.rows * layout.columns * layout.components;
+    // Code 0 everywhere: nothing is a number, so everything is hatched.
+    this.blank = { codes: new Uint8Array(values), unitRanges: new Float32Array(layout.units * 2) };
+    const { across, down, magnifyX, magnifyY, gap, rows, columns } = layout;
+    this.canvas.dataset.geometry = JSON.stringify({ across, down, magnifyX, magnifyY, gap, rows, columns });
+    this.label(header, layout);
+    this.stage.setAttribute("aria-label", `${this.title.textContent}. Arrow keys move between units, Enter selects, + and − zoom.`);
+    this.pointer.arranged();
+  }
+
+  titleOf(header) {
+    const numbered = (word, numbers, total) =>
+      numbers.length === total ? `${total} ${word}${total === 1 ? "" : "s"}` : `${word}s ${spoken(numbers)} of ${total}`;
+    const row = header.rows === 1 && header.columns > 1;
+    const size = row ? `${header.columns} values each` : header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
+    return [
+      this.side.name && this.side.name(this),
+      header.layer,
+      this.show === "parameters" ? header.parameter : "feature maps",
+      numbered("unit", header.units, header.unit_total),
+      header.channels.length > 1 || header.channel_total > 1 ? numbered("channel", header.channels, header.channel_total) : "",
+      header.components === 3 ? `${size} × RGB` : size,
+    ].filter(Boolean).join(" · "); // prettier-ignore
+  }
+
+  /** Numbers of units and channels beside a grid, as many as are legible. */
+  label(header, layout) {
+    const labels = (numbers, step, leastPx, side) => {
+      const every = Math.max(1, Math.ceil(leastPx / (step * layout.scale)));
+      return numbers.flatMap((number, place) => {
+        if (place % every) return [];
+        const middle = (place * step + (step - layout.gap) / 2) * layout.scale;
+        return [element("span", { style: `${side}:${middle}px` }, [String(number)])];
+      });
+    };
+    this.rowLabels.replaceChildren(...(layout.grid ? labels(header.units, layout.stepY, ROW_LABEL_PX, "top") : []));
+    this.columnLabels.replaceChildren(...(layout.grid ? labels(header.channels, layout.stepX, COLUMN_LABEL_PX, "left") : []));
+    this.corner.textContent = layout.grid ? "unit" : "";
+    this.corner.title = "Rows are units (filters), columns the channels that come in";
+  }
+
+  /** Draw the step that is wanted now, or say that it is not here. */
+  draw() {
+    const step = this.side.step();
+    const absent = step === null && this.side.absent ? this.side.absent() : null;
+    const reason = absent || (this.film && step !== null ? this.film.missing(step) : null);
+    const frame = this.layout && step !== null ? this.film.frame(step) : null;
+    const fits = frame && frame.codes.length === this.blank.codes.length;
+    this.frame = fits ? frame : null;
+    const state = fits ? "ready" : this.empty !== null || reason || (this.film && this.film.error) ? "missing" : "pending";
+    if (this.layout) {
+      const scale = this.scale();
+      const shown = this.frame || this.blank;
+      const draw = shown.draw || filmDraw.draw; // a frame made of two knows how
+      draw(this.pixels, this.layout, shown, scale.pixels, scale.endsOf);
+      this.context.putImageData(this.image, 0, 0);
+      this.legend.show(scale.legend);
+    }
+    this.tell(state, step, reason);
+    this.pointer.drawn();
+  }
+
+  /** The colour scale: table, ends for each unit, and what the legend says of them. */
+  scale() {
+    const viewNow = view.get();
+    const asked = colours.names.includes(viewNow.colour) ? viewNow.colour : "auto";
+    const wished = viewNow.symmetric === "yes" || viewNow.symmetric === true;
+    const refused = viewNow.symmetric === "no" || viewNow.symmetric === false;
+    const spans = this.side.spans(this);
+    const centred = Boolean(spans.centred); // a difference: zero is in the middle, and has its own colour
+    const symmetric = centred || wished || (!refused && (this.show === "parameters" || colours.isDiverging(asked)));
+    const coloured = this.layout.components === 3 && !centred;
+    const fitting = centred && !colours.isDiverging(asked) ? "auto" : asked;
+    const table = coloured ? "grey" : fitting === "auto" ? (symmetric ? "blue-red" : "viridis") : fitting;
+    const rule = viewNow.range || "fixed";
+    const ofUnit = (unit) => filmDraw.ends(spans.unit(unit), symmetric);
+    const selected = this.side.selected(this.film.header);
+    const exploded = explosions(spans.exploded());
+    const ofLayer = () => filmDraw.ends(spans[exploded.times ? "step" : rule](), symmetric);
+    const ends = rule === "unit" ? (selected < 0 ? null : ofUnit(selected)) : ofLayer();
+    return {
+      pixels: colours.pixels(table),
+      endsOf: rule === "unit" ? ofUnit : () => ends,
+      legend: {
+        table, coloured, rule, symmetric, unit: viewNow.unit, soFar: this.soFar(), known: this.frame !== null, ends,
+        ...exploded, filled: rule === "fixed" && ends && !centred ? shareOf(spans.step(), ends) : 1,
+        ...this.side.legend(this),
+      }, // prettier-ignore
+    };
+  }
+
+  /** While frames are still to come, the range over time may still grow. */
+  soFar() {
+    const { loaded, total, ranged } = this.film;
+    return loaded < total ? `over ${ranged} of ${total} steps so far` : "";
+  }
+
+  tell(state, step, reason) {
+    for (const node of [this.canvas, this.root]) {
+      if (node.dataset.state !== state) node.dataset.state = state;
+      if (state === "pending" || step === null || this.empty !== null) node.removeAttribute("data-step");
+      else if (node.dataset.step !== String(step)) node.dataset.step = step;
+    }
+    const error = this.film && this.film.error;
+    const absent = reason && step !== null ? `Step ${grouped(step)} is missing: ${reason}` : reason || error;
+    const doing = (this.film && this.film.progress && this.film.progress.doing) || "loading";
+    write(this.message, state === "ready" ? "" : state === "missing" ? (this.empty ?? absent) : doing);
+    this.message.hidden = !this.message.textContent;
+    const { loaded = 0, total = 0 } = this.film || {};
+    const coming = total && loaded < total ? `${loaded} of ${total} steps ${this.film.counted || "loaded"}` : "";
+    write(this.status, [coming, state === "ready" ? error : ""].filter(Boolean).join(" · "));
+    this.status.classList.toggle("film-trouble", Boolean(error));
+  }
+
+  gate(index) {
+    if (!this.film) return true;
+    const step = this.side.stepAt(index);
+    if (step === null) return "missing";
+    if (this.film.missing(step) || this.film.error) return "missing";
+    return Boolean(this.film.frame(step));
+  }
+
+  waitingFor() {
+    return this.film && this.film.total ? `waiting for frames: ${this.film.loaded} of ${this.film.total} loaded` : "waiting for frames";
+  }
+}
+
+/** Which share of a scale values fill, about zero where it is symmetric; 1 where nothing can be said: no values, or all are one. */
+function shareOf(span, ends) {
+  const length = ends[1] - ends[0];
+  return span && span[0] < span[1] && length > 0 ? (span[1] - span[0]) / length : 1;
+}
+
+/** Text set only where it changes: neither layout nor screen readers are troubled for nothing. */
+function write(node, text) {
+  if (node.textContent !== (text || "")) node.textContent = text || "";
+}
+
+/** A CSS colour as one opaque pixel. */
+function pixelOf(colour, context) {
+  context.fillStyle = "#ffffff";
+  context.fillStyle = colour || "#ffffff";
+  const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/.exec(context.fillStyle);
+  const [red, green, blue] = hex ? hex.slice(1).map((pair) => parseInt(pair, 16)) : [255, 255, 255];
+  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string, show: ("parameters"|"features")}} props
+ */
+export const FilmCanvas = (props) => mounted("film", mount, props);
+
+function mount(root, { show }) {
+  const view = new FilmView(root, show || "parameters");
+  return () => view.destroy();
+}

@@ -1,0 +1,273 @@
+/**
+ * Pointer, keys, zoom and outlines on a film: everything that is over the canvas, not in it. `filmPointer`.
+ *
+ * Where the pointer is follows by arithmetic from the layout; what is under it is read off the frame's codes, so the number
+ * under a resting pointer changes as time moves.
+ */
+import { element } from "mloscope/base/dom.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { filmBytes } from "mloscope/films/bytes.mjs";
+import { filmDraw } from "mloscope/films/draw.mjs";
+
+const ZOOMS = ["fit", "1", "2", "4", "8", "16", "32"];
+const TIP_DISTANCE_PX = 14;
+const CHANNEL_WORDS = ["red", "green", "blue"];
+
+class Pointer {
+  /** @param {Object} film the FilmView of assets/films/canvas.mjs */
+  constructor(film) {
+    this.film = film;
+    this.over = null; // {unit, channel, row, column} under the pointer, as positions in the film
+    this.cursor = null; // {unit, channel} of the keyboard
+    this.hand = null; // where the pointer is on screen
+    this.marks = {};
+    for (const name of ["hover", "cursor", "selected"]) {
+      this.marks[name] = element("div", { class: `film-mark film-mark-${name}`, "aria-hidden": "true", hidden: true });
+    }
+    film.plate.append(...Object.values(this.marks));
+    this.tip = element("div", { class: "film-tip", "aria-hidden": "true", hidden: true });
+    this.live = element("p", { class: "film-live", "aria-live": "polite" });
+    film.root.append(this.tip, this.live);
+    this.buildZoom();
+
+    const { stage, plate } = film;
+    plate.addEventListener("pointermove", (event) => this.move(event));
+    plate.addEventListener("pointerleave", () => this.leave());
+    plate.addEventListener("click", () => this.over && this.select(this.over.unit));
+    stage.addEventListener("keydown", (event) => this.key(event));
+    stage.addEventListener("blur", () => this.showCursor(null));
+    stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    stage.addEventListener("scroll", () => this.scrolled(), { passive: true });
+  }
+
+  // ---------------------------------------------------------------------------------------------------- pointer
+
+  move(event) {
+    const { layout, plate } = this.film;
+    if (!layout) return;
+    const box = plate.getBoundingClientRect();
+    const x = (event.clientX - box.left) / layout.scale;
+    const y = (event.clientY - box.top) / layout.scale;
+    this.over = filmDraw.at(layout, x, y);
+    this.hand = { x: event.clientX, y: event.clientY };
+    this.showTip();
+  }
+
+  leave() {
+    this.over = null;
+    this.showTip();
+  }
+
+  /** Another film that is looked at together with this one has its pointer over a unit here: `place`, or null. */
+  shadow(place) {
+    const known = place !== null && this.film.layout && place < this.film.layout.units;
+    this.outline("hover", known ? place : null);
+  }
+
+  /** What the frame says at a place: numbers for people, one a component. */
+  readings({ unit, channel, row, column }) {
+    const { frame, layout } = this.film;
+    if (!frame) return [];
+    const [lo, hi] = frame.unitRanges.subarray(unit * 2, unit * 2 + 2);
+    const at = filmDraw.offset(layout, unit, channel) + (row * layout.columns + column) * layout.components;
+    if (frame.readings) return frame.readings(at, unit);
+    return [...frame.codes.subarray(at, at + layout.components)].map((code) => {
+      const { value, error } = filmBytes.value(code, lo, hi);
+      return filmDraw.reading(value, error);
+    });
+  }
+
+  showTip() {
+    const { film, over, tip } = this;
+    this.outline("hover", over && over.unit);
+    if (film.company) film.company.hovered(film, over);
+    tip.hidden = !over;
+    if (!over) return;
+    const { header } = film.film;
+    const readings = this.readings(over);
+    const where = [`unit ${header.units[over.unit]}`];
+    if (header.channel_total > 1 && header.components === 1 && film.layout.grid) where.push(`channel ${header.channels[over.channel]}`);
+    if (header.rows > 1) where.push(`row ${over.row}`);
+    if (header.columns > 1) where.push(`${film.layout.matrix ? "input" : "column"} ${over.column}`);
+    const named = (texts) => (texts.length === 3 ? texts.map((text, place) => `${CHANNEL_WORDS[place]} ${text}`) : texts);
+    const values = film.company ? film.company.lines(film, over, named) : named(readings);
+    tip.replaceChildren(
+      ...(values.length ? values : [film.message.textContent || "no value"]).map((text) => element("b", {}, [text])),
+      element("span", {}, [where.join(" · ")]),
+    );
+    const size = tip.getBoundingClientRect();
+    const beyond = this.hand.x + TIP_DISTANCE_PX + size.width > innerWidth;
+    const below = this.hand.y + TIP_DISTANCE_PX + size.height > innerHeight;
+    const x = beyond ? this.hand.x - TIP_DISTANCE_PX - size.width : this.hand.x + TIP_DISTANCE_PX;
+    const y = below ? this.hand.y - TIP_DISTANCE_PX - size.height : this.hand.y + TIP_DISTANCE_PX;
+    tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+  }
+
+  /** A frame was drawn: what is under the pointer may be another number now. */
+  drawn() {
+    if (this.over && this.film.layout) this.showTip();
+    this.showSelected();
+  }
+
+  /** The tiles were laid out anew. */
+  arranged() {
+    this.leave();
+    this.showCursor(null);
+    this.shownUnit = undefined;
+    this.showSelected();
+    this.showZoom();
+  }
+
+  // --------------------------------------------------------------------------------------------------- outlines
+
+  outline(name, unit) {
+    const mark = this.marks[name];
+    const { layout } = this.film;
+    const hidden = unit === null || unit === undefined || unit < 0 || !layout;
+    if (mark.hidden !== hidden) mark.hidden = hidden;
+    if (hidden) return;
+    const place = filmDraw.place(layout, unit);
+    const { scale } = layout;
+    Object.assign(mark.style, {
+      transform: `translate(${place.x * scale}px, ${place.y * scale}px)`,
+      width: `${place.width * scale}px`,
+      height: `${place.height * scale}px`,
+    });
+  }
+
+  showSelected() {
+    const { film } = this.film;
+    const place = film && film.header && this.film.layout ? this.film.side.selected(film.header) : -1;
+    const key = `${place} ${this.film.layout ? this.film.layout.key : ""}`;
+    if (key === this.shownUnit) return;
+    this.shownUnit = key;
+    this.outline("selected", place);
+  }
+
+  select(place) {
+    this.film.side.select(this.film.film.header, place);
+  }
+
+  scrolled() {
+    this.leave();
+    if (this.film.company) this.film.company.scrolled(this.film);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- keys
+
+  key(event) {
+    const { layout } = this.film;
+    if (!layout || event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = {
+      ArrowLeft: () => this.step(-1, 0),
+      ArrowRight: () => this.step(1, 0),
+      ArrowUp: () => this.step(0, -1),
+      ArrowDown: () => this.step(0, 1),
+      Home: () => this.showCursor({ unit: 0, channel: 0 }),
+      End: () => this.showCursor({ unit: layout.units - 1, channel: layout.channels - 1 }),
+      Enter: () => this.select(this.cursor ? this.cursor.unit : 0),
+      Escape: () => this.showCursor(null),
+      "+": () => this.zoom(1),
+      "=": () => this.zoom(1),
+      "-": () => this.zoom(-1),
+      0: () => view.set({ zoom: "fit" }, { history: "replace" }),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  }
+
+  step(across, down) {
+    const { layout, film } = this.film;
+    if (!this.cursor) {
+      const selected = this.film.side.selected(film.header);
+      this.showCursor({ unit: Math.max(0, selected), channel: 0 });
+      return;
+    }
+    let { unit, channel } = this.cursor;
+    if (layout.grid) {
+      unit = Math.min(Math.max(unit + down, 0), layout.units - 1);
+      channel = Math.min(Math.max(channel + across, 0), layout.channels - 1);
+    } else {
+      const next = unit + across + down * layout.across;
+      if (next >= 0 && next < layout.units) unit = next;
+    }
+    this.showCursor({ unit, channel });
+  }
+
+  showCursor(cursor) {
+    this.cursor = cursor;
+    this.outline("cursor", cursor && cursor.unit);
+    if (!cursor) return;
+    const { film, frame, layout } = this.film;
+    const { number } = filmDraw;
+    const said = [`unit ${film.header.units[cursor.unit]}`];
+    if (layout.grid) said.push(`channel ${film.header.channels[cursor.channel]}`);
+    if (frame) {
+      const [lo, hi] = frame.unitRanges.subarray(cursor.unit * 2, cursor.unit * 2 + 2);
+      said.push(Number.isNaN(lo) ? "no finite value" : lo === hi ? `value ${number(lo)}` : `values ${number(lo)} to ${number(hi)}`);
+    }
+    this.live.textContent = said.join(", ");
+    this.reveal(cursor);
+  }
+
+  /** Scroll the cursor's tile into sight where the sheet is larger than its box. */
+  reveal({ unit, channel }) {
+    const { layout, stage } = this.film;
+    const place = filmDraw.place(layout, unit);
+    const x = (place.x + (layout.grid ? channel * layout.stepX : 0)) * layout.scale;
+    const y = place.y * layout.scale;
+    const width = layout.stepX * layout.scale;
+    const height = layout.stepY * layout.scale;
+    if (x < stage.scrollLeft || x + width > stage.scrollLeft + stage.clientWidth) stage.scrollLeft = x - stage.clientWidth / 2;
+    if (y < stage.scrollTop || y + height > stage.scrollTop + stage.clientHeight) stage.scrollTop = y - stage.clientHeight / 2;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- zoom
+
+  buildZoom() {
+    const button = (text, title, act) => {
+      const node = element("button", { type: "button", class: "film-button", title, "aria-label": title }, [text]);
+      node.addEventListener("click", act);
+      return node;
+    };
+    this.zoomReadout = button("fit", "Fit the film into its box (0)", () => view.set({ zoom: "fit" }, { history: "replace" }));
+    this.zoomReadout.classList.add("film-zoom-readout");
+    this.film.zoomPlace.append(
+      button("−", "Smaller (− or Ctrl and wheel)", () => this.zoom(-1)),
+      this.zoomReadout,
+      button("+", "Larger (+ or Ctrl and wheel)", () => this.zoom(1)),
+    );
+  }
+
+  /** One step larger or smaller than what is on screen now, about a point of the stage. */
+  zoom(direction, about = null) {
+    const { layout, stage } = this.film;
+    if (!layout) return;
+    const now = layout.scale * Math.min(layout.magnifyX, layout.magnifyY);
+    const sizes = ZOOMS.slice(1).map(Number);
+    const next = direction > 0 ? sizes.find((size) => size > now * 1.01) : sizes.reverse().find((size) => size < now * 0.99);
+    if (!next) return;
+    const centre = about || { x: stage.clientWidth / 2, y: stage.clientHeight / 2 };
+    const share = { x: (stage.scrollLeft + centre.x) / stage.scrollWidth, y: (stage.scrollTop + centre.y) / stage.scrollHeight };
+    view.set({ zoom: String(next) }, { history: "replace" });
+    requestAnimationFrame(() => {
+      stage.scrollLeft = share.x * stage.scrollWidth - centre.x;
+      stage.scrollTop = share.y * stage.scrollHeight - centre.y;
+    });
+  }
+
+  showZoom() {
+    const { zoom } = view.get();
+    this.zoomReadout.textContent = Number(zoom) > 0 ? `${zoom}×` : "fit";
+  }
+
+  wheel(event) {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    const box = this.film.stage.getBoundingClientRect();
+    this.zoom(event.deltaY < 0 ? 1 : -1, { x: event.clientX - box.left, y: event.clientY - box.top });
+  }
+}
+
+export const filmPointer = { Pointer };

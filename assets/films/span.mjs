@@ -1,0 +1,38 @@
+/**
+ * The range that a film's values have over time, and the steps whose values exploded. `filmSpan`.
+ *
+ * One exploded step would set the scale of all the others, and every one of them would look empty. Such steps are
+ * left out of the range over time; they are shown in their own range, and everybody who uses this says so.
+ */
+import { filmDraw } from "mloscope/films/draw.mjs";
+
+const EXPLODED = 1000; // times the median step's; what training does to weights and maps stays far below
+const LEAST_STEPS = 3; // a median of fewer says nothing
+
+/** The largest absolute value of a range [lo, hi]; NaN where nothing is finite. */
+const reachOf = (range) => (range && range[0] <= range[1] ? Math.max(Math.abs(range[0]), Math.abs(range[1])) : NaN);
+
+export const filmSpan = {
+  reachOf,
+
+  /**
+   * @param {Iterable<[*, number[]]>} ranges what a step goes by, and [lo, hi] of its finite values (NaN, or lo > hi, where none is)
+   * @returns {{span: ?number[], exploded: Map}} `span`: [lo, hi] over the steps that did not explode, null where no
+   *   value is finite; `exploded`: by step, how many times the median step's its largest absolute value is
+   */
+  of(ranges) {
+    const known = [...ranges].map(([step, range]) => [step, range, reachOf(range)]).filter(([, , reach]) => reach >= 0);
+    const reaches = known.map(([, , reach]) => reach).filter((reach) => reach > 0).sort((a, b) => a - b); // prettier-ignore
+    const median = reaches.length < LEAST_STEPS ? Infinity : reaches[(reaches.length - 1) >> 1];
+    const exploded = new Map();
+    let span = null;
+    for (const [step, [lo, hi], reach] of known) {
+      if (reach > EXPLODED * median) exploded.set(step, reach / median);
+      else span = span ? [Math.min(span[0], lo), Math.max(span[1], hi)] : [lo, hi];
+    }
+    return { span, exploded };
+  },
+
+  /** "4.9e10 times the median step's" */
+  inWords: (times) => `${filmDraw.number(times)} times the median step's`,
+};

@@ -1,0 +1,320 @@
+/**
+ * The images of the corpus: the component ImageGrid. Search, class, split, a shuffled order, thumbnails, and the
+ * selected image. Of 60,000 images only the rows in sight are in the document.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { fetchJson } from "mloscope/base/http.mjs";
+import { onOpen } from "mloscope/base/subject.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { imageRecords } from "mloscope/images/records.mjs";
+
+const TILE_PX = 48; // at least
+const GAP_PX = 8;
+const SPARE_ROWS = 1; // above and below what is in sight
+const MOST_TILES = 96;
+const THUMBNAIL_EDGE = 64;
+const SELECTED_EDGE = 192;
+const TYPING_MS = 150;
+const TALLEST_PX = 16e6; // browsers stop soon after
+
+class Grid {
+  constructor(root) {
+    this.root = root;
+    this.tiles = new Map(); // position -> button
+    this.focus = 0; // position of the one tile that Tab reaches
+    this.search = null;
+    this.seed = null;
+    this.build();
+    this.resizes = new ResizeObserver(() => this.render());
+    this.resizes.observe(this.scroller);
+    this.undo = [
+      onOpen((subject, isNew) => isNew && this.open(subject)),
+      view.subscribe((view, changed) => changed.includes("image") && this.showSelected()),
+      () => this.resizes.disconnect(),
+      () => this.search && this.search.close(),
+      () => clearTimeout(this.typing),
+    ];
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.text = element("input", {
+      class: "images-search", type: "search", placeholder: "search name or label", autocomplete: "off", spellcheck: "false",
+      title: "Words that name, id or class must all have", "aria-label": "Search images",
+    }); // prettier-ignore
+    this.label = element("select", { class: "images-choice", title: "Only images of this class", "aria-label": "Class" });
+    this.split = element("select", { class: "images-choice", title: "Only images of this split", "aria-label": "Split" });
+    this.random = button("random", "Show them in a random order; again for another", () => this.shuffle());
+    this.order = button("in order", "Show them in their own order again", () => this.shuffle(null));
+    this.order.hidden = true;
+    this.total = element("span", { class: "images-total", role: "status" });
+    this.picture = element("img", { class: "images-selected-picture", alt: "" });
+    this.picture.addEventListener("error", () => this.selected.classList.add("images-broken"));
+    this.facts = element("div", { class: "images-facts" });
+    this.selected = element("div", { class: "images-selected", hidden: true }, [this.picture, this.facts]);
+    this.window = element("div", { class: "images-window" });
+    this.spacer = element("div", { class: "images-spacer" }, [this.window]);
+    this.scroller = element("div", { class: "images-scroller", role: "listbox", "aria-label": "Images", "data-own-keys": true }, [
+      this.spacer,
+    ]);
+    this.message = element("p", { class: "images-message", hidden: true });
+    this.root.append(
+      this.selected,
+      this.text,
+      element("div", { class: "images-choices" }, [this.label, this.split]),
+      element("div", { class: "images-line" }, [this.total, this.order, this.random]),
+      this.scroller,
+      this.message,
+    );
+    this.text.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => this.ask(), TYPING_MS);
+    });
+    this.label.addEventListener("change", () => this.ask());
+    this.split.addEventListener("change", () => this.ask());
+    this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
+    this.scroller.addEventListener("keydown", (event) => this.key(event));
+    this.scroller.addEventListener("click", (event) => {
+      const tile = event.target.closest(".images-tile");
+      if (tile) this.select(Number(tile.dataset.position));
+    });
+  }
+
+  // --------------------------------------------------------------------------------------------------- questions
+
+  async open(subject) {
+    const isAnother = subject.corpus !== this.corpus;
+    this.corpus = subject.corpus;
+    this.root.classList.toggle("images-none", !this.corpus);
+    this.showSelected();
+    if (!this.corpus) {
+      this.say("No images are connected. Start mloscope with --images PATH to choose one.");
+      return;
+    }
+    const { corpus } = this;
+    if (isAnother) {
+      fillChoices(this.label, "every class", []); // of the corpus, not of the network: they come below
+      fillChoices(this.split, "every split", []);
+    }
+    this.seed = null;
+    this.ask();
+    try {
+      const about = await fetchJson(api(["corpora", corpus]));
+      if (corpus !== this.corpus) return;
+      const splits = Object.keys(about.splits);
+      fillChoices(this.label, "every class", about.class_names);
+      fillChoices(this.split, "every split", splits);
+      if (!view.get().image) await this.selectFirst(corpus, splits.includes("test") ? "test" : "");
+    } catch (error) {
+      this.say(error.message);
+    }
+  }
+
+  /** Something to look at, where nobody has chosen yet. */
+  async selectFirst(corpus, split) {
+    const answer = await fetchJson(api(["corpora", corpus, "images"], { split, limit: 1 }));
+    const [first] = answer.images;
+    if (first && corpus === this.corpus && !view.get().image) {
+      imageRecords.remember(corpus, first);
+      view.set({ image: first.id }, { history: "replace" });
+    }
+  }
+
+  shuffle(seed = 1 + Math.floor(Math.random() * 2 ** 31)) {
+    this.seed = seed;
+    this.ask();
+  }
+
+  ask() {
+    if (!this.corpus) return;
+    clearTimeout(this.typing);
+    if (this.search) this.search.close();
+    const query = { search: this.text.value.trim(), label: this.label.value, split: this.split.value, random: this.seed };
+    this.search = new imageRecords.Search(this.corpus, query, () => this.render());
+    this.order.hidden = this.seed === null;
+    this.focus = 0;
+    this.scroller.scrollTop = 0;
+    this.clear();
+    this.search.at(0);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- tiles
+
+  later() {
+    if (this.pending) return;
+    this.pending = requestAnimationFrame(() => {
+      this.pending = 0;
+      this.render();
+    });
+  }
+
+  clear() {
+    this.window.replaceChildren();
+    this.tiles.clear();
+  }
+
+  /** Put the tiles in sight into the document, and take the others out. */
+  render() {
+    const { search } = this;
+    if (!search || search.total === null) {
+      if (search && search.error) this.say(search.error);
+      return;
+    }
+    this.total.textContent = `${grouped(search.total)} image${search.total === 1 ? "" : "s"}`;
+    this.say(search.error || (search.total ? "" : nothingFound(search.query)));
+    const width = this.scroller.clientWidth;
+    if (!width) return;
+    this.across = Math.max(1, Math.floor((width + GAP_PX) / (TILE_PX + GAP_PX)));
+    this.size = Math.floor((width + GAP_PX) / this.across) - GAP_PX;
+    const step = this.size + GAP_PX;
+    const rows = Math.ceil(search.total / this.across);
+    this.spacer.style.height = `${Math.min(TALLEST_PX, Math.max(0, rows * step - GAP_PX))}px`;
+    const from = Math.max(0, Math.floor(this.scroller.scrollTop / step) - SPARE_ROWS);
+    const inSight = Math.ceil(this.scroller.clientHeight / step) + 1 + 2 * SPARE_ROWS;
+    const first = from * this.across;
+    const last = Math.min(search.total, first + Math.min(inSight * this.across, MOST_TILES));
+    for (const [position, tile] of this.tiles) {
+      if (position >= first && position < last) continue;
+      tile.remove();
+      this.tiles.delete(position);
+    }
+    for (let position = first; position < last; position += 1) this.place(position, step);
+    this.mark();
+  }
+
+  place(position, step) {
+    let tile = this.tiles.get(position);
+    if (!tile) {
+      tile = element("div", { class: "images-tile", role: "option", "data-position": position });
+      this.tiles.set(position, tile);
+      this.window.append(tile);
+    }
+    tile.setAttribute("aria-posinset", position + 1);
+    tile.setAttribute("aria-setsize", this.search.total);
+    tile.style.transform = `translate(${(position % this.across) * step}px, ${Math.floor(position / this.across) * step}px)`;
+    tile.style.width = tile.style.height = `${this.size}px`;
+    const record = this.search.at(position);
+    if (!record || tile.dataset.id === record.id) return;
+    tile.dataset.id = record.id;
+    const name = [record.name, record.class_name].filter(Boolean).join(", ");
+    tile.title = name;
+    tile.setAttribute("aria-label", name);
+    const picture = element("img", { alt: "", draggable: "false", decoding: "async" });
+    picture.addEventListener("error", () => tile.classList.add("images-broken"));
+    picture.src = imageRecords.picture(this.corpus, record.id, THUMBNAIL_EDGE);
+    tile.replaceChildren(picture);
+  }
+
+  /** Which tile is selected, and which Tab reaches. */
+  mark() {
+    const { image } = view.get();
+    const reachable = this.tiles.has(this.focus) ? this.focus : Math.min(...this.tiles.keys());
+    for (const [position, tile] of this.tiles) {
+      tile.setAttribute("aria-selected", tile.dataset.id === image);
+      tile.tabIndex = position === reachable ? 0 : -1;
+    }
+  }
+
+  select(position) {
+    const record = this.search.at(position);
+    this.focus = position;
+    if (record) view.set({ image: record.id });
+    this.mark();
+  }
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.search || !this.search.total) return;
+    const move = {
+      ArrowLeft: this.focus - 1,
+      ArrowRight: this.focus + 1,
+      ArrowUp: this.focus - this.across,
+      ArrowDown: this.focus + this.across,
+      Home: 0,
+      End: this.search.total - 1,
+    }[event.key];
+    const takes = event.key === "Enter" || event.key === " ";
+    if (!takes && move === undefined) return;
+    event.preventDefault();
+    if (takes) this.select(this.focus);
+    else if (move >= 0 && move < this.search.total) this.reach(move);
+  }
+
+  reach(position) {
+    this.focus = position;
+    const step = this.size + GAP_PX;
+    const top = Math.floor(position / this.across) * step;
+    const { scroller } = this;
+    if (top < scroller.scrollTop) scroller.scrollTop = top;
+    else if (top + this.size > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + this.size - scroller.clientHeight;
+    this.render();
+    const tile = this.tiles.get(position);
+    if (tile) tile.focus({ preventScroll: true });
+  }
+
+  // ---------------------------------------------------------------------------------------------------- selected
+
+  async showSelected() {
+    const { image } = view.get();
+    const { corpus } = this;
+    this.selected.hidden = !image || !corpus;
+    this.mark();
+    if (this.selected.hidden) return;
+    this.selected.classList.remove("images-broken");
+    this.picture.src = imageRecords.picture(corpus, image, SELECTED_EDGE);
+    this.tell([image]);
+    try {
+      const record = await imageRecords.record(corpus, image);
+      if (image !== view.get().image) return;
+      this.picture.alt = record ? record.name : "";
+      if (record) this.tell([record.name, record.class_name, `${record.split} · ${record.id}`]);
+      else this.tell([image, `The corpus ${corpus} has no image of this id.`]);
+    } catch (error) {
+      this.tell([image, error.message]);
+    }
+  }
+
+  tell([name, ...others]) {
+    this.facts.replaceChildren(element("strong", {}, [name]), ...others.filter(Boolean).map((text) => element("span", {}, [text])));
+  }
+
+  say(text) {
+    this.message.textContent = text || "";
+    this.message.hidden = !text;
+    this.scroller.hidden = Boolean(text);
+  }
+}
+
+function button(text, title, act) {
+  const node = element("button", { type: "button", class: "images-button", title }, [text]);
+  node.addEventListener("click", act);
+  return node;
+}
+
+function fillChoices(select, all, names) {
+  const chosen = select.value;
+  const choices = names.map((name) => element("option", { value: name }, [name]));
+  select.replaceChildren(element("option", { value: "" }, [all]), ...choices);
+  select.value = names.includes(chosen) ? chosen : "";
+  select.hidden = names.length < 2;
+}
+
+function nothingFound({ search, label, split }) {
+  const among = [label && `of class ${label}`, split && `in ${split}`].filter(Boolean).join(" ");
+  return search ? `No image${among && ` ${among}`} has "${search}" in its name, id or class.` : `There is no image ${among}.`;
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const ImageGrid = (props) => mounted("images", mount, props);
+
+function mount(root) {
+  const grid = new Grid(root);
+  return () => grid.destroy();
+}

@@ -1,0 +1,236 @@
+/**
+ * What the network takes the selected image for at the step of the time bus: the component PredictionBars.
+ *
+ * All steps come in one stream; moving through them asks for nothing. data-step and data-state on the root say whose bars
+ * these are: ready, pending or missing.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { readLines } from "mloscope/base/http.mjs";
+import { onOpen, outputOf, subject, whyNoPredictions } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { imageRecords } from "mloscope/images/records.mjs";
+
+const MOST_ROWS = 12; // more classes than this: the likeliest, and the true one
+const LIKELIEST = 10;
+const RETRY_MS = 2000;
+const PASSING = new Set(["unavailable", "unreachable"]);
+
+class Bars {
+  constructor(root) {
+    this.root = root;
+    this.rows = [];
+    this.forget();
+    this.build();
+    this.undo = [
+      time.subscribe(() => this.draw()),
+      view.subscribe((now, changed) => changed.includes("image") && this.later()),
+      onOpen((subject, isNew) => this.later(isNew)),
+      time.addGate(
+        (index) => this.gate(index),
+        () => `waiting for predictions: ${this.came()} of ${time.count} came`,
+      ),
+      () => this.leave(),
+    ];
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.list = element("ul", { class: "predictions-list" });
+    this.kind = element("p", { class: "predictions-kind", hidden: true });
+    this.message = element("p", { class: "predictions-message", role: "status", hidden: true });
+    this.root.append(this.list, this.kind, this.message);
+  }
+
+  // --------------------------------------------------------------------------------------------------- questions
+
+  forget() {
+    this.probabilities = new Map(); // step -> numbers by class; null where a number is none
+    this.reasons = new Map(); // step -> why it is missing
+    this.trueClass = null; // the output that stands for the image's class
+    this.error = null;
+  }
+
+  leave() {
+    clearTimeout(this.retry);
+    if (this.abort) this.abort.abort();
+    this.abort = null;
+  }
+
+  reasonForNothing(subject, image) {
+    if (!subject) return "";
+    if (!subject.corpus) return "No images are connected. Start mloscope with --images PATH to see predictions.";
+    const reason = whyNoPredictions(subject);
+    if (reason) return reason;
+    return image ? null : "Select an image to see what the network takes it for.";
+  }
+
+  /** Opening a subject changes the view as well: one question for both. */
+  later(anew = false) {
+    this.anew = this.anew || anew;
+    if (this.asking) return;
+    this.asking = true;
+    queueMicrotask(() => {
+      this.asking = false;
+      if (this.root.isConnected) this.ask(this.anew);
+      this.anew = false;
+    });
+  }
+
+  /** Ask for the selected image at every step, unless that is already here or on its way. */
+  ask(anew) {
+    const { image } = view.get();
+    this.empty = this.reasonForNothing(subject, image);
+    const query = { corpus: subject && subject.corpus, stream: true };
+    const key = this.empty === null ? api(["runs", subject.run, "predictions", image], query) : null;
+    if (key === this.key && !anew) return;
+    this.leave();
+    this.forget();
+    this.key = key;
+    this.draw();
+    if (key === null) return;
+    imageRecords
+      .record(subject.corpus, image)
+      .then((record) => {
+        if (this.key !== key || !record) return;
+        this.trueClass = outputOf(subject, record.label);
+        this.draw();
+      })
+      .catch(() => {}); // the image grid says what is wrong with the image; bars do without the true class
+    this.read(`${key}&near=${time.step}`);
+  }
+
+  read(url) {
+    const abort = (this.abort = new AbortController());
+    const { signal } = abort;
+    let ended = false;
+    readLines(url, signal, (line) => {
+      if (signal.aborted) return;
+      ended = ended || Boolean(line.done);
+      if (line.error) throw Object.assign(new Error(line.error.message), { kind: line.error.kind });
+      this.take(line);
+    })
+      .then(() => {
+        if (!ended) throw Object.assign(new Error("The server stopped in the middle."), { kind: "unreachable" });
+      })
+      .catch((error) => {
+        if (signal.aborted) return;
+        abort.abort();
+        this.error = error.message;
+        if (PASSING.has(error.kind)) this.retry = setTimeout(() => this.read(url), RETRY_MS);
+        this.draw();
+      });
+  }
+
+  take(line) {
+    this.error = null;
+    if (line.steps) line.steps.forEach((step, position) => this.probabilities.set(step, line.probabilities[position]));
+    if (line.missing) this.reasons.set(line.missing.step, line.missing.reason);
+    if (line.kind) {
+      this.kind.textContent = line.kind === "output" ? "" : line.kind;
+      this.kind.hidden = !this.kind.textContent;
+    }
+    this.draw();
+  }
+
+  came() {
+    return this.probabilities.size + this.reasons.size;
+  }
+
+  gate(index) {
+    if (this.key === null || this.key === undefined || !this.root.isConnected) return true;
+    const { step } = time.checkpoints[index];
+    if (this.probabilities.has(step)) return true;
+    return this.error || this.reasons.has(step) ? "missing" : false;
+  }
+
+  // ------------------------------------------------------------------------------------------------------- bars
+
+  /** Bars of the wanted step, or the reason why there are none. */
+  draw() {
+    const { step } = time;
+    const row = this.probabilities.get(step);
+    const reason = this.reasons.get(step);
+    const state = row ? "ready" : this.empty !== null || reason || this.error ? "missing" : "pending";
+    this.root.dataset.state = state;
+    if (state === "pending" || step === null || this.empty !== null) this.root.removeAttribute("data-step");
+    else this.root.dataset.step = step;
+    const said = row ? "" : (this.empty ?? (reason ? `Step ${grouped(step)} is missing: ${reason}` : (this.error ?? "evaluating")));
+    if (this.message.textContent !== said) this.message.textContent = said;
+    this.message.hidden = !said;
+    // Rows of a step that is not here keep their place, emptied, so that nothing jumps; never with another step's numbers.
+    this.list.hidden = this.empty !== null || (!row && !this.rows.length);
+    if (row) this.fill(row);
+    else for (const parts of this.rows) this.fillRow(parts, parts.name.textContent, null, false, false);
+  }
+
+  /** Numbers that are none come as null in JSON; a network that gives one predicts nothing. */
+  fill(answer) {
+    const probabilities = answer.map((probability) => probability ?? NaN);
+    const decides = probabilities.every(Number.isFinite);
+    const names = subject.classNames || [];
+    const value = (index) => (Number.isFinite(probabilities[index]) ? probabilities[index] : -1);
+    const all = probabilities.map((_, index) => index);
+    const best = all.reduce((most, index) => (value(index) > value(most) ? index : most), 0);
+    let shown = all;
+    if (all.length > MOST_ROWS) {
+      shown = [...all].sort((a, b) => value(b) - value(a)).slice(0, LIKELIEST);
+      const { trueClass } = this;
+      if (trueClass !== null && trueClass < all.length && !shown.includes(trueClass)) shown.push(trueClass);
+    }
+    this.list.toggleAttribute("data-judged", this.trueClass !== null);
+    while (this.rows.length < shown.length) this.addRow();
+    while (this.rows.length > shown.length) this.rows.pop().row.remove();
+    shown.forEach((index, place) => {
+      const name = names[index] || `output ${index}`;
+      this.fillRow(this.rows[place], name, probabilities[index], decides && index === best, index === this.trueClass);
+    });
+    const summary = decides ? `${names[best] || `output ${best}`} ${percent(probabilities[best])}` : "nothing, some values are NaN";
+    this.list.setAttribute("aria-label", `Predicted: ${summary}`);
+  }
+
+  addRow() {
+    const parts = {
+      name: element("span", { class: "predictions-name" }),
+      bar: element("span", { class: "predictions-bar" }),
+      text: element("span", { class: "predictions-text" }),
+    };
+    parts.row = element("li", { class: "predictions-row" }, [
+      parts.name,
+      element("span", { class: "predictions-track" }, [parts.bar]),
+      parts.text,
+    ]);
+    this.rows.push(parts);
+    this.list.append(parts.row);
+  }
+
+  fillRow({ row, name, bar, text }, label, probability, isPredicted, isTrue) {
+    const isNumber = Number.isFinite(probability);
+    if (name.textContent !== label) name.textContent = label;
+    bar.style.transform = `scaleX(${isNumber ? Math.min(1, Math.max(0, probability)) : 0})`;
+    const said = probability === null ? "" : percent(probability);
+    text.textContent = said;
+    row.classList.toggle("predictions-predicted", isPredicted);
+    row.classList.toggle("predictions-true", isTrue);
+    const title = `${label}${isPredicted ? ", predicted" : ""}${isTrue ? ", the true class" : ""}`;
+    if (row.title !== title) row.title = title;
+  }
+}
+
+const percent = (probability) => (Number.isFinite(probability) ? `${(probability * 100).toFixed(1)} %` : "NaN");
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const PredictionBars = (props) => mounted("predictions", mount, props);
+
+function mount(root) {
+  const bars = new Bars(root);
+  return () => bars.destroy();
+}

@@ -1,0 +1,89 @@
+/**
+ * What is known of images: `imageRecords`. Pages of a search, and one image by its id, asked for once.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { fetchJson } from "mloscope/base/http.mjs";
+
+const PAGE = 60;
+const known = new Map(); // "corpus id" -> promise of a record
+
+/** One search: its pages come as they are asked for. */
+class Search {
+  /**
+   * @param {string} corpus
+   * @param {{search: string, label: string, split: string, random: ?number}} query
+   * @param {function(): void} onChange called when a page or a refusal came
+   */
+  constructor(corpus, query, onChange) {
+    Object.assign(this, { corpus, query, onChange });
+    this.pages = new Map();
+    this.total = null;
+    this.error = null;
+    this.abort = new AbortController();
+  }
+
+  /** @param {number} position @returns {?Object} the record at this place of the answer; null until its page came */
+  at(position) {
+    const page = Math.floor(position / PAGE);
+    if (!this.pages.has(page)) this.fetch(page);
+    const records = this.pages.get(page);
+    return (records && records[position % PAGE]) || null;
+  }
+
+  async fetch(page) {
+    this.pages.set(page, null);
+    const url = api(["corpora", this.corpus, "images"], { ...this.query, offset: page * PAGE, limit: PAGE });
+    try {
+      const answer = await fetchJson(url, this.abort.signal);
+      this.total = answer.total;
+      this.error = null;
+      this.pages.set(page, answer.images);
+      for (const record of answer.images) imageRecords.remember(this.corpus, record);
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      this.error = error.message;
+    }
+    this.onChange();
+  }
+
+  /** Nobody looks at this search any more. */
+  close() {
+    this.onChange = () => {};
+    this.abort.abort();
+  }
+}
+
+export const imageRecords = {
+  Search,
+
+  /**
+   * Keep a record that came with something else, so that it need not be asked for.
+   * @param {string} corpus
+   * @param {Object} record
+   */
+  remember: (corpus, record) => known.set(`${corpus} ${record.id}`, Promise.resolve(record)),
+
+  /**
+   * @param {string} corpus
+   * @param {string} id
+   * @returns {Promise<?Object>} {id, name, label, class_name, split, metadata}; null where there is no such image
+   */
+  record(corpus, id) {
+    const key = `${corpus} ${id}`;
+    if (!known.has(key)) {
+      const url = api(["corpora", corpus, "images"], { search: id, limit: PAGE });
+      const found = fetchJson(url).then(({ images }) => images.find((record) => record.id === id) || null);
+      found.catch(() => known.delete(key));
+      known.set(key, found);
+    }
+    return known.get(key);
+  },
+
+  /**
+   * @param {string} corpus
+   * @param {string} id
+   * @param {number} edge longer side in pixels, at most
+   * @returns {string} address of the picture
+   */
+  picture: (corpus, id, edge) => api(["corpora", corpus, "images", `${id}.png`], { edge }),
+};

@@ -1,0 +1,51 @@
+/**
+ * Everything that runs in the browser, imported before Dash starts (app/web/dash/javascript_modules.py): the components that Dash draws
+ * hang on `window.mloscope`, the clientside callbacks on `window.dash_clientside`. All other names are modules' own.
+ */
+import "mloscope/base/asking_again.mjs"; // patches fetch, which Dash uses
+import "mloscope/shell/opening.mjs"; // hears of another subject before everything else
+import "mloscope/shell/chart_export.mjs";
+import "mloscope/shell/controls.mjs";
+import "mloscope/shell/time_cursor.mjs";
+import "mloscope/shell/view_parts.mjs";
+import "mloscope/shell/workspace.mjs";
+import { BasisLine } from "mloscope/basis/line.mjs";
+import { ClusterImages } from "mloscope/clusters/images.mjs";
+import { PointMap } from "mloscope/clusters/point_map.mjs";
+import { ClusterRows } from "mloscope/clusters/rows.mjs";
+import { ComparisonConfusion } from "mloscope/compare/confusion.mjs";
+import { ComparisonLayers, ComparisonPredictions } from "mloscope/compare/panels.mjs";
+import { Comparison } from "mloscope/compare/toolbar.mjs";
+import { ConfusionCell } from "mloscope/confusion/cell.mjs";
+import { ConfusionMatrix } from "mloscope/confusion/matrix.mjs";
+import { ConfusionChanges, ConfusionPairs } from "mloscope/confusion/pairs.mjs";
+import { ConfusionAccuracy, ConfusionTools } from "mloscope/confusion/tools.mjs";
+import { FilmCanvas } from "mloscope/films/canvas.mjs";
+import { ImageGrid } from "mloscope/images/grid.mjs";
+import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
+import { NetworkGraph } from "mloscope/network/graph.mjs";
+import { TimeSlider } from "mloscope/shell/time_slider.mjs";
+import { StatisticsState } from "mloscope/statistics/state.mjs";
+
+window.mloscope = {
+  BasisLine,
+  ClusterImages,
+  ClusterRows,
+  Comparison,
+  ComparisonConfusion,
+  ComparisonLayers,
+  ComparisonPredictions,
+  ConfusionAccuracy,
+  ConfusionCell,
+  ConfusionChanges,
+  ConfusionMatrix,
+  ConfusionPairs,
+  ConfusionTools,
+  FilmCanvas,
+  ImageGrid,
+  NetworkGraph,
+  PointMap,
+  PredictionBars,
+  StatisticsState,
+  TimeSlider,
+};

@@ -1,0 +1,214 @@
+/**
+ * The dashboard's clientside callbacks: Dash controls ⇄ the view (assets/base/view.mjs) and the subject (assets/base/subject.mjs).
+ *
+ *     Store "subject" ──openSubject──► openSubject       run and corpus select ──goToSubject──► another address
+ *     Store "view" ──showView──► the controls' values      a control ──useControl──► view.set
+ *
+ * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { fetchJson } from "mloscope/base/http.mjs";
+import { kept } from "mloscope/base/kept.mjs";
+import { notice } from "mloscope/base/notices.mjs";
+import { openSubject, subject } from "mloscope/base/subject.mjs";
+import { view } from "mloscope/base/view.mjs";
+
+const clientside = (window.dash_clientside = window.dash_clientside || {});
+const nothing = () => clientside.no_update;
+const triggered = () => clientside.callback_context.triggered_id;
+
+const SHARED_MS = 1800;
+const RETRY_SUBJECT_MS = 1500;
+const VECTOR_PAGE = 64;
+const UNIT_PAGE = 32;
+const CHANNEL_PAGE = 16;
+const CONTROLS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"]; // as in main_display.py
+const valuesShown = new WeakMap();
+
+/** The selected layer as the subject describes it. */
+function selectedLayer() {
+  const { layer } = view.get();
+  return subject && subject.layers.find((candidate) => candidate.name === layer);
+}
+
+/** What each of the controls was given to show, or has told the view. Empty where the page is new. */
+function shownValues() {
+  const page = document.getElementById("films");
+  if (!valuesShown.has(page)) valuesShown.set(page, new Map());
+  return valuesShown.get(page);
+}
+
+/** Whether somebody used a control: it shows something else than what it was given. */
+function wasUsed(key, value) {
+  const shown = shownValues();
+  return shown.has(key) && value !== null && value !== undefined && value !== shown.get(key);
+}
+
+/** How many units and channels the selected layer has, of what is drawn. */
+function extents() {
+  const layer = selectedLayer();
+  const viewNow = view.get();
+  if (!layer) return { unit: 0, channel: 0 };
+  const parameter = layer.parameters.find(({ name }) => name === viewNow.parameter) || layer.parameters[0];
+  if (!parameter) return { unit: (layer.output_shape || []).at(-1) || 0, channel: 1 };
+  const along = (axis) => parameter.axes.reduce((n, name, i) => (name === axis ? n * parameter.shape[i] : n), 1);
+  return { unit: along("unit") * along("multiplier"), channel: along("channel") };
+}
+
+/** The page before or after the numbers shown now, as a selection; what is not a page yet becomes the first. */
+function turned(text, total, size, direction) {
+  const shown = view.parseUnits(text || `0-${Math.min(size, total) - 1}`);
+  const length = Math.max(1, Math.min(shown.length, total));
+  const first = direction > 0 ? shown[shown.length - 1] + 1 : shown[0] - length;
+  const start = Math.max(0, Math.min(first, Math.max(0, total - 1)));
+  if (first < 0 || first >= total) return view.formatUnits(shown);
+  const last = Math.min(start + length, total) - 1;
+  return `${start}-${last}`;
+}
+
+/** While evaluation is not possible for a passing reason, ask again until it is: views recover by themselves. */
+function awaitEvaluation(subject) {
+  if (subject.evaluation.possible || !subject.evaluation.passing) return;
+  setTimeout(async () => {
+    try {
+      const { evaluation, problem } = await fetchJson(api(["runs", subject.run]));
+      const now = evaluation || { ...subject.evaluation, message: problem }; // null while the run is gone
+      clientside.set_props("subject", { data: { ...subject, evaluation: { ...now, asked: Date.now() } } });
+    } catch {
+      awaitEvaluation(subject); // the server itself is away; that is said where it matters
+    }
+  }, RETRY_SUBJECT_MS);
+}
+
+clientside.mloscope = {
+  /** A subject has come: open it, and fill the two selects of the top bar. */
+  openSubject(subject) {
+    if (!subject) return [nothing(), nothing(), nothing(), nothing(), nothing()];
+    for (const sentence of subject.problems || []) notice(sentence);
+    openSubject(subject);
+    awaitEvaluation(subject);
+    document.body.dataset.subject = subject.run ? "open" : "empty";
+    const choices = (names, titles = {}) => names.map((name) => ({ label: titles[name] || name, value: name }));
+    const { runs, corpora } = subject.titles || {};
+    const style = subject.corpora.length ? {} : { display: "none" };
+    return [choices(subject.runs, runs), subject.run, choices(subject.corpora, corpora), subject.corpus, style];
+  },
+
+  /** Another run or corpus is another address: a new page, so that Back comes home. */
+  goToSubject(run, corpus, subject) {
+    if (!subject || !run || (run === subject.run && (corpus || null) === (subject.corpus || null))) return;
+    const search = new URLSearchParams({ run });
+    if (corpus) search.set("corpus", corpus);
+    window.location.assign(`${window.location.pathname}?${search}`);
+  },
+
+  /** Light or dark: as the system has it until somebody says otherwise. */
+  theme(clicks) {
+    const root = document.documentElement;
+    if (clicks) {
+      root.dataset.theme = root.dataset.theme === "dark" ? "light" : "dark";
+      kept.set("mloscope-theme", root.dataset.theme);
+      window.dispatchEvent(new Event("mloscope-theme"));
+    }
+    return root.dataset.theme;
+  },
+
+  /** Copy the address; where the clipboard is not to be had (plain http), show it to be copied by hand. */
+  async share() {
+    try {
+      await navigator.clipboard.writeText(window.location.href);
+    } catch {
+      notice(`This view: ${window.location.href}`);
+      return "Share";
+    }
+    setTimeout(() => clientside.set_props("share", { children: "Share" }), SHARED_MS);
+    return "Copied";
+  },
+
+  keyMap: (clicks) => Boolean(clicks),
+
+  /** The page that is shown is marked in the top bar: not before it is there, for it may be long in coming, or refused. */
+  markPage() {
+    for (const link of document.querySelectorAll(".nav-link")) {
+      if (link.pathname === window.location.pathname) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  },
+
+  /**
+   * What the controls show is what the view says now; the Store may be behind. A control that already shows it is left
+   * alone, and so is one that somebody has used meanwhile: useControl comes next, and has it.
+   * Values in the order of Main display's controls.
+   */
+  showView(subject, stored, ...held) {
+    const viewNow = view.get();
+    if (!subject || !stored || !viewNow.layer) return Array(CONTROLS.length + 1).fill(nothing());
+    const layer = subject.layers.find((candidate) => candidate.name === viewNow.layer);
+    const parameters = layer ? layer.parameters : [];
+    const parameter = parameters.find(({ name }) => name === viewNow.parameter) || parameters[0];
+    const dense = parameter && parameter.axes.join() === "channel,unit";
+    const tool = (id, shown) => document.getElementById(`${id}-tool`).classList.toggle("tool-absent", !shown);
+    tool("parameter", parameters.length > 1 && viewNow.mode !== "features");
+    tool("layout", dense && viewNow.mode !== "features");
+    tool(
+      "channels",
+      extents().channel > 1 && viewNow.mode !== "features" && !(dense && viewNow.layout === "matrix" && extents().channel < 2),
+    );
+    document.getElementById("films").dataset.mode = viewNow.mode;
+    const wanted = { ...viewNow, parameter: parameter ? parameter.name : null };
+    const shown = shownValues();
+    const written = CONTROLS.map((key, i) => {
+      if (wasUsed(key, held[i]) || (shown.has(key) && wanted[key] === shown.get(key))) return nothing();
+      shown.set(key, wanted[key]);
+      return wanted[key];
+    });
+    return [...written, parameters.map(({ name }) => ({ value: name, label: name }))];
+  },
+
+  /** Somebody used controls. */
+  useControl(...held) {
+    const shown = shownValues();
+    const used = {};
+    CONTROLS.forEach((key, i) => {
+      if (!wasUsed(key, held[i])) return;
+      try {
+        if (key === "units" || key === "channels") view.parseUnits(held[i]);
+        used[key] = held[i];
+        shown.set(key, held[i]);
+      } catch (error) {
+        notice(error.message);
+        shown.set(key, view.get()[key]);
+        clientside.set_props(key, { value: shown.get(key) });
+      }
+    });
+    if (Object.keys(used).length) view.set(used);
+  },
+
+  turnPage() {
+    const id = triggered();
+    if (!id) return;
+    const direction = id.startsWith("next") ? 1 : -1;
+    const viewNow = view.get();
+    const total = extents();
+    if (id.endsWith("units")) {
+      const page = total.channel > 1 ? UNIT_PAGE : VECTOR_PAGE;
+      view.set({ units: turned(viewNow.units, total.unit, page, direction) });
+    } else {
+      view.set({ channels: turned(viewNow.channels, total.channel, CHANNEL_PAGE, direction) });
+    }
+  },
+
+  /** Units that a rule has found: shown, the first of them selected; the select goes back to "by rule …". */
+  useChosenUnits(chosen) {
+    if (chosen && chosen.problem) notice(chosen.problem);
+    if (chosen && chosen.units) view.set({ units: chosen.units, unit: chosen.unit });
+    return "";
+  },
+};
+
+document.addEventListener("keydown", (event) => {
+  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";
+  if (event.key === "?" && !typing) document.getElementById("help").click();
+});
+
+window.addEventListener("mloscope-theme", () => clientside.set_props("theme", { data: document.documentElement.dataset.theme }));

@@ -1,0 +1,45 @@
+/**
+ * The time bus's cursor on Plotly charts: a line over the chart, moved every frame without asking Plotly to draw.
+ *
+ * A chart takes part if it lies in an element of class "time-cursor"; its x values are checkpoints' positions (components/figures/time_axis.py).
+ */
+import { element } from "mloscope/base/dom.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+
+const LOOK_FOR_CHARTS_MS = 400;
+
+function cursorOf(place) {
+  let cursor = place.querySelector(":scope > .time-cursor-line");
+  if (!cursor) {
+    cursor = element("div", { class: "time-cursor-line", "aria-hidden": "true" });
+    place.append(cursor);
+  }
+  return cursor;
+}
+
+function move(place, index) {
+  const plot = place.querySelector(".js-plotly-plot");
+  const layout = plot && plot._fullLayout;
+  const axis = layout && layout.xaxis;
+  const cursor = cursorOf(place);
+  const usable = axis && axis.visible && plot.data && plot.data.length && index >= 0;
+  cursor.hidden = !usable;
+  if (plot && plot.on && !plot.dataset.timeCursor) {
+    plot.dataset.timeCursor = "on";
+    plot.on("plotly_afterplot", () => move(place, time.index));
+    plot.on("plotly_click", (event) => time.request(Math.round(event.points[0].x)));
+  }
+  if (!usable) return;
+  const x = axis._offset + axis.l2p(index);
+  cursor.style.transform = `translateX(${x}px)`;
+  cursor.style.top = `${layout._size.t}px`;
+  cursor.style.height = `${layout._size.h}px`;
+  cursor.dataset.step = time.step;
+}
+
+const places = () => document.querySelectorAll(".time-cursor");
+const isNew = (place) => place.querySelector(".js-plotly-plot:not([data-time-cursor])");
+
+time.subscribe((index) => places().forEach((place) => move(place, index)));
+// Charts come when their page does; from then on they tell us themselves when they have drawn.
+setInterval(() => [...places()].filter(isNew).forEach((place) => move(place, time.index)), LOOK_FOR_CHARTS_MS);

@@ -1,0 +1,336 @@
+/**
+ * The timeline: the component TimeSlider. A native range input whose stops are all checkpoints, a rail below it that
+ * shows them, and play, speed, loop and jump. It owns nothing: it asks the time bus and shows what the bus says.
+ */
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { films } from "mloscope/films/films.mjs";
+
+const SPEEDS = [2, 5, 10, 25, 60];
+const THUMB_PX = 16; // as in timeline.css: the first and last stop lie half a thumb inside the track
+const LABEL_PX = 64;
+const MOST_TICKS = 300; // beyond this the ticks run into a band
+const FAR = 10;
+
+const ICONS = {
+  play: "M4 2.5v11l9.5-5.5z",
+  pause: "M4 2.5h3v11H4zM9 2.5h3v11H9z",
+  first: "M3 2.5h2v11H3zM13.5 2.5v11L6 8z",
+  back: "M11.5 2.5v11L4 8z",
+  on: "M4.5 2.5v11L12 8z",
+  last: "M11 2.5h2v11h-2zM2.5 2.5v11L10 8z",
+  loop: "M4 5h7.2l-1.6-1.6L10.7 2.3 14.2 5.8l-3.5 3.5-1.1-1.1L11.2 6.5H5.5v3H4zM12 11H4.8l1.6 1.6-1.1 1.1-3.5-3.5 3.5-3.5 1.1 1.1L4.8 9.5h5.7v-3H12z",
+};
+
+const stepName = ({ label, step }) => (label && label !== String(step) ? label : grouped(step));
+const inWords = (checkpoint) =>
+  `step ${checkpoint.label || checkpoint.step}` +
+  (isKnown(checkpoint.epoch) ? `, epoch ${short(checkpoint.epoch)}` : "") +
+  (checkpoint.problem ? `, cannot be read: ${checkpoint.problem}` : "");
+const isKnown = (value) => value !== null && value !== undefined;
+const short = (epoch) => String(Number(Number(epoch).toFixed(2)));
+
+class Timeline {
+  constructor(root) {
+    this.root = root;
+    this.drawnRail = "";
+    this.build();
+    const keys = (event) => this.key(event);
+    document.addEventListener("keydown", keys);
+    const resizes = new ResizeObserver(() => this.drawRail());
+    resizes.observe(this.rail);
+    this.undo = [
+      time.subscribe(() => this.showStep()),
+      time.onPlayChange(() => this.showPlay()),
+      films.onChange(() => this.showLoaded()),
+      () => resizes.disconnect(),
+      () => document.removeEventListener("keydown", keys),
+    ];
+    this.showPlay();
+    this.showStep();
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    const button = (icon, title, act) => {
+      const node = element("button", { type: "button", class: "timeline-button", title, "aria-label": title.replace(/ \(.*/, "") });
+      node.append(drawIcon(icon));
+      node.addEventListener("click", act);
+      return node;
+    };
+    this.play = button("play", "Play (space)", () => toggle());
+    this.loop = button("loop", "Start again at the end", () => (time.loop = !time.loop));
+    this.speed = element(
+      "select",
+      { class: "timeline-speed", title: "Checkpoints per second while playing; every one is shown", "aria-label": "Speed" },
+      SPEEDS.map((speed) => element("option", { value: speed, selected: speed === time.speed }, [`${speed}/s`])),
+    );
+    this.speed.addEventListener("change", () => (time.speed = Number(this.speed.value)));
+    this.range = element("input", {
+      id: "time-slider", class: "timeline-range", type: "range", min: 0, max: 0, step: 1, value: 0,
+      title: "The moment of training (← →, with Shift by ten, Home, End)", "aria-label": "Moment of training",
+    }); // prettier-ignore
+    this.range.addEventListener("pointerdown", () => time.hold());
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
+      this.range.addEventListener(end, () => time.release());
+    }
+    this.range.addEventListener("input", () => {
+      time.pause();
+      time.request(Number(this.range.value));
+    });
+    this.rail = element("svg:svg", { class: "timeline-rail", "aria-hidden": "true", height: 44 });
+    this.readout = element("output", { class: "timeline-readout", for: "time-slider" });
+    this.jump = element("input", {
+      class: "timeline-jump", type: "text", inputmode: "numeric", placeholder: "go to step", autocomplete: "off",
+      title: "Type a step and press Enter; the nearest checkpoint is shown", "aria-label": "Go to step",
+    }); // prettier-ignore
+    this.jump.addEventListener("keydown", (event) => this.jumpKey(event));
+    this.status = element("span", { class: "timeline-status", role: "status" });
+    this.broken = element("ul", { class: "timeline-broken", "aria-label": "Checkpoints that cannot be read" });
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", "Timeline");
+    this.root.append(
+      element("div", { class: "timeline-controls" }, [
+        button("first", "First checkpoint (Home)", () => go(0)),
+        button("back", "One checkpoint back (←)", () => go(time.index - 1)),
+        this.play,
+        button("on", "One checkpoint on (→)", () => go(time.index + 1)),
+        button("last", "Last checkpoint (End)", () => go(time.count - 1)),
+        this.loop,
+        this.speed,
+      ]),
+      element("div", { class: "timeline-track" }, [this.rail, this.range]),
+      element("div", { class: "timeline-words" }, [this.readout, this.status, this.jump]),
+      this.broken,
+    );
+  }
+
+  // ------------------------------------------------------------------------------------------------------ shown
+
+  /** The checkpoint that is current; every frame. */
+  showStep() {
+    const checkpoint = time.checkpoint;
+    if (!checkpoint) return;
+    if (this.range.value !== String(time.index)) this.range.value = time.index;
+    this.range.setAttribute("aria-valuetext", inWords(checkpoint));
+    this.range.style.setProperty("--share", time.count > 1 ? time.index / (time.count - 1) : 0);
+    this.readout.textContent = readoutOf(time.index);
+    if (this.saidAt !== undefined && this.saidAt !== time.index) this.say("");
+    if (checkpoint.problem && !time.waiting) this.say(`✕ ${checkpoint.problem}`, true);
+  }
+
+  /** Playing, waiting, speed, loop, and which checkpoints there are. */
+  showPlay() {
+    const title = time.playing ? "Pause (space)" : "Play (space)";
+    if (this.play.title !== title) {
+      this.play.title = title;
+      this.play.setAttribute("aria-label", time.playing ? "Pause" : "Play");
+      this.play.replaceChildren(drawIcon(time.playing ? "pause" : "play"));
+    }
+    this.loop.setAttribute("aria-pressed", time.loop);
+    if (this.speed.value !== String(time.speed)) this.speed.value = String(time.speed);
+    if (this.checkpoints !== time.checkpoints) {
+      this.checkpoints = time.checkpoints;
+      this.range.max = Math.max(0, time.count - 1);
+      this.range.disabled = time.count < 2;
+      this.keepRoom();
+      this.drawRail();
+      this.showStep();
+    }
+    if (time.waiting) this.say(time.waiting);
+    else if (this.status.dataset.waiting) this.say("");
+    this.status.toggleAttribute("data-waiting", Boolean(time.waiting));
+  }
+
+  /** Room for the longest readout: the slider must not change its width under the hand that drags it. */
+  keepRoom() {
+    const readouts = time.checkpoints.map((_, index) => readoutOf(index));
+    const longest = readouts.reduce((most, text) => (text.length > most.length ? text : most), "");
+    this.readout.style.minWidth = "";
+    this.readout.textContent = longest.replace(/\d/g, "0");
+    this.readout.style.minWidth = `${Math.ceil(this.readout.getBoundingClientRect().width)}px`;
+  }
+
+  say(text, isTrouble = false) {
+    this.saidAt = text ? time.index : undefined;
+    if (this.status.textContent !== text) this.status.textContent = text;
+    this.status.title = text;
+    this.status.classList.toggle("timeline-trouble", isTrouble);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- rail
+
+  /** Position of a checkpoint along the rail, in pixels: where the middle of the thumb stands. */
+  along(index) {
+    const { count } = time;
+    return THUMB_PX / 2 + (count > 1 ? index / (count - 1) : 0) * (this.width - THUMB_PX);
+  }
+
+  /** Ticks, labels and crosses; when checkpoints or width change, never while time moves. */
+  drawRail() {
+    this.width = this.rail.getBoundingClientRect().width;
+    if (!this.width || !time.count) return;
+    const list = time.checkpoints;
+    const end = list.length - 1;
+    const x = (index) => Math.round(this.along(index)) + 0.5;
+    const every = spacing(list.length, (this.width - THUMB_PX) / LABEL_PX);
+    const labelled = [end];
+    for (let index = 0; index < end; index += every) if (x(end) - x(index) >= LABEL_PX || index === 0) labelled.push(index);
+    const band = list.length > MOST_TICKS;
+    const ticks = band ? labelled : list.map((_, index) => index);
+    const tick = (index) => `M${x(index)} 21v${labelled.includes(index) ? 7 : 4}`;
+    this.loadedPath = element("svg:path", { class: "timeline-loaded", d: "" });
+    const broken = list.flatMap((checkpoint, index) => (checkpoint.problem ? [index] : []));
+    this.rail.replaceChildren(
+      element("svg:path", { class: "timeline-line", d: `M${x(0)} 12H${x(end)}` }),
+      this.loadedPath,
+      element("svg:path", { class: "timeline-band", d: band ? `M${x(0)} 23H${x(end)}` : "" }),
+      element("svg:path", { class: "timeline-ticks", d: ticks.map(tick).join("") }),
+      ...labelled.map((index) => label(list, index, x(index), index === 0 ? "start" : index === end ? "end" : "middle")),
+      ...broken.map((index) => cross(list[index], x(index))),
+      (this.explosions = element("svg:g", { class: "timeline-explosions" })),
+    );
+    this.markedSteps = "";
+    this.broken.replaceChildren(...broken.map((index) => element("li", {}, [inWords(list[index])])));
+    this.showLoaded();
+  }
+
+  /** Steps at which what is in view exploded: they are not drawn on the scale of the others. */
+  showExplosions() {
+    const steps = films.exploded();
+    const marked = time.checkpoints.flatMap(({ step }, index) => (steps.has(step) ? [index] : []));
+    if (this.markedSteps === marked.join()) return;
+    this.markedSteps = marked.join();
+    const mark = (index) => {
+      const x = Math.round(this.along(index)) + 0.5;
+      const words = `step ${stepName(time.checkpoints[index])}: the values in view exploded`;
+      return element("svg:path", { class: "timeline-explosion", "data-step": time.checkpoints[index].step, d: `M${x} 18l5 9h-10z` }, [
+        element("svg:title", {}, [words]),
+      ]);
+    };
+    this.explosions.replaceChildren(...marked.map(mark));
+  }
+
+  /** On the track, quietly, what need not be waited for. */
+  showLoaded() {
+    if (!this.loadedPath) return;
+    this.showExplosions();
+    const inView = films.inView();
+    let path = "";
+    let from = -1;
+    const half = time.count > 1 ? (this.width - THUMB_PX) / (time.count - 1) / 2 : 0;
+    for (let index = 0; index <= time.count; index += 1) {
+      const here = index < time.count && inView.count > 0 && inView.has(time.checkpoints[index].step);
+      if (here && from < 0) from = index;
+      if (!here && from >= 0) {
+        const [left, right] = [Math.max(this.along(0), this.along(from) - half), this.along(index - 1) + half];
+        path += `M${left.toFixed(1)} 12H${Math.min(right, this.along(time.count - 1)).toFixed(1)}`;
+        from = -1;
+      }
+    }
+    this.loadedPath.setAttribute("d", path);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- keys
+
+  key(event) {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !time.count) return;
+    const target = event.target instanceof Element ? event.target : document.body;
+    if (target !== this.range && ownsItsKeys(target)) return;
+    const onButton = target.closest("button, a, summary, [role=button]");
+    const act = {
+      " ": () => toggle(),
+      ArrowLeft: () => go(time.index - (event.shiftKey ? FAR : 1)),
+      ArrowRight: () => go(time.index + (event.shiftKey ? FAR : 1)),
+      Home: () => go(0),
+      End: () => go(time.count - 1),
+      PageUp: () => go(time.index + FAR),
+      PageDown: () => go(time.index - FAR),
+    }[event.key];
+    const scrolls = event.key.startsWith("Page") && target !== this.range;
+    if (!act || scrolls || (event.key === " " && onButton)) return;
+    event.preventDefault();
+    act();
+  }
+
+  jumpKey(event) {
+    if (event.key === "Escape") this.jump.blur();
+    if (event.key !== "Enter") return;
+    const text = this.jump.value.replace(/[\s,']/g, "");
+    const labelled = time.checkpoints.find((checkpoint) => checkpoint.label && checkpoint.label === text);
+    const wanted = labelled ? labelled.step : Number(text);
+    if (!text || !Number.isFinite(wanted)) {
+      this.say(`"${this.jump.value}" is no step; a number such as ${time.checkpoints[0].step} would be right.`, true);
+      return;
+    }
+    time.pause();
+    const reached = time.requestStep(wanted);
+    this.jump.value = "";
+    this.say(reached === wanted ? "" : `There is no step ${grouped(wanted)}; this is the nearest.`);
+  }
+}
+
+function readoutOf(index) {
+  const checkpoint = time.checkpoints[index];
+  const epoch = isKnown(checkpoint.epoch) ? `epoch ${short(checkpoint.epoch)}` : "";
+  return [`step ${stepName(checkpoint)}`, epoch, `checkpoint ${index + 1} of ${time.count}`].filter(Boolean).join(" · ");
+}
+
+function toggle() {
+  if (time.playing) time.pause();
+  else time.play();
+}
+
+function go(index) {
+  time.pause();
+  time.request(index);
+}
+
+/** Whether an element has a use of its own for arrows and space: text fields, selects, grids, menus, canvases. */
+function ownsItsKeys(target) {
+  const widgets =
+    "[data-own-keys],[contenteditable],[role=listbox],[role=combobox],[role=menu],[role=grid],[role=tree],[role=tablist],[role=slider],[role=radiogroup]";
+  if (target.closest(widgets)) return true;
+  return target.matches("textarea, select") || (target.matches("input") && !["button", "checkbox"].includes(target.type));
+}
+
+/** Every how many checkpoints a label fits: 1, 2, 5, 10, 20 ... */
+function spacing(count, room) {
+  for (let size = 1; ; size *= 10) {
+    for (const factor of [1, 2, 5]) if ((count - 1) / (size * factor) <= Math.max(1, room)) return size * factor;
+  }
+}
+
+function label(list, index, x, anchor) {
+  const at = anchor === "start" ? x - THUMB_PX / 2 : anchor === "end" ? x + THUMB_PX / 2 : x;
+  return element("svg:text", { class: "timeline-label", x: at, y: 40, "text-anchor": anchor }, [stepName(list[index])]);
+}
+
+function cross(checkpoint, x) {
+  return element("svg:g", { class: "timeline-cross", "data-step": checkpoint.step }, [
+    element("svg:title", {}, [inWords(checkpoint)]),
+    element("svg:rect", { x: x - 6, y: 17, width: 12, height: 13 }),
+    element("svg:path", { d: `M${x - 3} 20l6 6m0-6l-6 6` }),
+  ]);
+}
+
+function drawIcon(name) {
+  return element("svg:svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, [
+    element("svg:path", { d: ICONS[name], fill: "currentColor" }),
+  ]);
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const TimeSlider = (props) => mounted("timeline", mount, props);
+
+function mount(root) {
+  const timeline = new Timeline(root);
+  return () => timeline.destroy();
+}

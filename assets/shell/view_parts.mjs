@@ -1,0 +1,32 @@
+/**
+ * Parts of the view, for charts that show no more of it: choosing an image must not have the unit's charts drawn again.
+ *
+ *     Store "view" ──part──► Store "unit-view", "image-view", "confusion-view" ...
+ *
+ * Which fields a part has stands in <script id="view-parts">, written by app/web/dash/shell.py from the table of pages. A part
+ * that stays as it is is not written, and callbacks that take it are not called.
+ */
+import { view } from "mloscope/base/view.mjs";
+
+const clientside = (window.dash_clientside = window.dash_clientside || {});
+let rules = null;
+
+function ruleOf(id) {
+  rules = rules || JSON.parse(document.getElementById("view-parts").textContent);
+  return rules[id];
+}
+
+/** The fields of the view that the store keeps; a field that means nothing now holds its default. */
+function partOf(values, { keys, onlyWhere }) {
+  const defaults = Object.fromEntries(view.fields().map((field) => [field.key, field.default]));
+  const means = (key) => !onlyWhere[key] || values[onlyWhere[key][0]] === onlyWhere[key][1];
+  return Object.fromEntries(keys.map((key) => [key, means(key) ? values[key] : defaults[key]]));
+}
+
+clientside.mloscopeView = {
+  part(values, held) {
+    const { id } = clientside.callback_context.outputs_list;
+    const now = values && values.layer ? partOf(values, ruleOf(id)) : held; // nothing before a run is open
+    return JSON.stringify(now) === JSON.stringify(held) ? clientside.no_update : now;
+  },
+};

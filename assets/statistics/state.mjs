@@ -1,0 +1,182 @@
+/**
+ * What has no statistics yet, and how to get them: the component StatisticsState, on every page that shows statistics.
+ *
+ * data-state on the root: loading, failed, empty (nothing is ready: the page has nothing else to show), partial, complete. A job's
+ * progress stands here, with the buttons that start, pause, resume and cancel it.
+ */
+import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { statistics } from "mloscope/statistics/statistics.mjs";
+
+const COPIED_MS = 1800;
+const ACTIONS = {
+  start: ["Compute them here", "Evaluate the network on every image at every checkpoint that has no statistics yet"],
+  pause: ["Pause", "Finish what is in hand, and wait; what is computed stays"],
+  resume: ["Go on", "Go on where it was paused"],
+  cancel: ["Cancel", "Stop; what is computed stays, and the next start goes on from there"],
+};
+const OFFERED = { starting: ["cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
+
+class State {
+  constructor(root) {
+    this.root = root;
+    this.problem = null; // what the server said to the last button
+    this.build();
+    this.undo = [statistics.follow((statistics) => this.show(statistics)), () => clearTimeout(this.copied)];
+  }
+
+  destroy() {
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    this.sentence = element("p", { class: "statistics-sentence", role: "status" });
+    this.more = element("p", { class: "statistics-more" });
+    this.code = element("code", { class: "statistics-code" });
+    this.copy = button("Copy", "Copy the command", () => this.copyCommand());
+    this.command = element("div", { class: "statistics-command" }, [this.code, this.copy]);
+    this.meter = element("progress", { class: "statistics-meter", max: 1, "aria-label": "Progress of the statistics" });
+    this.progress = element("span", { class: "statistics-progress" });
+    this.buttons = Object.fromEntries(
+      Object.entries(ACTIONS).map(([action, [text, title]]) => [action, button(text, title, () => this.act(action))]),
+    );
+    this.retry = button("Try again", "Ask the server again", () => this.statistics.reread());
+    this.work = element("div", { class: "statistics-work" }, [
+      this.meter, this.progress, ...Object.values(this.buttons), this.retry,
+    ]); // prettier-ignore
+    this.trouble = element("p", { class: "statistics-trouble", role: "alert" });
+    this.root.append(this.sentence, this.more, this.work, this.command, this.trouble);
+  }
+
+  show(statistics) {
+    if (statistics !== this.statistics) this.problem = null;
+    this.statistics = statistics;
+    const { overview, error } = statistics;
+    const total = time.checkpoints.length;
+    const ready = time.checkpoints.filter(({ step }) => statistics.keys.has(step)).length;
+    const job = (overview && overview.job) || { state: "none" };
+    const atWork = job.state in OFFERED;
+    const state = !overview ? (error ? "failed" : "loading") : !ready ? "empty" : ready < total ? "partial" : "complete";
+    this.root.dataset.state = state;
+    this.root.dataset.job = job.state;
+    this.root.hidden = state === "complete" && !atWork && !this.problem && !error;
+    write(this.sentence, this.words(state, ready, total));
+    write(this.more, this.explanation(state, job));
+    const cannot = whyNoPredictions(subject);
+    const lacking = state === "empty" || state === "partial";
+    const canStart = lacking && !cannot && statistics.corpus && !atWork;
+    for (const [action, node] of Object.entries(this.buttons)) {
+      node.hidden = action === "start" ? !canStart : !(OFFERED[job.state] || []).includes(action);
+    }
+    write(this.buttons.start, state === "partial" ? "Compute the rest here" : ACTIONS.start[0]);
+    this.retry.hidden = !error;
+    this.meter.hidden = this.progress.hidden = !atWork;
+    if (atWork) this.showProgress(job);
+    this.command.hidden = !lacking || atWork || isRefused() || !(overview && overview.command);
+    write(this.code, (overview && overview.command) || "");
+    const failed = job.state === "failed" ? job.message || "The job failed." : "";
+    write(
+      this.trouble,
+      [this.problem, failed, state === "failed" || !error ? "" : error, lacking && statistics.corpus ? cannot : ""]
+        .filter(Boolean)
+        .join(" "),
+    );
+    this.trouble.hidden = !this.trouble.textContent;
+  }
+
+  words(state, ready, total) {
+    const { overview, run, corpus, error } = this.statistics;
+    if (state === "loading") return "Reading what statistics there are …";
+    if (state === "failed") return error;
+    if (state === "empty" && !corpus && !(overview && overview.corpus)) {
+      return `There are no statistics of ${run} yet: no images are connected.`;
+    }
+    const where = `the ${grouped(overview.images)} ${overview.split ? `${overview.split} ` : ""}images of ${overview.corpus || "this run"}`;
+    if (state === "empty") return `There are no statistics of ${run} over ${where} yet.`;
+    if (state === "partial") return `${grouped(ready)} of ${grouped(total)} checkpoints have statistics over ${where}.`;
+    return `All ${grouped(total)} checkpoints have statistics over ${where}.`;
+  }
+
+  explanation(state, job) {
+    if (state !== "empty" || job.state in OFFERED) return "";
+    if (!this.statistics.corpus) return "Start mloscope with --images PATH; or import predictions that were computed elsewhere.";
+    if (isRefused()) return "Predictions that were computed elsewhere can be imported: mloscope statistics import.";
+    const count = grouped(time.checkpoints.length);
+    return `The network has to see every image at each of its ${count} checkpoints once. Start that here, or type in a terminal:`;
+  }
+
+  showProgress(job) {
+    const share = job.of ? job.done / job.of : null;
+    if (share === null) this.meter.removeAttribute("value");
+    else this.meter.value = share;
+    const parts = [
+      job.state === "starting" ? "starting" : job.state === "paused" ? "paused" : null,
+      share === null ? null : `${Math.floor(share * 100)} %`,
+      job.state === "running" && job.rate ? `${grouped(Math.round(job.rate))} images a second` : null,
+      job.state === "running" && Number.isFinite(job.seconds_left) ? `${duration(job.seconds_left)} left` : null,
+      job.step === null || job.step === undefined ? null : `step ${grouped(job.step)}`,
+      job.message || null,
+    ];
+    write(this.progress, parts.filter((part) => part !== null).join(" · "));
+  }
+
+  async act(action) {
+    const { statistics } = this;
+    for (const node of Object.values(this.buttons)) node.disabled = true;
+    this.problem = null;
+    try {
+      await statistics.job(action);
+    } catch (error) {
+      this.problem = error.message;
+    }
+    for (const node of Object.values(this.buttons)) node.disabled = false;
+    if (statistics === this.statistics) this.show(statistics);
+  }
+
+  async copyCommand() {
+    const range = document.createRange();
+    range.selectNodeContents(this.code);
+    window.getSelection().removeAllRanges();
+    window.getSelection().addRange(range);
+    try {
+      await navigator.clipboard.writeText(this.code.textContent);
+    } catch {
+      return; // plain http: it is selected, to be copied by hand
+    }
+    write(this.copy, "Copied");
+    this.copied = setTimeout(() => write(this.copy, "Copy"), COPIED_MS);
+  }
+}
+
+function button(text, title, act) {
+  const node = element("button", { type: "button", class: "statistics-button", title }, [text]);
+  node.addEventListener("click", act);
+  return node;
+}
+
+/** Whether the network tells no classes, so that no statistics of it can be computed anywhere. */
+const isRefused = () => Boolean(subject.basis && subject.basis.output.refusal);
+
+function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}
+
+/** Text set only where it changes: screen readers are not troubled for nothing. */
+function write(node, text) {
+  if (node.textContent !== (text || "")) node.textContent = text || "";
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const StatisticsState = (props) => mounted("statistics-state", mount, props);
+
+function mount(root) {
+  const state = new State(root);
+  return () => state.destroy();
+}

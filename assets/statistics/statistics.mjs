@@ -1,0 +1,250 @@
+/**
+ * Statistics of a run over a corpus, as far as they are computed: `statistics`.
+ *
+ *     overview (which steps are ready, of what content, the job) ──► chunks of confusion counts ──► step(index)
+ *        └── read again every 2 s while a job runs, now and then while steps are missing, and whenever reread() is called
+ *
+ * All who open the same run, corpus and split share one object. It reads nothing while nobody subscribes.
+ */
+import { api } from "mloscope/base/addresses.mjs";
+import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
+import { onOpen, subject } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
+import { confusionBytes } from "mloscope/confusion/bytes.mjs";
+import { StatisticsChunks } from "mloscope/statistics/chunks.mjs";
+
+const JOB_MS = 2000;
+const MISSING_MS = 8000; // somebody may be computing them in a terminal
+const RETRY_MS = [1000, 2000, 4000, 8000];
+const AT_WORK = new Set(["starting", "running"]);
+const sharedByKey = new Map();
+
+class Statistics {
+  constructor(run, corpus, split) {
+    Object.assign(this, { run, corpus, split });
+    /** The overview as the REST API gives it (GET runs/{run}/statistics); null until it came. */
+    this.overview = null;
+    /** A sentence where the overview cannot be had, else null. */
+    this.error = null;
+    this.entries = new Map(); // step -> entry of the overview
+    this.listeners = new Set();
+    this.reading = null;
+    this.readAgain = false;
+    this.attempts = 0;
+    this.timer = null;
+    this.confusions = new StatisticsChunks({
+      parse: confusionBytes.parse,
+      onChange: () => this.tell(),
+      onStale: () => this.reread(),
+      isWatched: () => this.isWatched,
+      budgetBytes: statistics.budgetBytes,
+    });
+  }
+
+  /** Whether somebody subscribes. */
+  get isWatched() {
+    return this.listeners.size > 0;
+  }
+
+  /** The address of a statistics route of this run, e.g. address(["checkpoints", 12, "confusion"], {limit: 5}). */
+  address(segments, query = {}) {
+    return api(["runs", this.run, ...segments], { corpus: this.corpus, split: this.split, ...query });
+  }
+
+  /**
+   * Confusion counts of a checkpoint.
+   * @param {number} index position on the time bus
+   * @returns {?{cells: Uint32Array, counts: Uint32Array, images: number, classes: number}} `cells` ascending,
+   *   actual * (classes + 1) + predicted, predicted == classes meaning not predicted; null where they are not here
+   */
+  step(index) {
+    const checkpoint = time.checkpoints[index];
+    return checkpoint ? this.confusions.value(checkpoint.step) : null;
+  }
+
+  /** @param {number} index @returns {?Object} as step(), but nothing is fetched for it */
+  peek(index) {
+    const checkpoint = time.checkpoints[index];
+    return checkpoint ? this.confusions.peek(checkpoint.step) : null;
+  }
+
+  /** @param {number} index @returns {("ready"|"pending"|"missing")} */
+  state(index) {
+    if (this.step(index)) return "ready";
+    return this.reason(index) === null ? "pending" : "missing";
+  }
+
+  /** @param {number} index @returns {?string} why the checkpoint has no statistics; null where they are here or may come */
+  reason(index) {
+    if (!this.overview) return this.error;
+    const checkpoint = time.checkpoints[index];
+    if (!checkpoint) return "There is no such checkpoint.";
+    const entry = this.entries.get(checkpoint.step);
+    if (entry && entry.state === "ready") return this.confusions.reason(checkpoint.step) || this.confusions.error;
+    if (entry && entry.problem) return entry.problem;
+    if (checkpoint.problem) return checkpoint.problem;
+    if (entry && entry.state === "unfinished") return "Its statistics are not finished.";
+    return "It has no statistics yet.";
+  }
+
+  /** @param {number} index @returns {?Object} the overview's entry of a checkpoint: step, state, key, accuracy, loss, ... */
+  entry(index) {
+    const checkpoint = time.checkpoints[index];
+    return (checkpoint && this.entries.get(checkpoint.step)) || null;
+  }
+
+  /** How many steps' counts are here, and how many are ready on the server. */
+  get loaded() {
+    return this.confusions.loaded;
+  }
+
+  get total() {
+    return this.confusions.total;
+  }
+
+  /** What each ready step's statistics were computed from: step -> key. */
+  get keys() {
+    return new Map([...this.entries.values()].filter(({ state }) => state === "ready").map(({ step, key }) => [step, key]));
+  }
+
+  /** Steps that are ready on the server, in order. */
+  get readySteps() {
+    return [...this.keys.keys()];
+  }
+
+  /**
+   * @param {function(): void} listener called when anything came
+   * @returns {function(): void} stops listening
+   */
+  subscribe(listener) {
+    this.listeners.add(listener);
+    if (this.listeners.size === 1) this.reread();
+    return () => {
+      this.listeners.delete(listener);
+      if (!this.isWatched) clearTimeout(this.timer);
+    };
+  }
+
+  /** Read the overview again, now. */
+  reread() {
+    clearTimeout(this.timer);
+    if (this.reading)
+      this.readAgain = true; // what is on its way may be older than the reason for asking
+    else this.reading = this.read();
+    return this.reading;
+  }
+
+  async read() {
+    try {
+      this.take(await fetchJson(this.address(["statistics"])));
+      this.attempts = 0;
+    } catch (error) {
+      this.error = error.message;
+      if (error.status && error.status !== 503) this.overview = null; // refused: what was known is so no more
+    }
+    this.reading = null;
+    this.tell();
+    if (this.readAgain) {
+      this.readAgain = false;
+      this.reread();
+    } else {
+      this.readLater();
+    }
+  }
+
+  take(overview) {
+    this.error = null;
+    this.overview = overview;
+    this.entries = new Map(overview.steps.map((entry) => [entry.step, entry]));
+    this.confusions.name(overview.confusions, this.keys);
+  }
+
+  readLater() {
+    clearTimeout(this.timer);
+    if (!this.isWatched) return;
+    let delayMs = null;
+    if (this.error) {
+      delayMs = RETRY_MS[Math.min(this.attempts, RETRY_MS.length - 1)];
+      this.attempts += 1;
+    } else if (this.overview.job && AT_WORK.has(this.overview.job.state)) {
+      delayMs = JOB_MS;
+    } else if (this.overview.steps.some(({ state }) => state !== "ready")) {
+      delayMs = MISSING_MS;
+    }
+    if (delayMs !== null) this.timer = setTimeout(() => (this.isAtRest() ? this.reread() : this.readLater()), delayMs);
+  }
+
+  /** Nothing is asked while time moves or nobody looks. */
+  isAtRest() {
+    return !time.playing && !document.hidden;
+  }
+
+  /**
+   * Start, pause, resume or cancel the job that computes what is missing.
+   * @param {("start"|"pause"|"resume"|"cancel")} action
+   * @returns {Promise<void>} rejects with the server's sentence
+   */
+  async job(action) {
+    const { corpus, split } = this.overview || this;
+    await fetchAnswer(api(["runs", this.run, "statistics", "job"]), undefined, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
+      body: JSON.stringify({ action, corpus, split }),
+    });
+    await this.reread();
+  }
+
+  tell() {
+    for (const listener of [...this.listeners]) listener();
+  }
+}
+
+export const statistics = {
+  /** How many bytes of confusion counts are kept of one run, corpus and split. */
+  budgetBytes: 256 * 2 ** 20,
+
+  /**
+   * @param {{run: string, corpus: ?string}} subject
+   * @param {?string} [split] the server's choice where absent: "test" where there is one, else the last
+   * @returns {Statistics} the same object for the same run, corpus and split
+   */
+  open(subject, split = "") {
+    const key = JSON.stringify([subject.run, subject.corpus, split || ""]);
+    if (!sharedByKey.has(key)) {
+      for (const [other, shared] of sharedByKey) if (!shared.isWatched) sharedByKey.delete(other);
+      sharedByKey.set(key, new Statistics(subject.run, subject.corpus, split || ""));
+    }
+    return sharedByKey.get(key);
+  },
+
+  /**
+   * Follow the statistics of what the page is about: the subject, and the view's split.
+   * @param {function(Statistics): void} listener called at once where a subject is open, when another run, corpus or split is
+   *   chosen, and when anything came
+   * @returns {function(): void} stops following
+   */
+  follow(listener) {
+    let shared = null;
+    let leave = () => {};
+    const choose = (isNew) => {
+      if (!subject) return;
+      const next = statistics.open(subject, view.get().split);
+      if (next !== shared) {
+        const old = leave;
+        shared = next;
+        leave = next.subscribe(() => listener(next));
+        old();
+      } else if (isNew) {
+        next.reread();
+      }
+      listener(next);
+    };
+    const undo = [
+      onOpen((subject, isNew) => choose(isNew)),
+      view.subscribe((view, changed) => changed.includes("split") && choose(false)),
+      () => leave(),
+    ];
+    return () => undo.forEach((undoOne) => undoOne());
+  },
+};

@@ -1,0 +1,58 @@
+"""JavaScript in a page, with what our modules export in reach: ``evaluate(page, "() => time.step")``.
+
+A script is an expression, or a function of one argument. Names of :data:`MODULES` that it mentions are imported into its scope, so
+nothing has to lie about in the page for tests only.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any
+
+MODULES = {
+    "askAgain": "base/asking_again",
+    "basisForm": "basis/form",
+    "clusters": "clusters/points",
+    "colours": "films/colour_tables",
+    "compare": "compare/state",
+    "compareExport": "compare/export",
+    "confusion": "confusion/state",
+    "confusionBytes": "confusion/bytes",
+    "confusionCounts": "confusion/counts",
+    "fetchAnswer": "base/http",
+    "fetchJson": "base/http",
+    "filmBytes": "films/bytes",
+    "filmDraw": "films/draw",
+    "filmSpan": "films/span",
+    "films": "films/films",
+    "makeTimeBus": "base/time_bus",
+    "notice": "base/notices",
+    "openSubject": "base/subject",
+    "statistics": "statistics/statistics",
+    "StatisticsChunks": "statistics/chunks",
+    "subject": "base/subject",
+    "time": "base/time_bus",
+    "view": "base/view",
+}
+
+
+def evaluate(page: Any, script: str, argument: Any = None) -> Any:
+    """The value of an expression, or what a function gives for the argument."""
+    return page.evaluate(with_modules(script), argument)
+
+
+def wait(page: Any, script: str, argument: Any = None, timeout_s: float = 30) -> None:
+    """Wait until a script is true, as Playwright's ``wait_for_function``, which takes no script that imports."""
+    until = time.monotonic() + timeout_s
+    while not evaluate(page, script, argument):
+        assert time.monotonic() < until, f"{timeout_s:g} s were not enough for: {script}"
+        page.wait_for_timeout(20)
+
+
+def with_modules(script: str) -> str:
+    """A function of one argument that runs the script with its imports."""
+    properties_apart = r"(?<![\w$'\"])(?<!(?<!\.\.)\.)"
+    named = [name for name in MODULES if re.search(rf"{properties_apart}{name}\b", script)]
+    imports = "".join(f'const {{ {name} }} = await import("mloscope/{MODULES[name]}.mjs"); ' for name in named)
+    return f"async (argument) => {{ {imports}const it = ({script});\n return typeof it === 'function' ? it(argument) : it; }}"
