@@ -6,7 +6,7 @@ implements :class:`RunAdaptor` (and, where the network can be evaluated, :class:
 ``mloscope.corpus_adaptors`` and passes ``mloscope.adaptors.conformance`` is a full citizen.
 
 Importing an adaptor must be cheap: NumPy, h5py, Pillow, the standard library and what imports as quickly, never a
-deep-learning framework. Only :meth:`EvaluableRun.keras_model` may import Keras, inside the call.
+deep-learning framework. Only what a network backend calls, such as ``keras_model``, may import one, inside the call.
 """
 
 from __future__ import annotations
@@ -14,12 +14,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-
-if TYPE_CHECKING:
-    import keras
 
 # --------------------------------------------------------------------------------------------------- errors
 #
@@ -266,24 +263,15 @@ class RunAdaptor(Protocol):
 
 @runtime_checkable
 class EvaluableRun(Protocol):
-    """What a :class:`RunAdaptor` adds where its network can be evaluated."""
+    """What a :class:`RunAdaptor` adds where its network can be evaluated. Its backend may want more of it, and says what:
+    ``keras`` a method ``keras_model`` that builds the network
+    (``mloscope.app.model_service.backends.keras.BuildsKerasModel``)."""
 
-    def keras_model(self) -> keras.Model:
-        """The network, built and with any weights. Imports Keras. Raises :class:`Refused` or :class:`Unreadable`."""
-        ...
+    backend: ClassVar[str]
+    """Name of the network backend that evaluates it, out of the entry points ``mloscope.network_backends``."""
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         """All arrays of the checkpoint by ``<Layer.name>/<Parameter.name>``, without optimizer slots."""
-        ...
-
-
-@runtime_checkable
-class KeepsChannelsFirst(Protocol):
-    """What an :class:`EvaluableRun` adds where the Keras model that it builds has maps with the channels first. What it
-    says of layers, shapes and its input are channels last all the same; who evaluates the model moves the axes."""
-
-    def channels_first(self) -> frozenset[str]:
-        """Names of the layers, inputs among them, whose output the model has as channel, row, column."""
         ...
 
 

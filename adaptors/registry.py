@@ -8,16 +8,15 @@ something does, but the file is broken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from mloscope.adaptors.entry_points import Registered, registered
 from mloscope.adaptors.files.foreign_files import counted, kind_of
 from mloscope.adaptors.files.regular_files import open_regular
-from mloscope.adaptors.installation import how_to_install
 from mloscope.adaptors.interface import (
     AdaptorError,
     CorpusAdaptor,
@@ -36,57 +35,16 @@ _MOST_FOLDERS = 20
 _MOST_NAMED = 3
 
 
-@dataclass(frozen=True)
-class Registered:
-    """An adaptor that some installed package offers."""
-
-    name: str
-    package: str
-    adaptor_class: type[Any] | None
-    """None where it could not be imported; ``problem`` then says why."""
-    problem: str | None = None
-
-    @property
-    def description(self) -> str:
-        return getattr(self.adaptor_class, "description", "")
-
-
 @cache
 def run_adaptors() -> list[Registered]:
     """Every installed run adaptor by name, those that cannot be imported included."""
-    return registered(entry_points(group=RUN_GROUP))
+    return registered(entry_points(group=RUN_GROUP), called="adaptor", has="can_open")
 
 
 @cache
 def corpus_adaptors() -> list[Registered]:
     """Every installed corpus adaptor by name, those that cannot be imported included."""
-    return registered(entry_points(group=CORPUS_GROUP))
-
-
-def registered(points: Any) -> list[Registered]:
-    """The adaptors behind entry points. A stranger's that cannot be imported costs nobody anything but
-    itself."""
-    found = []
-    for point in sorted(points, key=lambda point: point.name):
-        package = point.dist.name if point.dist else point.module.split(".")[0]
-        found.append(_loaded(point, package))
-    return found
-
-
-def _loaded(point: EntryPoint, package: str) -> Registered:
-    try:
-        adaptor_class = point.load()
-        if not callable(getattr(adaptor_class, "can_open", None)):
-            raise TypeError(f"{point.value} has no can_open")
-        return Registered(point.name, package, adaptor_class)
-    except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] == point.module.split(".")[0]:
-            problem = f"cannot be imported: its own module {error.name} is missing; reinstall {package}."
-        else:
-            problem = f"needs the package {error.name}, which is not installed: {how_to_install(str(error.name))}"
-    except Exception as error:  # a stranger's module may raise anything while it is imported
-        problem = f"cannot be imported: {type(error).__name__}: {error}."
-    return Registered(point.name, package, None, f"The adaptor {point.name} of {package} {problem}")
+    return registered(entry_points(group=CORPUS_GROUP), called="adaptor", has="can_open")
 
 
 def open_run(
@@ -120,16 +78,16 @@ def _open(path: Path, known: list[Registered], format: str | None, what: str, op
         if named is None:
             names = ", ".join(adaptor.name for adaptor in known)
             raise NothingFits(f"There is no {what} format {format!r}; installed are: {names}.")
-        if named.adaptor_class is None:
+        if named.implementation is None:
             raise DependencyMissing(str(named.problem))
-        return opening(named.adaptor_class)
+        return opening(named.implementation)
     failures: list[AdaptorError] = []
     for adaptor in known:
-        if adaptor.adaptor_class is None:
+        if adaptor.implementation is None:
             continue
         try:
-            if adaptor.adaptor_class.can_open(path):
-                return opening(adaptor.adaptor_class)
+            if adaptor.implementation.can_open(path):
+                return opening(adaptor.implementation)
         except AdaptorError as error:
             failures.append(error)
         except Exception as error:
@@ -144,7 +102,7 @@ def _open(path: Path, known: list[Registered], format: str | None, what: str, op
 
 def _nothing_fits(path: Path, known: list[Registered], what: str) -> str:
     looked = ", ".join(
-        f"{adaptor.name} ({adaptor.description})" for adaptor in known if adaptor.adaptor_class is not None
+        f"{adaptor.name} ({adaptor.description})" for adaptor in known if adaptor.implementation is not None
     )
     absent = " ".join(str(adaptor.problem) for adaptor in known if adaptor.problem)
     what_looked = f"Looked: {looked or 'none'}."
@@ -199,6 +157,6 @@ def _within(path: Path, known: list[Registered], what: str) -> str:
 
 def _takes(adaptor: Registered, path: Path) -> bool:
     try:
-        return adaptor.adaptor_class is not None and bool(adaptor.adaptor_class.can_open(path))
+        return adaptor.implementation is not None and bool(adaptor.implementation.can_open(path))
     except Exception:  # a stranger's; what it says of a folder nobody named is a hint and no more
         return False

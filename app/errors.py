@@ -17,6 +17,7 @@ Anything else that escapes is a bug: it is logged, and the user reads one opaque
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -104,3 +105,9 @@ def as_json(error: MloscopeError) -> dict[str, dict[str, str]]:
     """``{"error": {"kind", "message"}}``, the body of every error answer of the REST API."""
     # Halves of letters, which JSON and names of files can hold, cannot be sent on.
     return {"error": {"kind": error.kind, "message": str(error).encode("utf-8", "replace").decode()}}
+
+
+def lines_of(error: BaseException) -> list[str]:
+    """What somebody else's code says went wrong, without blank lines and a terminal's colours; at least one line."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines()]
+    return [line[:300] for line in lines if line] or [type(error).__name__]

@@ -47,10 +47,10 @@ from mloscope.app.errors import (
     from_adaptor,
 )
 from mloscope.app.films import encoding
+from mloscope.app.model_service import backends
 from mloscope.app.model_service.class_probabilities import AS_GIVEN, as_probabilities
 from mloscope.app.model_service.client import Evaluation as Evaluated
 from mloscope.app.model_service.client import RunSpec
-from mloscope.app.model_service.supervisor import without_tensorflow
 from mloscope.app.process.plain_json import plain
 from mloscope.app.runs.training_curves import MetricsReader
 from mloscope.app.statistics.queries import Statistics
@@ -59,6 +59,8 @@ from mloscope.app.workspace.connected import ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+_NO_SERVICE = "No model service is running."
 
 UNEXPECTED = "Something went wrong inside ML-o-scope; its log says what."
 FILM_ADDRESS = "/api/v1/films/"
@@ -253,7 +255,7 @@ class Observatory:
         """Seconds that a step took to evaluate the last time, by the digest of the architecture."""
 
     def _presumed_state(self) -> tuple[str, str | None]:
-        return ("not installed", without_tensorflow()) if self._service is None else ("ready", None)
+        return ("not installed", backends.missing() or _NO_SERVICE) if self._service is None else ("ready", None)
 
     def vitals(self, timeout_s: float = 1.0) -> dict[str, dict[str, Any]]:
         """How the cache and the model service are, JSON-able: ``{"cache": {"kind", "available", "hits" ...},
@@ -358,7 +360,7 @@ class Observatory:
         if state == "ready" and self._service is not None:
             return Evaluation(True, state, None)
         if state == "not installed" or self._service is None:
-            return Evaluation(False, "not installed", problem or without_tensorflow())
+            return Evaluation(False, "not installed", problem or backends.missing() or _NO_SERVICE)
         passing = state in ("starting", "restarting")
         words = {"starting": "is starting", "restarting": "stopped and is being restarted"}.get(state, f"is {state}")
         return Evaluation(False, state, problem or f"The model service {words}.", passing)

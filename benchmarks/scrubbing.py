@@ -72,7 +72,7 @@ def maps(step: int) -> np.ndarray:
 class ArrayRun:
     """A run of two convolutions and a classifier, made of arrays."""
 
-    format, description = "arrays", "arrays made for a benchmark"
+    format, description, backend = "arrays", "arrays made for a benchmark", "keras"
     class_names: tuple[str, ...] = ()
     preprocessing = None
     input_shape = (227, 227, 3)
@@ -115,9 +115,6 @@ class ArrayRun:
 
     def problems(self) -> tuple[str, ...]:
         return ()
-
-    def keras_model(self) -> Any:
-        raise AssertionError("the web process never builds a network")
 
     def weights(self, checkpoint: Any) -> dict[str, np.ndarray]:
         raise AssertionError("the web process never reads all weights")

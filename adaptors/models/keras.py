@@ -26,6 +26,7 @@ class KerasRun:
 
     format: ClassVar[str] = "keras"
     description: ClassVar[str] = "folders of .keras, .h5 or .weights.h5 files"
+    backend: ClassVar[str] = "keras"
 
     @classmethod
     def can_open(cls, path: Path) -> bool:

@@ -82,6 +82,8 @@ class TensorFlowRun:
 class EvaluableTensorFlowRun(TensorFlowRun):
     """One whose network's configuration or graph is known."""
 
+    backend: ClassVar[str] = "keras"
+
     def outputs(self) -> tuple[str, ...]:
         return self._found.outputs()
 

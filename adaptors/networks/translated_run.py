@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import numpy as np
 
@@ -68,6 +68,8 @@ class CheckpointFiles:
 class TranslatedRun:
     """A run whose network is known as nodes. Safe to use from several threads: after opening, nothing in it
     changes. Adaptors give ``_arrays``."""
+
+    backend: ClassVar[str] = "keras"
 
     def __init__(
         self,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +76,7 @@ def _checked(workspace: Workspace, basis: Basis, split: str, sample: int) -> Che
     import numpy as np
 
     from mloscope.app.evaluation.check import check
+    from mloscope.app.model_service.evaluator import evaluator_in_this_process
     from mloscope.app.model_service.wire import RunSpec
 
     run, images = workspace.opened_run("run"), workspace.opened_corpus("corpus")
@@ -89,7 +89,7 @@ def _checked(workspace: Workspace, basis: Basis, split: str, sample: int) -> Che
     known = np.flatnonzero(labels[within.start : within.stop] >= 0) + within.start
     chosen = np.sort(np.random.default_rng(0).permutation(known)[:sample])
     spec = RunSpec(str(run.path.expanduser().absolute()), run.format, run.options)
-    evaluator = _evaluator()
+    evaluator = evaluator_in_this_process(run.adaptor)
 
     def prepare(how: Preprocessing) -> np.ndarray:
         pictures = [workspace.inputs.one(run, images, int(position), how) for position in chosen]
@@ -104,19 +104,6 @@ def _checked(workspace: Workspace, basis: Basis, split: str, sample: int) -> Che
     trains = any(name in ("training", "train") for name in corpus.splits)
     said = (lambda name: print(f"Trying {name} ...", file=sys.stderr)) if sys.stderr.isatty() else (lambda name: None)
     return check(basis, readable[-1], labels[chosen], prepare, probabilities, trains, said)
-
-
-def _evaluator() -> Any:
-    from mloscope.adaptors.installation import how_to_add
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        from mloscope.app.model_service.backends.keras import Evaluator
-    except ImportError as error:
-        raise NotPossible(
-            f"A check needs TensorFlow, which cannot be loaded ({error}): {how_to_add('evaluate')}"
-        ) from error
-    return Evaluator()
 
 
 def _as_text(found: Check, basis: Basis, split: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ import numpy as np
 from mloscope.adaptors.interface import EvaluableRun
 from mloscope.app.errors import MloscopeError
 from mloscope.app.evaluation.basis import Basis
+from mloscope.app.model_service.backends import BackendMissing
+from mloscope.app.model_service.evaluator import evaluator_in_this_process
 from mloscope.app.model_service.wire import RunSpec
 
 if TYPE_CHECKING:
@@ -36,26 +37,23 @@ NOT_TRIED = Trial(None, "Whether the network can be evaluated was not tried.")
 
 
 def try_network(run: ConnectedRun, basis: Basis) -> Trial:
-    """Evaluate the last readable checkpoint on one black image, in this process. Loads TensorFlow, which takes seconds."""
+    """Evaluate the last readable checkpoint on one black image, in this process. Loads the network's backend, which takes
+    seconds."""
     adaptor = run.adaptor
     if adaptor is None or not isinstance(adaptor, EvaluableRun):
         return Trial(False, f"The format {run.format} holds weights only, and no network to evaluate.")
     readable = [checkpoint.step for checkpoint in adaptor.checkpoints() if not checkpoint.problem]
     if not readable:
         return Trial(False, "No checkpoint can be read.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        from mloscope.app.model_service.backends.keras import Evaluator
-    except ImportError as error:
-        return Trial(
-            None, f"Whether the network can be evaluated was not tried, for TensorFlow cannot be loaded ({error})."
-        )
+        evaluator = evaluator_in_this_process(adaptor, open_run=lambda *_: adaptor)
+    except BackendMissing as error:
+        return Trial(None, f"Whether the network can be evaluated was not tried. {error}")
     shape = basis.input_shape or (None, None, 3)
     image = np.zeros((shape[0] or _EDGE_WHERE_FREE, shape[1] or _EDGE_WHERE_FREE, shape[2]), np.float32)
     spec = RunSpec(str(run.path.expanduser().absolute()), adaptor.format, run.options)
     step = readable[-1]
     try:
-        evaluator = Evaluator(open_run=lambda *_: adaptor)
         layer = basis.output.layer or evaluator.describe(spec)["output_layer"]
         found = evaluator.evaluate(spec, [step], [layer], image)
     except MloscopeError as error:

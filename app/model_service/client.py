@@ -1,4 +1,4 @@
-"""Asks the model service. Imports no TensorFlow; every method may be called from several threads at once."""
+"""Asks the model service. Imports no network backend; every method may be called from several threads at once."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""The model service's process: HTTP in front of one thread that has TensorFlow.
+"""The model service's process: HTTP in front of one thread that evaluates networks.
 
-    POST /evaluate   wire message (run, steps, layers, priority; the image) -> wire message (layers, failed;
-    the maps) POST /describe   {"run": spec} -> {"output_layer", "layers", "input_shape"}
+    POST /evaluate   wire message (run, steps, layers, priority; the image) -> wire message (layers, failed; the maps)
+    POST /describe   {"run": spec} -> {"output_layer", "layers", "input_shape"}
     GET  /status     what it is doing and has done
-    GET  /healthz    {"state": "starting" | "ready" | "failed", "problem"}: answers before TensorFlow is
-    loaded; needs no token
+    GET  /healthz    {"state": "starting" | "ready" | "failed", "problem"}: answers before the backends are loaded;
+                     needs no token
 
 A request names the run by its path, and an adaptor may read any file, so the service is private: it listens
 on the loopback address unless told otherwise, and answers only who sends the token that it was given in its
@@ -25,7 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -36,6 +36,8 @@ from starlette.routing import Route
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import errors
 from mloscope.app.errors import BadRequest
+from mloscope.app.model_service.backends import LoadedBackends, loading
+from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     STARTING_HEADER,
@@ -50,26 +52,23 @@ from mloscope.app.process import logs
 from mloscope.app.process.request_context import REQUEST_ID, REQUEST_ID_HEADER, request_id_from
 from mloscope.app.process.settings import ABOUT_SERVING, Settings
 
-if TYPE_CHECKING:
-    from mloscope.app.model_service.backends.keras import Evaluator
-
 logger = logging.getLogger(__name__)
 
-LOADING = "TensorFlow is loading (about 5 s)."
 _KEEP_ALIVE_S = 3600  # a client's idle connection must not be closed just as it asks again
 
 
 class Worker:
-    """The thread that has TensorFlow, and the queue in front of it."""
+    """The thread that evaluates, and the queue in front of it."""
 
-    def __init__(self, load: Callable[[], Evaluator]) -> None:
-        """``load`` imports TensorFlow; it is called in the thread."""
+    def __init__(self, load: Callable[[], Evaluator], loading: str) -> None:
+        """``load`` loads the network backends; it is called in the thread. ``loading``: what is said meanwhile."""
         self.queue = WorkQueue()
         self.state = "starting"
-        self.problem: str | None = LOADING
+        self.loading = loading
+        self.problem: str | None = loading
         self.evaluator: Evaluator | None = None
         self._load = load
-        self._thread = threading.Thread(target=self._run, name="tensorflow", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="evaluation", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -82,14 +81,15 @@ class Worker:
             self.evaluator = self._load()
             self.state, self.problem = "ready", None
         except Exception as error:
-            logger.exception("TensorFlow cannot be loaded")
-            self.problem = f"TensorFlow cannot be loaded: {error}"
+            logger.exception("The network backends cannot be loaded")
+            known = isinstance(error, errors.MloscopeError)
+            self.problem = str(error) if known else f"The network backends cannot be loaded: {error}"
             self.state = "failed"
         self.queue.run()
 
     def ready_evaluator(self) -> Evaluator:
         if self.evaluator is None:
-            raise errors.Unavailable(self.problem or LOADING)
+            raise errors.Unavailable(self.problem or self.loading)
         return self.evaluator
 
 
@@ -188,7 +188,7 @@ def application(worker: Worker, token: str) -> Starlette:
                 return JSONResponse(body, 403)
             impatient = request.method == "POST" and request.headers.get(STARTING_HEADER) == "refuse"
             if impatient and worker.state == "starting":
-                loading = errors.Unavailable(LOADING)
+                loading = errors.Unavailable(worker.loading)
                 return JSONResponse(errors.as_json(loading), loading.status, {STARTING_HEADER: "yes"})
             try:
                 return await endpoint(request)
@@ -288,17 +288,15 @@ def main(arguments: list[str] | None = None) -> None:
     token = settings.model_service_token
     if not token:
         parser.error(f"the environment variable {TOKEN_VARIABLE} must be set to a secret of your choice, in ASCII")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # As text only what is wrong: a supervised child's log is looked into when it has died.
     logs.configure(settings.log_level if settings.log_format == "json" else "warning", settings.log_format, (token,))
     if options.supervised:
         _exit_with_stdin()
 
     def load() -> Evaluator:
-        from mloscope.app.model_service.backends import keras
-
-        device = keras.configure_devices(options.gpu_memory_bytes)
-        return keras.Evaluator(weights_budget_bytes=options.weights_budget_bytes, device=device)
+        backends = LoadedBackends(gpu_memory_bytes=options.gpu_memory_bytes)
+        backends.load_installed()
+        return Evaluator(backends, weights_budget_bytes=options.weights_budget_bytes)
 
     def announce(port: int) -> None:
         if options.supervised:
@@ -306,7 +304,7 @@ def main(arguments: list[str] | None = None) -> None:
         else:
             print(f"The model service listens on http://{options.host}:{port}", file=sys.stderr)
 
-    serve(Worker(load), token, options.host, options.port, announce)
+    serve(Worker(load, loading()), token, options.host, options.port, announce)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,14 @@
 """Runs the model service as a child process: starts it, learns its port, starts it again when it dies.
 
     starting ──► ready ──► restarting ──► ready ...           stopped: by :meth:`ModelServiceProcess.stop`
-       └────────────────► not installed: no TensorFlow here, or one that cannot be loaded
+       └────────────────► not installed: no network backend has its framework here, or none can be loaded
 
-The child is started as a program of its own, never forked: a fork of a process in which TensorFlow has run
-hangs.
+The child is started as a program of its own, never forked: a fork of a process in which TensorFlow has run hangs.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
 import logging
 import os
@@ -26,23 +24,17 @@ from typing import IO, Any
 
 import urllib3
 
-from mloscope.adaptors.installation import how_to_add
+from mloscope.app.model_service import backends
 from mloscope.app.model_service.wire import TOKEN_VARIABLE
 
 logger = logging.getLogger(__name__)
 
-_LOADING = "TensorFlow is loading (about 5 s)."
 _RESTARTING = "The model service stopped and is being restarted; ask again."
 _STOPPED = "The model service was stopped."
 _HOPELESS_AFTER = 3
 _HEALTHY_AFTER_S = 30.0
 _STOP_TIMEOUT_S = 3.0
 _LOOK_EVERY_S = 2.0
-
-
-def without_tensorflow() -> str:
-    """What is said where it is not installed."""
-    return f"Feature maps and predictions need TensorFlow, which is not installed here: {how_to_add('evaluate')}"
 
 
 class ModelServiceProcess:
@@ -57,13 +49,14 @@ class ModelServiceProcess:
         weights_budget_bytes: int = 1 << 30,
         gpu_memory_bytes: int | None = None,
         log_path: Path | None = None,
-        find_spec: Callable[[str], Any] = importlib.util.find_spec,
+        missing: Callable[[], str | None] = backends.missing,
         command: tuple[str, ...] = (sys.executable, "-m", "mloscope.app.model_service.server"),
         first_backoff_s: float = 0.2,
         longest_backoff_s: float = 10.0,
         hung_after_s: float = 20.0,
     ) -> None:
-        """``hung_after_s``: a child that is asked again and again whether it lives and says nothing for so long is ended.
+        """``missing``: why no network can be evaluated in this installation, None where some can be. ``hung_after_s``: a
+        child that is asked again and again whether it lives and says nothing for so long is ended.
         ``gpu_memory_bytes``: at most so much of each GPU; None takes memory as it is needed. ``log_path``:
         where the child's standard error goes; None: a temporary file, of which only the last line of a crash
         is ever shown."""
@@ -79,14 +72,14 @@ class ModelServiceProcess:
             self._command.append(f"--gpu-memory-bytes={gpu_memory_bytes}")
         self._log_path = log_path
         self._hung_after_s = hung_after_s
-        self._find_spec = find_spec
+        self._missing = missing
         self._first_backoff_s, self._longest_backoff_s = first_backoff_s, longest_backoff_s
         self._changed = threading.Condition()
         self._state = "stopped"
         self._problem: str | None = _STOPPED
         self._url: str | None = None
         self._generation = 0
-        self._failures = 0  # starts in a row that did not get as far as having TensorFlow
+        self._failures = 0  # starts in a row that did not get as far as having a backend
         self._process: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self._pool = urllib3.PoolManager(retries=False)
@@ -103,7 +96,7 @@ class ModelServiceProcess:
 
     @property
     def url(self) -> str | None:
-        """Where the service answers, which it does before TensorFlow is loaded: what is asked then waits."""
+        """Where the service answers, which it does before its backends are loaded: what is asked then waits."""
         return self._url
 
     @property
@@ -121,11 +114,11 @@ class ModelServiceProcess:
         with self._changed:
             if self._thread is not None:
                 return
-            missing = [name for name in ("tensorflow", "keras") if self._find_spec(name) is None]
-            if missing:
-                self._become("not installed", without_tensorflow())
+            missing = self._missing()
+            if missing is not None:
+                self._become("not installed", missing)
                 return
-            self._become("starting", _LOADING)
+            self._become("starting", backends.loading())
             self._thread = threading.Thread(target=self._supervise, name="model service", daemon=True)
             self._thread.start()
 
@@ -191,7 +184,7 @@ class ModelServiceProcess:
                 stdin=subprocess.PIPE,  # its end tells the child that we are gone
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env={**os.environ, TOKEN_VARIABLE: self.token, "TF_CPP_MIN_LOG_LEVEL": "3"},
+                env={**os.environ, TOKEN_VARIABLE: self.token},
                 start_new_session=True,  # Ctrl+C in the terminal is ours to handle
             )
             self._generation += 1
@@ -216,7 +209,7 @@ class ModelServiceProcess:
                         self._become("ready", None, url)
                     self._wait_while_it_lives(process, url)
                 elif health.get("state") == "failed":
-                    self._become("not installed", f"{health['problem']} {how_to_add('evaluate')}")
+                    self._become("not installed", str(health["problem"]))
                     return True
                 else:
                     time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""How a question about a network and its answer look between the processes. No TensorFlow here.
+"""How a question about a network and its answer look between the processes.
 
 A message is a container (:mod:`mloscope.app.process.binary_container`) of the kind "MLW1" with float32 arrays; the head's
 ``arrays`` gives their shapes in order.
@@ -24,7 +24,7 @@ CONTENT_TYPE = "application/x-mloscope"
 TOKEN_HEADER = "x-mloscope-token"
 TOKEN_VARIABLE = "MLOSCOPE_MODEL_SERVICE_TOKEN"
 STARTING_HEADER = "x-mloscope-starting"
-"""With a question, ``refuse``: who asks has others to ask, and would not wait for TensorFlow to load. With the refusal, ``yes``."""
+"""With a question, ``refuse``: who asks has others to ask, and would not wait for backends to load. With the refusal, ``yes``."""
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import tomllib
-from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
 from mloscope.adaptors import registry
-from mloscope.adaptors.installation import how_to_install
+from mloscope.adaptors.entry_points import Registered
 from mloscope.adaptors.interface import (
     AdaptorError,
     DependencyMissing,
@@ -21,7 +19,6 @@ from mloscope.adaptors.interface import (
     RunOptions,
     Unreadable,
 )
-from mloscope.adaptors.registry import Registered
 
 
 def stranger(name: str, *, takes: bool = True, fails: Exception | None = None) -> Registered:
@@ -55,12 +52,12 @@ def test_ours_are_registered_and_importable() -> None:
         assert list(ours) == sorted(ours)
         for name, adaptor in ours.items():
             assert adaptor.problem is None
-            assert adaptor.adaptor_class.format == name
+            assert adaptor.implementation.format == name
 
 
 def test_an_adaptor_is_one_file_under_100_lines() -> None:
     for adaptor in (*registry.run_adaptors(), *registry.corpus_adaptors()):
-        source = Path(sys.modules[adaptor.adaptor_class.__module__].__file__)
+        source = Path(sys.modules[adaptor.implementation.__module__].__file__)
         assert len(source.read_text().splitlines()) < 100, source
 
 
@@ -129,32 +126,9 @@ def test_where_all_fail_every_reason_is_told(tmp_path: Path) -> None:
         registry.open_run(tmp_path, adaptors=adaptors)
 
 
-def point(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name, value, registry.RUN_GROUP)
-
-
-def test_strangers_that_cannot_be_imported_are_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "stranger_needs.py").write_text("import package_that_is_nowhere\n")
-    (tmp_path / "stranger_raises.py").write_text("raise SyntaxWarning('half written')\n")
-    (tmp_path / "stranger_empty.py").write_text("Adaptor = 3\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    found = registry.registered(
-        [
-            point("raises", "stranger_raises:Adaptor"),
-            point("needs", "stranger_needs:Adaptor"),
-            point("empty", "stranger_empty:Adaptor"),
-            point("gone", "stranger_gone:Adaptor"),
-            point("keras", "mloscope.adaptors.models.keras:KerasRun"),
-        ]
-    )
-    problems = {adaptor.name: adaptor.problem for adaptor in found}
-    assert list(problems) == ["empty", "gone", "keras", "needs", "raises"]
-    assert "needs the package package_that_is_nowhere" in problems["needs"]
-    assert "half written" in problems["raises"]
-    assert "no can_open" in problems["empty"]
-    assert "stranger_gone is missing" in problems["gone"]
-    assert problems["keras"] is None
-    with pytest.raises(DependencyMissing, match=re.escape(how_to_install("package_that_is_nowhere"))):
-        registry.open_run(tmp_path, format="needs", adaptors=found)
-    with pytest.raises(NothingFits, match="package_that_is_nowhere"):
-        registry.open_run(tmp_path, adaptors=found)
+def test_a_known_adaptor_that_cannot_be_imported_is_named(tmp_path: Path) -> None:
+    known = [Registered("needs", "strangers", None, "The adaptor needs of strangers needs the package nowhere.")]
+    with pytest.raises(DependencyMissing, match="the package nowhere"):
+        registry.open_run(tmp_path, format="needs", adaptors=known)
+    with pytest.raises(NothingFits, match="the package nowhere"):
+        registry.open_run(tmp_path, adaptors=known)

@@ -74,6 +74,7 @@ class ArrayRun:
 
     format = "arrays"
     description = "arrays made up on the spot"
+    backend = "keras"
     class_names = ("Bird", "cat", *map(str, range(2, 10)))
 
     def __init__(
@@ -139,9 +140,6 @@ class ArrayRun:
     def problems(self) -> tuple[str, ...]:
         return ("notes.txt is no checkpoint.",)
 
-    def keras_model(self) -> Any:
-        raise AssertionError("the web process never builds a network")
-
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         raise AssertionError("the web process never reads all weights")
 
@@ -151,6 +149,7 @@ class ArrayCorpus:
 
     format = "arrays"
     description = "arrays made up on the spot"
+    backend = "keras"
     class_names = ("Bird", "cat")
 
     def __init__(self, shape: tuple[int, int, int] = (6, 6, 3), training: int = 40, test: int = 20) -> None:

@@ -20,14 +20,17 @@ PAGE = Path(__file__).parents[2] / "docs" / "adding_an_adaptor.md"
 SHAPES = {"conv1.kernel": (3, 3, 1, 4), "conv1.bias": (4,), "classes.kernel": (144, 10)}
 
 EVALUATE = """
+from pathlib import Path
+
 import numpy as np
 from mloscope.adaptors.interface import RunOptions
-from mloscope.app.model_service.backends.keras import Evaluator
+from mloscope.app.model_service.evaluator import evaluator_in_this_process
 from mloscope.app.model_service.wire import RunSpec
 from mynpz.evaluable import MyEvaluableNpzRun
 
 spec = RunSpec("checkpoints", "mynpz-evaluable", RunOptions())
-evaluator = Evaluator(open_run=lambda path, options, format: MyEvaluableNpzRun.open(path, options))
+run = MyEvaluableNpzRun.open(Path("checkpoints"), RunOptions())
+evaluator = evaluator_in_this_process(run, open_run=lambda *_: run)
 image = np.linspace(0, 1, 64, dtype=np.float32).reshape(8, 8, 1)
 maps = evaluator.evaluate(spec, [0, 20], ["conv1", "classes"], image)
 assert not maps.failed, maps.failed

@@ -166,7 +166,7 @@ class _Computation:
         return outcome
 
     def _compute(self, todo: Sequence[PlannedStep]) -> None:
-        self._tell("starting", "TensorFlow is loading")
+        self._tell("starting", "The network backend is loading")
         about = self._described()
         self._outcome.device = str(about.get("device", ""))
         classes = int(about["classes"])

@@ -1,5 +1,5 @@
 """The web process's hold on the computation of statistics: a child process ``mloscope statistics ... --json``, started,
-paused, resumed and cancelled. Neither TensorFlow nor Dask is imported here.
+paused, resumed and cancelled. Neither a network backend's framework nor Dask is imported here.
 
     none ──start──► starting ──► running ──► done | failed
                         ▲           │ pause: no more tasks, those in hand are waited for
@@ -37,6 +37,7 @@ from typing import Any
 from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
+from mloscope.app.model_service import backends
 from mloscope.app.process.this_machine import host, is_alive, is_held, process_name, signal_process, take
 from mloscope.app.statistics.stored.files import write_file
 
@@ -70,7 +71,8 @@ class StatisticsJobs:
 
     ``command(run, corpus, split)``: the line to type for them, as :meth:`Statistics.command` gives it. ``cache_folder``:
     where the child keeps statistics. ``dask_address``: of the cluster whose workers evaluate; None: this machine does.
-    ``program``: what takes the place of the line's first word.
+    ``program``: what takes the place of the line's first word. ``missing``: why no network can be evaluated in this
+    installation, None where some can be.
     """
 
     def __init__(
@@ -81,9 +83,10 @@ class StatisticsJobs:
         dask_address: str | None = None,
         program: Sequence[str] = (sys.executable, "-m", "mloscope.app.commands.cli"),
         find_spec: Callable[[str], Any] = importlib.util.find_spec,
+        missing: Callable[[], str | None] = backends.missing,
     ) -> None:
         self._command, self._cache_folder, self._program = command, str(cache_folder), list(program)
-        self._dask_address, self._find_spec = dask_address, find_spec
+        self._dask_address, self._find_spec, self._missing = dask_address, find_spec, missing
         self._lock = threading.Lock()
         self._jobs: dict[tuple[str, str, str], _Job] = {}
         self._token = secrets.token_hex(8)
@@ -141,11 +144,10 @@ class StatisticsJobs:
             _end(job.process)
 
     def _start(self, subject: tuple[str, str, str]) -> None:
-        needed = ("distributed",) if self._dask_address else ("distributed", "tensorflow", "keras")
-        if missing := [name for name in needed if self._find_spec(name) is None]:
-            raise Unavailable(
-                f"Statistics need {' and '.join(missing)}, missing in this installation: {how_to_add('statistics')}"
-            )
+        if self._find_spec("distributed") is None:
+            raise Unavailable(f"Statistics need distributed, missing in this installation: {how_to_add('statistics')}")
+        if self._dask_address is None and (missing := self._missing()) is not None:
+            raise Unavailable(missing)
         words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
         if self._dask_address:
             words += ["--dask", self._dask_address]

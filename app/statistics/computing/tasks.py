@@ -12,7 +12,6 @@ checkpoint as long as they fit into a budget.
 from __future__ import annotations
 
 import functools
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -25,11 +24,12 @@ from typing import Any, Protocol
 import numpy as np
 from cachetools import LRUCache
 
-from mloscope.adaptors.installation import how_to_add
-from mloscope.adaptors.interface import AdaptorError
+from mloscope.adaptors.interface import AdaptorError, EvaluableRun
 from mloscope.app.errors import MloscopeError, NotPossible, from_adaptor
 from mloscope.app.evaluation.class_matching import labels_as_outputs
+from mloscope.app.model_service.backends import backends_of_this_process
 from mloscope.app.model_service.class_probabilities import class_count
+from mloscope.app.model_service.evaluator import evaluator_in_this_process
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
@@ -108,16 +108,9 @@ class NetworkSource:
 
 
 class OpenNetwork:
-    """Raises :class:`MloscopeError` where this process cannot open run or corpus, or has no TensorFlow."""
+    """Raises :class:`MloscopeError` where this process cannot open run or corpus, or lacks the network's backend."""
 
     def __init__(self, source: NetworkSource) -> None:
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            from mloscope.app.model_service.backends.keras import Evaluator, configure_devices
-        except ImportError as error:
-            raise NotPossible(
-                f"Statistics need TensorFlow, which cannot be loaded ({error}): {how_to_add('statistics')}"
-            ) from error
         self._source = source
         self._workspace = Workspace.connect(
             [RunEntry(Path(source.run.path), "run", source.run.format, options=source.run.options)],
@@ -129,9 +122,8 @@ class OpenNetwork:
         self.labels = labels_as_outputs(own, source.corpus_classes)
         # Weights that do not fit are read again for every slice.
         checkpoint_bytes = 4 * sum(layer.parameter_count for layer in self._run.layers)
-        self._device = _device(configure_devices)
-        self._evaluator = Evaluator(
-            weights_budget_bytes=max(_LEAST_WEIGHTS_BYTES, 5 * checkpoint_bytes // 4), device=self._device
+        self._evaluator = evaluator_in_this_process(
+            self._run.adaptor, weights_budget_bytes=max(_LEAST_WEIGHTS_BYTES, 5 * checkpoint_bytes // 4)
         )
 
     def _batch(self, positions: range) -> np.ndarray:
@@ -172,27 +164,14 @@ class OpenNetwork:
         return self._run.fingerprint(self._run.checkpoint(step))
 
     def describe(self) -> dict[str, Any]:
-        import keras
-        import tensorflow as tf
-
+        outputs = self._evaluator.output_size(self._source.run, self._source.output)
+        assert isinstance(self._run.adaptor, EvaluableRun)
+        backend = backends_of_this_process().backend(self._run.adaptor.backend)
         return {
-            "classes": class_count(
-                self._source.rule, self._evaluator.output_size(self._source.run, self._source.output)
-            ),
-            "device": self._device,
-            "versions": {"tensorflow": tf.__version__, "keras": keras.__version__},
+            "classes": class_count(self._source.rule, outputs),
+            "device": backend.device,
+            "versions": dict(backend.versions),
         }
-
-
-_devices: list[str] = []
-
-
-def _device(configure: Any) -> str:
-    """Devices can be configured once a process, before anything runs."""
-    with _benches_lock:
-        if not _devices:
-            _devices.append(configure())
-    return _devices[0]
 
 
 # ----------------------------------------------------------------------------------------------------- tasks

@@ -232,7 +232,9 @@ def test_every_kind_of_layer_agrees_with_opencv(folder: Path, feature_maps: Any)
 
 
 def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any) -> None:
-    from mloscope.app.model_service.backends.keras import Evaluator
+    from mloscope.app.model_service.backends import LoadedBackends
+    from mloscope.app.model_service.backends.keras import KerasBackend
+    from mloscope.app.model_service.evaluator import Evaluator
     from mloscope.app.model_service.wire import RunSpec
 
     run = CaffeRun.open(folder, RunOptions())
@@ -240,7 +242,7 @@ def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any
     steps = [each.step for each in run.checkpoints()]
     names = [each.name for each in run.layers()]
     for vectorise_below_s in (0.0, 100.0):  # one checkpoint at a time; all at once
-        evaluator = Evaluator(vectorise_below_s=vectorise_below_s)
+        evaluator = Evaluator(LoadedBackends(loaded=[KerasBackend(vectorise_below_s=vectorise_below_s)]))
         found = evaluator.evaluate(RunSpec(str(folder), "caffe"), steps, names, image)
         assert not found.failed
         for place, checkpoint in enumerate(run.checkpoints()):

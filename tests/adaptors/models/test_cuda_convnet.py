@@ -240,7 +240,9 @@ def test_every_layer_computes_what_cuda_convnet_does(folder: Path, feature_maps:
 
 
 def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any) -> None:
-    from mloscope.app.model_service.backends.keras import Evaluator
+    from mloscope.app.model_service.backends import LoadedBackends
+    from mloscope.app.model_service.backends.keras import KerasBackend
+    from mloscope.app.model_service.evaluator import Evaluator
     from mloscope.app.model_service.wire import RunSpec
 
     run = CudaConvnetRun.open(folder, RunOptions())
@@ -248,7 +250,7 @@ def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any
     steps = [each.step for each in run.checkpoints()]
     names = [each.name for each in run.layers()]
     for vectorise_below_s in (0.0, 100.0):  # one checkpoint at a time; all at once
-        evaluator = Evaluator(vectorise_below_s=vectorise_below_s)
+        evaluator = Evaluator(LoadedBackends(loaded=[KerasBackend(vectorise_below_s=vectorise_below_s)]))
         found = evaluator.evaluate(RunSpec(str(folder), "cuda-convnet"), steps, names, image)
         assert not found.failed
         for place, checkpoint in enumerate(run.checkpoints()):

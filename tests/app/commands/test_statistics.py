@@ -228,11 +228,11 @@ def test_a_terminal_gets_a_bar_that_is_written_over() -> None:
 def test_a_file_gets_a_line_now_and_then() -> None:
     stream = io.StringIO()
     lines = statistics.progress_on(stream)
-    lines(Progress("starting", 0, 41_000, message="TensorFlow is loading"))
+    lines(Progress("starting", 0, 41_000, message="The network backend is loading"))
     for done in range(0, 41_000, 1_000):
         lines(Progress("running", done, 41_000, message="Evaluating"))
     lines.end(Progress("done", 41_000, 41_000, message="41 checkpoints ready."), Outcome())
-    assert stream.getvalue() == "TensorFlow is loading\n0 %, 0 of 41,000\n41 checkpoints ready.\n"
+    assert stream.getvalue() == "The network backend is loading\n0 %, 0 of 41,000\n41 checkpoints ready.\n"
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ class MemoryRun:
 
     format: ClassVar[str] = "memory"
     description: ClassVar[str] = "nothing: made by tests"
+    backend: ClassVar[str] = "keras"
 
     def __init__(self, architecture: str = "lenet", steps: int = 5) -> None:
         self.model = NETWORKS[architecture]()

@@ -23,8 +23,10 @@ from small_networks import MemoryRun
 
 from mloscope.adaptors.interface import NothingThere, RunOptions
 from mloscope.app import errors
-from mloscope.app.model_service.backends.keras import Evaluator
+from mloscope.app.model_service.backends import BackendMissing, LoadedBackends
+from mloscope.app.model_service.backends.keras import KerasBackend
 from mloscope.app.model_service.client import ModelServiceClient, RunSpec
+from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.server import Worker, application, listen
 from mloscope.app.model_service.wire import CONTENT_TYPE, TOKEN_HEADER, pack
 
@@ -40,7 +42,7 @@ class Running:
     runs: dict[str, MemoryRun] = field(default_factory=dict)
 
     def start(self) -> None:
-        self.worker = Worker(self.load)
+        self.worker = Worker(self.load, "TensorFlow is loading (about 5 s).")
         listener = listen("127.0.0.1", 0)
         self.port = listener.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
@@ -52,7 +54,10 @@ class Running:
 
     def load(self) -> Evaluator:
         assert self.may_load.wait(10)
-        return Evaluator(open_run=self.open_run)
+        return self.evaluator()
+
+    def evaluator(self) -> Evaluator:
+        return Evaluator(LoadedBackends(loaded=[KerasBackend()]), open_run=self.open_run)
 
     def open_run(self, path: Path, options: RunOptions, _format: str) -> Any:
         if path.name not in self.runs:
@@ -89,7 +94,7 @@ def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
 def test_maps_come_through_http_as_they_were_computed(service: Running) -> None:
     spec = RunSpec("lenet-4", "memory")
     maps = service.client().evaluate(spec, [0, 30, 7], ["conv1", "output"], IMAGE)
-    direct = Evaluator(open_run=service.open_run).evaluate(spec, [0, 30, 7], ["conv1", "output"], IMAGE)
+    direct = service.evaluator().evaluate(spec, [0, 30, 7], ["conv1", "output"], IMAGE)
     assert list(maps) == ["conv1", "output"]
     assert maps["conv1"].shape == (3, 28, 28, 6)
     assert maps.steps == (0, 30, 7)
@@ -309,15 +314,19 @@ def test_it_says_that_it_is_loading_and_answers_when_it_has_loaded() -> None:
     running.stop()
 
 
-def test_a_tensorflow_that_cannot_be_loaded_is_said() -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [BackendMissing("TensorFlow cannot be loaded (libcudart.so.12)."), ImportError("libcudart.so.12: no such file")],
+)
+def test_a_backend_that_cannot_be_loaded_is_said(failure: Exception) -> None:
     def broken() -> Evaluator:
-        raise ImportError("libcudart.so.12: cannot open shared object file")
+        raise failure
 
     running = Running()
     running.load = broken  # type: ignore[method-assign]
     running.start()
     until(lambda: running.worker.state == "failed")
-    with pytest.raises(errors.Unavailable, match=r"TensorFlow cannot be loaded: libcudart"):
+    with pytest.raises(errors.Unavailable, match=r"cannot be loaded.*libcudart"):
         running.client().describe(RunSpec("lenet-1", "memory"))
     running.stop()
 

@@ -172,12 +172,12 @@ def test_a_real_training_graph_evaluates_as_tensorflow_does(
 
 
 def test_the_model_service_evaluates_it(graphs: Path, feature_maps: Any) -> None:
-    from mloscope.app.model_service.backends.keras import Evaluator
+    from mloscope.app.model_service.evaluator import evaluator_in_this_process
     from mloscope.app.model_service.wire import RunSpec
 
     run = TensorFlowRun.open(graphs, RunOptions())
     image = np.random.default_rng(1).random((16, 16, 3), np.float32)
-    evaluator = Evaluator()
+    evaluator = evaluator_in_this_process(run)
     spec = RunSpec(str(graphs), "tensorflow")
     assert evaluator.describe(spec)["output_layer"] == "probabilities"
     found = evaluator.evaluate(spec, list(STEPS), ["first", "probabilities"], image)

@@ -13,8 +13,7 @@ import pytest
 
 from mloscope.adaptors.interface import RunOptions
 from mloscope.adaptors.models.keras import KerasRun
-from mloscope.app.model_service.backends.keras import Evaluator
-from mloscope.app.model_service.wire import RunSpec
+from mloscope.app.model_service.backends.keras import KerasBackend
 
 RANDOM = np.random.default_rng(11)
 ROWS, INPUTS, UNITS = 6, 3, 4
@@ -174,11 +173,10 @@ def both_ways(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def evaluated(folder: Path) -> np.ndarray:
-    evaluator, spec = Evaluator(), RunSpec(str(folder), "keras", RunOptions())
-    opened = evaluator._run(spec)
-    network = evaluator._network(opened, spec)
-    _, weights = evaluator._weights(spec, opened, network, 1)
-    return network.batch(SEQUENCE, weights, network.output_layer)
+    run = KerasRun.open(folder, RunOptions())
+    network, checkpoint = KerasBackend().open(run, str(folder)), run.checkpoints()[0]
+    weights = network.weights(run.weights(checkpoint), checkpoint)
+    return network.outputs(SEQUENCE, weights, [network.output_layer])[network.output_layer]
 
 
 def test_both_ways_of_keras_1(keras: Any, tmp_path: Path) -> None:

@@ -16,8 +16,7 @@ from mloscope.adaptors.models.keras import KerasRun
 from mloscope.adaptors.readers.keras.arrays import weight_names
 from mloscope.adaptors.readers.keras.building import build_model
 from mloscope.adaptors.readers.keras.legacy_config import in_words_of_keras_2, is_of_keras_1
-from mloscope.app.model_service.backends.keras import Evaluator
-from mloscope.app.model_service.wire import RunSpec
+from mloscope.app.model_service.backends.keras import KerasBackend
 
 RANDOM = np.random.default_rng(5)
 TF_KERNEL = RANDOM.normal(size=(3, 2, 3, 4)).astype(np.float32)
@@ -91,11 +90,9 @@ def forward(order: str, turned: bool) -> np.ndarray:
 
 def evaluated(run: KerasRun, folder: Path) -> np.ndarray:
     """What the model service makes of the images, which it takes channels last."""
-    evaluator, spec = Evaluator(), RunSpec(str(folder), "keras", RunOptions())
-    opened = evaluator._run(spec)
-    network = evaluator._network(opened, spec)
-    _, weights = evaluator._weights(spec, opened, network, run.checkpoints()[0].step)
-    return network.batch(network.fitted(PIXELS), weights, network.output_layer)
+    network, checkpoint = KerasBackend().open(run, str(folder)), run.checkpoints()[0]
+    weights = network.weights(run.weights(checkpoint), checkpoint)
+    return network.outputs(PIXELS.astype(np.float32), weights, [network.output_layer])[network.output_layer]
 
 
 @pytest.mark.parametrize(

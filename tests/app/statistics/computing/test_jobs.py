@@ -56,6 +56,7 @@ def make_jobs(tmp_path: Path) -> Iterator[Callable[..., StatisticsJobs]]:
 
     def make(mode: str = "quick", **arguments: Any) -> StatisticsJobs:
         arguments.setdefault("find_spec", lambda _name: object())
+        arguments.setdefault("missing", lambda: None)
         jobs = StatisticsJobs(
             lambda run, corpus, split: f"mloscope {mode} {run} '--images={corpus} {split}'", tmp_path,
             program=(sys.executable, str(script)), **arguments,
@@ -165,12 +166,13 @@ def test_where_something_is_not_installed_the_line_to_type_is_said(make_jobs) ->
     jobs = make_jobs(find_spec=lambda name: None if name == "distributed" else object())
     with pytest.raises(Unavailable, match="distributed, missing .*" + re.escape(how_to_add("statistics"))):
         jobs.act("start", *SUBJECT)
+    jobs = make_jobs(missing=lambda: "Networks need a framework.")
+    with pytest.raises(Unavailable, match="need a framework"):
+        jobs.act("start", *SUBJECT)
 
 
-def test_with_a_cluster_tensorflow_is_not_needed_here(make_jobs, tmp_path: Path) -> None:
-    jobs = make_jobs(
-        dask_address="tcp://scheduler:8786", find_spec=lambda name: object() if name == "distributed" else None
-    )
+def test_with_a_cluster_no_network_backend_is_needed_here(make_jobs, tmp_path: Path) -> None:
+    jobs = make_jobs(dask_address="tcp://scheduler:8786", missing=lambda: "Networks need a framework.")
     jobs.act("start", *SUBJECT)
     wait(jobs, "done")
     assert (tmp_path / "arguments").read_text().endswith('"--supervised", "--dask", "tcp://scheduler:8786"]\n')
@@ -198,7 +200,7 @@ PARENT = """
 import sys, time
 from mloscope.app.statistics.computing.jobs import StatisticsJobs
 folder, child = sys.argv[1:]
-jobs = StatisticsJobs(lambda *_: "mloscope slow", folder, program=(sys.executable, child), find_spec=lambda _name: 1)
+jobs = StatisticsJobs(lambda *_: "mloscope slow", folder, program=(sys.executable, child), find_spec=lambda _name: 1, missing=lambda: None)
 jobs.act("start", *{subject!r})
 while not jobs.state(*{subject!r})["done"]:
     time.sleep(0.01)

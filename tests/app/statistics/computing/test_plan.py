@@ -82,7 +82,7 @@ def test_a_run_without_a_network_is_told_of_imports(array_run, array_corpus) -> 
             self._run = run
 
         def __getattr__(self, name: str) -> Any:
-            if name in ("keras_model", "weights"):
+            if name in ("backend", "weights"):
                 raise AttributeError(name)
             return getattr(self._run, name)
 

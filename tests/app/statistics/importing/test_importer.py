@@ -40,7 +40,7 @@ class WeightsOnly:
         self._run = run
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("keras_model", "weights"):
+        if name in ("backend", "weights"):
             raise AttributeError(name)
         return getattr(self._run, name)
 

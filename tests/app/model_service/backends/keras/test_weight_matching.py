@@ -12,8 +12,10 @@ import pytest
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import RunOptions
-from mloscope.app.model_service.backends.keras import Evaluator
-from mloscope.app.model_service.backends.weight_matching import matched, places_of
+from mloscope.app.model_service.backends import LoadedBackends
+from mloscope.app.model_service.backends.keras import KerasBackend
+from mloscope.app.model_service.backends.keras.weight_matching import matched, places_of
+from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.wire import RunSpec
 
 layers = keras.layers
@@ -84,10 +86,14 @@ def picture(*inside: Any) -> keras.Model:
     return keras.Sequential([keras.Input((6, 8, 1)), *inside, layers.Flatten(), layers.Dense(3, name="end")])
 
 
+def made(**settings: Any) -> Evaluator:
+    return Evaluator(LoadedBackends(loaded=[KerasBackend(**settings)]))
+
+
 @pytest.fixture(scope="module")
 def evaluator() -> Evaluator:
     """One for all, so that the kinds of files of one network share its trace."""
-    return Evaluator()
+    return made()
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
@@ -129,7 +135,7 @@ def test_statistics_of_a_normalization_are_each_checkpoints_own(suffix: str, wra
         (model.save_weights if suffix == ".weights.h5" else model.save)(tmp_path / f"epoch_{step}{suffix}")
         expected[step] = np.asarray(model(image[None]))[0]
     assert not np.allclose(expected[1], expected[2])
-    evaluation = Evaluator(vectorise_below_s=10).evaluate(spec(tmp_path), [1, 2], ["end"], image)
+    evaluation = made(vectorise_below_s=10).evaluate(spec(tmp_path), [1, 2], ["end"], image)
     for row, step in enumerate((1, 2)):
         np.testing.assert_allclose(evaluation["end"][row], expected[step], rtol=1e-5)
 

@@ -1,12 +1,8 @@
-"""The maps are Keras' own, whatever the way they were computed; one trace per architecture; the budget is
-kept."""
+"""The maps are Keras' own, whatever the way they were computed; one trace per architecture."""
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import resource
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,22 +11,30 @@ import pytest
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
 
 import keras
+import tensorflow as tf
 from small_networks import NETWORKS, MemoryRun, set_weights
 
-from mloscope.adaptors.interface import Checkpoint, Refused, RunOptions
+from mloscope.adaptors.interface import Refused
 from mloscope.app import errors
-from mloscope.app.model_service.backends.keras import Evaluator, configure_devices
+from mloscope.app.model_service.backends import LoadedBackends
+from mloscope.app.model_service.backends.keras import KerasBackend
 from mloscope.app.model_service.class_probabilities import AS_GIVEN, LOGIT_OF_CLASS_1, PROBABILITY_OF_CLASS_1, SOFTMAX
+from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.wire import RunSpec
-from mloscope.app.model_service.work_queue import Stopped
 
 pytestmark = pytest.mark.filterwarnings("ignore:The structure of `inputs`")
 
 SPEC = RunSpec("memory", "memory")
 
 
-def evaluator(run: Any, **settings: Any) -> Evaluator:
-    return Evaluator(open_run=lambda _path, _options, _format: run, **settings)
+def evaluator(run: Any, weights_budget_bytes: int = 1 << 30, **settings: Any) -> Evaluator:
+    """``settings``: those of :class:`KerasBackend`."""
+    return evaluator_with(KerasBackend(**settings), run, weights_budget_bytes)
+
+
+def evaluator_with(backend: KerasBackend, run: Any, weights_budget_bytes: int = 1 << 30) -> Evaluator:
+    backends = LoadedBackends(loaded=[backend])
+    return Evaluator(backends, weights_budget_bytes=weights_budget_bytes, open_run=lambda *_: run)
 
 
 def image_for(run: MemoryRun, seed: int = 0) -> np.ndarray:
@@ -98,43 +102,17 @@ def test_layers_of_nested_and_shared_models_have_the_names_of_runs() -> None:
     assert evaluator(MemoryRun("resnet")).describe(SPEC)["input_shape"] == [None, None, 3]
 
 
-def test_the_order_and_number_of_steps_are_those_asked_for() -> None:
-    run = MemoryRun("lenet")
-    image = image_for(run)
-    for vectorise_below_s in (0.0, 1_000.0):
-        engine = evaluator(run, vectorise_below_s=vectorise_below_s)
-        forwards = engine.evaluate(SPEC, [0, 10, 20, 30], ["conv1"], image)
-        backwards = engine.evaluate(SPEC, [30, 0], ["conv1"], image)
-        assert backwards.steps == (30, 0)
-        np.testing.assert_allclose(backwards["conv1"], forwards["conv1"][[3, 0]], rtol=1e-5, atol=1e-6)
-        assert np.abs(forwards["conv1"][0] - forwards["conv1"][1]).max() > 0.1
-
-
 def test_blocks_bounded_by_memory_give_the_same() -> None:
     run = MemoryRun("lenet", steps=7)
     image, steps = image_for(run), list(range(0, 70, 10))
     whole = evaluator(run, vectorise_below_s=1_000.0).evaluate(SPEC, steps, ["conv2", "output"], image)
-    parts = evaluator(run, vectorise_below_s=1_000.0, block_bytes=1_200_000)
-    divided = parts.evaluate(SPEC, steps, ["conv2", "output"], image)
-    network = next(iter(parts._networks.values()))
-    assert 1 < network.block < 7
+    backend = KerasBackend(vectorise_below_s=1_000.0, block_bytes=1_200_000)
+    network = backend.open(run, "memory")
+    weights = network.weights(run.arrays[0], run.checkpoints()[0])
+    assert 1 < network.sets_at_once(image[None], weights) < 7
+    divided = evaluator_with(backend, run).evaluate(SPEC, steps, ["conv2", "output"], image)
     for layer in ("conv2", "output"):
         np.testing.assert_allclose(divided[layer], whole[layer], rtol=1e-5, atol=1e-6)
-
-
-def test_readers_at_many_steps_do_not_fill_the_budget_with_copies_of_the_same_weights() -> None:
-    run = MemoryRun("lenet", steps=7)
-    image, steps = image_for(run), list(range(0, 70, 10))
-    engine = evaluator(run, vectorise_below_s=1_000.0)
-    sets = [list(chosen) for size in (2, 3, 4) for chosen in itertools.combinations(steps, size)]
-    whole = engine.evaluate(SPEC, steps, ["conv2"], image)["conv2"]
-    for chosen in sets:
-        maps = engine.evaluate(SPEC, chosen, ["conv2"], image)["conv2"]
-        np.testing.assert_allclose(maps, whole[[step // 10 for step in chosen]], rtol=1e-5, atol=1e-6)
-    checkpoint_bytes = sum(values.nbytes for values in run.arrays[0].values())
-    assert len(sets) > 80
-    assert len(engine.weights) <= len(steps) + 16
-    assert engine.weights.used_bytes <= (len(steps) + 16 * 4) * checkpoint_bytes * 1.01
 
 
 def test_one_trace_whatever_layers_steps_and_images_are_asked_for() -> None:
@@ -153,10 +131,9 @@ def test_runs_of_one_architecture_share_its_trace_and_not_its_weights() -> None:
     first, second = MemoryRun("lenet"), MemoryRun("lenet")
     second.arrays[0] = {name: values * 2 for name, values in first.arrays[0].items()}
     runs = {"first": first, "second": second}
-    engine = Evaluator(open_run=lambda path, _options, _format: runs[path.name])
+    engine = Evaluator(LoadedBackends(loaded=[KerasBackend()]), open_run=lambda path, *_: runs[path.name])
     image = image_for(first)
-    one = engine.evaluate(RunSpec("first", "memory"), [0], ["conv1"], image)["conv1"]
-    two = engine.evaluate(RunSpec("second", "memory"), [0], ["conv1"], image)["conv1"]
+    one, two = (engine.evaluate(RunSpec(name, "memory"), [0], ["conv1"], image)["conv1"] for name in runs)
     np.testing.assert_allclose(two, 2 * one, rtol=1e-5)
     assert [network["traces"] for network in engine.status()["networks"]] == [1]
 
@@ -172,58 +149,16 @@ def test_slow_networks_are_not_stacked() -> None:
 # ------------------------------------------------------------------------------------------- what goes wrong
 
 
-@pytest.mark.parametrize("vectorise_below_s", [0.0, 1_000.0], ids=["loop", "vectorised"])
-def test_a_checkpoint_that_cannot_be_read_fails_alone(vectorise_below_s: float) -> None:
+def test_arrays_that_do_not_fit_are_named() -> None:
     run = MemoryRun("lenet")
-    run.broken[10] = "step-10.keras is cut short: 12 of 40 bytes."
     del run.arrays[20]["conv2/bias"]
     run.arrays[30]["dense1/kernel"] = np.zeros((3, 4), np.float32)
-    image = image_for(run)
-    maps = evaluator(run, vectorise_below_s=vectorise_below_s).evaluate(SPEC, [0, 10, 20, 30, 40, 99], ["conv1"], image)
+    maps = evaluator(run).evaluate(SPEC, [0, 20, 30], ["conv1"], image_for(run))
     assert maps.failed[20].startswith("step-20.keras holds no bias of the layer conv2")
-    assert {step: sentence for step, sentence in maps.failed.items() if step != 20} == {
-        10: "step-10.keras is cut short: 12 of 40 bytes.",
-        30: "The kernel of the layer dense1 has the shape (3, 4) in step-30.keras; the network needs (400, 120).",
-        99: "The run memory has no checkpoint at step 99.",
-    }
-    assert np.isnan(maps["conv1"][[1, 2, 3, 5]]).all()
-    for row, step in ((0, 0), (4, 40)):
-        np.testing.assert_allclose(maps["conv1"][row], keras_maps(run, step, image)["conv1"], rtol=1e-5, atol=1e-5)
-
-
-def test_a_checkpoint_known_to_be_broken_is_not_read() -> None:
-    class Known(MemoryRun):
-        def checkpoints(self) -> tuple[Checkpoint, ...]:
-            return tuple(dataclasses.replace(each, problem="It is empty.") for each in super().checkpoints())
-
-    run = Known("lenet")
-    maps = evaluator(run).evaluate(SPEC, [0, 10], ["output"], image_for(run))
-    assert maps.failed == {0: "It is empty.", 10: "It is empty."}
-    assert maps["output"].shape == (2, 10)
-    assert run.reads == []
-
-
-def test_a_checkpoint_that_changes_while_it_is_read_is_not_believed() -> None:
-    class Changing(MemoryRun):
-        def fingerprint(self, checkpoint: Checkpoint) -> str:
-            return f"{len(self.reads)}"
-
-    run = Changing("lenet")
-    maps = evaluator(run).evaluate(SPEC, [0], ["output"], image_for(run))
-    assert "changed while it was read" in maps.failed[0]
-
-
-def test_an_adaptor_that_breaks_costs_a_step_and_no_traceback() -> None:
-    class Careless(MemoryRun):
-        def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-            if checkpoint.step == 0:
-                raise KeyError("vars")
-            return super().weights(checkpoint)
-
-    run = Careless("lenet")
-    maps = evaluator(run).evaluate(SPEC, [0, 10], ["output"], image_for(run))
-    assert maps.failed == {0: "step-0.keras cannot be read: 'vars'"}
-    assert not np.isnan(maps["output"][1]).any()
+    assert (
+        "kernel of the layer dense1 has the shape (3, 4) in step-30.keras; the network needs (400, 120)"
+        in maps.failed[30]
+    )
 
 
 def test_weights_that_are_not_numbers_are_shown_as_such() -> None:
@@ -233,17 +168,6 @@ def test_weights_that_are_not_numbers_are_shown_as_such() -> None:
     assert maps.failed == {}
     assert np.isnan(maps["output"][0]).all()
     assert np.isfinite(maps["output"][1]).all()
-
-
-def test_a_layer_that_does_not_exist_is_not_found() -> None:
-    run = MemoryRun("lenet")
-    with pytest.raises(errors.NotFound, match=r"no layer conv9.*conv1, pool1"):
-        evaluator(run).evaluate(SPEC, [0], ["conv9"], image_for(run))
-
-
-def test_an_image_of_another_shape_is_a_bad_request() -> None:
-    with pytest.raises(errors.BadRequest, match=r"\(28, 28, 3\).*takes \(28, 28, 1\)"):
-        evaluator(MemoryRun("lenet")).evaluate(SPEC, [0], ["conv1"], np.zeros((28, 28, 3), np.float32))
 
 
 def test_a_network_of_vectors_takes_an_image_of_as_many_pixels() -> None:
@@ -300,63 +224,7 @@ def test_a_model_without_a_graph_or_with_two_inputs_is_not_possible() -> None:
         evaluator(run).describe(SPEC)
 
 
-def test_a_run_without_a_network_is_not_possible() -> None:
-    class WeightsOnly:
-        format = "arrays"
-
-        def checkpoints(self) -> tuple[Checkpoint, ...]:
-            return ()
-
-    with pytest.raises(errors.NotPossible, match="opened as arrays, which tells weights but no network"):
-        evaluator(WeightsOnly()).describe(SPEC)
-
-
-def test_new_checkpoints_of_a_training_run_are_found() -> None:
-    runs = [MemoryRun("lenet", steps=2), MemoryRun("lenet", steps=3)]
-    opened: list[MemoryRun] = []
-
-    def open_run(_path: Path, _options: RunOptions, _format: str) -> Any:
-        opened.append(runs[min(len(opened), 1)])
-        return opened[-1]
-
-    engine = Evaluator(open_run=open_run)
-    image = image_for(runs[0])
-    assert engine.evaluate(SPEC, [0, 10], ["output"], image).failed == {}
-    assert len(opened) == 1
-    assert engine.evaluate(SPEC, [0, 20], ["output"], image).failed == {}
-    assert len(opened) == 2
-    assert sum(run.models_built for run in runs) == 1
-
-
-def test_work_nobody_wants_stops_between_checkpoints() -> None:
-    run = MemoryRun("lenet")
-    asked = iter([False, False, True])
-    with pytest.raises(Stopped):
-        evaluator(run).evaluate(SPEC, [0, 10, 20, 30, 40], ["conv1"], image_for(run), stop=lambda: next(asked))
-    assert run.reads == [0, 10]
-
-
 # --------------------------------------------------------------------------------------------------- memory
-
-
-def test_weights_are_kept_within_their_budget() -> None:
-    run = MemoryRun("lenet", steps=8)
-    checkpoint_bytes = sum(values.nbytes for values in run.arrays[0].values())
-    engine = evaluator(run, weights_budget_bytes=int(3.5 * checkpoint_bytes), vectorise_below_s=0.0)
-    image = image_for(run)
-    for step in (0, 10, 20, 0, 30, 0, 10):
-        engine.evaluate(SPEC, [step], ["output"], image)
-        assert engine.weights.used_bytes <= engine.weights.budget_bytes
-    assert run.reads == [0, 10, 20, 30, 10]  # 0 was used in between and stayed
-    assert engine.status()["weights_bytes"] == pytest.approx(3 * checkpoint_bytes, rel=0.01)
-
-
-def test_weights_larger_than_the_budget_are_used_and_not_kept() -> None:
-    run = MemoryRun("lenet")
-    engine = evaluator(run, weights_budget_bytes=1_000, vectorise_below_s=1_000.0)
-    maps = engine.evaluate(SPEC, [0, 10], ["output"], image_for(run))
-    np.testing.assert_allclose(maps["output"].sum(axis=1), 1, rtol=1e-5)
-    assert engine.weights.used_bytes == 0
 
 
 def test_swapping_checkpoints_does_not_grow_the_process() -> None:
@@ -375,9 +243,11 @@ def test_swapping_checkpoints_does_not_grow_the_process() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10_000  # KiB
 
 
-def test_the_device_is_named() -> None:
-    assert evaluator(MemoryRun("lenet"), device="a GPU").status()["device"] == "a GPU"
-    assert configure_devices() != ""
+def test_the_device_is_named_and_the_versions_are_told() -> None:
+    backend = KerasBackend.load()
+    assert backend.device != ""
+    assert backend.versions == {"tensorflow": tf.__version__, "keras": keras.__version__}
+    assert KerasBackend.missing() is None
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)
@@ -401,21 +271,6 @@ def test_probabilities_of_many_images_are_keras_own(architecture: str) -> None:
         np.testing.assert_array_equal(again, found)
     assert engine.status()["networks"][0]["traces"] == 1
     assert run.reads == [0, 20]
-
-
-def test_weights_are_swapped_and_a_broken_step_says_why() -> None:
-    run = MemoryRun("lenet")
-    run.broken[10] = "step-10.keras is cut off."
-    engine, images = evaluator(run), np.stack([image_for(run, seed) for seed in range(3)])
-    first, last = (engine.probabilities(SPEC, step, images, "output", AS_GIVEN) for step in (0, 40))
-    assert np.abs(first - last).max() > 0.01
-    assert run.models_built == 1
-    with pytest.raises(errors.MloscopeError, match=r"step-10.keras is cut off"):
-        engine.probabilities(SPEC, 10, images, "output", AS_GIVEN)
-    with pytest.raises(errors.NotFound, match="no checkpoint at step 11"):
-        engine.probabilities(SPEC, 11, images, "output", AS_GIVEN)
-    with pytest.raises(errors.BadRequest, match="shape"):
-        engine.probabilities(SPEC, 0, images[:, :5], "output", AS_GIVEN)
 
 
 def test_weights_of_nan_give_probabilities_of_nan() -> None:

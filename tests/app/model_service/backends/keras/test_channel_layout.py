@@ -10,7 +10,8 @@ import numpy as np
 
 from mloscope.adaptors.interface import RunOptions
 from mloscope.adaptors.models.keras import KerasRun
-from mloscope.app.model_service.backends.keras import Evaluator
+from mloscope.app.model_service.backends.keras import KerasBackend
+from mloscope.app.model_service.evaluator import evaluator_in_this_process
 from mloscope.app.model_service.wire import RunSpec
 
 layers = keras.layers
@@ -47,7 +48,9 @@ def test_maps_and_shapes_are_those_of_the_network_with_channels_last(tmp_path: P
     run = KerasRun.open(tmp_path, RunOptions())
     assert run.input_shape == (6, 8, 3)
     names = ["conv", "norm", "twice", "pool", "back", "flat", "end"]
-    found = Evaluator().evaluate(RunSpec(str(tmp_path), "keras", RunOptions()), [1], ["image", *names], IMAGE)
+    found = evaluator_in_this_process(run).evaluate(
+        RunSpec(str(tmp_path), "keras", RunOptions()), [1], ["image", *names], IMAGE
+    )
     assert not found.failed
     assert np.array_equal(found["image"][0], IMAGE)
     expected = keras.Model(last.input, [last.get_layer(name).output for name in names])(IMAGE[None])
@@ -69,7 +72,9 @@ def test_a_plain_flatten_keeps_the_order_of_channels_first(tmp_path: Path) -> No
     )
     model.save(tmp_path / "epoch_1.h5")
     run = KerasRun.open(tmp_path, RunOptions())
-    found = Evaluator().evaluate(RunSpec(str(tmp_path), "keras", RunOptions()), [1], ["conv", "end"], IMAGE)
+    found = evaluator_in_this_process(run).evaluate(
+        RunSpec(str(tmp_path), "keras", RunOptions()), [1], ["conv", "end"], IMAGE
+    )
     conv = found["conv"][0]
     assert conv.shape == (4, 6, 2)
     kernel, bias = model.get_layer("end").get_weights()
@@ -85,7 +90,9 @@ def test_an_input_that_is_permuted_first_is_an_image_too(tmp_path: Path) -> None
     model.save(tmp_path / "epoch_1.keras")
     run = KerasRun.open(tmp_path, RunOptions())
     assert run.input_shape == (6, 8, 3)
-    found = Evaluator().evaluate(RunSpec(str(tmp_path), "keras", RunOptions()), [1], ["turned", "conv"], IMAGE)
+    found = evaluator_in_this_process(run).evaluate(
+        RunSpec(str(tmp_path), "keras", RunOptions()), [1], ["turned", "conv"], IMAGE
+    )
     assert np.array_equal(found["turned"][0], IMAGE)
     assert found["conv"][0].shape == (4, 6, 2)
 
@@ -93,8 +100,18 @@ def test_an_input_that_is_permuted_first_is_an_image_too(tmp_path: Path) -> None
 def test_the_model_is_as_before_once_it_was_traced(tmp_path: Path) -> None:
     first, _ = network()
     first.save(tmp_path / "epoch_1.keras")
-    evaluator, spec = Evaluator(), RunSpec(str(tmp_path), "keras", RunOptions())
-    evaluator.evaluate(spec, [1], ["end"], IMAGE)
-    model = next(iter(evaluator._networks.values()))._model
+    run, built = KerasRun.open(tmp_path, RunOptions()), []
+
+    class Noting:
+        backend = "keras"
+        weights, layers, channels_first = run.weights, run.layers, run.channels_first
+
+        def keras_model(self) -> keras.Model:
+            built.append(run.keras_model())
+            return built[-1]
+
+    traced = KerasBackend().open(Noting(), str(tmp_path))
+    assert traced.input_shape == (6, 8, 3)
+    (model,) = built
     assert model.get_layer("conv").data_format == "channels_first"
     assert "call" not in vars(model.get_layer("conv"))
