@@ -162,7 +162,7 @@ def missing(known: Sequence[Registered] | None = None) -> str | None:
     return " ".join(str(reason) for reason in reasons) or _NONE if None not in reasons else None
 
 
-_NONE = f"No network backend is installed (entry points {GROUP}); reinstall mloscope."
+_NONE = f"No network backend is installed (entry points {GROUP}): install mloscope again, as after every update of a source tree."
 
 
 def loading(known: Sequence[Registered] | None = None) -> str:
@@ -221,7 +221,9 @@ class LoadedBackends:
     def _load(self, name: str) -> NetworkBackend:
         known = self._known.get(name)
         if known is None:
-            names = ", ".join(self._known) or "none"
+            if not self._known:
+                raise BackendMissing(_NONE)
+            names = ", ".join(self._known)
             raise BackendMissing(f'There is no network backend "{name}", which this run needs; installed are: {names}.')
         if reason := _missing(known):
             raise BackendMissing(reason)
