@@ -150,11 +150,11 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
         [ConnectedRun("arrays", Path("arrays"), TenClasses())], [ConnectedCorpus("noise", images, open_corpus(images))]
     )
     answers = Statistics(workspace, StatisticsStore(cache))
-    split = answers.overview("arrays").subject.split
+    split = answers.of("arrays").split
     planes = []
     for number, checkpoint in enumerate(workspace.opened_run("arrays").checkpoints):
         found, labels = probabilities(IMAGES, CLASSES, number / len(STEPS))
-        key = answers.identity.plane("arrays", checkpoint, "noise", split)
+        key = answers.identity.step("arrays", checkpoint, "noise", split)
         unfinished = answers.store.begin(key, {"images": IMAGES, "classes": CLASSES}, labels)
         unfinished.write(0, IMAGES, found)
         planes.append((checkpoint.step, unfinished.finish()))

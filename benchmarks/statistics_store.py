@@ -123,15 +123,17 @@ def writing(folder: Path) -> list[Figure]:
 def fill(statistics_of_run: Statistics, steps: range) -> None:
     """Planes of every step. Evaluating and measuring so many would take minutes: every tenth is made, and links stand for
     the others' large files."""
-    subject = statistics_of_run.subject("run")
+    subject = statistics_of_run.of("run")
     checkpoints = {c.step: c for c in statistics_of_run.workspace.opened_run("run").checkpoints}
     store = statistics_of_run.store
     made: StepStatistics | None = None
     for number, step in enumerate(steps):
-        key = statistics_of_run.identity.plane("run", checkpoints[step], subject.corpus, subject.split)
+        key = statistics_of_run.identity.step("run", checkpoints[step], subject.corpus, subject.split)
         if number % 10 == 0:
-            values = probabilities(IMAGES, CLASSES, subject.adaptor.labels, 1 + 3 * number / len(steps), number)
-            write(store, key, values, subject.adaptor.labels)
+            values = probabilities(
+                IMAGES, CLASSES, subject.opened_corpus.adaptor.labels, 1 + 3 * number / len(steps), number
+            )
+            write(store, key, values, subject.opened_corpus.adaptor.labels)
             made = store.find(key)
             continue
         assert made is not None
@@ -197,10 +199,10 @@ def answering(folder: Path) -> list[Figure]:
     similar_processor = time.process_time() - before
     again = seconds(lambda: checked(client, f"{overview}/class_order?rule=similarity&step=500"))
     moves = [seconds(lambda s=s: checked(client, f"{overview}/moves?from=0&to={s}")) for s in steps[10:20]]  # type: ignore[misc]
-    ready = Statistics(workspace, StatisticsStore(folder / "cache")).overview("run").ready
+    ready = Statistics(workspace, StatisticsStore(folder / "cache")).of("run").ready
     planes = {step: ready[step] for step in list(ready)[:TRAJECTORY_CHECKPOINTS]}
 
-    from mloscope.app.statistics.queries import trajectory
+    from mloscope.app.statistics.images import trajectory
 
     rows = [seconds(lambda p=p: trajectory(planes, p)) for p in range(0, IMAGES, IMAGES // 40)]  # type: ignore[misc]
     shape = f"{CLASSES:,} classes x {CHECKPOINTS} checkpoints"

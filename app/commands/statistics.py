@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from mloscope.app.errors import MloscopeError, NotFound, Unavailable
+from mloscope.app.errors import NotFound, Unavailable
 from mloscope.app.process.terminal import printable
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Subject:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         from mloscope.app.commands.opened_subject import open_subject
-        from mloscope.app.statistics.identity import Identity
+        from mloscope.app.statistics.queries import Statistics
         from mloscope.app.statistics.stored.store import StatisticsStore
 
         opened = open_subject(arguments)
@@ -189,7 +189,8 @@ class _Subject:
         self.settings = opened.settings
         self.cache_folder = opened.cache_folder
         self.store: StatisticsStore = StatisticsStore(self.cache_folder)
-        self.identity = Identity(self.workspace)
+        self.statistics = Statistics(self.workspace, self.store)
+        self.identity = self.statistics.identity
 
     @property
     def basis(self) -> Basis:
@@ -214,21 +215,7 @@ class _Subject:
 
     def planes(self) -> dict[int, StepStatistics]:
         """All there are, by step, imported ones where nothing was evaluated."""
-        found = {}
-        for step, noted in self.store.imports(self.series).items():
-            plane = self.store.find(noted["plane"])
-            if plane is not None:
-                found[step] = plane
-        for checkpoint in self.workspace.opened_run("run").checkpoints:
-            if checkpoint.problem:
-                continue
-            try:
-                plane = self.store.find(self.identity.plane("run", checkpoint, "corpus", self.split))
-            except (MloscopeError, OSError):
-                continue
-            if plane is not None:
-                found[checkpoint.step] = plane
-        return dict(sorted(found.items()))
+        return self.statistics.of("run", "corpus", self.split).ready
 
 
 # ----------------------------------------------------------------------------------------------------- compute
@@ -422,30 +409,26 @@ def _listed(words: Sequence[str]) -> list[tuple[int | None, Path]]:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from mloscope.app.statistics import tables
     from mloscope.app.statistics.export import encode
-    from mloscope.app.statistics.queries import Statistics
 
     subject = _Subject(arguments)
     for line in subject.basis.lines():  # stdout may be the table
         print(printable(line), file=sys.stderr)
-    statistics = Statistics(subject.workspace, subject.store)
-    overview = statistics.overview("run", "corpus", subject.split)
-    ready = list(overview.ready)
-    if not ready:
-        raise NotFound(f"No step has statistics yet; this computes them: {overview.command}")
-    step = ready[-1] if arguments.step is None else arguments.step
-    since = ready[0] if arguments.since is None else arguments.since
-    tables: dict[str, Callable[[], Any]] = {
-        "steps": lambda: statistics.steps_table(overview),
-        "confusion": lambda: statistics.confusion_table(overview.subject, step),
-        "classes": lambda: statistics.classes_table(overview.subject, step),
-        "images": lambda: statistics.images_table(overview.subject, step),
-        "moves": lambda: statistics.moves_table(overview.subject, since, step),
-        "clusters": lambda: statistics.clusters_table(overview.subject, step),
-        "members": lambda: statistics.members_table(overview.subject, step),
+    of = subject.statistics.of("run", "corpus", subject.split)
+    step = of.last() if arguments.step is None else arguments.step
+    since = next(iter(of.ready), step) if arguments.since is None else arguments.since
+    written: dict[str, Callable[[], Any]] = {
+        "steps": lambda: tables.steps_table(of),
+        "confusion": lambda: tables.confusion_table(of, step),
+        "classes": lambda: tables.classes_table(of, step),
+        "images": lambda: tables.images_table(of, step),
+        "moves": lambda: tables.moves_table(of, since, step),
+        "clusters": lambda: tables.clusters_table(of, step),
+        "members": lambda: tables.members_table(of, step),
     }
     suffix = ".csv" if arguments.to is None else arguments.to.suffix.lower()
-    content = encode(tables[arguments.table](), suffix.removeprefix("."))
+    content = encode(written[arguments.table](), suffix.removeprefix("."))
     if arguments.to is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()

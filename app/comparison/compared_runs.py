@@ -21,9 +21,12 @@ from mloscope.adaptors.interface import Curve
 from mloscope.app.comparison import pairing
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible
 from mloscope.app.films import encoding
+from mloscope.app.statistics.images import describe
 
 if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
+    from mloscope.app.statistics.run_statistics import RunStatistics
+    from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,10 @@ class ComparedRuns:
     def _accuracy(self, run: str, corpus: str | None, split: str | None) -> dict[int, float]:
         """Accuracy 0..1 by step: the statistics', else the run's own curve; empty where there is neither."""
         try:
-            ready = self.observatory.statistics.overview(run, corpus, split).ready
+            ready = self.observatory.statistics.of(run, corpus, split).ready
         except MloscopeError:
             ready = {}
-        rates = {step: plane.rates.get("accuracy") for step, plane in ready.items()}
+        rates = {step: found.rates.get("accuracy") for step, found in ready.items()}
         known = {step: rate for step, rate in rates.items() if rate is not None}
         if known:
             return known
@@ -131,21 +134,20 @@ class ComparedRuns:
 
     def _measured(self, run: str, corpus: str | None, split: str | None) -> list[Curve]:
         try:
-            found = self.observatory.statistics.overview(run, corpus, split)
+            of = self.observatory.statistics.of(run, corpus, split)
+            ready = of.ready
         except MloscopeError:
             return []
         epochs = {checkpoint.step: checkpoint.epoch for checkpoint in self.observatory.checkpoints(run)}
         curves = []
         for rate in ("accuracy", "loss"):
-            known = [
-                (step, plane.rates[rate]) for step, plane in found.ready.items() if plane.rates.get(rate) is not None
-            ]
+            known = [(step, found.rates[rate]) for step, found in ready.items() if found.rates.get(rate) is not None]
             if known:
                 steps = np.array([step for step, _ in known])
                 when = [epochs.get(step) for step in steps.tolist()]
                 converted = None if None in when else np.array(when, np.float64)
                 values = np.array([value for _, value in known], np.float64)
-                name = f"{found.subject.split} {rate}"
+                name = f"{of.split} {rate}"
                 curves.append(Curve(name, "step", steps, values, "statistics", converted))
         return curves
 
@@ -167,25 +169,24 @@ class ComparedRuns:
         ``a``, ``b``: run and step. ``cell``: actual and predicted class; the number of classes for not predicted.
         Raises :class:`NotPossible` where a side has no statistics, or the two are of other images.
         """
-        statistics, planes, corpus = self._planes(a, b, corpus, split)
+        of, steps = self._confused(a, b, corpus, split)
         actual, predicted = cell
-        classes = planes[0].classes
+        classes = steps[0].classes
         if actual >= classes or predicted > classes:
             raise NotFound(f"There is no cell {actual}, {predicted}: the classes are 0 to {classes - 1}.")
         column = -1 if predicted == classes else predicted
         found = pairing.moved(
-            np.asarray(planes[0].actual),
-            np.asarray(planes[0].predicted),
-            np.asarray(planes[1].predicted),
+            np.asarray(steps[0].actual),
+            np.asarray(steps[0].predicted),
+            np.asarray(steps[1].predicted),
             actual,
             column,
         )
-        subject = statistics.subject(a[0], corpus, split)
         answer = {}
         for key, positions, here, there in (("into", found.into, 0, 1), ("out_of", found.out_of, 1, 0)):
             chosen = positions[:limit]
-            other = statistics.describe(subject, chosen, planes[there])
-            images = statistics.describe(subject, chosen, planes[here])
+            other = describe(of, chosen, steps[there])
+            images = describe(of, chosen, steps[here])
             for image, elsewhere in zip(images, other, strict=True):
                 image |= {"elsewhere": elsewhere["predicted"], "elsewhere_name": elsewhere["predicted_name"]}
             answer[key] = {"total": len(positions), "images": images}
@@ -196,23 +197,25 @@ class ComparedRuns:
     ) -> tuple[tuple[str, ...], list[tuple[int, int, int, int, int]]]:
         """Names of the classes, and rows ``actual, predicted, a, b, difference`` of all cells that are not 0 on both sides;
         predicted is the number of classes for not predicted."""
-        statistics, planes, corpus = self._planes(a, b, corpus, split)
+        of, steps = self._confused(a, b, corpus, split)
         counts: dict[tuple[int, int], list[int]] = {}
-        for side, plane in enumerate(planes):
-            for actual, predicted, count in np.asarray(plane.cells).tolist():
+        for side, step in enumerate(steps):
+            for actual, predicted, count in np.asarray(step.cells).tolist():
                 counts.setdefault((actual, predicted), [0, 0])[side] = count
         rows = [(*cell, first, second, first - second) for cell, (first, second) in sorted(counts.items())]
-        return statistics.class_names(a[0], corpus, planes[0].classes), rows
+        return of.names_of(steps[0].classes), rows
 
-    def _planes(
+    def _confused(
         self, a: tuple[str, int], b: tuple[str, int], corpus: str | None, split: str | None
-    ) -> tuple[Any, list[Any], str | None]:
-        statistics = self.observatory.statistics
+    ) -> tuple[RunStatistics, list[StepStatistics]]:
+        """The statistics of A's run, and those of A's and B's steps. Raises :class:`NotPossible` if the two know other
+        classes."""
         corpus = corpus or self.observatory.workspace.corpus_of(a[0])
-        planes = [statistics.plane(run, step, corpus, split) for run, step in (a, b)]
-        if planes[0].classes != planes[1].classes:
+        both = [self.observatory.statistics.of(run, corpus, split) for run, _step in (a, b)]
+        steps = [of.step(step) for of, (_run, step) in zip(both, (a, b), strict=True)]
+        if steps[0].classes != steps[1].classes:
             raise NotPossible(
-                f'The run "{a[0]}" knows {planes[0].classes} classes and "{b[0]}" {planes[1].classes}: '
+                f'The run "{a[0]}" knows {steps[0].classes} classes and "{b[0]}" {steps[1].classes}: '
                 "their confusion cannot be compared."
             )
         orders = [self.observatory.workspace.basis(run, corpus).classes.corpus_classes for run, _step in (a, b)]
@@ -221,7 +224,7 @@ class ComparedRuns:
                 f'The outputs of the runs "{a[0]}" and "{b[0]}" stand for the classes of the corpus in different orders: '
                 "their confusion cannot be compared."
             )
-        return statistics, planes, corpus
+        return both[0], steps
 
     # ---------------------------------------------------------------------------------------------------- arrays
 

@@ -11,7 +11,8 @@ from typing import Any, TextIO
 
 from mloscope.app.demo.training import Progress
 from mloscope.app.errors import Conflict, MloscopeError
-from mloscope.app.statistics.queries import Overview, Statistics
+from mloscope.app.statistics.queries import Statistics
+from mloscope.app.statistics.run_statistics import RunStatistics
 
 _LOOK_EVERY_S = 0.2
 
@@ -21,29 +22,26 @@ def compute(statistics: Statistics, stream: TextIO, *, sleep: Callable[[float], 
     cannot be. What comes of it is told on the stream."""
     for run in statistics.workspace.runs:
         try:
-            overview = statistics.overview(run.name)
-            if not _is_complete(overview):
-                _compute(statistics, overview, stream, sleep)
+            of = statistics.of(run.name)
+            if not _is_complete(of):
+                _compute(statistics, of, stream, sleep)
         except MloscopeError as error:
             _say(stream, f"Confusion and Clusters stay empty. {error}")
 
 
-def _is_complete(overview: Overview) -> bool:
-    return overview.fit is not None and all(step.plane is not None or step.problem for step in overview.steps)
+def _is_complete(of: RunStatistics) -> bool:
+    return of.clustering is not None and all(step.statistics is not None or step.problem for step in of.steps)
 
 
-def _compute(statistics: Statistics, overview: Overview, stream: TextIO, sleep: Callable[[float], None]) -> None:
+def _compute(statistics: Statistics, of: RunStatistics, stream: TextIO, sleep: Callable[[float], None]) -> None:
     if statistics.jobs is None:
         return
-    subject = overview.subject
-    names = (subject.run, subject.corpus, subject.split)
+    names = (of.run, of.corpus, of.split)
     try:
         told = statistics.jobs.act("start", *names)
     except Conflict:  # a visitor was quicker
         told = statistics.jobs.state(*names)
-    _say(
-        stream, f"Filling Confusion and Clusters: {len(overview.steps)} checkpoints, {len(subject.positions):,} images."
-    )
+    _say(stream, f"Filling Confusion and Clusters: {len(of.steps)} checkpoints, {len(of.positions):,} images.")
     progress: Progress | None = None
     while told["state"] in ("starting", "running"):
         if told["of"]:

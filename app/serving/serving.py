@@ -243,7 +243,7 @@ def _statistics(workspace: Workspace, settings: Settings) -> Statistics:
     statistics = Statistics(workspace, StatisticsStore(cache_folder), program=program())
     # The children end with this process.
     statistics.jobs = StatisticsJobs(
-        lambda *names: statistics.command(statistics.subject(*names)), cache_folder, dask_address=settings.dask_address
+        lambda *names: statistics.of(*names).command, cache_folder, dask_address=settings.dask_address
     )
     return statistics
 

@@ -37,7 +37,7 @@ class Identity:
         self._corpora: dict[str, tuple[Any, str]] = {}
         self._architectures: dict[str, tuple[Any, str]] = {}
 
-    def plane(self, run: str, checkpoint: Checkpoint, corpus: str, split: str) -> str:
+    def step(self, run: str, checkpoint: Checkpoint, corpus: str, split: str) -> str:
         """The key of a checkpoint's statistics: 64 hexadecimal digits.
 
         Made of the checkpoint's fingerprint, the architecture (the run's layers and the file or function that the

@@ -331,7 +331,7 @@ def measure() -> Callable[..., dict[int, np.ndarray]]:
             powers /= powers.sum(axis=1, keepdims=True)
             powers[list(lost)] = np.nan
             checkpoint = bench.observatory.checkpoint("lenet", step)
-            key = statistics.identity.plane("lenet", checkpoint, corpus, split)
+            key = statistics.identity.step("lenet", checkpoint, corpus, split)
             about = {"images": len(positions), "classes": classes, **({"form": form} if form else {})}
             plane = statistics.store.begin(key, about, actual)
             plane.write(0, len(positions), powers)

@@ -212,12 +212,12 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
             random = np.random.default_rng([checkpoint.step, len(run)])
             powers = np.exp(random.normal(size=(len(positions), classes))).astype(np.float32)
             powers /= powers.sum(axis=1, keepdims=True)
-            key = statistics.identity.plane(run, checkpoint, CORPUS, "test")
+            key = statistics.identity.step(run, checkpoint, CORPUS, "test")
             plane = statistics.store.begin(key, {"images": len(positions), "classes": classes}, actual)
             plane.write(0, len(positions), powers)
             plane.finish()
         series = statistics.identity.series(run, CORPUS, "test")
-        cluster_run(statistics.store, series, list(statistics.overview(run).ready.items()), 2)
+        cluster_run(statistics.store, series, list(statistics.of(run).ready.items()), 2)
 
 
 @contextlib.contextmanager

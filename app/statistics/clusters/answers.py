@@ -1,4 +1,5 @@
-"""What pages show of clusters: the rows of a step, and where images lie on the map."""
+"""What pages show of clusters: the rows of a step and the pictures in them, the images of a cluster, and where images lie
+on the map."""
 
 from __future__ import annotations
 
@@ -8,23 +9,57 @@ from typing import Any
 
 import numpy as np
 
+from mloscope.app.errors import MloscopeError
+from mloscope.app.images import pictures
+from mloscope.app.statistics import chunks
 from mloscope.app.statistics.clusters.store import Clustering
+from mloscope.app.statistics.images import Page, describe, number
+from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
 NEAREST = 12
 """How many images a cluster's row shows."""
+STEPS_OF_ROWS = 8
+"""How many steps' rows come in one chunk, and their images' pictures in one sheet."""
+SHEET_EDGE_PX, SHEET_ACROSS = 32, 32
 BARS = 24
 """How many classes' mean probabilities a cluster's row shows: all if there are no more, else the largest."""
 
 
+# --------------------------------------------------------------------------------------------------------- a step
+
+
+def clusters(of: RunStatistics, step: int) -> dict[str, Any]:
+    """The clusters of a step, JSON-able: what :func:`rows_of_step` says, with image ids for positions."""
+    clustering = of.clustered()
+    rows = rows_of_step(clustering, step)
+    for row in rows["clusters"]:
+        row["nearest"] = [of.opened_corpus.record(of.positions[p]).id for p in row["nearest"]]
+        row["majority"] = [{"class": majority, "count": count} for majority, count in row["majority"]]
+        for side in ("from", "to"):
+            row[side] = [{"cluster": cluster, "count": count} for cluster, count in row[side]]
+    return {"k": clustering.k, "seed": clustering.seed, **rows, "class_names": of.class_names}
+
+
+def cluster_members(of: RunStatistics, step: int, cluster: int, offset: int = 0, limit: int = 60) -> Page:
+    """Images of a cluster, the nearest to its centre first, each with its ``distance``."""
+    found = of.clustered().step(step)
+    members = np.asarray(found.members(cluster))
+    chosen = members[offset : offset + limit]
+    images = describe(of, chosen, of.ready[step])
+    for image, distance in zip(images, found.distance[chosen].tolist(), strict=True):
+        image["distance"] = number(distance)
+    return Page(len(members), images)
+
+
 def rows_of_step(clustering: Clustering, step: int) -> dict[str, Any]:
-    """All that the rows of one step show, as JSON.
+    """Everything that the rows of one step show, as JSON.
 
     ``{"step", "before": step | null, "after": step | null, "refit": bool, "inertia", "clusters": [{"cluster", "size",
     "state": "alive"|"born"|"died"|"empty", "purity": 0..1 | null, "majority": [[class, count], ...], "mean": [[class,
     probability], ...], "nearest": [positions within the split], "from": [[cluster, count], ...], "to": [...]}]}``.
-    ``mean`` is in the order of classes where all are given (no more than BARS), else the largest first; ``from`` and
-    ``to`` have the largest first, -1 stands for images without a cluster.
+    ``mean`` is in the order of classes if all are given (no more than BARS), else the largest first; ``from`` and
+    ``to`` have the largest first; -1 stands for images without a cluster.
     """
     here = clustering.step(step)
     before, after = clustering.before(step), clustering.after(step)
@@ -66,7 +101,7 @@ def rows_of_step(clustering: Clustering, step: int) -> dict[str, Any]:
 def _bars(mean: np.ndarray) -> list[list[float]]:
     classes = range(len(mean))
     shown: Iterable[int] = classes if len(mean) <= BARS else np.argsort(-mean, kind="stable")[:BARS].tolist()
-    return [[int(number), round(float(mean[number]), 4)] for number in shown]
+    return [[int(shown_class), round(float(mean[shown_class]), 4)] for shown_class in shown]
 
 
 def _by_cluster(flows: np.ndarray, key: int, other: int) -> dict[int, list[list[int]]]:
@@ -76,30 +111,89 @@ def _by_cluster(flows: np.ndarray, key: int, other: int) -> dict[int, list[list[
     return found
 
 
-def points_bytes(clustering: Clustering, steps: Sequence[int], planes: Mapping[int, StepStatistics]) -> bytes:
-    """Where the images lie on the map at some steps, as "MLP1", little-endian:
+# -------------------------------------------------------------------------------------------------- rows of all steps
 
-    ``b"MLP1"``, uint32 length H of the header, which is padded with spaces to make 8 + H a multiple of 8; JSON ``{"steps",
-    "images", "x": [lo, hi], "y": [lo, hi], "explained": [..], "clusters": k}``; then for every step int16 x (image), int16
-    y (image), uint16 cluster (image; NO_CLUSTER: none), uint16 predicted class (image; 65535: none, or beyond 65534).
+
+def row_chunks(of: RunStatistics) -> chunks.Chunks:
+    """How the rows of the clustered steps are cut; nothing if there are none yet."""
+    clustering = of.clustering
+    if clustering is None:
+        return []
+    size = chunks.CHUNK_BYTES // STEPS_OF_ROWS
+    return chunks.cut([(step, _row_key(clustering, step), size, clustering.k) for step in clustering.steps])
+
+
+def rows(of: RunStatistics, steps: Sequence[int], digest: str) -> list[dict[str, Any]]:
+    """The rows of some steps, see :func:`rows_of_step`. Raises as :func:`chunks.current`."""
+    clustering = of.clustered()
+    for step in steps:
+        clustering.step(step)
+    chunks.current(of, steps, digest, lambda step: _row_key(clustering, step))
+    return [rows_of_step(clustering, step) for step in steps]
+
+
+def row_pictures(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
+    """One WebP picture of all images that the rows of some steps show, in ascending order of their positions, SHEET_ACROSS
+    in a line, each SHEET_EDGE_PX square with the rest beside a longer image's sides left transparent. An image that
+    cannot be read leaves its place empty."""
+    found = rows(of, steps, digest)
+    shown = sorted({image for step in found for cluster in step["clusters"] for image in cluster["nearest"]})
+
+    def pixels(position: int) -> np.ndarray | None:
+        try:
+            return of.opened_corpus.pixels(of.positions[position])
+        except MloscopeError:
+            return None
+
+    return pictures.sheet((pixels(position) for position in shown), len(shown), SHEET_EDGE_PX, SHEET_ACROSS)
+
+
+def _row_key(clustering: Clustering, step: int) -> str:
+    around = (clustering.before(step), step, clustering.after(step))
+    return " ".join(clustering.clusters[other] for other in around if other is not None)
+
+
+# --------------------------------------------------------------------------------------------------- places on the map
+
+
+def point_chunks(of: RunStatistics) -> chunks.Chunks:
+    """How the places on the map are cut; nothing if there is no map yet."""
+    clustering = of.clustering
+    if clustering is None or clustering.projection is None:
+        return []
+    return chunks.cut(
+        [(step, _point_key(clustering, step), 8 * of.ready[step].images, clustering.k) for step in clustering.steps]
+    )
+
+
+def points(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
+    """Where images lie at some steps, see :func:`points_bytes`. Raises as :func:`chunks.current`."""
+    clustering = of.clustered()
+    for step in steps:
+        clustering.step(step)
+    chunks.current(of, steps, digest, lambda step: _point_key(clustering, step))
+    return points_bytes(clustering, steps, of.ready)
+
+
+def points_bytes(clustering: Clustering, steps: Sequence[int], statistics: Mapping[int, StepStatistics]) -> bytes:
+    """Where images lie on the map at some steps, as "MLP1", little-endian: ``b"MLP1"``, uint32 length H of the header, the
+    header padded with spaces to make 8 + H a multiple of 8: JSON ``{"steps", "images", "x": [lo, hi], "y": [lo, hi],
+    "explained": [..], "clusters": k}``; then for every step int16 x (image), int16 y (image), uint16 cluster (image;
+    65535: none), uint16 predicted class (image; 65535: none, or beyond 65534).
     """
     about = clustering.map_about
-    images = planes[steps[0]].images
-    header = json.dumps(
-        {
-            "steps": list(steps),
-            "images": images,
-            "x": about["x"],
-            "y": about["y"],
-            "explained": about["explained"],
-            "clusters": clustering.k,
-        }
-    ).encode()
-    header += b" " * (-(8 + len(header)) % 8)
-    parts = [b"MLP1", len(header).to_bytes(4, "little"), header]
+    header = {
+        "steps": list(steps),
+        "images": statistics[steps[0]].images,
+        "x": about["x"],
+        "y": about["y"],
+        "explained": about["explained"],
+        "clusters": clustering.k,
+    }
+    parts = [chunks.head(b"MLP1", json.dumps(header))]
     for step in steps:
         codes = np.asarray(clustering.coordinates(step))
-        predicted = planes[step].predicted
+        predicted = statistics[step].predicted
         parts += [
             codes[:, 0].astype("<i2").tobytes(),
             codes[:, 1].astype("<i2").tobytes(),
@@ -107,3 +201,7 @@ def points_bytes(clustering: Clustering, steps: Sequence[int], planes: Mapping[i
             np.where((predicted < 0) | (predicted > 65534), 65535, predicted).astype("<u2").tobytes(),
         ]
     return b"".join(parts)
+
+
+def _point_key(clustering: Clustering, step: int) -> str:
+    return f"{clustering.sources[step]} {clustering.clusters[step]} {clustering.projection}"

@@ -111,7 +111,7 @@ def plan(
         try:
             if checkpoint.problem:
                 raise NotPossible(checkpoint.problem)
-            key = identity.plane(run, checkpoint, corpus, split)
+            key = identity.step(run, checkpoint, corpus, split)
             about = _about(source, checkpoint, basis)
             planned.append(PlannedStep(checkpoint.step, key, opened.fingerprint(checkpoint), about))
         except (MloscopeError, OSError) as error:

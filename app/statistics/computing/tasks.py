@@ -59,9 +59,6 @@ class OpenSource(Protocol):
     labels: np.ndarray
     """int32 (image,) of the split: which of the network's classes is right, -1 where none is or it is not known."""
 
-    def _batch(self, positions: range) -> np.ndarray:
-        return self._workspace.inputs.batch(self._run, self._corpus, positions)
-
     def prepare(self, span: Span) -> Inputs:
         """Called by one thread at a time, while another evaluates."""
         ...

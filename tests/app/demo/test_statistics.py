@@ -28,14 +28,20 @@ class Jobs:
         return {"done": 0, "of": 0, "message": None, **(self.told.pop(0) if len(self.told) > 1 else self.told[0])}
 
 
-def statistics(jobs: Jobs | None, *, planes: int = 0, broken: bool = False, clusters: bool = False) -> Any:
-    steps = [SimpleNamespace(plane=object() if number < planes else None, problem=None) for number in range(3)]
+def statistics(jobs: Jobs | None, *, measured: int = 0, broken: bool = False, clusters: bool = False) -> Any:
+    steps = [SimpleNamespace(statistics=object() if number < measured else None, problem=None) for number in range(3)]
     if broken:
         steps[-1].problem = "torn"
-    subject = SimpleNamespace(run="mnist", corpus="digits", split="test", positions=range(1000))
-    overview = SimpleNamespace(subject=subject, steps=steps, fit=object() if clusters else None)
+    of = SimpleNamespace(
+        run="mnist",
+        corpus="digits",
+        split="test",
+        positions=range(1000),
+        steps=steps,
+        clustering=object() if clusters else None,
+    )
     workspace = SimpleNamespace(runs=[SimpleNamespace(name="mnist")])
-    return SimpleNamespace(workspace=workspace, jobs=jobs, overview=lambda run: overview)
+    return SimpleNamespace(workspace=workspace, jobs=jobs, of=lambda run: of)
 
 
 def told(jobs: Jobs | None, **what: Any) -> str:
@@ -49,7 +55,7 @@ RUNNING = {"state": "running", "done": 1500, "of": 3000}
 
 def test_what_is_missing_is_computed_and_its_progress_told() -> None:
     jobs = Jobs({"state": "starting"}, RUNNING, {"state": "running", "done": 3000, "of": 3000}, {"state": "done"})
-    said = told(jobs, planes=1)
+    said = told(jobs, measured=1)
 
     assert jobs.acted == [("start", "mnist", "digits", "test")]
     assert "3 checkpoints, 1,000 images" in said
@@ -57,7 +63,7 @@ def test_what_is_missing_is_computed_and_its_progress_told() -> None:
     assert said.endswith("filled.\n")
 
 
-@pytest.mark.parametrize("what", [{"planes": 3}, {"planes": 2, "broken": True}])
+@pytest.mark.parametrize("what", [{"measured": 3}, {"measured": 2, "broken": True}])
 def test_what_is_there_is_not_computed_again(what: dict[str, Any]) -> None:
     jobs = Jobs({"state": "done"})
 
@@ -89,10 +95,10 @@ def test_what_went_wrong_is_told_and_nothing_raised(jobs: Jobs, word: str) -> No
 def test_a_run_that_cannot_be_opened_is_told() -> None:
     wrong = statistics(Jobs({"state": "none"}))
 
-    def overview(run: str) -> None:
+    def of(run: str) -> None:
         raise NotFound(f"No {run}.")
 
-    wrong.overview = overview
+    wrong.of = of
     stream = io.StringIO()
     demo_statistics.compute(wrong, stream)
     assert "No mnist." in stream.getvalue()

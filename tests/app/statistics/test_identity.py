@@ -42,7 +42,7 @@ def key(array_run: Any, array_corpus: Any, pictures: Path) -> Callable[..., str]
             [ConnectedCorpus("noise", pictures, corpus or array_corpus())],
         )
         checkpoint = next(known for known in run.checkpoints() if known.step == step)
-        return Identity(workspace).plane("lenet", checkpoint, "noise", split)
+        return Identity(workspace).step("lenet", checkpoint, "noise", split)
 
     return make
 

@@ -42,7 +42,7 @@ def computed(run: Path, mean: str, split: str, folder: Path, monkeypatch) -> dic
     assert cli.main(words) == 0
     options = RunOptions(preprocessing=make_preprocessing(None, mean, None))
     workspace = Workspace.connect([RunEntry(run, "run", options=options)], [CorpusEntry(CIFAR10, "cifar")])
-    return dict(Statistics(workspace, StatisticsStore(folder)).overview("run", "cifar", split).ready)
+    return dict(Statistics(workspace, StatisticsStore(folder)).of("run", "cifar", split).ready)
 
 
 def trace(plane: StepStatistics) -> int:

@@ -97,20 +97,21 @@ class Clusters:
             return no_update
         steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
         try:
-            fit = self.observatory.statistics.overview(subject["run"], subject["corpus"], view["split"] or None).fit
-            if fit is None:
+            of = self.observatory.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
+            clustering = of.clustering
+            if clustering is None:
                 return themes.empty_figure(theme, "There are no clusters yet.")
-            sizes = np.full((len(steps), fit.k), np.nan)
-            purity = np.full((len(steps), fit.k), np.nan)
+            sizes = np.full((len(steps), clustering.k), np.nan)
+            purity = np.full((len(steps), clustering.k), np.nan)
             for index, step in enumerate(steps):
-                if step in fit.clusters:
-                    about = fit.step(step).about
+                if step in clustering.clusters:
+                    about = clustering.step(step).about
                     sizes[index] = about["sizes"]
                     purity[index] = [np.nan if value is None else value for value in about["purity"]]
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, str(error))
         labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
-        chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < fit.k else None
+        chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < clustering.k else None
         return cluster_course(sizes, purity, labels, selected=chosen, theme=theme)
 
 

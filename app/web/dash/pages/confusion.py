@@ -47,7 +47,7 @@ CONFUSION_CELL = "confusion-cell"
 CONFUSION_CHANGES = "confusion-changes"
 
 MOST_REMEMBERED = 4096
-"""Planes whose recall is kept in memory, the last ones read."""
+"""Recall is kept in memory of this many steps, the last ones read."""
 
 
 def layout() -> html.Div:
@@ -116,35 +116,35 @@ class Confusion:
         if not subject or not subject.get("run") or not view or theme is None:
             return no_update
         try:
-            overview = self.observatory.statistics.overview(subject["run"], subject["corpus"], view["split"] or None)
+            of = self.observatory.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
+            ready = of.ready
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, str(error))
-        planes = overview.ready
-        if not planes:
+        if not ready:
             return themes.empty_figure(theme, "There are no statistics yet.")
         steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
-        names = overview.class_names
+        names = of.class_names
         accuracy = np.full(len(steps), np.nan)
         recall = np.full((len(steps), len(names)), np.nan)
         for index, step in enumerate(steps):
-            plane = planes.get(step)
-            if plane is None:
+            statistics = ready.get(step)
+            if statistics is None:
                 continue
-            rate = plane.rates["accuracy"]
+            rate = statistics.rates["accuracy"]
             accuracy[index] = np.nan if rate is None else rate
-            found = self._recall(plane)
+            found = self._recall(statistics)
             recall[index, : len(found)] = found[: len(names)]
         labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
         return confusion_course(accuracy, recall, names, labels, selected=view["actual"], theme=theme)
 
-    def _recall(self, plane: Any) -> np.ndarray:
+    def _recall(self, statistics: Any) -> np.ndarray:
         """float (class,), NaN for classes without images."""
-        if plane.key not in self._recalls:
+        if statistics.key not in self._recalls:
             while len(self._recalls) >= MOST_REMEMBERED:
                 self._recalls.pop(next(iter(self._recalls)), None)
-            values = plane.summary["recall"]
-            self._recalls[plane.key] = np.array([np.nan if value is None else value for value in values], np.float64)
-        return self._recalls[plane.key]
+            values = [np.nan if value is None else value for value in statistics.summary["recall"]]
+            self._recalls[statistics.key] = np.array(values, np.float64)
+        return self._recalls[statistics.key]
 
 
 PAGE = Page(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlencode
 
@@ -14,7 +14,9 @@ from pydantic import Field
 from mloscope.app.errors import BadRequest
 from mloscope.app.evaluation.basis import Notice
 from mloscope.app.statistics import export
-from mloscope.app.statistics.queries import Overview, Statistics, Subject
+from mloscope.app.statistics.chunks import Chunks
+from mloscope.app.statistics.queries import Statistics
+from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.web.rest.addresses import CorpusChoice, RunName, SplitChoice
 from mloscope.app.web.rest.answers import NPY, answer
 from mloscope.app.web.rest.dependencies import TheStatistics
@@ -67,13 +69,10 @@ class AskedSplit:
     corpus: str | None
     split: str | None
 
-    def subject(self) -> Subject:
-        """Return the names filled in and checked."""
-        return self.statistics.subject(self.run, self.corpus, self.split)
-
-    def overview(self) -> Overview:
-        """Return which steps have statistics."""
-        return self.statistics.overview(self.run, self.corpus, self.split)
+    @cached_property
+    def of(self) -> RunStatistics:
+        """The statistics of that run over that split, the names filled in and checked."""
+        return self.statistics.of(self.run, self.corpus, self.split)
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what a reader of the numbers has to know."""
@@ -81,8 +80,7 @@ class AskedSplit:
 
     def table(self, rows: export.Table, format: str, *words: object) -> Response:
         """Return the table as a file named after run, corpus, split and ``words``."""
-        subject = self.subject()
-        name = "-".join(str(word) for word in (subject.run, subject.corpus, subject.split, *words))
+        name = "-".join(str(word) for word in (self.of.run, self.of.corpus, self.of.split, *words))
         disposition = f"attachment; filename*=UTF-8''{quote(f'{name}.{format}')}"
         return answer(export.encode(rows, format), export.FORMATS[format], **{"Content-Disposition": disposition})
 
@@ -96,13 +94,12 @@ async def asked_split(
 Asked = Annotated[AskedSplit, Depends(asked_split)]
 
 
-def chunks_of(overview: Overview, what: str, cut: Sequence[tuple[list[int], str]]) -> list[Chunk]:
+def chunks_of(of: RunStatistics, what: str, cut: Chunks) -> list[Chunk]:
     """Return the addresses of chunks: of ``what`` (the last word of the route), for the steps and digests of ``cut``."""
-    subject = overview.subject
     chunks = []
     for steps, digest in cut:
-        query = {"corpus": subject.corpus, "split": subject.split, "steps": ",".join(map(str, steps)), "digest": digest}
-        address = f"{PREFIX}/runs/{quote(subject.run)}/statistics/{what}?{urlencode(query, safe=',')}"
+        query = {"corpus": of.corpus, "split": of.split, "steps": ",".join(map(str, steps)), "digest": digest}
+        address = f"{PREFIX}/runs/{quote(of.run)}/statistics/{what}?{urlencode(query, safe=',')}"
         chunks.append(Chunk(steps, address))
     return chunks
 

@@ -10,7 +10,9 @@ from fastapi import Path, Request
 from fastapi.responses import Response
 from pydantic import Field
 
-from mloscope.app.statistics.queries import SHEET_ACROSS, SHEET_EDGE_PX
+from mloscope.app.statistics import tables
+from mloscope.app.statistics.clusters import answers
+from mloscope.app.statistics.clusters.answers import SHEET_ACROSS, SHEET_EDGE_PX
 from mloscope.app.web.rest.addresses import Limit, Offset, Step
 from mloscope.app.web.rest.answers import IMMUTABLE, held, immutable_answer, unchanged_answer
 from mloscope.app.web.rest.resource import Notices, resource
@@ -43,7 +45,7 @@ def points_chunk(asked: Asked, steps: Steps, digest: Digest) -> Response:
     step int16 x and int16 y by image (``lo + (code + 32767) / 65534 * (hi - lo)``; -32768: none), uint16 cluster and
     uint16 predicted class (65535: none). 409 where the statistics changed since.
     """
-    data = asked.statistics.points_bytes(asked.overview(), read_steps(steps), digest)
+    data = answers.points(asked.of, read_steps(steps), digest)
     return immutable_answer(data, f'"MLP1-{digest}"')
 
 
@@ -66,9 +68,9 @@ class RowsAnswer:
 def cluster_rows(asked: Asked, steps: Steps, digest: Digest) -> Response:
     """What the clusters' rows show at some steps, for ever the same under this address. 409 where the clusters changed
     since."""
-    overview, numbers = asked.overview(), read_steps(steps)
-    rows = asked.statistics.rows_of_clusters(overview, numbers, digest)
-    (sheet,) = chunks_of(overview, "cluster_pictures", [(numbers, digest)])
+    numbers = read_steps(steps)
+    rows = answers.rows(asked.of, numbers, digest)
+    (sheet,) = chunks_of(asked.of, "cluster_pictures", [(numbers, digest)])
     pictures = {"address": sheet.address, "edge": SHEET_EDGE_PX, "across": SHEET_ACROSS}
     data = json.dumps({"steps": rows, "pictures": pictures}, separators=(",", ":")).encode()
     return immutable_answer(data, f'"rows-{digest}"', "application/json")
@@ -81,7 +83,7 @@ def cluster_pictures(request: Request, asked: Asked, steps: Steps, digest: Diges
     etag = f'"sheet-{digest}"'
     if held(request, etag):
         return unchanged_answer(etag, IMMUTABLE)
-    sheet = asked.statistics.cluster_pictures(asked.overview(), read_steps(steps), digest)
+    sheet = answers.row_pictures(asked.of, read_steps(steps), digest)
     return immutable_answer(sheet, etag, "image/webp")
 
 
@@ -113,15 +115,15 @@ def clusters(asked: Asked, step: Step, format: Format = "json") -> ClustersAnswe
     """The clusters of the images by their probabilities, each with its size, classes and where its images came from
     and go to."""
     if format != "json":
-        return asked.table(asked.statistics.clusters_table(asked.subject(), step), format, step, "clusters")
-    found = asked.statistics.clusters(asked.run, step, asked.corpus, asked.split)
+        return asked.table(tables.clusters_table(asked.of, step), format, step, "clusters")
+    found = answers.clusters(asked.of, step)
     return ClustersAnswer(**found, notices=asked.notices())
 
 
 @router.get(STEP_PATH + "/clusters/members", response_class=Response, responses=COLUMNS)
 def members_of_all_clusters(asked: Asked, step: Step, format: Format = "csv") -> Response:
     """The cluster of every image: id, cluster, distance from its centre. JSON is an object of lists by column."""
-    return asked.table(asked.statistics.members_table(asked.subject(), step), format, step, "cluster-members")
+    return asked.table(tables.members_table(asked.of, step), format, step, "cluster-members")
 
 
 @dataclass(frozen=True)
@@ -145,5 +147,5 @@ def cluster_members(
     limit: Limit = 60,
 ) -> MembersAnswer:
     """The images of one cluster, the nearest to its centre first."""
-    found = asked.statistics.cluster_members(asked.run, step, cluster, asked.corpus, asked.split, offset, limit)
+    found = answers.cluster_members(asked.of, step, cluster, offset, limit)
     return MembersAnswer(found.total, [Member(**image) for image in found.images], asked.notices())

@@ -9,6 +9,9 @@ from fastapi import Path, Query
 from fastapi.responses import Response
 from pydantic import Field
 
+from mloscope.app.statistics import confusion as questions
+from mloscope.app.statistics import tables
+from mloscope.app.statistics.class_order import orders
 from mloscope.app.web.rest.addresses import Limit, Offset, Step
 from mloscope.app.web.rest.answers import immutable_answer
 from mloscope.app.web.rest.resource import Notices, resource
@@ -38,7 +41,7 @@ def confusion_chunk(asked: Asked, steps: Steps, digest: Digest) -> Response:
     each step n uint32 cell numbers ``actual * (C + 1) + predicted``, ascending (``predicted`` C: not predicted), and n
     uint32 counts. 409 where the statistics changed since.
     """
-    data = asked.statistics.confusion_bytes(asked.overview(), read_steps(steps), digest)
+    data = questions.count_bytes(asked.of, read_steps(steps), digest)
     return immutable_answer(data, f'"MLC1-{digest}"')
 
 
@@ -72,13 +75,10 @@ def moves(
     format: Format = "json",
 ) -> MovesAnswer | Response:
     """Images that are predicted otherwise at one step than at another, and from where to where they went."""
-    statistics = asked.statistics
     if format != "json":
-        rows = statistics.moves_table(asked.subject(), from_step, to_step)
+        rows = tables.moves_table(asked.of, from_step, to_step)
         return asked.table(rows, format, "moves", from_step, to_step)
-    found = statistics.moves(
-        asked.run, from_step, to_step, asked.corpus, asked.split, actual, before, after, offset, limit
-    )
+    found = questions.moves(asked.of, from_step, to_step, actual, before, after, offset, limit)
     images = [MovedImage(**image) for image in found["images"]]
     return MovesAnswer(found["moves"], found["kinds"], found["total"], images, asked.notices())
 
@@ -100,12 +100,9 @@ def pairs(
     limit: Limit = 50,
 ) -> PairsAnswer:
     """The pairs of classes that are confused most, or with ``since`` whose confusion grew most."""
-    statistics = asked.statistics
     if since is None:
-        found = statistics.most_confused(asked.run, step, asked.corpus, asked.split, limit)
-    else:
-        found = statistics.fastest_growing(asked.run, since, step, asked.corpus, asked.split, limit)
-    return PairsAnswer(found, asked.notices())
+        return PairsAnswer(questions.most_confused(asked.of, step, limit), asked.notices())
+    return PairsAnswer(questions.fastest_growing(asked.of, since, step, limit), asked.notices())
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def class_order(
     step: Annotated[int | None, Query(description="For similarity; default: the last that is ready.")] = None,
 ) -> OrderAnswer:
     """An order of the classes for the axes of a confusion matrix."""
-    return OrderAnswer(**asked.statistics.class_order(asked.run, rule, step, asked.corpus, asked.split))
+    return OrderAnswer(**orders.class_order(asked.of, rule, step))
 
 
 # ------------------------------------------------------------------------------------------------------ a step
@@ -143,12 +140,10 @@ class ConfusionAnswer:
 @router.get(STEP_PATH + "/confusion", response_model=ConfusionAnswer, responses=TABLE)
 def confusion(asked: Asked, step: Step, format: Format = "json") -> ConfusionAnswer | Response:
     """The confusion matrix: how many images of each class are taken for which."""
-    statistics, subject = asked.statistics, asked.subject()
     if format != "json":
-        return asked.table(statistics.confusion_table(subject, step), format, step, "confusion")
-    plane = statistics.plane(asked.run, step, subject.corpus, subject.split)
-    names = statistics.class_names(asked.run, subject.corpus, plane.classes)
-    return ConfusionAnswer(names, plane.cells, plane.classes, asked.notices())
+        return asked.table(tables.confusion_table(asked.of, step), format, step, "confusion")
+    found = asked.of.step(step)
+    return ConfusionAnswer(asked.of.names_of(found.classes), found.cells, found.classes, asked.notices())
 
 
 @dataclass(frozen=True)
@@ -172,9 +167,7 @@ def cell_images(
     limit: Limit = 60,
 ) -> CellAnswer:
     """The images of one cell; ``total`` is the cell's count."""
-    found = asked.statistics.cell_images(
-        asked.run, step, actual, predicted, asked.corpus, asked.split, order, offset, limit
-    )
+    found = questions.cell_images(asked.of, step, actual, predicted, order, offset, limit)
     return CellAnswer(found.total, [DescribedImage(**image) for image in found.images], asked.notices())
 
 
@@ -190,7 +183,7 @@ class ClassesAnswer:
 @router.get(STEP_PATH + "/classes", response_model=ClassesAnswer, responses=TABLE)
 def classes_of_step(asked: Asked, step: Step, format: Format = "json") -> ClassesAnswer | Response:
     """Precision, recall and support of every class."""
-    rows = asked.statistics.classes_table(asked.subject(), step)
+    rows = tables.classes_table(asked.of, step)
     if format != "json":
         return asked.table(rows, format, step, "classes")
     return ClassesAnswer(rows["class_name"], rows["precision"], rows["recall"], rows["support"], asked.notices())

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-import numpy as np
 from fastapi.responses import Response
 from pydantic import Field
 
+from mloscope.app.statistics import images as questions
+from mloscope.app.statistics import tables
 from mloscope.app.web.rest.addresses import ImageId, Step
 from mloscope.app.web.rest.resource import Notices, resource
 from mloscope.app.web.rest.statistics.asked_split import COLUMNS, RUN_PATH, STEP_PATH, Asked, Format
@@ -25,16 +26,14 @@ class IdsAnswer:
 @router.get("/statistics/image_ids")
 def image_ids(asked: Asked) -> IdsAnswer:
     """The ids and classes of a split's images, in the order in which statistics and points count them."""
-    ids = asked.statistics.image_ids(asked.run, asked.corpus, asked.split)
-    labels: np.ndarray = asked.statistics.image_labels(asked.run, asked.corpus, asked.split)
-    return IdsAnswer(ids, labels.tolist())
+    return IdsAnswer(asked.of.image_ids(), asked.of.image_labels().tolist())
 
 
 @router.get(STEP_PATH + "/images", response_class=Response, responses=COLUMNS)
 def images_of_step(asked: Asked, step: Step, format: Format = "csv") -> Response:
     """What every image is held for: id, actual, predicted, confidence, true_probability, loss, margin, in_top_5. JSON
     is an object of lists by column."""
-    return asked.table(asked.statistics.images_table(asked.subject(), step), format, step, "images")
+    return asked.table(tables.images_table(asked.of, step), format, step, "images")
 
 
 @dataclass(frozen=True)
@@ -55,5 +54,5 @@ class TrajectoryAnswer:
 def trajectory(asked: Asked, image: ImageId) -> TrajectoryAnswer:
     """What one image is held for at every step that has statistics; no network is needed. ``split``, by default, is
     the image's own."""
-    found = asked.statistics.trajectory(asked.run, image, asked.corpus, asked.split)
-    return TrajectoryAnswer(**found, notices=asked.notices())
+    of, position = asked.statistics.of_image(asked.run, image, asked.corpus, asked.split)
+    return TrajectoryAnswer(**questions.trajectory(of.ready, position), notices=asked.notices())

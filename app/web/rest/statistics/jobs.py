@@ -37,11 +37,11 @@ class JobOrder(BaseModel):
 @router.get("/statistics/job")
 def job(asked: Asked) -> JobAnswer:
     """How far the computation of the statistics is."""
-    return asked.statistics.job(asked.run, asked.corpus, asked.split)
+    return asked.of.job()
 
 
 @router.post("/statistics/job")
 def order_job(statistics: TheStatistics, run: RunName, order: JobOrder, x_mloscope: OwnPage = None) -> JobAnswer:
     """Start, pause, resume or cancel the computation of the statistics."""
     require_own_page(x_mloscope, "A computation is started")
-    return statistics.act(order.action, run, order.corpus, order.split)
+    return statistics.of(run, order.corpus, order.split).act(order.action)

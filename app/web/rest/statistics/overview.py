@@ -9,7 +9,9 @@ from typing import Annotated
 from fastapi.responses import Response
 from pydantic import Field
 
-from mloscope.app.statistics.queries import Overview, Statistics
+from mloscope.app.statistics import confusion, tables
+from mloscope.app.statistics.clusters import answers
+from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.web.rest.resource import Notices, resource
 from mloscope.app.web.rest.statistics.asked_split import RUN_PATH, TABLE, Asked, Chunk, Format, chunks_of
 from mloscope.app.web.rest.statistics.jobs import JobAnswer
@@ -66,31 +68,29 @@ class StatisticsAnswer:
 def statistics_of_run(asked: Asked, format: Format = "json") -> StatisticsAnswer | Response:
     """Which steps have statistics, their rates, and where the confusion counts (``confusions``) and the places of
     images on the map (``points``) can be had. As a table: a row per step."""
-    statistics, overview = asked.statistics, asked.overview()
+    of = asked.of
     if format != "json":
-        return asked.table(statistics.steps_table(overview), format, "statistics")
-    subject = overview.subject
-    has_jobs = statistics.jobs is not None
+        return asked.table(tables.steps_table(of), format, "statistics")
     return StatisticsAnswer(
-        run=subject.run,
-        corpus=subject.corpus,
-        split=subject.split,
-        splits=overview.splits,
-        images=len(subject.positions),
-        class_names=overview.class_names,
-        command=overview.command,
-        job=statistics.job(subject.run, subject.corpus, subject.split) if has_jobs else None,
-        steps=[StepOfStatistics(**state.json()) for state in overview.steps],
-        confusions=chunks_of(overview, "confusions", statistics.confusion_chunks(overview)),
-        points=chunks_of(overview, "points", statistics.point_chunks(overview)),
-        clusters=_clusters(statistics, overview),
+        run=of.run,
+        corpus=of.corpus,
+        split=of.split,
+        splits=of.splits,
+        images=len(of.positions),
+        class_names=of.class_names,
+        command=of.command,
+        job=of.job() if of.can_compute else None,
+        steps=[StepOfStatistics(**state.json()) for state in of.steps],
+        confusions=chunks_of(of, "confusions", confusion.count_chunks(of)),
+        points=chunks_of(of, "points", answers.point_chunks(of)),
+        clusters=_clusters(of),
         notices=asked.notices(),
     )
 
 
-def _clusters(statistics: Statistics, overview: Overview) -> ClustersOfRun | None:
-    fit = overview.fit
-    if fit is None:
+def _clusters(of: RunStatistics) -> ClustersOfRun | None:
+    found = of.clustering
+    if found is None:
         return None
-    rows = chunks_of(overview, "cluster_rows", statistics.row_chunks(overview))
-    return ClustersOfRun(fit.k, fit.seed, fit.steps, list(fit.clusters.values()), fit.projection, rows)
+    rows = chunks_of(of, "cluster_rows", answers.row_chunks(of))
+    return ClustersOfRun(found.k, found.seed, found.steps, list(found.clusters.values()), found.projection, rows)

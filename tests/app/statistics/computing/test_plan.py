@@ -51,7 +51,7 @@ def test_a_plan_names_what_is_broken_and_what_is_asked_for(array_run, array_corp
     assert job.source.split == "test"
     identity = Identity(workspace)
     checkpoint = workspace.run("run").adaptor.checkpoints()[2]
-    assert job.steps[1].key == identity.plane("run", checkpoint, "corpus", "test")
+    assert job.steps[1].key == identity.step("run", checkpoint, "corpus", "test")
     assert job.steps[1].fingerprint == "14v0"
     assert job.steps[1].about["checkpoint"] == "20.npz"
     assert [step.step for step in plan(workspace, "run", "corpus", "training", steps=[20, 20]).steps] == [20]

@@ -147,8 +147,8 @@ def test_every_format_gives_the_same(tmp_path: Path, make_importer, workspace, w
     np.testing.assert_array_equal(plane.predicted, probabilities().argmax(axis=1))
     assert plane.about["source"] == "imported"
     assert plane.about["step"] == 100
-    overview = Statistics(workspace, importer.store).overview("run", "noise", "test")
-    assert [(state.step, state.state, state.source) for state in overview.steps] == [
+    of = Statistics(workspace, importer.store).of("run", "noise", "test")
+    assert [(state.step, state.state, state.source) for state in of.steps] == [
         (0, "missing", None),
         (100, "ready", "imported"),
         (200, "missing", None),
@@ -162,7 +162,7 @@ def test_other_content_takes_the_place_of_the_first(tmp_path: Path, make_importe
     for seed in (0, 1):
         np.save(tmp_path / "x.npy", probabilities(seed))
         importer.bring_in(0, tmp_path / "x.npy")
-    plane = Statistics(workspace, importer.store).plane("run", 0, "noise", "test")
+    plane = Statistics(workspace, importer.store).of("run", "noise", "test").step(0)
     np.testing.assert_array_equal(plane.probabilities()[1], probabilities(1))
 
 

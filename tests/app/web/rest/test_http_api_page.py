@@ -48,7 +48,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     bench.observatory = observatory
     measure(bench, [0, 200], corpus="digits")
     series = statistics.identity.series("lenet", "digits", "test")
-    cluster_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
+    cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_rest(app, observatory)
     return TestClient(app, base_url=HOST)

@@ -24,7 +24,7 @@ def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
     measure(made, [0, 100, 200])
     statistics = made.observatory.statistics
     series = statistics.identity.series("lenet", "noise", "test")
-    cluster_run(statistics.store, series, list(statistics.overview("lenet").ready.items()), k=3)
+    cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3)
     return made
 
 

@@ -34,9 +34,9 @@ def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
 
 def cluster(bench: Any, k: int = 3) -> None:
     statistics = bench.observatory.statistics
-    overview = statistics.overview("lenet")
-    series = statistics.identity.series("lenet", overview.subject.corpus, overview.subject.split)
-    cluster_run(statistics.store, series, list(overview.ready.items()), k)
+    of = statistics.of("lenet")
+    series = statistics.identity.series("lenet", of.corpus, of.split)
+    cluster_run(statistics.store, series, list(of.ready.items()), k)
 
 
 @pytest.fixture
