@@ -14,6 +14,7 @@ import in_page
 import pytest
 
 from mloscope import assets
+from mloscope.adaptors.interface import Layer
 from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
@@ -35,7 +36,7 @@ RUNS = {
     "mobilenet": examples.mobilenet_v2(),
     "hostile": (
         *examples.lenet()[:2],
-        network_graph.Layer("<img src=x onerror=window.broken=1>", "dense", ("conv1",), (3,)),
+        Layer("<img src=x onerror=window.broken=1>", "dense", ("conv1",), (3,)),
     ),
 }
 

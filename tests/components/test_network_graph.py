@@ -13,6 +13,9 @@ import pytest
 
 from mloscope.adaptors.interface import LAYER_KINDS, Layer
 from mloscope.components import network_graph as graph
+from mloscope.components.network_graph import texts
+from mloscope.components.network_graph.kinds import family
+from mloscope.components.network_graph.plan import FRAME_HEADER
 
 sys.path.insert(0, str(Path(__file__).parent))
 import network_examples as examples
@@ -209,10 +212,10 @@ def test_nothing_overlaps(layers):
         plan = graph.layout(graph.fold(layers, expanded))
         things = [(box.x, box.y, box.width, box.height) for box in plan.boxes]
         for label in plan.labels:
-            width = max(graph.text_width(line, graph.SHAPE_SIZE) for line in label.lines)
+            width = max(texts.text_width(line, texts.SHAPE_SIZE) for line in label.lines)
             things.append((label.x, label.y - 14, width, 28 if len(label.lines) > 1 else 13))
         for frame in plan.frames:
-            things.append((frame.x, frame.y + 2, 20 + graph.text_width(frame.label, graph.DETAIL_SIZE), 16))
+            things.append((frame.x, frame.y + 2, 20 + texts.text_width(frame.label, texts.DETAIL_SIZE), 16))
         things.sort()
         for i, thing in enumerate(things):
             for other in itertools.takewhile(lambda o, right=thing[0] + thing[2]: o[0] < right, things[i + 1 :]):
@@ -237,7 +240,7 @@ def test_edges_run_to_the_right_and_frames_hold_their_nodes(layers):
                 if frame.block in node.inside:
                     assert frame.x < box.x
                     assert box.right < frame.x + frame.width
-                    assert frame.y + graph.FRAME_HEADER <= box.y
+                    assert frame.y + FRAME_HEADER <= box.y
                     assert box.y + box.height < frame.y + frame.height
 
 
@@ -259,13 +262,13 @@ def test_folded_resnet50_is_wide_as_a_screen_or_two_and_low():
 
 
 def test_texts_are_cut_in_the_middle_to_what_fits():
-    assert graph.cut_middle("conv1", 100, 12) == "conv1"
-    cut = graph.cut_middle("a_very_long_name_of_a_layer_in_a_nested_model", 120, 12)
+    assert texts.cut_middle("conv1", 100, 12) == "conv1"
+    cut = texts.cut_middle("a_very_long_name_of_a_layer_in_a_nested_model", 120, 12)
     assert cut.startswith("a_very")
     assert cut.endswith("odel")
     assert "…" in cut
-    assert graph.text_width(cut, 12) <= 120
-    assert graph.text_width("畳み込み", 12) >= 48
+    assert texts.text_width(cut, 12) <= 120
+    assert texts.text_width("畳み込み", 12) >= 48
 
 
 def test_a_thousand_layers_take_well_under_a_second():
@@ -318,7 +321,7 @@ def test_shapes_stand_on_the_edges_where_they_change():
     root = drawn(NETWORKS["LeNet"])
     found = ["".join(text.itertext()) for text in root.iter(f"{SVG}text") if text.get("class") == "graph-shape"]
     assert found == ["28×28×1", "24×24×6", "12×12×6", "8×8×16", "4×4×16", "256", "120", "84", "10"]
-    assert graph.shape_text((None, None, 3)) == "?×?×3"
+    assert texts.shape_text((None, None, 3)) == "?×?×3"
 
 
 def test_the_selected_layer_is_marked_or_the_block_that_holds_it():
@@ -388,7 +391,7 @@ def test_every_kind_can_be_drawn():
     for i, kind in enumerate((*LAYER_KINDS, "kind nobody knows")):
         b.add(f"layer_{i}", kind, shape=(4, 4, 2))
     assert len(nodes_of(drawn(b.done()))) == len(LAYER_KINDS) + 1
-    assert {graph.family(kind) for kind in LAYER_KINDS} <= {
+    assert {family(kind) for kind in LAYER_KINDS} <= {
         "convolution",
         "dense",
         "pooling",
