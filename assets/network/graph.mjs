@@ -5,7 +5,7 @@
  *                    view.layer ──► the mark, without a request
  *     click, keys, select ──► view.set({layer}) or view.set({fold})
  *
- * What is drawn, and where, is decided by components/network_graph.py; this file only moves, marks and tells.
+ * What is drawn, and where, is decided by components/network_graph/; this file only moves, marks and tells.
  */
 import { api } from "mloscope/base/addresses.mjs";
 import { element, mounted } from "mloscope/base/dom.mjs";

@@ -17,6 +17,15 @@ LONGEST_NUMBER = 6
 """Characters that a labelled cell has room for."""
 
 
+_CELLS: dict[str, Any] = {
+    "type": "heatmap",
+    "hoverongaps": False,
+    "colorbar": {
+        "thickness": 10, "len": 1.0, "outlinewidth": 0, "tickformat": ".3~g", "nticks": 5, "tickfont": {"size": 11},
+    },
+}  # fmt: skip
+
+
 def mosaic(tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tiles side by side, as square a field as there is, one open cell between them.
 
@@ -46,52 +55,45 @@ def unit_heat_map(
     value_range: ends of the colour scale, in the values' units; for ``diverging`` they should be symmetric about zero.
     """
     field, origin = mosaic(tiles)
-    in_tile = origin[..., 0] >= 0
-    exact = np.full(field.shape, "", object)
-    exact[in_tile] = [_exact(value) for value in tiles[tuple(origin[in_tile].T)]]
-    named = "channel %{customdata[1]}, " if len(tiles) > 1 else ""
     cells = {
-        "type": "heatmap",
+        **_CELLS,
         "z": np.where(np.isfinite(field), field, np.nan),
         "zmin": value_range[0],
         "zmax": value_range[1],
         "colorscale": themes.DIVERGING if diverging else themes.SEQUENTIAL,
         "xgap": 1 if field.shape[1] <= 16 else 0,
         "ygap": 1 if field.shape[0] <= 16 else 0,
-        "customdata": [
-            [[said, *place] for said, place in zip(*row, strict=True)]
-            for row in zip(exact.tolist(), origin.tolist(), strict=True)
-        ],
-        "hovertemplate": f"{named}row %{{customdata[2]}}, column %{{customdata[3]}}<br><b>%{{customdata[0]}}</b><extra></extra>",
-        "hoverongaps": False,
-        "colorbar": {
-            "thickness": 10,
-            "len": 1.0,
-            "outlinewidth": 0,
-            "tickformat": ".3~g",
-            "nticks": 5,
-            "tickfont": {"size": 11},
-        },
+        **_hover(tiles, origin),
     }
     if field.size <= NUMBERS_IN_UP_TO:
         text = [[_short(value) for value in row] for row in field]
         cells |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": 9}}
-    one = len(tiles) == 1
+    return unchecked_figure([cells], _axes(*field.shape, one=len(tiles) == 1), theme=theme)
+
+
+def _hover(tiles: np.ndarray, origin: np.ndarray) -> dict[str, Any]:
+    """Return what is said of the cell under the pointer: where it comes from, and the exact value."""
+    in_tile = origin[..., 0] >= 0
+    exact = np.full(in_tile.shape, "", object)
+    exact[in_tile] = [_exact(value) for value in tiles[tuple(origin[in_tile].T)]]
+    channel = "channel %{customdata[1]}, " if len(tiles) > 1 else ""
+    return {
+        "customdata": [
+            [[said, *place] for said, place in zip(*row, strict=True)]
+            for row in zip(exact.tolist(), origin.tolist(), strict=True)
+        ],
+        "hovertemplate": f"{channel}row %{{customdata[2]}}, column %{{customdata[3]}}<br><b>%{{customdata[0]}}</b><extra></extra>",
+    }
+
+
+def _axes(rows: int, columns: int, *, one: bool) -> dict[str, Any]:
+    """Return the layout around square cells, the first row above; numbers only beside a single tile."""
     axis = {"constrain": "domain", "showgrid": False, "zeroline": False, "showticklabels": one, "ticks": ""}
-    return unchecked_figure(
-        [cells],
-        {
-            "margin": {"l": 22 if one else 4, "r": 8, "t": 6, "b": 20 if one else 4},
-            "xaxis": {**axis, "dtick": max(1, -(-field.shape[1] // 8)), "range": [-0.5, field.shape[1] - 0.5]},
-            "yaxis": {
-                **axis,
-                "scaleanchor": "x",
-                "dtick": max(1, -(-field.shape[0] // 8)),
-                "range": [field.shape[0] - 0.5, -0.5],
-            },
-        },
-        theme=theme,
-    )
+    return {
+        "margin": {"l": 22 if one else 4, "r": 8, "t": 6, "b": 20 if one else 4},
+        "xaxis": {**axis, "dtick": max(1, -(-columns // 8)), "range": [-0.5, columns - 0.5]},
+        "yaxis": {**axis, "scaleanchor": "x", "dtick": max(1, -(-rows // 8)), "range": [rows - 0.5, -0.5]},
+    }
 
 
 def _short(value: float) -> str:

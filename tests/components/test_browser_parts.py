@@ -38,7 +38,9 @@ def test_every_part_names_the_script_that_draws_it(name):
     assert name in re.findall(r"\w+", exported[1])
 
 
-def test_a_canvas_shows_parameters_or_features():
-    assert browser_parts.FilmCanvas(id="x", show="features").to_plotly_json()["props"]["show"] == "features"
-    with pytest.raises(ValueError, match='"weights"; it must be "parameters" or "features"'):
-        browser_parts.FilmCanvas(id="x", show="weights")
+def test_a_part_takes_its_own_properties_and_no_others():
+    told = browser_parts.FilmCanvas(id="x", show="features").to_plotly_json()["props"]
+    assert told == {"id": "x", "show": "features"}
+    assert "show" not in browser_parts.FilmCanvas(id="x").to_plotly_json()["props"]
+    with pytest.raises(TypeError, match="show"):
+        browser_parts.ImageGrid(id="x", show="features")
