@@ -7,21 +7,21 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
-VISITORS = ("a hostile checkpoint", "a hostile image", "a hostile URL", "a viewer", "a neighbour in the network")
+ATTACKERS = ("a hostile checkpoint", "a hostile image", "a hostile URL", "a viewer", "another machine")
 
 
 def threats() -> list[list[str]]:
-    """The table's rows: who, what they might try, why it does not work, tested in; an empty "who" is that of the row before."""
+    """The table's rows: attacker, attack, defence, test; an empty attacker is that of the row before."""
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.startswith("| ")
     ]
-    assert rows[0] == ["who", "what they might try", "why it does not work", "tested in"]
+    assert rows[0] == ["attacker", "attack", "defence", "test"]
     for row, before in zip(rows[1:], rows, strict=False):
         row[0] = row[0] or before[0]
     return rows[1:]
 
 
-def test_every_threat_says_why_and_names_a_test_that_exists() -> None:
+def test_every_threat_has_a_defence_and_a_test_that_exists() -> None:
     for row in threats():
         assert len(row) == 4, row
         assert all(row), row
@@ -33,5 +33,5 @@ def test_every_threat_says_why_and_names_a_test_that_exists() -> None:
             assert any("def test_" in file.read_text() for file in files), name
 
 
-def test_everybody_to_be_afraid_of_is_there() -> None:
-    assert set(VISITORS) <= {row[0] for row in threats()}
+def test_every_kind_of_attacker_is_listed() -> None:
+    assert set(ATTACKERS) <= {row[0] for row in threats()}
