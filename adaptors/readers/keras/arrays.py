@@ -10,7 +10,7 @@ numbered: ``layers/conv2d_1/vars/0``. Sources: ``keras/src/legacy/saving/legacy_
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import h5py
@@ -90,8 +90,9 @@ def layer_datasets(
     ``path`` is the layer's name, the names of the models around it first; ``store`` its group in the newer
     layout, as its class and order give it.
     """
-    if "model_weights" in file or "layer_names" in file.attrs:
-        found = _in_older_layout(file.get("model_weights", file), path, source_class, config)
+    older = file.get("model_weights") or (file if "layer_names" in file.attrs else None)
+    if older is not None:
+        found = _in_older_layout(older, path, source_class, config)
     else:
         found = _in_newer_layout(file, path, store, source_class, config)
     found = {name: dataset for name, dataset in found.items() if name.split("/")[-1] not in _NOT_PARAMETERS}
@@ -106,9 +107,9 @@ def _in_older_layout(
         group, path = root[path[-1]], path[-1:]
     if group is None:
         return {}
-    if of_keras_1 := _as_keras_1_names_them(group, path[-1], source_class, config):
-        return of_keras_1
     stored = [(name, _parts(name)) for name in weight_names(group)]
+    if of_keras_1 := _as_keras_1_names_them(group, stored, path[-1], source_class, config):
+        return of_keras_1
     if len(path) > 1:
         # A nested model's variables share one group; its inner layers' names stand in their paths, those of
         # the models between only sometimes. What fits best by the end of the path is the layer's.
@@ -127,13 +128,17 @@ def _in_older_layout(
 
 
 def _as_keras_1_names_them(
-    group: h5py.Group, layer: str, source_class: str, config: Mapping[str, Any]
+    group: h5py.Group,
+    stored: Sequence[tuple[str, list[str]]],
+    layer: str,
+    source_class: str,
+    config: Mapping[str, Any],
 ) -> dict[str, h5py.Dataset]:
     """The layer's datasets where each has its name before its own, ``dense_1_W``; empty where one has not."""
     found = {}
     for before, (around, class_name) in names_of_a_layer(layer, source_class, config).items():
-        for name in weight_names(group):
-            own = name_in_keras_1(_parts(name)[-1], before, class_name)
+        for name, parts in stored:
+            own = name_in_keras_1(parts[-1], before, class_name)
             if own is not None:
                 found[f"{around}{own}"] = group[name]
     return found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import struct
 import zipfile
 import zlib
@@ -36,6 +37,7 @@ NOT_OURS = (".caffemodel.h5", ".solverstate.h5")
 LARGEST_CONFIG_BYTES = 64 * 1024 * 1024
 
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_HAS_PREADV = hasattr(os, "preadv")
 _HEAP_SIGNATURE = b"GCOL"
 _MOST_BEYOND_BYTES = 1024 * 1024
 _SUPERBLOCK_BYTES = 160  # and some that follow, for the widest addresses
@@ -92,8 +94,7 @@ class _Window(io.RawIOBase):
         view = memoryview(buffer).cast("B")
         count = 0
         if self._position < self._length:  # a damaged file may point to where no file reaches
-            self._file.seek(self._start + self._position)
-            count = self._file.readinto(view[: self._length - self._position]) or 0
+            count = self._read(self._start + self._position, view[: self._length - self._position])
         # h5py does not look at the count, and HDF5 itself takes zeros for the little that it may read beyond the end.
         if len(view) - count > _MOST_BEYOND_BYTES:
             raise EOFError("it leads far beyond its own end")
@@ -102,6 +103,14 @@ class _Window(io.RawIOBase):
             raise ValueError("the lengths of its texts are damaged")
         self._position += count
         return count
+
+    def _read(self, place: int, view: memoryview) -> int:
+        if _HAS_PREADV and not isinstance(
+            self._file, io.BytesIO
+        ):  # one call instead of two: HDF5 reads many small pieces
+            return os.preadv(self._file.fileno(), [view], place)
+        self._file.seek(place)
+        return self._file.readinto(view) or 0
 
     def close(self) -> None:
         self._file.close()
@@ -208,7 +217,12 @@ def read(file: h5py.File, dataset: Stored, path: Path) -> np.ndarray:
         return dataset.of([read(file, part, path) for part in dataset.parts])
     what = f"{path}: {dataset.name}"
     own = {h5py.h5f.get_name(each.id) for each in getattr(file, "groups", [file])}
-    if dataset.external or dataset.is_virtual or h5py.h5f.get_name(dataset.id) not in own:
+    creation = dataset.id.get_create_plist()
+    if (
+        creation.get_external_count()
+        or creation.get_layout() == h5py.h5d.VIRTUAL
+        or h5py.h5f.get_name(dataset.id) not in own
+    ):
         raise Refused(f"{what} takes its values from another file, which is not followed.")
     # The type first: looking up an attribute costs as much as reading a short vector.
     is_bfloat16 = dataset.dtype.itemsize == 2 and dataset.attrs.get("dtype") == "bfloat16"
