@@ -7,6 +7,7 @@
  * All who follow the same statistics share one object; moving through time asks for nothing once it has come.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
+import { checkLength, openContainer } from "mloscope/base/container.mjs";
 import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { StatisticsChunks } from "mloscope/statistics/chunks.mjs";
@@ -246,13 +247,11 @@ export const clusters = {
    *   xRange: number[], yRange: number[], explained: number[]}}[]}
    */
   parse(buffer) {
-    const bytes = new Uint8Array(buffer);
-    if (String.fromCharCode(...bytes.subarray(0, 4)) !== "MLP1") throw new Error("These are no points on a map.");
-    const length = new DataView(buffer).getUint32(4, true);
-    const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length)));
+    const { header, start } = openContainer(buffer, "MLP1", "points on a map");
     const { images } = header;
+    checkLength(buffer, start + header.steps.length * images * 8, "points on a map");
     return header.steps.map((step, at) => {
-      const from = 8 + length + at * images * 8;
+      const from = start + at * images * 8;
       const value = {
         images,
         x: new Int16Array(buffer, from, images),

@@ -1,12 +1,11 @@
 /**
  * The bytes of confusion counts, "MLC1", as GET runs/{run}/statistics/confusions gives them. `confusionBytes`.
  *
- * Little-endian: "MLC1", uint32 length H of the header (8 + H is a multiple of 8), JSON {"steps", "classes": C, "cells": [number
- * of cells of each step], "images": [labelled images of each step]}; then, for each step, uint32 cell numbers
- * actual * (C + 1) + predicted in ascending order (predicted == C: not predicted), and as many uint32 counts.
+ * The header is {"steps", "classes": C, "cells": [number of cells of each step], "images": [labelled images of each step]}; then,
+ * for each step, uint32 cell numbers actual * (C + 1) + predicted in ascending order (predicted == C: not predicted), and as many
+ * uint32 counts.
  */
-
-const MAGIC = 0x31434c4d; // "MLC1" read as a little-endian number
+import { checkLength, openContainer } from "mloscope/base/container.mjs";
 
 export const confusionBytes = {
   /**
@@ -16,21 +15,9 @@ export const confusionBytes = {
    * @throws {Error} with a sentence where the bytes are no confusion counts
    */
   parse(buffer) {
-    const data = new DataView(buffer);
-    if (buffer.byteLength < 8 || data.getUint32(0, true) !== MAGIC) {
-      throw new Error('The server sent bytes that are no confusion counts: these begin with "MLC1".');
-    }
-    const start = 8 + data.getUint32(4, true);
-    let header;
-    try {
-      header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
-    } catch {
-      throw new Error("The header of confusion counts cannot be read.");
-    }
+    const { header, start } = openContainer(buffer, "MLC1", "confusion counts");
     const expected = start + header.cells.reduce((sum, count) => sum + 8 * count, 0);
-    if (buffer.byteLength !== expected) {
-      throw new Error(`Confusion counts have ${buffer.byteLength} bytes; by their header they should have ${expected}.`);
-    }
+    checkLength(buffer, expected, "confusion counts");
     let at = start;
     return header.steps.map((step, position) => {
       const length = header.cells[position];

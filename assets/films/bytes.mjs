@@ -4,8 +4,8 @@
  * Code 0 is NaN, 1 minus infinity, 2 plus infinity; 3..255 stand for lo + (code - 3) / 252 * (hi - lo), with lo and hi the
  * unit's range at that step.
  */
+import { checkLength, openContainer } from "mloscope/base/container.mjs";
 
-const MAGIC = 0x31464c4d; // "MLF1" read as a little-endian number
 const FIRST_CODE = 3;
 const CODE_STEPS = 252;
 
@@ -21,26 +21,14 @@ export const filmBytes = {
    * @throws {Error} with a sentence where the bytes are no film
    */
   parse(buffer) {
-    const data = new DataView(buffer);
-    if (buffer.byteLength < 8 || data.getUint32(0, true) !== MAGIC) {
-      throw new Error('The server sent bytes that are no film: a film begins with "MLF1".');
-    }
-    const start = 8 + data.getUint32(4, true);
-    let header;
-    try {
-      header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8)));
-    } catch {
-      throw new Error("The header of a film cannot be read.");
-    }
+    const { header, start } = openContainer(buffer, "MLF1", "a film");
     const { steps, shape } = header;
     const [units] = shape;
     const frameSize = shape.reduce((product, size) => product * size, 1);
     const layerStart = start + steps.length * units * 8;
     const codesStart = layerStart + steps.length * 8;
     const expected = codesStart + steps.length * frameSize;
-    if (buffer.byteLength !== expected) {
-      throw new Error(`A film has ${buffer.byteLength} bytes; by its header it should have ${expected}.`);
-    }
+    checkLength(buffer, expected, "a film");
     return {
       steps,
       shape,

@@ -166,9 +166,9 @@ def test_over_the_budget_the_farthest_frames_go_and_come_back_when_asked_for(fil
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        ("bytes.slice(0, 4)", "no film"),
-        ("new Uint8Array([80, 75, 3, 4, ...bytes.slice(4)])", "no film"),
-        ("bytes.slice(0, bytes.length - 1)", "by its header it should have"),
+        ("bytes.slice(0, 4)", "MLF1"),
+        ("new Uint8Array([80, 75, 3, 4, ...bytes.slice(4)])", "MLF1"),
+        ("bytes.slice(0, bytes.length - 1)", "as its header says"),
     ],
 )
 def test_spoilt_bytes_are_refused_in_words(films, spoil, said):

@@ -159,4 +159,5 @@ def test_bytes_that_are_no_counts_are_said_to_be_none(stage):
     said = stage.js(
         "() => { try { confusionBytes.parse(new ArrayBuffer(16)); } catch (error) { return error.message; } }"
     )
-    assert said == 'The server sent bytes that are no confusion counts: these begin with "MLC1".'
+    assert "confusion counts" in said
+    assert "MLC1" in said
