@@ -23,6 +23,9 @@ from contextlib import contextmanager
 
 from mloscope.adaptors import interface
 
+UNEXPECTED = "Something went wrong inside ML-o-scope; its log says what."
+"""All that users read of a bug."""
+
 
 class MloscopeError(Exception):
     """``str(error)`` is a full sentence: what was wrong, with which file, field or value, and what would be right."""

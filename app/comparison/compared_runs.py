@@ -20,7 +20,7 @@ import numpy as np
 from mloscope.adaptors.interface import Curve
 from mloscope.app.comparison import pairing
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible
-from mloscope.app.films import encoding
+from mloscope.app.runs.tiles import map_tiles
 from mloscope.app.statistics.images import describe
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class ComparedRuns:
     def tiles(self, side: Side, shown: Shown) -> np.ndarray:
         """float (unit, channel, row, column) of the side, as stored or evaluated."""
         if shown.image is not None:
-            pictures = encoding.map_tiles(
+            pictures = map_tiles(
                 self.observatory.feature_map(side.run, side.step, side.layer, shown.image, shown.corpus)
             )
         else:

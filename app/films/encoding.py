@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mloscope.app.errors import BadRequest, NotPossible
+from mloscope.app.errors import BadRequest
 from mloscope.app.process import binary_container
+from mloscope.app.runs.tiles import as_float32, joint_range, ranges
 
 KIND = b"MLF1"
 NAN_CODE, MINUS_INFINITY_CODE, PLUS_INFINITY_CODE, FIRST_CODE = 0, 1, 2, 3
@@ -32,113 +33,6 @@ ERROR_SLACK = 1e-4
 
 # Outside this span float32 arithmetic overflows or loses the quotient 252 / span; float64 holds both.
 _SPAN_FOR_FLOAT32 = (1e-35, 1e38)
-
-
-def tiles(
-    array: np.ndarray,
-    axes: Sequence[str],
-    preceding_shape: Sequence[int | None] | None = None,
-    layout: str = "tiles",
-    flattened: Sequence[str] = ("row", "column", "channel"),
-) -> np.ndarray:
-    """A parameter as pictures: (unit, channel, row, column), in the array's float type; a view where
-    possible.
-
-    ``axes`` are those of :class:`mloscope.adaptors.interface.Parameter`. Kernels of convolutions, in any
-    order of axes: one tile a unit and channel. Depthwise kernels: unit ``u * multipliers + m``, one channel.
-    Dense kernels: with layout ``tiles`` and a ``preceding_shape`` (row, column, channel) of as many values as
-    the kernel has inputs, the unit's weights reshaped to it, for a map whose axes were flattened in the order
-    of ``flattened``; otherwise one row a unit. Vectors: 1x1 tiles. Integers become floats.
-
-    Raises :class:`NotPossible` for axes that are no picture.
-    """
-    if layout not in ("tiles", "matrix"):
-        raise BadRequest(f'The layout "{layout}" does not exist: it is "tiles" or "matrix".')
-    array = np.asarray(array)
-    axes = tuple(axes)
-    known = {"row", "column", "channel", "unit", "multiplier"}
-    if len(axes) != array.ndim or not set(axes) <= known or len(set(axes)) != len(axes):
-        raise NotPossible(
-            f"An array of shape {array.shape} with the axes ({', '.join(axes)}) cannot be drawn as tiles: "
-            "every axis must be one of row, column, channel, unit and multiplier, each at most once."
-        )
-    if array.dtype.kind in "biu":
-        array = array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
-    elif array.dtype.kind != "f":
-        raise NotPossible(f"An array of type {array.dtype} cannot be drawn as tiles: its values are no real numbers.")
-    if "multiplier" in axes:
-        base = "unit" if "unit" in axes else "channel"
-        array, axes = _ordered(array, axes, (base, "multiplier", *(a for a in axes if a in ("row", "column"))))
-        array = array.reshape(array.shape[0] * array.shape[1], *array.shape[2:])
-        axes = ("unit", *axes[2:])
-    elif "unit" not in axes:
-        axes = tuple("unit" if axis == "channel" else axis for axis in axes)
-    array, _ = _ordered(array, axes, ("unit", "channel", "row", "column"))
-    if "row" in axes or "column" in axes or "channel" not in axes:
-        return array
-    units, inputs = array.shape[:2]
-    if layout == "tiles" and preceding_shape is not None and None not in preceding_shape and len(preceding_shape) == 3:
-        rows, columns, channels = (int(size) for size in preceding_shape if size is not None)
-        if rows * columns * channels == inputs and rows * columns > 1:
-            sizes = {"row": rows, "column": columns, "channel": channels}
-            order = [1 + list(flattened).index(axis) for axis in ("channel", "row", "column")]
-            return array.reshape(units, *(sizes[axis] for axis in flattened)).transpose(0, *order)
-    return array.reshape(units, 1, 1, inputs)
-
-
-def _ordered(array: np.ndarray, axes: tuple[str, ...], wanted: tuple[str, ...]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The array with its axes as wanted; an axis that it has not is there with size 1."""
-    present = [axes.index(axis) for axis in wanted if axis in axes]
-    array = array.transpose(present + [i for i, axis in enumerate(axes) if axis not in wanted])
-    index = tuple(slice(None) if axis in axes else np.newaxis for axis in wanted)
-    return array[index], wanted
-
-
-def map_tiles(feature_map: np.ndarray) -> np.ndarray:
-    """A layer's output for one image, (row, column, unit) or (row, unit) or (unit,), as (unit, 1, row,
-    column)."""
-    if feature_map.ndim > 3 or feature_map.ndim == 0:
-        raise NotPossible(f"An output of shape {feature_map.shape} cannot be drawn as maps of rows and columns.")
-    while feature_map.ndim < 3:
-        feature_map = feature_map[..., np.newaxis, :]
-    return feature_map.transpose(2, 0, 1)[:, np.newaxis]
-
-
-def ranges(values: np.ndarray) -> np.ndarray:
-    """float32 (unit, 2): least and greatest finite value of each unit of an array (unit, ...); NaN where none
-    is."""
-    values = _as_float32(values)
-    units = values.shape[0]
-    if values.size == 0:
-        return np.full((units, 2), np.nan, np.float32)
-    others = tuple(range(1, values.ndim))
-    found = np.empty((units, 2), np.float32)
-    # NumPy reduces a transposed view in the order of memory: several times quicker than a copy first.
-    found[:, 0] = values.min(axis=others) if others else values
-    found[:, 1] = values.max(axis=others) if others else values
-    unsure = np.flatnonzero(~np.isfinite(found).all(axis=1))
-    if len(unsure):
-        some = values[unsure].reshape(len(unsure), -1)
-        finite = np.isfinite(some)
-        found[unsure, 0] = np.where(finite, some, np.inf).min(axis=1)
-        found[unsure, 1] = np.where(finite, some, -np.inf).max(axis=1)
-        found[unsure[~finite.any(axis=1)]] = np.nan
-    return found
-
-
-def joint_range(unit_ranges: np.ndarray) -> np.ndarray:
-    """float32 (2,): the range over all units (unit, 2); NaN, NaN where no unit has a finite value."""
-    known = unit_ranges[~np.isnan(unit_ranges[:, 0])]
-    if len(known) == 0:
-        return np.full(2, np.nan, np.float32)
-    return np.array([known[:, 0].min(), known[:, 1].max()], np.float32)
-
-
-def _as_float32(values: np.ndarray) -> np.ndarray:
-    if values.dtype == np.float32:
-        return values
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,8 +65,8 @@ class Film:
     def to_bytes(self) -> bytes:
         """The film in the layout "MLF1"."""
         header = {"steps": list(self.steps), "shape": list(self.codes.shape[1:])}
-        ranges = (np.asarray(self.unit_ranges, "<f4"), np.asarray(self.layer_ranges, "<f4"))
-        return binary_container.pack(KIND, header, (*ranges, self.codes))
+        limits = (np.asarray(self.unit_ranges, "<f4"), np.asarray(self.layer_ranges, "<f4"))
+        return binary_container.pack(KIND, header, (*limits, self.codes))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Film:
@@ -225,7 +119,7 @@ def quantise(
     codes = np.empty((count, *shape), np.uint8)
     room: dict[type, np.ndarray] = {}  # one buffer of one checkpoint, small enough to stay in the processor's cache
     for frame, limits, out in zip(values, unit_ranges, codes, strict=True):
-        _quantise_frame(_as_float32(np.asarray(frame)), limits, out, room)
+        _quantise_frame(as_float32(np.asarray(frame)), limits, out, room)
     return Film(tuple(int(step) for step in steps), unit_ranges, layer_ranges, codes)
 
 

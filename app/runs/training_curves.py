@@ -14,6 +14,7 @@ from cachetools import LRUCache
 
 from mloscope.adaptors.files.metric_files import MetricFile, find_metric_files, on_both_axes, read_metric_files
 from mloscope.adaptors.interface import AdaptorError, Curve, HasMetrics, RunAdaptor
+from mloscope.app.runs.opened_run import OpenedRun
 
 logger = logging.getLogger(__name__)
 
@@ -22,27 +23,27 @@ OWN_SOURCE = "checkpoints"
 _MOST_REMEMBERED = 64
 
 
-class Metrics(NamedTuple):
-    """What was found."""
+class TrainingCurves(NamedTuple):
+    """What a run's files tell of its training."""
 
     curves: tuple[Curve, ...]
     problems: tuple[str, ...]
     """Sentences about files that could not be read, and about what was assumed."""
 
 
-class MetricsReader:
-    """Reads the metrics of runs. Thread-safe."""
+class TrainingCurvesReader:
+    """Reads the curves of runs, and remembers them until a file changes. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._known: MutableMapping[tuple[Path, int], tuple[tuple[MetricFile, ...], RunAdaptor, Metrics]]
+        self._known: MutableMapping[tuple[Path, int], tuple[tuple[MetricFile, ...], RunAdaptor, TrainingCurves]]
         self._known = LRUCache(_MOST_REMEMBERED)
 
-    def metrics(self, run: RunAdaptor, path: Path) -> Metrics:
-        """The curves of the run at the path, its own first. Lists folders; opens files only where they have changed. Raises
-        nothing."""
-        files = find_metric_files(path)
-        key = (path, id(run))
+    def of(self, opened: OpenedRun) -> TrainingCurves:
+        """The curves of the run, its own first. Lists folders; opens files only where they have changed. Raises nothing."""
+        run = opened.adaptor
+        files = find_metric_files(opened.path)
+        key = (opened.path, id(run))
         with self._lock:
             known = self._known.get(key)
         if known is not None and known[0] == files:
@@ -53,7 +54,7 @@ class MetricsReader:
             curves, said = on_both_axes((*own, *read), run.checkpoints())
         except AdaptorError:
             curves, said = (*own, *read), ()
-        found = Metrics(curves, (*problems, *broken, *said))
+        found = TrainingCurves(curves, (*problems, *broken, *said))
         with self._lock:
             # The run is kept beside, so that its id stays its own.
             self._known[key] = (files, run, found)

@@ -18,6 +18,7 @@ from mloscope.adaptors.interface import (
 from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unrecognised, of_adaptors
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
+from mloscope.app.evaluation.network_input import NetworkInput
 from mloscope.app.images.opened_corpus import OpenedCorpus
 from mloscope.app.images.thumbnails import Thumbnails
 from mloscope.app.runs.opened_run import OpenedRun
@@ -152,6 +153,14 @@ class Workspace:
         if name is None:
             raise NotPossible("No corpus of images is connected: mloscope serve RUN --images PATH connects one.")
         return self.opened_corpus(name)
+
+    def network_input(self, run: OpenedRun, corpus: str | None, image: str | None) -> NetworkInput:
+        """The image of this id as the run's network takes it. ``corpus``: default, the run's. Raises :class:`BadRequest`
+        where no image is named."""
+        if not image:
+            raise BadRequest("Feature maps and predictions are those of an image: add image=ID.")
+        images = self.corpus_for(run, corpus)
+        return NetworkInput.of(self.inputs.one(run, images, images.position(image)))
 
     def corpus_of(self, run_name: str) -> str | None:
         """The corpus to show with a run where none is chosen: its own, else the first that could be opened, else None."""

@@ -205,6 +205,8 @@ class CountingService:
     calls: list[tuple[tuple[int, ...], tuple[str, ...], int]] = field(default_factory=list)
     failing: set[int] = field(default_factory=set)
     down: bool = False
+    after_call: Callable[[], None] = lambda: None
+    """Called once an answer is ready, before it is given."""
 
     @staticmethod
     def expected(shape: tuple[int, ...], step: int, layer: str, image: np.ndarray) -> np.ndarray:
@@ -232,6 +234,7 @@ class CountingService:
             )
             for layer in layers
         }
+        self.after_call()
         return Evaluation(arrays, steps, failed)
 
     @property

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions
-from mloscope.app import observatory as module
 from mloscope.app.cache.result_cache import MemoryStore, ResultCache
 from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, NotPossible, Unavailable
+from mloscope.app.evaluation.pacing import BLOCK_STEPS, FIRST_BLOCK_STEPS, nearest_first
 from mloscope.app.films import encoding
 from mloscope.app.observatory import FilmQuestion, Observatory
 from mloscope.app.workspace.entries import RunEntry
@@ -81,7 +81,7 @@ def test_an_unknown_subject_is_said_and_replaced(bench: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "possible", "passing"),
+    ("state", "possible", "temporary"),
     [
         ("ready", True, False),
         ("starting", False, True),
@@ -90,9 +90,9 @@ def test_an_unknown_subject_is_said_and_replaced(bench: Any) -> None:
         ("not installed", False, False),
     ],
 )
-def test_evaluation_follows_the_service(make_bench: Any, state: str, possible: bool, passing: bool) -> None:
+def test_evaluation_follows_the_service(make_bench: Any, state: str, possible: bool, temporary: bool) -> None:
     found = make_bench(service_state=lambda: (state, None)).observatory.evaluation("lenet")
-    assert (found.possible, found.passing, found.state) == (possible, passing, state)
+    assert (found.possible, found.temporary, found.state) == (possible, temporary, state)
     assert (found.message is None) == possible
 
 
@@ -133,20 +133,20 @@ def test_unknown_names_are_answered_with_what_there_is(bench: Any) -> None:
         (lambda: observatory.parameter_of("lenet", "flatten", None), "has no parameters"),
         (lambda: observatory.unit_course("lenet", CONV, "bias", 4), "its units are 0 to 3"),
         (lambda: observatory.unit_values("lenet", 0, CONV, -1), "its units are 0 to 3"),
-        (lambda: observatory.unit_ranking("lenet", 0, CONV, "best"), "the rules are largest-norm"),
+        (lambda: observatory.unit_ranking("lenet", 0, CONV, "best"), "largest-norm"),
         (lambda: observatory.unit_ranking("lenet", 0, CONV, "most-active"), "needs an image"),
         (lambda: observatory.feature_maps("lenet", [0], CONV, "test-99"), 'no image "test-99"'),
         (lambda: observatory.feature_maps("lenet", [0], CONV, ""), "add image=ID"),
         (lambda: observatory.feature_maps("lenet", [0], "lambda", "test-0"), "--trust"),
         (
             lambda: observatory.film(FilmQuestion("lenet", CONV, units=(4,))),
-            "has the units 0 to 3; 4 is none",
+            "has the units 0 to 3; 4 is not",
         ),
         (lambda: observatory.film(FilmQuestion("lenet", "conv2", channels=(4,))), "has the channels 0 to 3"),
         (lambda: observatory.film(FilmQuestion("lenet", CONV, near=5)), "no checkpoint of step 5"),
         (
             lambda: observatory.film(FilmQuestion("lenet", CONV, "weights")),
-            'it is "parameters" or "features"',
+            "one of parameters, features",
         ),
         (lambda: observatory.film(FilmQuestion("lenet", CONV, layout="x")), 'it is "tiles" or "matrix"'),
         (lambda: observatory.film_bytes("0" * 32), "ask for its manifest again"),
@@ -352,12 +352,12 @@ def test_predictions_stream_nearest_first_and_end(make_bench: Any, array_run: An
 @settings(deadline=None, derandomize=True)
 def test_blocks_hold_every_checkpoint_once_nearest_first(count: int, size: int, data: Any) -> None:
     near = data.draw(st.integers(0, max(0, count - 1)))
-    blocks = module._blocks(count, size, near)
+    blocks = nearest_first(count, near, size)
     assert sorted(i for block in blocks for i in block) == list(range(count))
     assert all(0 < len(block) <= size for block in blocks)
     if count:
         assert near in blocks[0]
-        assert len(blocks[0]) <= min(size, module.FIRST_CHUNK_STEPS)
+        assert len(blocks[0]) <= min(size, FIRST_BLOCK_STEPS)
     ends = [max(block.start - near, near - block.stop + 1, 0) for block in blocks]
     beyond = [end for end, block in zip(ends, blocks, strict=True) if block.start // size != near // size]
     assert beyond == sorted(beyond)
@@ -443,16 +443,12 @@ def test_a_checkpoint_caught_half_written_is_read_again_once_it_is_whole(make_be
 
 
 def test_maps_of_a_checkpoint_written_anew_while_it_is_evaluated_are_not_kept(bench: Any) -> None:
-    evaluate = bench.service.evaluate
 
-    class Meanwhile:
-        def evaluate(self, *question: Any) -> Any:
-            answer = evaluate(*question)
-            if len(bench.service.calls) == 1:
-                bench.run.versions[10] += 1
-            return answer
+    def write_again() -> None:
+        if len(bench.service.calls) == 1:
+            bench.run.versions[10] += 1
 
-    bench.observatory._service = Meanwhile()
+    bench.service.after_call = write_again
     found = bench.observatory.feature_maps("lenet", [0, 10], CONV, "test-0")
     assert (list(found.maps), found.missing) == ([0], {10: "10.npz was changed while it was read; ask again."})
     bench.run.versions[10] -= 1  # the first file again: nothing of the other one may come back for it
@@ -519,7 +515,7 @@ def test_a_new_image_costs_two_calls_where_the_network_is_quick(make_bench: Any)
 def test_a_slow_network_is_asked_for_little_at_a_time(make_bench: Any) -> None:
     bench = make_bench(clock=iter(np.arange(0, 10_000, 5.0)).__next__)
     list(bench.observatory.film(FilmQuestion("lenet", CONV, "features", image="test-0")))
-    assert max(len(steps) for steps, _, _ in bench.service.calls) <= module.CHUNK_STEPS
+    assert max(len(steps) for steps, _, _ in bench.service.calls) <= BLOCK_STEPS
     assert sum(len(steps) for steps, _, _ in bench.service.calls) == 40
 
 
@@ -646,7 +642,7 @@ def test_an_adaptor_that_fails_costs_its_checkpoint_and_no_other(make_bench: Any
     bench = make_bench(run=Failing())
     lines = list(bench.observatory.film(FilmQuestion("lenet", CONV)))
     assert missing(lines) == {
-        20: "The checkpoint 20.npz could not be read: the adaptor arrays failed on it; the log says how."
+        20: "The checkpoint 20.npz could not be read: the adaptor arrays failed on it; the log has the details."
     }
     assert lines[-1] == {"done": True}
 

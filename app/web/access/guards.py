@@ -28,6 +28,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mloscope.app.errors import (
+    UNEXPECTED,
     BadRequest,
     Forbidden,
     MloscopeError,
@@ -36,7 +37,6 @@ from mloscope.app.errors import (
     TooManyRequests,
     as_json,
 )
-from mloscope.app.observatory import UNEXPECTED
 from mloscope.app.process.logs import EXTRA
 from mloscope.app.process.request_context import CALLER, NOBODY, REQUEST_ID, REQUEST_ID_HEADER, request_id_from
 from mloscope.app.process.settings import Settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from fastapi.responses import Response
 
-from mloscope.app.films import encoding
+from mloscope.app.runs.tiles import map_tiles
 from mloscope.app.web.rest.addresses import (
     LAYER_AT_STEP,
     CorpusChoice,
@@ -53,7 +53,7 @@ def features_png(
     """A layer's feature maps of an image as a picture, a tile per unit. The colours span the values of all
     of them; the header X-Mloscope-Range has the two ends.
     """
-    tiles = encoding.map_tiles(observatory.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
+    tiles = map_tiles(observatory.feature_map(run, step, layer, image, corpus))[..., np.newaxis]
     shown = tiles[read_selection(units, tiles.shape[0], "units")]
     return picture_answer(shown, colours.ends(tiles, symmetric=False), colours.table or "viridis", zoom)
 

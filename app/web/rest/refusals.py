@@ -16,8 +16,16 @@ from starlette.exceptions import HTTPException
 
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import errors
-from mloscope.app.errors import BadRequest, MloscopeError, NotFound, NotPossible, TooManyRequests, as_json, from_adaptor
-from mloscope.app.observatory import UNEXPECTED
+from mloscope.app.errors import (
+    UNEXPECTED,
+    BadRequest,
+    MloscopeError,
+    NotFound,
+    NotPossible,
+    TooManyRequests,
+    as_json,
+    from_adaptor,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -12,12 +12,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mloscope.app.errors import MloscopeError
-from mloscope.app.observatory import Observatory, checkpoint_json, layer_json, preprocessing_json
+from mloscope.app.observatory import Observatory
 from mloscope.app.runs.training_curves import curve_json
 from mloscope.app.web.rest.addresses import RunName
 from mloscope.app.web.rest.answers import SVG, answer
 from mloscope.app.web.rest.dependencies import TheObservatory
 from mloscope.app.web.rest.resource import resource
+from mloscope.app.web.subject import checkpoint_json, layer_json, preprocessing_json
 
 router = resource("runs", "/runs")
 
@@ -71,7 +72,7 @@ class EvaluationBody:
     possible: bool
     state: Annotated[str, Field(description="ready, starting, restarting, stopped, not installed or impossible")]
     message: str | None
-    passing: Annotated[bool, Field(description="True where waiting helps.")]
+    passing: Annotated[bool, Field(description="True where retrying later may succeed.")]
 
 
 @dataclass(frozen=True)
@@ -105,10 +106,10 @@ def describe_run(observatory: TheObservatory, run: RunName) -> RunAnswer:
         input_shape=adaptor.input_shape if adaptor is not None else None,
         class_names=workspace.class_names(run) if adaptor is not None else (),
         corpus=workspace.corpus_of(run),
-        preprocessing=preprocessing_json(connected),
+        preprocessing=preprocessing_json(connected.preprocessing),
         problem=connected.problem,
         problems=adaptor.problems() if adaptor is not None else (),
-        evaluation=EvaluationBody(**vars(observatory.evaluation(run))) if adaptor is not None else None,
+        evaluation=EvaluationBody(**observatory.evaluation(run).json()) if adaptor is not None else None,
     )
 
 

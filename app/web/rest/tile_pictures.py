@@ -10,8 +10,8 @@ from fastapi import Depends, Query
 from fastapi.responses import Response
 
 from mloscope.app.errors import BadRequest
-from mloscope.app.films import encoding
 from mloscope.app.images import pictures
+from mloscope.app.runs.tiles import joint_range, ranges
 from mloscope.app.web.rest.answers import answer
 
 Zoom = Annotated[int, Query(description="Pixels per value, 1 to 32.")]
@@ -27,7 +27,7 @@ class ColourScale:
 
     def ends(self, tiles: np.ndarray, symmetric: bool) -> tuple[float, float]:
         """Return the values of the two ends: as asked, else of all ``tiles``, ``symmetric`` about zero."""
-        low, high = encoding.joint_range(encoding.ranges(tiles)).tolist()
+        low, high = joint_range(ranges(tiles)).tolist()
         if low != low:
             low = high = 0.0
         if symmetric and self.low is None and self.high is None:

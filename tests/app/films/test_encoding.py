@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from mloscope.app.errors import BadRequest, NotPossible
+from mloscope.app.errors import BadRequest
 from mloscope.app.films import encoding
+from mloscope.app.runs.tiles import map_tiles
 
 SHAPES = hnp.array_shapes(min_dims=6, max_dims=6, min_side=1, max_side=4)
 ANY_FLOATS = st.sampled_from((np.float16, np.float32, np.float64)).flatmap(
@@ -57,23 +58,6 @@ def test_bytes_there_and_back(values: np.ndarray) -> None:
     for name in ("codes", "unit_ranges", "layer_ranges"):
         np.testing.assert_array_equal(getattr(again, name), getattr(film, name))
     assert (8 + struct.unpack_from("<I", data, 4)[0]) % 8 == 0
-
-
-@given(ANY_FLOATS)
-@settings(deadline=None, derandomize=True, max_examples=100)
-def test_ranges_are_those_of_the_finite_values(values: np.ndarray) -> None:
-    with np.errstate(over="ignore"):
-        frame = values[0].astype(np.float32)
-    found = encoding.ranges(frame)
-    for unit, (low, high) in zip(frame, found, strict=True):
-        finite = unit[np.isfinite(unit)]
-        if finite.size:
-            assert (low, high) == (finite.min(), finite.max())
-        else:
-            assert np.isnan([low, high]).all()
-    finite = frame[np.isfinite(frame)]
-    joint = encoding.joint_range(found)
-    np.testing.assert_array_equal(joint, [finite.min(), finite.max()] if finite.size else [np.nan, np.nan])
 
 
 def frame(*numbers: float) -> np.ndarray:
@@ -131,14 +115,14 @@ def test_nothing_is_a_film_too(shape: tuple[int, ...]) -> None:
 
 def test_a_list_of_transposed_views_is_the_same_film() -> None:
     maps = np.random.default_rng(0).normal(size=(3, 5, 4, 7)).astype(np.float32)
-    views = [encoding.map_tiles(each)[..., None] for each in maps]
+    views = [map_tiles(each)[..., None] for each in maps]
     whole = encoding.quantise(range(3), np.ascontiguousarray(np.stack(views)))
     assert encoding.quantise(range(3), views).to_bytes() == whole.to_bytes()
 
 
 def test_a_hundred_checkpoints_of_256_maps_are_quick() -> None:
     values = np.random.default_rng(0).normal(size=(100, 27, 27, 256)).astype(np.float32)
-    views = [encoding.map_tiles(each)[..., None] for each in values]
+    views = [map_tiles(each)[..., None] for each in values]
     began = time.process_time()
     film = encoding.quantise(range(100), views)
     # 0.08 s where this was written; a slower way of doing it (a mask, a copy in float64) takes a second.
@@ -160,95 +144,3 @@ def test_bytes_that_are_no_film_are_refused_with_a_sentence() -> None:
     text = json.dumps({"steps": [1], "shape": [1, 2]}).encode()
     with pytest.raises(BadRequest, match="units, channels, rows"):
         encoding.Film.from_bytes(b"MLF1" + struct.pack("<I", len(text)) + text)
-
-
-# ----------------------------------------------------------------------------------------------------- tiles
-
-
-def numbered(*shape: int) -> np.ndarray:
-    return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-
-
-def test_a_kernel_has_a_tile_for_each_unit_and_channel() -> None:
-    kernel = numbered(3, 5, 2, 4)
-    found = encoding.tiles(kernel, ("row", "column", "channel", "unit"))
-    assert found.shape == (4, 2, 3, 5)
-    assert found[3, 1, 2, 4] == kernel[2, 4, 1, 3]
-    assert np.shares_memory(found, kernel)
-
-
-def test_a_transposed_convolution_has_its_units_before_its_channels() -> None:
-    kernel = numbered(3, 5, 4, 2)
-    found = encoding.tiles(kernel, ("row", "column", "unit", "channel"))
-    assert found.shape == (4, 2, 3, 5)
-    assert found[3, 1, 2, 4] == kernel[2, 4, 3, 1]
-
-
-@pytest.mark.parametrize("base", ["unit", "channel"])
-def test_a_depthwise_kernel_counts_units_through_its_multipliers(base: str) -> None:
-    kernel = numbered(3, 5, 4, 2)
-    found = encoding.tiles(kernel, ("row", "column", base, "multiplier"))
-    assert found.shape == (8, 1, 3, 5)
-    assert found[3 * 2 + 1, 0, 2, 4] == kernel[2, 4, 3, 1]
-
-
-def test_dense_weights_take_the_shape_of_the_map_before_them() -> None:
-    kernel = numbered(2 * 3 * 5, 4)
-    axes = ("channel", "unit")
-    found = encoding.tiles(kernel, axes, (2, 3, 5))
-    assert found.shape == (4, 5, 2, 3)
-    # Keras flattens row, column, channel.
-    assert found[1, 4, 1, 2] == kernel[(1 * 3 + 2) * 5 + 4, 1]
-    matrix = encoding.tiles(kernel, axes, (2, 3, 5), "matrix")
-    assert matrix.shape == (4, 1, 1, 30)
-    assert matrix[1, 0, 0, 7] == kernel[7, 1]
-
-
-def test_dense_weights_that_take_a_map_flattened_otherwise() -> None:
-    kernel = numbered(2 * 3 * 5, 4)
-    found = encoding.tiles(kernel, ("channel", "unit"), (2, 3, 5), flattened=("channel", "row", "column"))
-    assert found.shape == (4, 5, 2, 3)
-    assert found[1, 4, 1, 2] == kernel[(4 * 2 + 1) * 3 + 2, 1]  # Caffe flattens channel, row, column
-    found = encoding.tiles(kernel, ("channel", "unit"), (2, 3, 5), flattened=("column", "channel", "row"))
-    assert found[1, 4, 1, 2] == kernel[(2 * 5 + 4) * 2 + 1, 1]
-
-
-@pytest.mark.parametrize("preceding", [None, (2, 3, 4), (1, 1, 30), (None, None, 5), (30,)])
-def test_dense_weights_without_a_map_that_fits_are_a_matrix(preceding: tuple[int | None, ...] | None) -> None:
-    assert encoding.tiles(numbered(30, 4), ("channel", "unit"), preceding).shape == (4, 1, 1, 30)
-
-
-def test_vectors_are_tiles_of_one_value() -> None:
-    for axis in ("unit", "channel"):
-        assert encoding.tiles(numbered(7), (axis,))[:, 0, 0, 0].tolist() == list(range(7))
-    assert encoding.tiles(np.float32(3), ()).shape == (1, 1, 1, 1)
-
-
-def test_kernels_along_one_axis_are_single_columns() -> None:
-    assert encoding.tiles(numbered(9, 2, 4), ("row", "channel", "unit")).shape == (4, 2, 9, 1)
-
-
-def test_types_are_kept_and_integers_become_floats() -> None:
-    for kind, result in ((np.float16, np.float16), (np.float64, np.float64), (np.int8, np.float32)):
-        assert encoding.tiles(np.zeros(3, kind), ("unit",)).dtype == result
-    assert encoding.tiles(np.array([2**40]), ("unit",)).ravel()[0] == 2**40
-
-
-def test_what_is_no_picture_is_refused() -> None:
-    with pytest.raises(NotPossible, match="axes"):
-        encoding.tiles(numbered(3, 4), ("time", "unit"))
-    with pytest.raises(NotPossible, match="axes"):
-        encoding.tiles(numbered(3, 4), ("unit",))
-    with pytest.raises(NotPossible, match="no real numbers"):
-        encoding.tiles(np.zeros(3, complex), ("unit",))
-    with pytest.raises(BadRequest, match='"tiles" or "matrix"'):
-        encoding.tiles(numbered(3), ("unit",), layout="rows")
-
-
-def test_feature_maps_are_a_tile_a_unit() -> None:
-    feature_map = numbered(3, 5, 4)
-    assert encoding.map_tiles(feature_map)[2, 0].tolist() == feature_map[..., 2].tolist()
-    assert encoding.map_tiles(numbered(7)).shape == (7, 1, 1, 1)
-    assert encoding.map_tiles(numbered(5, 7)).shape == (7, 1, 5, 1)
-    with pytest.raises(NotPossible, match="cannot be drawn"):
-        encoding.map_tiles(numbered(2, 2, 2, 2))

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
 
 from mloscope.app import errors
-from mloscope.app.observatory import RANKING_RULES
 from mloscope.app.runs.unit_selection import format_units
+from mloscope.app.runs.units import RANKING_RULES
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.pages import main_display_layout as parts

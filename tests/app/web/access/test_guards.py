@@ -371,7 +371,7 @@ def test_two_who_wait_for_one_thing_do_not_share_a_refusal(make_bench: Callable[
     from mloscope.app.errors import TooManyRequests
 
     bench = make_bench()
-    cache = bench.observatory._cache
+    cache = bench.observatory.cache
     entered, joined = threading.Event(), threading.Event()
 
     def refused() -> bytes:

@@ -310,7 +310,7 @@ def test_what_the_cache_let_go_is_had_by_its_steps(client: TestClient, bench: An
         (
             ",".join(map(str, range(0, 170, 10))),
             400,
-            "17 steps are asked for; of this film it must be 1 to 16 at a time.",
+            "steps must name 1 to 16 steps of this film at a time; got 17.",
         ),
         ("5", 404, 'The run "lenet" has no checkpoint of step 5; its steps go from 0 to 390.'),
         ("0,20", 422, "Step 20 is missing: 20.npz ends in the middle of block/conv1."),

@@ -1,0 +1,166 @@
+"""Asking the model service: whether a run's network can be evaluated just now, and what its layers give for an image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from mloscope.adaptors.interface import EvaluableRun, Layer
+from mloscope.app.errors import MloscopeError, NotPossible, Unavailable
+from mloscope.app.evaluation.network_input import NetworkInput
+from mloscope.app.evaluation.pacing import Pace
+from mloscope.app.model_service import backends
+from mloscope.app.model_service.client import Evaluation, RunSpec
+from mloscope.app.runs.opened_run import OpenedRun, changed
+
+READY, IMPOSSIBLE, NOT_INSTALLED = "ready", "impossible", "not installed"
+_TEMPORARY = {"starting": "is starting", "restarting": "stopped and is being restarted"}
+
+
+class ModelService(Protocol):
+    """What is needed of :class:`mloscope.app.model_service.client.ModelServiceClient`."""
+
+    def evaluate(
+        self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
+    ) -> Evaluation: ...
+
+
+@dataclass(frozen=True)
+class Availability:
+    """Whether a run's network can be evaluated just now."""
+
+    possible: bool
+    state: str
+    """The model service's: ``ready``, ``starting``, ``restarting``, ``not installed``, ``stopped``; or ``impossible``."""
+    message: str | None
+    """A sentence where it is not possible."""
+    temporary: bool = False
+    """Retrying later may succeed."""
+
+    def json(self) -> dict[str, Any]:
+        return {"possible": self.possible, "state": self.state, "message": self.message, "passing": self.temporary}
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the model service gave."""
+
+    arrays: Mapping[tuple[int, str], np.ndarray]
+    """float32 in the layer's output shape, by step and layer."""
+    failed: Mapping[int, str]
+    """By step, a sentence why there is none."""
+
+
+class Evaluations:
+    """Asks the model service on behalf of whoever is looking. Thread-safe.
+
+    ``model_service`` None: there is none. ``service_state()`` gives its state and a sentence or None, as
+    ``ModelServiceProcess.state`` and ``.problem`` do; default: ready where there is a service. ``charge(count)`` is called
+    before that many checkpoints are evaluated for the current caller; it may raise TooManyRequests.
+    """
+
+    def __init__(
+        self,
+        model_service: ModelService | None,
+        *,
+        service_state: Callable[[], tuple[str, str | None]] | None = None,
+        charge: Callable[[int], None] = lambda _count: None,
+        pace: Pace | None = None,
+    ) -> None:
+        self._service = model_service
+        self._state = service_state or self._presumed_state
+        self._charge = charge
+        self.pace = pace or Pace()
+
+    def _presumed_state(self) -> tuple[str, str | None]:
+        return (NOT_INSTALLED, _no_service()) if self._service is None else (READY, None)
+
+    def service_status(self, timeout_s: float = 1.0) -> dict[str, Any]:
+        """JSON-able: ``state``, ``problem``, and what the service says about itself. Takes about ``timeout_s`` at most."""
+        state, problem = self._state()
+        status: dict[str, Any] = {}
+        ask = getattr(self._service, "status", None)
+        if ask is not None and state == READY:
+            try:
+                status = ask(timeout_s)
+                state, problem = status["state"], status["problem"]
+            except MloscopeError as error:
+                state, problem = "unreachable", str(error)
+            several = getattr(self._service, "services", None)
+            if several is not None:
+                status["services"] = several(timeout_s)
+        return {**status, "state": state, "problem": problem}
+
+    def availability(self, run: OpenedRun) -> Availability:
+        """Whether feature maps and predictions of the run are available just now, and if not, why."""
+        if not isinstance(run.adaptor, EvaluableRun):
+            return Availability(
+                False,
+                IMPOSSIBLE,
+                f'The network of the run "{run.name}" cannot be evaluated: the format {run.format} holds its weights only.',
+            )
+        state, problem = self._state()
+        if state == READY and self._service is not None:
+            return Availability(True, state, None)
+        if state == NOT_INSTALLED or self._service is None:
+            return Availability(False, NOT_INSTALLED, problem or _no_service())
+        words = _TEMPORARY.get(state, f"is {state}")
+        return Availability(False, state, problem or f"The model service {words}.", state in _TEMPORARY)
+
+    def check(self, run: OpenedRun, layer: Layer) -> None:
+        """Raise where the layer can never be evaluated. A service that is only starting is no reason: what is in the cache
+        is answered all the same."""
+        if layer.problem:
+            raise NotPossible(layer.problem)
+        available = self.availability(run)
+        if available.state == IMPOSSIBLE:
+            raise NotPossible(str(available.message))
+        if self._service is None:
+            raise Unavailable(str(available.message))
+
+    def outputs(
+        self,
+        run: OpenedRun,
+        wanted: Sequence[tuple[int, str]],
+        fingerprints: Mapping[int, str],
+        image: NetworkInput,
+        priority: int,
+    ) -> Outputs:
+        """Evaluate layers at steps, ``wanted`` as (step, layer), in one call. A step that fails, or whose file is no longer
+        the one with the fingerprint, is in ``failed`` and left out."""
+        assert self._service is not None
+        steps = sorted({step for step, _ in wanted})
+        layers = list(dict.fromkeys(layer for _, layer in wanted))
+        self._charge(len(steps))
+        with self.pace.timed(run.architecture, len(steps)):
+            answer = self._service.evaluate(_spec(run), steps, layers, image.values, priority)
+        # Kept under a fingerprint that the file had before, another file's answer would come back with the first file.
+        failed = {**_changed(run, steps, fingerprints), **answer.failed}
+        row = {step: number for number, step in enumerate(steps)}
+        arrays = {
+            (step, layer): np.asarray(answer[layer][row[step]], np.float32)
+            for step, layer in wanted
+            if step not in failed
+        }
+        return Outputs(arrays, failed)
+
+
+def _no_service() -> str:
+    return backends.missing() or "No model service is running."
+
+
+def _spec(run: OpenedRun) -> RunSpec:
+    return RunSpec(str(run.path.absolute()), run.format, run.options)
+
+
+def _changed(run: OpenedRun, steps: Sequence[int], fingerprints: Mapping[int, str]) -> dict[int, str]:
+    """Sentences about the steps whose files are no longer those with the fingerprints."""
+    now, missing = run.fingerprints(run.checkpoint(step) for step in steps)
+    return {
+        step: missing.get(step) or str(changed(run.checkpoint(step)))
+        for step in steps
+        if now.get(step) != fingerprints[step]
+    }

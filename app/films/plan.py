@@ -1,0 +1,113 @@
+"""From a question to a film's plan: what is shown of the layer, and in which order its checkpoints are worked on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mloscope.adaptors.interface import Checkpoint
+from mloscope.app.errors import NotFound
+from mloscope.app.evaluation.pacing import BLOCK_STEPS, nearest_first, place_of
+from mloscope.app.films.kinds import FilmKind, FilmQuestion, Footage, Sources
+
+TILES_SHOWN = 256
+"""Up to this many tiles, all are shown where no units are given; beyond, the first :data:`FIRST_UNITS` and so on."""
+FIRST_UNITS = 32
+FIRST_CHANNELS = 16
+
+
+@dataclass(frozen=True)
+class FilmPlan:
+    """A film in the making: the question, checked, and what follows from it."""
+
+    question: FilmQuestion
+    kind: FilmKind
+    footage: Footage
+    units: tuple[int, ...]
+    channels: tuple[int, ...]
+    blocks: list[range]
+    """Places among :attr:`checkpoints`, a chunk each, the nearest first."""
+
+    @classmethod
+    def of(cls, question: FilmQuestion, kind: FilmKind, sources: Sources, chunk_bytes: int) -> FilmPlan:
+        """Check the question and find out all that can be known before anything is read or evaluated."""
+        checkpoints = question.run.checkpoints
+        if question.near is not None:
+            question.run.checkpoint(question.near)
+        footage = kind.open(question, sources)
+        units, channels = selection(question, footage.shape)
+        frame_bytes = len(units) * len(channels) * int(np.prod(footage.shape[2:]))
+        size = BLOCK_STEPS
+        while size > 1 and size * frame_bytes > chunk_bytes:
+            size //= 2
+        blocks = nearest_first(len(checkpoints), place_of(checkpoints, question.near), size)
+        return cls(question, kind, footage, units, channels, blocks)
+
+    @property
+    def checkpoints(self) -> tuple[Checkpoint, ...]:
+        return self.question.run.checkpoints
+
+    def in_block(self, block: range) -> list[Checkpoint]:
+        return [self.checkpoints[i] for i in block]
+
+    @property
+    def shows_everything(self) -> bool:
+        return self.units == tuple(range(self.footage.shape[0])) and self.channels == tuple(
+            range(self.footage.shape[1])
+        )
+
+    @property
+    def frames_identity(self) -> str:
+        """All that decides a whole frame, but for the checkpoint and the architecture."""
+        return json.dumps([self.kind.name, self.question.layer.name, self.footage.content])
+
+    @property
+    def identity(self) -> str:
+        """All that decides what is encoded of a frame, but for the checkpoint and the architecture."""
+        return json.dumps([self.frames_identity, self.units, self.channels, self.footage.shape])
+
+    def head(self) -> Mapping[str, object]:
+        """The manifest's first line."""
+        units, channels, rows, columns, components = self.footage.shape
+        return {
+            "film": {
+                "show": self.kind.name,
+                "layer": self.question.layer.name,
+                "parameter": self.footage.parameter,
+                "units": list(self.units),
+                "channels": list(self.channels),
+                "unit_total": units,
+                "channel_total": channels,
+                "rows": rows,
+                "columns": columns,
+                "components": components,
+                "steps": [checkpoint.step for checkpoint in self.checkpoints],
+            }
+        }
+
+
+def selection(question: FilmQuestion, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The units and channels to show. Raises :class:`NotFound` for one that the layer does not have."""
+    unit_total, channel_total = shape[:2]
+    for numbers, total, what in (
+        (question.units, unit_total, "units"),
+        (question.channels, channel_total, "channels"),
+    ):
+        wrong = next((number for number in numbers or () if not 0 <= number < total), None)
+        if wrong is not None:
+            raise NotFound(
+                f'The layer "{question.layer.name}" has the {what} 0 to {total - 1}; {wrong} is not one of them.'
+            )
+    units, channels = question.units, question.channels
+    if units is None:
+        shown = len(channels) if channels is not None else channel_total
+        units = tuple(range(unit_total if unit_total * shown <= TILES_SHOWN else min(unit_total, FIRST_UNITS)))
+        if channels is None and len(units) == unit_total and unit_total * channel_total <= TILES_SHOWN:
+            channels = tuple(range(channel_total))
+    if channels is None:
+        many = len(units) * channel_total > TILES_SHOWN
+        channels = tuple(range(min(channel_total, FIRST_CHANNELS) if many else channel_total))
+    return units, channels
