@@ -43,13 +43,5 @@ def current(of: RunStatistics, steps: Sequence[int], digest: str, key_of: Callab
     return [of.ready[step] for step in steps]
 
 
-def head(magic: bytes, header: str) -> bytes:
-    """The beginning of a chunk: four letters, uint32 length H of the header, the header (JSON), padded with spaces to make
-    8 + H a multiple of 8."""
-    text = header.encode()
-    text += b" " * (-(8 + len(text)) % 8)
-    return magic + len(text).to_bytes(4, "little") + text
-
-
 def _digest_of(chunk: Sequence[tuple[int, str]]) -> str:
     return hashlib.blake2b(json.dumps(chunk).encode(), digest_size=16).hexdigest()

@@ -3,13 +3,13 @@ the counts of all steps as bytes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mloscope.app.errors import BadRequest, Conflict
+from mloscope.app.process import binary_container
 from mloscope.app.statistics import chunks
 from mloscope.app.statistics.images import Page, describe
 from mloscope.app.statistics.run_statistics import RunStatistics
@@ -28,10 +28,10 @@ def count_chunks(of: RunStatistics) -> chunks.Chunks:
 
 
 def count_bytes(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
-    """Confusion counts of some steps as "MLC1", little-endian: what :func:`chunks.head` says, with the header ``{"steps":
-    [..], "classes": C, "cells": [n of each step], "images": [labelled images of each step]}``; then for every step n
-    uint32 cell numbers actual * (C + 1) + predicted, ascending (predicted == C: not predicted), and n uint32 counts.
-    Raises as :func:`chunks.current`."""
+    """Confusion counts of some steps, a :mod:`binary_container` of the kind "MLC1" with the header ``{"steps": [..],
+    "classes": C, "cells": [n of each step], "images": [labelled images of each step]}``; then for every step n uint32 cell
+    numbers actual * (C + 1) + predicted, ascending (predicted == C: not predicted), and n uint32 counts. Raises as
+    :func:`chunks.current`."""
     found = chunks.current(of, steps, digest, lambda step: of.ready[step].key)
     header = {
         "steps": list(steps),
@@ -39,10 +39,8 @@ def count_bytes(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
         "cells": [step.cell_count for step in found],
         "images": [step.rates["labelled"] for step in found],
     }
-    parts = [chunks.head(b"MLC1", json.dumps(header, separators=(",", ":")))]
-    for step in found:
-        parts += [step.cell_numbers.astype("<u4").tobytes(), step.cells[:, 2].astype("<u4").tobytes()]
-    return b"".join(parts)
+    arrays = (array for step in found for array in (step.cell_numbers, step.cells[:, 2]))
+    return binary_container.pack(b"MLC1", header, (array.astype("<u4") for array in arrays))
 
 
 # ------------------------------------------------------------------------------------------------ cells, pairs, moves

@@ -3,7 +3,6 @@ on the map."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from mloscope.app.errors import MloscopeError
 from mloscope.app.images import pictures
+from mloscope.app.process import binary_container
 from mloscope.app.statistics import chunks
 from mloscope.app.statistics.clusters.store import Clustering
 from mloscope.app.statistics.images import Page, describe, number
@@ -176,10 +176,9 @@ def points(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
 
 
 def points_bytes(clustering: Clustering, steps: Sequence[int], statistics: Mapping[int, StepStatistics]) -> bytes:
-    """Where images lie on the map at some steps, as "MLP1", little-endian: ``b"MLP1"``, uint32 length H of the header, the
-    header padded with spaces to make 8 + H a multiple of 8: JSON ``{"steps", "images", "x": [lo, hi], "y": [lo, hi],
-    "explained": [..], "clusters": k}``; then for every step int16 x (image), int16 y (image), uint16 cluster (image;
-    65535: none), uint16 predicted class (image; 65535: none, or beyond 65534).
+    """Where images lie on the map at some steps, a :mod:`binary_container` of the kind "MLP1" with the header ``{"steps",
+    "images", "x": [lo, hi], "y": [lo, hi], "explained": [..], "clusters": k}``; then for every step int16 x (image), int16 y
+    (image), uint16 cluster (image; 65535: none), uint16 predicted class (image; 65535: none, or beyond 65534).
     """
     about = clustering.map_about
     header = {
@@ -190,17 +189,17 @@ def points_bytes(clustering: Clustering, steps: Sequence[int], statistics: Mappi
         "explained": about["explained"],
         "clusters": clustering.k,
     }
-    parts = [chunks.head(b"MLP1", json.dumps(header))]
+    arrays: list[np.ndarray] = []
     for step in steps:
         codes = np.asarray(clustering.coordinates(step))
         predicted = statistics[step].predicted
-        parts += [
-            codes[:, 0].astype("<i2").tobytes(),
-            codes[:, 1].astype("<i2").tobytes(),
-            np.asarray(clustering.step(step).assignment).astype("<u2").tobytes(),  # -1 becomes 65535
-            np.where((predicted < 0) | (predicted > 65534), 65535, predicted).astype("<u2").tobytes(),
+        arrays += [
+            codes[:, 0].astype("<i2"),
+            codes[:, 1].astype("<i2"),
+            np.asarray(clustering.step(step).assignment).astype("<u2"),  # -1 becomes 65535
+            np.where((predicted < 0) | (predicted > 65534), 65535, predicted).astype("<u2"),
         ]
-    return b"".join(parts)
+    return binary_container.pack(b"MLP1", header, arrays)
 
 
 def _point_key(clustering: Clustering, step: int) -> str:

@@ -8,9 +8,12 @@ Matrix, accuracy, pairs and the selected cell are drawn in the browser from coun
 
 from __future__ import annotations
 
+import threading
+from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cachetools import LRUCache
 from dash import Dash, Input, Output, html, no_update
 
 from mloscope.app import errors
@@ -109,7 +112,8 @@ class Confusion:
 
     def __init__(self, observatory: Observatory):
         self.observatory = observatory
-        self._recalls: dict[str, np.ndarray] = {}
+        self._recalls: MutableMapping[str, np.ndarray] = LRUCache(MOST_REMEMBERED)
+        self._lock = threading.Lock()
 
     def draw_course(self, subject: dict | None, view: dict | None, ready: Any, theme: str | None) -> Any:
         """``ready`` only says that there may be more to see than before."""
@@ -139,12 +143,13 @@ class Confusion:
 
     def _recall(self, statistics: Any) -> np.ndarray:
         """float (class,), NaN for classes without images."""
-        if statistics.key not in self._recalls:
-            while len(self._recalls) >= MOST_REMEMBERED:
-                self._recalls.pop(next(iter(self._recalls)), None)
-            values = [np.nan if value is None else value for value in statistics.summary["recall"]]
-            self._recalls[statistics.key] = np.array(values, np.float64)
-        return self._recalls[statistics.key]
+        with self._lock:
+            found = self._recalls.get(statistics.key)
+        if found is None:
+            found = np.array([np.nan if value is None else value for value in statistics.summary["recall"]], np.float64)
+            with self._lock:
+                self._recalls[statistics.key] = found
+        return found
 
 
 PAGE = Page(
