@@ -1,7 +1,7 @@
 """How connections are held: one on which no whole head of a request arrives in time is closed.
 
 uvicorn waits for ever, so that somebody who opens many and says little (slow loris) would have them all. Bodies have a limit of
-their own (guards.py), and an idle connection is closed by uvicorn itself.
+their own (gate.py), and an idle connection is closed by uvicorn itself.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
     """Serve from so many processes until told to stop; the exit code. Each is given the same command line. See
     :func:`check_can_share`."""
     from mloscope.app.serving import running_servers
-    from mloscope.app.web.access.metrics import SHARED_FOLDER
+    from mloscope.app.web.access.prometheus import SHARED_FOLDER
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
     config = _server_config("mloscope.app.commands.cli:worker_application", settings, factory=True, workers=count)
@@ -144,7 +144,7 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
 @contextmanager
 def _folder_of_counts() -> Iterator[str]:
     """Where the workers count together: the folder that is set, else one of our own, for as long as we live."""
-    from mloscope.app.web.access.metrics import SHARED_FOLDER
+    from mloscope.app.web.access.prometheus import SHARED_FOLDER
 
     named = os.environ.get(SHARED_FOLDER)
     if named:
@@ -181,7 +181,7 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     from mloscope.app.serving import running_servers
     from mloscope.app.serving.ends_in_time import end_with_parent
     from mloscope.app.serving.running_servers import RunningServer
-    from mloscope.app.web.access.metrics import SHARED_FOLDER
+    from mloscope.app.web.access.prometheus import SHARED_FOLDER
 
     end_with_parent()
     troubles = logs.configure(
@@ -255,7 +255,7 @@ def _application(
     from mloscope.app.observatory import Observatory
     from mloscope.app.serving.ends_in_time import EndsInTime
     from mloscope.app.web.access.allowances import EvaluationCharge
-    from mloscope.app.web.access.metrics import Metrics
+    from mloscope.app.web.access.prometheus import Metrics
     from mloscope.app.web.server import create_guarded_app
 
     cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
@@ -387,7 +387,7 @@ def _server_config(application: Any, settings: Settings, **more: Any) -> Any:
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
         log_config=None,
         log_level="warning" if chosen == "info" else chosen,
-        access_log=False,  # the doors log requests, with their numbers
+        access_log=False,  # the access gate logs requests, with their numbers
         proxy_headers=False,  # and know which proxies may be believed
         server_header=False,
         # A film being streamed to a browser must not keep Ctrl-C waiting.

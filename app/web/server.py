@@ -16,9 +16,12 @@ from fastapi import FastAPI
 
 from mloscope.app.accounts.users import users_of_server
 from mloscope.app.web.access.authentication import Authentication
-from mloscope.app.web.access.guards import Doors, script_hash
-from mloscope.app.web.access.metrics import Metrics
-from mloscope.app.web.access.pages import LOGIN_SCRIPT, Pages
+from mloscope.app.web.access.browser_policy import script_hash
+from mloscope.app.web.access.gate import AccessGate
+from mloscope.app.web.access.health import Health
+from mloscope.app.web.access.prometheus import Metrics
+from mloscope.app.web.access.sign_in import LOGIN_SCRIPT, SignIn
+from mloscope.app.web.access.status_page import StatusPage
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
 from mloscope.app.web.dash.dash_requests import DashRequests, checks_of
@@ -85,9 +88,14 @@ def _prepare(app: Dash) -> None:
 
 def create_guarded_app(
     observatory: Observatory, settings: Settings, metrics: Metrics, troubles: Callable[[], Iterable[Trouble]] = tuple
-) -> Doors:
-    """:func:`create_app` behind its doors, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
+) -> AccessGate:
+    """Return :func:`create_app` behind its access gate, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
     application = create_app(observatory, settings)
     authentication = Authentication(settings, users_of_server(settings, os.environ))
-    pages = Pages(authentication, observatory, metrics, settings.session_s, troubles, settings.dask_address)
-    return Doors(application, settings, authentication, pages, metrics, application.state.inline_script_hashes)
+    health = Health(observatory.vitals, metrics)
+    own_pages = {
+        **SignIn(authentication, metrics, settings.session_s).routes,
+        **health.routes,
+        **StatusPage(observatory, health, metrics, troubles, settings.dask_address).routes,
+    }
+    return AccessGate(application, settings, authentication, own_pages, metrics, application.state.inline_script_hashes)

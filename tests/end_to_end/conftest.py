@@ -206,7 +206,7 @@ def exploded_address(runs, tmp_path_factory) -> Iterator[str]:
 
 
 def _page(chromium, address: str, refusals: bool = False) -> Iterator[Page]:
-    # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/doors hold it to that).
+    # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/access holds it to that).
     context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
     context.set_default_timeout(20_000)
     page = Page(context.new_page(), address)

@@ -230,7 +230,7 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.web.access.allowances import EvaluationCharge
-    from mloscope.app.web.access.metrics import Metrics
+    from mloscope.app.web.access.prometheus import Metrics
     from mloscope.app.web.server import create_guarded_app
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.workspace import Workspace

@@ -1,4 +1,4 @@
-"""What /status shows: what is cached, what runs, what failed. ``templates/status.html`` draws it, without Dash.
+"""/status: what is cached, what runs, what failed. ``templates/status.html`` draws it, without Dash.
 
 ``assets/access/status_page.mjs`` loads the page again every few seconds and replaces the parts that have changed, so that
 nothing flickers and what is being read or copied stays.
@@ -7,13 +7,29 @@ nothing flickers and what is being read or copied stays.
 from __future__ import annotations
 
 import datetime
+import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from mloscope.app.process.logs import Trouble
-from mloscope.app.web.templates.filters import counted
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from mloscope.app.errors import MloscopeError
+from mloscope.app.observatory import Observatory
+from mloscope.app.process.logs import Trouble, resident_bytes
+from mloscope.app.process.request_context import CALLER
+from mloscope.app.statistics.disk_usage import DaskCluster, KeptStatistics
+from mloscope.app.web.access.authentication import Origin
+from mloscope.app.web.access.health import Health
+from mloscope.app.web.access.own_page import CSRF_SCOPE_KEY, NO_STORE, Handler, require_get
+from mloscope.app.web.access.prometheus import Metrics
+from mloscope.app.web.dash.shell import THEME_SCRIPT
+from mloscope.app.web.templates import render
+from mloscope.app.web.templates.filters import as_bytes, counted
 
 REFRESH_S = 10
 
@@ -92,3 +108,93 @@ class Seen:
         for trouble in self.troubles:
             same.setdefault((trouble.level, trouble.message), []).append(trouble)
         return [(last, len(before)) for last, *before in same.values()]
+
+
+class StatusPage:
+    """The page, by path."""
+
+    def __init__(
+        self,
+        observatory: Observatory,
+        health: Health,
+        metrics: Metrics,
+        troubles: Callable[[], Iterable[Trouble]] = tuple,
+        dask_address: str | None = None,
+    ) -> None:
+        """``troubles``: the last warnings and errors that were logged, the newest first. ``dask_address``: of the cluster that
+        computes statistics; None: this machine does."""
+        self._observatory = observatory
+        self._health = health
+        self._metrics = metrics
+        self._troubles = troubles
+        self._began = datetime.datetime.now(datetime.UTC)
+        self._cluster = DaskCluster(dask_address) if dask_address else None
+        self.routes: Mapping[str, Handler] = {"/status": self._status}
+
+    async def _status(self, request: Request, origin: Origin) -> Response:
+        require_get(request)
+        vitals = await self._health.vitals()
+        seen = await anyio.to_thread.run_sync(self._seen, vitals)
+        page = render(
+            "status.html",
+            theme_script=THEME_SCRIPT,
+            seen=seen,
+            refresh_s=REFRESH_S,
+            caller=CALLER.get(),
+            token=request.scope[CSRF_SCOPE_KEY],
+        )
+        return HTMLResponse(page, headers=NO_STORE)
+
+    @cached_property
+    def _kept(self) -> KeptStatistics:
+        return KeptStatistics(self._observatory.statistics.store.folder)
+
+    def _seen(self, vitals: Mapping[str, Mapping[str, Any]]) -> Seen:
+        caller = CALLER.get()
+        return Seen(
+            at=datetime.datetime.now(datetime.UTC),
+            vitals=vitals,
+            jobs=self._jobs(),
+            cluster=self._cluster.look() if self._cluster is not None else None,
+            kept=self._kept.look(),
+            connected=list(self._connected()),
+            troubles=list(self._troubles()),
+            began=self._began,
+            process=list(self._process_facts()),
+            in_detail=caller.is_owner or (caller.role == "editor" and caller.via != "open"),
+        )
+
+    def _connected(self) -> Iterable[Connected]:
+        for run in self._observatory.workspace.runs:
+            holds, problem, broken = "", run.problem, []
+            if run.adaptor is not None:
+                try:
+                    checkpoints = self._observatory.checkpoints(run.name)
+                    broken = [(each.name, each.problem) for each in checkpoints if each.problem]
+                    holds = f"{len(checkpoints):,} checkpoints"
+                except MloscopeError as error:
+                    problem = str(error)
+            yield Connected("run", run.name, run.format or "", holds, problem, run.gone, broken, run.title)
+        for corpus in self._observatory.workspace.corpora:
+            holds = f"{len(corpus.adaptor):,} images" if corpus.adaptor is not None else ""
+            yield Connected(
+                "corpus", corpus.name, corpus.format or "", holds, corpus.problem, corpus.gone, title=corpus.title
+            )
+
+    def _jobs(self) -> list[tuple[tuple[str, str, str], Mapping[str, Any]]]:
+        """Computations of statistics: run, corpus and split, and how far they are."""
+        jobs, workspace = self._observatory.statistics.jobs, self._observatory.workspace
+        if jobs is None:
+            return []
+        runs, corpora = {run.name for run in workspace.runs}, {corpus.name for corpus in workspace.corpora}
+        # Another server of this machine may keep its statistics in the same folder.
+        ours = [subject for subject in jobs.subjects() if subject[0] in runs and subject[1] in corpora]
+        return [(subject, jobs.state(*subject)) for subject in ours]
+
+    def _process_facts(self) -> Iterable[tuple[str, str]]:
+        memory = resident_bytes()
+        if memory is not None:
+            yield "memory", as_bytes(memory)
+        others = self._metrics.processes()
+        yield "process", f"{os.getpid()}, one of {others} that share the work" if others > 1 else str(os.getpid())
+        yield "evaluations", f"{self._metrics.evaluations:,.0f} asked for"

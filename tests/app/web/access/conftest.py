@@ -1,4 +1,4 @@
-"""The whole web process behind its doors, asked without a network."""
+"""The whole web process behind its access gate, asked without a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access.allowances import EvaluationCharge
-from mloscope.app.web.access.metrics import Metrics
+from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.server import create_guarded_app
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported by path, their neighbours are not
@@ -35,12 +35,13 @@ ACTION = "/api/v1/runs/lenet/statistics/job"
 
 @dataclass
 class House:
-    """An application behind its doors, and who lives there."""
+    """An application behind its access gate, and who lives there."""
 
     application: Any
     users: UserFile
     bench: Any
     metrics: Metrics
+    observatory: Observatory
     clients: ExitStack
 
     def visitor(self, address: str = "127.0.0.1", home: str = HOME, **headers: str) -> TestClient:
@@ -111,7 +112,7 @@ def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> It
                 charge=EvaluationCharge(chosen.evaluations_a_minute, metrics.evaluated),
             )
             application = create_guarded_app(observatory, chosen, metrics, troubles)
-            return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, clients)
+            return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, observatory, clients)
 
         yield build
 

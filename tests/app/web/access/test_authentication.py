@@ -121,56 +121,56 @@ def test_a_token_says_who_and_what_they_may(authentication: Callable[..., Authen
 
 
 def test_a_wrong_token_is_not_made_up_for_by_a_session(authentication: Callable[..., Authentication]) -> None:
-    doors = authentication()
-    cookies = {doors.session_cookie: sign_in(doors)}
+    access = authentication()
+    cookies = {access.session_cookie: sign_in(access)}
     with pytest.raises(NotSignedIn):
-        doors.caller(HERE, {"authorization": "Bearer mloscope_wrong"}, cookies)
+        access.caller(HERE, {"authorization": "Bearer mloscope_wrong"}, cookies)
 
 
 # --------------------------------------------------------------------------------------------------- sessions
 
 
 def test_a_session_says_who_until_it_is_over(authentication: Callable[..., Authentication], clock: Clock) -> None:
-    doors = authentication(session_s=3600.0)
-    cookie = sign_in(doors)
-    caller = of_cookie(doors, cookie)
+    access = authentication(session_s=3600.0)
+    cookie = sign_in(access)
+    caller = of_cookie(access, cookie)
     assert (caller.name, caller.role, caller.via) == ("anna", "editor", "session")
     clock.now += 3599
-    assert of_cookie(doors, cookie).name == "anna"
+    assert of_cookie(access, cookie).name == "anna"
     clock.now += 2
     with pytest.raises(NotSignedIn, match="over"):
-        of_cookie(doors, cookie)
+        of_cookie(access, cookie)
 
 
 @pytest.mark.parametrize("change", ["password", "removed", "no password"])
 def test_a_session_ends_with_the_password(
     authentication: Callable[..., Authentication], users: UserFile, change: str
 ) -> None:
-    doors = authentication()
-    cookie = sign_in(doors)
+    access = authentication()
+    cookie = sign_in(access)
     if change == "removed":
         users.remove_user("anna")
     else:
         users.put_user("anna", PASSWORD if change == "password" else None, "editor")
     with pytest.raises(NotSignedIn):
-        of_cookie(doors, cookie)
+        of_cookie(access, cookie)
 
 
 def test_a_role_is_taken_back_at_once(authentication: Callable[..., Authentication], users: UserFile) -> None:
-    doors = authentication()
-    cookie = sign_in(doors, "vera")
+    access = authentication()
+    cookie = sign_in(access, "vera")
     text = users.path.read_text()
-    assert of_cookie(doors, cookie).role == "viewer"
+    assert of_cookie(access, cookie).role == "viewer"
     assert text.count('"viewer"') == 1
     replacement = users.path.with_name("new.json")
     replacement.write_text(text.replace('"viewer"', '"editor"'))
     replacement.replace(users.path)
-    assert of_cookie(doors, cookie).role == "editor"
+    assert of_cookie(access, cookie).role == "editor"
 
 
 def test_forged_sessions_are_none(authentication: Callable[..., Authentication], users: UserFile, clock: Clock) -> None:
-    doors = authentication()
-    cookie = sign_in(doors)
+    access = authentication()
+    cookie = sign_in(access)
     payload, _, signature = cookie.rpartition(".")
     value = ["anna", users.stamp("anna"), int(clock.now)]
     forged = [
@@ -181,28 +181,28 @@ def test_forged_sessions_are_none(authentication: Callable[..., Authentication],
     ]  # fmt: skip
     for attempt in forged:
         with pytest.raises(NotSignedIn, match="over"):
-            of_cookie(doors, str(attempt))
+            of_cookie(access, str(attempt))
 
 
 def test_a_clock_that_was_set_back_ends_sessions_of_the_future(
     authentication: Callable[..., Authentication], clock: Clock
 ) -> None:
-    doors = authentication()
-    cookie = sign_in(doors)
+    access = authentication()
+    cookie = sign_in(access)
     clock.now -= 3600
     with pytest.raises(NotSignedIn):
-        of_cookie(doors, cookie)
+        of_cookie(access, cookie)
 
 
 # -------------------------------------------------------------------------------------------------- passwords
 
 
 def test_wrong_names_and_passwords_read_the_same(authentication: Callable[..., Authentication]) -> None:
-    doors = authentication()
+    access = authentication()
     said = set()
     for name, password in (("anna", "wrong horse"), ("nobody", PASSWORD), ("", "")):
         with pytest.raises(NotSignedIn) as refusal:
-            sign_in(doors, name, password)
+            sign_in(access, name, password)
         said.add(str(refusal.value))
     assert said == {"The name or the password is wrong."}
 
@@ -210,10 +210,10 @@ def test_wrong_names_and_passwords_read_the_same(authentication: Callable[..., A
 def test_what_was_tried_is_not_logged(
     authentication: Callable[..., Authentication], caplog: pytest.LogCaptureFixture
 ) -> None:
-    doors = authentication()
+    access = authentication()
     for name, password in (("anna", "wrong horse"), ("my password by mistake", "x")):
         with pytest.raises(NotSignedIn):
-            sign_in(doors, name, password)
+            sign_in(access, name, password)
     assert "did not get in as anna" in caplog.text
     assert "somebody unknown" in caplog.text
     assert "horse" not in caplog.text
@@ -223,14 +223,14 @@ def test_what_was_tried_is_not_logged(
 def test_guessing_is_slow_from_one_address_and_for_one_name(
     authentication: Callable[..., Authentication], clock: Clock
 ) -> None:
-    doors = authentication()
+    access = authentication()
 
     def tries(count: int, name: str, address: str) -> int:
         """How many are looked at."""
         looked = 0
         for _ in range(count):
             try:
-                sign_in(doors, name, "wrong horse", address)
+                sign_in(access, name, "wrong horse", address)
             except NotSignedIn:
                 looked += 1
             except TooManyRequests as refusal:
@@ -244,7 +244,7 @@ def test_guessing_is_slow_from_one_address_and_for_one_name(
     clock.now += 10
     assert tries(2, "anna", "2001:db8::1") == 1
     assert sum(tries(10, "anna", f"10.0.{n}.1") for n in range(3)) < 30  # the name has its own allowance
-    assert sign_in(doors, "vera", PASSWORD, "10.1.1.1")
+    assert sign_in(access, "vera", PASSWORD, "10.1.1.1")
     assert 0 < min(waits) <= max(waits) <= 10
 
 
@@ -252,9 +252,9 @@ def test_guessing_is_slow_from_one_address_and_for_one_name(
 
 
 def proxied(authentication: Callable[..., Authentication], peer: str, **headers: str) -> Any:
-    doors = authentication(proxy_user_header="x-forwarded-user", trusted_proxies=PROXY)
+    access = authentication(proxy_user_header="x-forwarded-user", trusted_proxies=PROXY)
     lower = {name.replace("_", "-"): value for name, value in headers.items()}
-    return doors.caller(doors.origin(peer, "http", lower), lower, {})
+    return access.caller(access.origin(peer, "http", lower), lower, {})
 
 
 def test_a_trusted_proxy_names_users_and_the_file_their_role(authentication: Callable[..., Authentication]) -> None:
@@ -312,28 +312,28 @@ def test_a_header_without_a_proxy_to_trust_is_refused_at_the_start(users: UserFi
 def test_the_visitor_s_address_is_the_one_that_our_proxy_saw(
     authentication: Callable[..., Authentication], chain: str, address: str
 ) -> None:
-    doors = authentication(trusted_proxies=PROXY)
-    origin = doors.origin("172.18.0.5", "http", {"x-forwarded-for": chain, "x-forwarded-proto": "https"})
+    access = authentication(trusted_proxies=PROXY)
+    origin = access.origin("172.18.0.5", "http", {"x-forwarded-for": chain, "x-forwarded-proto": "https"})
     assert origin == Origin(address, "https", True)
-    assert doors.origin("10.0.0.7", "http", {"x-forwarded-for": chain, "x-forwarded-proto": "https"}) == HERE
+    assert access.origin("10.0.0.7", "http", {"x-forwarded-for": chain, "x-forwarded-proto": "https"}) == HERE
 
 
 def test_whoever_tries_passwords_shuts_out_nobody_else_behind_a_proxy_that_writes_ports(
     authentication: Callable[..., Authentication],
 ) -> None:
-    doors = authentication(trusted_proxies=PROXY)
+    access = authentication(trusted_proxies=PROXY)
 
     def address(hop: str) -> str:
-        return doors.origin("172.18.0.5", "http", {"x-forwarded-for": hop}).address
+        return access.origin("172.18.0.5", "http", {"x-forwarded-for": hop}).address
 
     for port in range(40_000, 40_012):
         with pytest.raises((NotSignedIn, TooManyRequests)) as refusal:
-            anyio.run(doors.sign_in, "nobody", "wrong", address(f"203.0.113.9:{port}"))
+            anyio.run(access.sign_in, "nobody", "wrong", address(f"203.0.113.9:{port}"))
     assert refusal.type is TooManyRequests
-    assert anyio.run(doors.sign_in, "anna", PASSWORD, address("198.51.100.7:51000"))
+    assert anyio.run(access.sign_in, "anna", PASSWORD, address("198.51.100.7:51000"))
 
 
 def test_of_several_schemes_the_nearest_proxy_wrote_the_last(authentication: Callable[..., Authentication]) -> None:
-    doors = authentication(trusted_proxies=PROXY)
-    assert doors.origin("172.18.0.5", "http", {"x-forwarded-proto": "http, https"}).scheme == "https"
-    assert doors.origin("172.18.0.5", "http", {"x-forwarded-proto": "https, gopher"}).scheme == "http"
+    access = authentication(trusted_proxies=PROXY)
+    assert access.origin("172.18.0.5", "http", {"x-forwarded-proto": "http, https"}).scheme == "https"
+    assert access.origin("172.18.0.5", "http", {"x-forwarded-proto": "https, gopher"}).scheme == "http"

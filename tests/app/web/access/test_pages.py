@@ -15,7 +15,10 @@ from starlette.testclient import TestClient
 from mloscope.app.cache.result_cache import MemoryStore
 from mloscope.app.process.logs import Trouble
 from mloscope.app.web.access.authentication import SESSION_COOKIE, Origin
-from mloscope.app.web.access.pages import CSRF_COOKIE, Pages, local_path
+from mloscope.app.web.access.gate import AccessGate
+from mloscope.app.web.access.health import Health
+from mloscope.app.web.access.own_page import CSRF_COOKIE
+from mloscope.app.web.access.sign_in import local_path
 
 HOME = "http://127.0.0.1:8050"
 PASSWORD = "correct horse"
@@ -178,7 +181,6 @@ class FickleStore(MemoryStore):
 
 def test_not_ready_while_the_model_service_or_the_cache_is_away(make_bench: Callable[..., Any], house: Any) -> None:
     from mloscope.app.process.settings import Settings
-    from mloscope.app.web.access.guards import Doors
 
     home = house()
     for state, available, ready in (
@@ -188,9 +190,9 @@ def test_not_ready_while_the_model_service_or_the_cache_is_away(make_bench: Call
         store.available = available
         bench = make_bench(store=store, service_state=lambda state=state: (state, "Because."))
         inner = home.application
-        pages = Pages(inner.authentication, bench.observatory, home.metrics, 60.0)
-        doors = Doors(inner.application, Settings(), inner.authentication, pages, home.metrics, tuple)
-        answer = TestClient(doors, HOME).get("/readyz")
+        own_pages = Health(bench.observatory.vitals, home.metrics).routes
+        gate = AccessGate(inner.application, Settings(), inner.authentication, own_pages, home.metrics, tuple)
+        answer = TestClient(gate, HOME).get("/readyz")
         assert (answer.status_code == 200) is ready
         assert answer.json()["ready"] is ready
         assert "Because" not in answer.text
@@ -232,7 +234,7 @@ class Jobs:
 def test_status_tells_troubles_and_jobs_and_escapes_them(house: Callable[..., Any]) -> None:
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=2)
     home = house(people=False, troubles=lambda: [Trouble(now, "warning", "<i>broken</i>", "4f1c")])
-    home.application.pages._observatory.statistics.jobs = Jobs()
+    home.observatory.statistics.jobs = Jobs()
     page = home.visitor().get("/status").text
     for words in (
         "25%",
@@ -283,15 +285,15 @@ def test_strangers_who_ask_all_at_once_cost_one_question() -> None:
             time.sleep(0.2)
             return {"cache": {"available": True}, "model_service": {"state": "ready"}}
 
-    async def all_at_once(pages: Pages) -> list[int]:
+    async def all_at_once(health: Health) -> list[int]:
         request = Request({"type": "http", "method": "GET", "path": "/readyz", "headers": []})
         origin = Origin("10.0.0.9", "http", False)
-        answers = await asyncio.gather(*(pages.routes["/readyz"](request, origin) for _ in range(50)))
+        answers = await asyncio.gather(*(health.routes["/readyz"](request, origin) for _ in range(50)))
         return [answer.status_code for answer in answers]
 
     asked: Any = Asked()
-    pages = Pages(None, asked, None, 1.0)  # type: ignore[arg-type]
-    assert asyncio.run(all_at_once(pages)) == [200] * 50
+    health = Health(asked.vitals, None)  # type: ignore[arg-type]
+    assert asyncio.run(all_at_once(health)) == [200] * 50
     assert asked.count == 1
-    assert asyncio.run(all_at_once(pages)) == [200] * 50
+    assert asyncio.run(all_at_once(health)) == [200] * 50
     assert asked.count == 2

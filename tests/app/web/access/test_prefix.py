@@ -12,7 +12,7 @@ import pytest
 
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access.authentication import SESSION_COOKIE
-from mloscope.app.web.access.pages import CSRF_COOKIE
+from mloscope.app.web.access.own_page import CSRF_COOKIE
 
 HOME = "http://127.0.0.1:8050"
 PREFIX = "/tools/mloscope"

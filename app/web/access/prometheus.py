@@ -54,6 +54,18 @@ class Metrics:
         self._told: dict[str, int] = {}
         self._weighed = float("-inf")
         own = CollectorRegistry()
+        self._count_requests(own)
+        self._measure_processes(own)
+        self._registry = own
+        if os.environ.get(SHARED_FOLDER):
+            self._registry = CollectorRegistry()
+            MultiProcessCollector(self._registry)
+        else:  # one process's counters would jump with whichever answers
+            ProcessCollector(registry=self._registry)
+        self._registry.register(_Vitals(vitals))
+        self._look()
+
+    def _count_requests(self, own: CollectorRegistry) -> None:
         self._requests = Counter("mloscope_requests", "Requests answered.", ("method", "route", "status"), registry=own)
         self._seconds = Histogram(
             "mloscope_request_seconds", "From the request to the end of its answer.", ("route",),
@@ -65,7 +77,9 @@ class Metrics:
         self._evaluations = Counter(
             "mloscope_evaluations", "Checkpoints that the model service was asked to evaluate.", registry=own
         )
-        self._refusals = Counter("mloscope_refusals", "Requests refused at the door.", ("kind",), registry=own)
+        self._refusals = Counter(
+            "mloscope_refusals", "Requests refused before they reached the application.", ("kind",), registry=own
+        )
         self._sign_ins = Counter("mloscope_sign_ins", "Passwords tried.", ("outcome",), registry=own)
         self._cache = {
             what: Counter(f"mloscope_cache_{what}", meaning, registry=own)
@@ -75,6 +89,8 @@ class Metrics:
                 ("misses", "Results that had to be computed."),
             )
         }
+
+    def _measure_processes(self, own: CollectorRegistry) -> None:
         self._memory = Gauge(
             "mloscope_web_memory_bytes", "Resident memory of the web processes, all together.",
             registry=own, multiprocess_mode="livesum",
@@ -83,14 +99,6 @@ class Metrics:
             "mloscope_web_processes", "Web processes that live.", registry=own, multiprocess_mode="livesum"
         )
         processes.set(1)
-        self._registry = own
-        if os.environ.get(SHARED_FOLDER):
-            self._registry = CollectorRegistry()
-            MultiProcessCollector(self._registry)
-        else:  # one process's counters would jump with whichever answers
-            ProcessCollector(registry=self._registry)
-        self._registry.register(_Vitals(vitals))
-        self._look()
 
     def began(self) -> None:
         self._in_flight.inc()

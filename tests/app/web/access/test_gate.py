@@ -17,9 +17,11 @@ from mloscope.app.accounts.users import UserFile
 from mloscope.app.process.request_context import CALLER, REQUEST_ID
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access.authentication import Authentication
-from mloscope.app.web.access.guards import Doors, content_security_policy, script_hash
-from mloscope.app.web.access.metrics import Metrics
-from mloscope.app.web.access.pages import CSRF_COOKIE, Pages
+from mloscope.app.web.access.browser_policy import content_security_policy, script_hash
+from mloscope.app.web.access.gate import AccessGate
+from mloscope.app.web.access.health import Health
+from mloscope.app.web.access.own_page import CSRF_COOKIE
+from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.access.senders import CSRF_HEADER
 
 HOME = "http://127.0.0.1:8050"
@@ -253,7 +255,7 @@ def test_where_no_token_is_asked_for_none_opens_the_door(house: Callable[..., An
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/", "/confusion", "/api/v1/runs", "/status", "/metrics"])
-def test_no_name_at_all_is_no_browser_s(around: Callable[[Any], Doors], path: str) -> None:
+def test_no_name_at_all_is_no_browser_s(around: Callable[[Any], AccessGate], path: str) -> None:
     """HTTP/1.0 knows no Host."""
     scope = scope_of(path)
     scope["headers"] = []
@@ -301,7 +303,7 @@ def test_head_is_get_without_the_body(house: Callable[..., Any], path: str) -> N
             assert head.headers.get(name) == full.headers[name], name
 
 
-def test_the_head_of_what_comes_bit_by_bit_computes_nothing_more(around: Callable[[Any], Doors]) -> None:
+def test_the_head_of_what_comes_bit_by_bit_computes_nothing_more(around: Callable[[Any], AccessGate]) -> None:
     came = []
 
     async def lines() -> Any:
@@ -471,16 +473,16 @@ def test_requests_have_numbers(house: Callable[..., Any]) -> None:
 
 
 @pytest.fixture
-def around(house: Callable[..., Any], tmp_path: Any) -> Callable[[Any], Doors]:
-    """Doors around an application of the test's own, open to everybody."""
+def around(house: Callable[..., Any], tmp_path: Any) -> Callable[[Any], AccessGate]:
+    """An access gate around an application of the test's own, open to everybody."""
     home = house(people=False)
 
-    def build(application: Any) -> Doors:
+    def build(application: Any) -> AccessGate:
         settings = Settings(users_file=str(tmp_path / "none.json"))
         authentication = Authentication(settings, UserFile(tmp_path / "none.json"))
         metrics = Metrics(home.bench.observatory.vitals)
-        pages = Pages(authentication, home.bench.observatory, metrics, settings.session_s)
-        return Doors(application, settings, authentication, pages, metrics, lambda: ())
+        own_pages = Health(home.bench.observatory.vitals, metrics).routes
+        return AccessGate(application, settings, authentication, own_pages, metrics, lambda: ())
 
     return build
 
@@ -514,7 +516,7 @@ async def no_body() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def test_a_stream_goes_through_line_by_line(around: Callable[[Any], Doors]) -> None:
+def test_a_stream_goes_through_line_by_line(around: Callable[[Any], AccessGate]) -> None:
     async def story() -> list[bytes]:
         arrived = asyncio.Event()
         got: list[bytes] = []
@@ -532,26 +534,26 @@ def test_a_stream_goes_through_line_by_line(around: Callable[[Any], Doors]) -> N
         async def waiting() -> Any:
             await asyncio.sleep(30)
 
-        doors = around(StreamingResponse(lines(), media_type="application/x-ndjson"))
-        await doors(scope_of("/api/v1/stream"), waiting, send)
+        gate = around(StreamingResponse(lines(), media_type="application/x-ndjson"))
+        await gate(scope_of("/api/v1/stream"), waiting, send)
         return got
 
     assert asyncio.run(story()) == [b"first\n", b"second\n"]
 
 
-def answer_of(doors: Doors, scope: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+def answer_of(gate: AccessGate, scope: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(doors(scope, no_body, send))
+    asyncio.run(gate(scope, no_body, send))
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 
 
 def test_a_fault_is_one_sentence_and_its_traceback_is_in_the_log_only(
-    around: Callable[[Any], Doors], caplog: pytest.LogCaptureFixture
+    around: Callable[[Any], AccessGate], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("the password is swordfish")
@@ -566,7 +568,7 @@ def test_a_fault_is_one_sentence_and_its_traceback_is_in_the_log_only(
 
 
 def test_a_fault_in_the_middle_of_an_answer_ends_it(
-    around: Callable[[Any], Doors], caplog: pytest.LogCaptureFixture
+    around: Callable[[Any], AccessGate], caplog: pytest.LogCaptureFixture
 ) -> None:
     async def broken(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
@@ -578,7 +580,7 @@ def test_a_fault_in_the_middle_of_an_answer_ends_it(
     assert "torn" in caplog.text
 
 
-def test_whoever_works_for_a_request_knows_it_and_nobody_afterwards(around: Callable[[Any], Doors]) -> None:
+def test_whoever_works_for_a_request_knows_it_and_nobody_afterwards(around: Callable[[Any], AccessGate]) -> None:
     seen: list[tuple[str, str, str]] = []
 
     async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -590,7 +592,7 @@ def test_whoever_works_for_a_request_knows_it_and_nobody_afterwards(around: Call
     assert REQUEST_ID.get() == ""
 
 
-def test_web_sockets_are_turned_away(around: Callable[[Any], Doors]) -> None:
+def test_web_sockets_are_turned_away(around: Callable[[Any], AccessGate]) -> None:
     sent: list[Any] = []
 
     async def never(scope: Any, receive: Any, send: Any) -> None:
@@ -603,7 +605,7 @@ def test_web_sockets_are_turned_away(around: Callable[[Any], Doors]) -> None:
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
-def test_cookies_are_for_https_only_where_the_visitor_has_https(around: Callable[[Any], Doors]) -> None:
+def test_cookies_are_for_https_only_where_the_visitor_has_https(around: Callable[[Any], AccessGate]) -> None:
     page = around(HTMLResponse("<p>hello"))
     plain = answer_of(page, scope_of())[1]["set-cookie"]
     assert plain.endswith("SameSite=Strict")

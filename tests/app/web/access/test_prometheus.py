@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.multiprocess import mark_process_dead
 from prometheus_client.parser import text_string_to_metric_families
 
-from mloscope.app.web.access.metrics import Metrics
+from mloscope.app.web.access.prometheus import Metrics
 
 
 def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -116,7 +116,7 @@ def test_what_the_cache_counts_is_counted_once() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="several processes on one address are POSIX's")
 def test_several_processes_are_counted_together(tmp_path: Path) -> None:
     code = (
-        "from mloscope.app.web.access.metrics import Metrics\n"
+        "from mloscope.app.web.access.prometheus import Metrics\n"
         "counts = {'hits': 4, 'joined': 1, 'misses': 2}\n"
         "metrics = Metrics(lambda: {'cache': {}, 'model_service': {'state': 'ready'}}, lambda: counts)\n"
         "metrics.began(); metrics.ended('GET', '/', 200, 0.1); metrics.evaluated(5); metrics.began()\n"

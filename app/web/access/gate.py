@@ -9,8 +9,6 @@ A refusal is a sentence as JSON, or for somebody who is not signed in and wants 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import ipaddress
 import logging
 import math
@@ -43,9 +41,10 @@ from mloscope.app.process.settings import Settings
 from mloscope.app.process.terminal import printable
 from mloscope.app.process.url_prefix import URL_PREFIX, announced, mounted, without
 from mloscope.app.web.access.authentication import Authentication, Origin, is_loopback
+from mloscope.app.web.access.browser_policy import HEADERS, IMAGES_AND_DATA, content_security_policy
 from mloscope.app.web.access.heads import as_get
-from mloscope.app.web.access.metrics import Metrics
-from mloscope.app.web.access.pages import CSRF_COOKIE, CSRF_SCOPE_KEY, Pages
+from mloscope.app.web.access.own_page import CSRF_COOKIE, CSRF_SCOPE_KEY, Handler
+from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.access.senders import Senders
 
 logger = logging.getLogger(__name__)
@@ -60,43 +59,9 @@ HEALTH = frozenset({"/healthz", "/readyz"})
 OPEN_TO_ALL = HEALTH | {"/login", "/assets/theme.css", "/assets/doors.css"}
 _FORM_LIMIT_BYTES = 16 << 10
 _BODY_WITHIN_S = 60.0
-_IMAGES_AND_DATA = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",  # not no-referrer: forms would then say that their origin is "null"
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-}
 
 
-def script_hash(script: str) -> str:
-    """What a content security policy calls an inline script."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
-def content_security_policy(script_hashes: Iterable[str]) -> str:
-    """What pages may do: run our files and the inline scripts of these hashes, show our pictures and those they draw
-    themselves, ask us. Plotly and Dash's components write style sheets of their own, so styles may stand inline."""
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src 'self' {' '.join(dict.fromkeys(script_hashes))}".strip(),
-            "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
-            "font-src 'self' data:",
-            "connect-src 'self'",
-            "worker-src 'self' blob:",
-            "base-uri 'none'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        )
-    )
-
-
-class Doors:
+class AccessGate:
     """An ASGI application around another one."""
 
     def __init__(
@@ -104,16 +69,17 @@ class Doors:
         application: ASGIApp,
         settings: Settings,
         authentication: Authentication,
-        pages: Pages,
+        own_pages: Mapping[str, Handler],
         metrics: Metrics,
         script_hashes: Callable[[], Iterable[str]],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """``script_hashes``: of the inline scripts that pages have just now, see :func:`script_hash`."""
+        """``own_pages``: those that work without Dash, by path. ``script_hashes``: of the inline scripts that pages have just
+        now, see :func:`script_hash`."""
         self.application = application
         self.settings = settings
         self.authentication = authentication
-        self.pages = pages
+        self.own_pages = own_pages
         self.metrics = metrics
         self.script_hashes = script_hashes
         self.clock = clock
@@ -167,8 +133,8 @@ class Doors:
 class _Visit:
     """One request."""
 
-    def __init__(self, doors: Doors, scope: Scope, receive: Receive, send: Send) -> None:
-        self.doors = doors
+    def __init__(self, gate: AccessGate, scope: Scope, receive: Receive, send: Send) -> None:
+        self.gate = gate
         self.receive = receive
         self._send = send
         self.method: str = scope["method"]
@@ -180,8 +146,8 @@ class _Visit:
         self.cookies = cookie_parser(self.headers.get("cookie", ""))
         client = scope.get("client")
         peer = client[0] if client else ""
-        self.origin = doors.authentication.origin(peer, scope.get("scheme", "http"), self.headers)
-        self.prefix = doors.prefix_of(self.origin, self.headers)
+        self.origin = gate.authentication.origin(peer, scope.get("scheme", "http"), self.headers)
+        self.prefix = gate.prefix_of(self.origin, self.headers)
         self.path = without(self.prefix, scope["path"])
         scope = {**scope, "scheme": self.origin.scheme}
         if self.path != scope["path"]:
@@ -195,7 +161,7 @@ class _Visit:
         self.refusal: MloscopeError | None = None
 
     async def answer(self) -> None:
-        metrics, began = self.doors.metrics, self.doors.clock()
+        metrics, began = self.gate.metrics, self.gate.clock()
         number = REQUEST_ID.set(request_id_from(self.headers.get(REQUEST_ID_HEADER, "")))
         asking = CALLER.set(NOBODY)
         metrics.began()
@@ -210,7 +176,7 @@ class _Visit:
             if not self.status:
                 await self._refuse(MloscopeError(UNEXPECTED))
         finally:
-            seconds = self.doors.clock() - began
+            seconds = self.gate.clock() - began
             method = self.method if self.method in _METHODS else "other"
             metrics.ended(method, self._route(), self.status or 499, seconds)
             self._log(seconds)
@@ -219,15 +185,15 @@ class _Visit:
 
     async def _admitted(self) -> None:
         """Raises :class:`MloscopeError` where the request is not to go further."""
-        doors = self.doors
+        gate = self.gate
         self._check_host()
-        own_page = doors.pages.routes.get(self.path)
+        own_page = gate.own_pages.get(self.path)
         if self.path not in OPEN_TO_ALL or "authorization" in self.headers:
-            self.caller = doors.authentication.caller(self.origin, self.headers, self.cookies)
+            self.caller = gate.authentication.caller(self.origin, self.headers, self.cookies)
             CALLER.set(self.caller)
         if self.method not in SAFE_METHODS:
             csrf_cookie = self.csrf_token if self.has_csrf_token else None
-            doors.senders.check(self.caller, self.origin, self.headers, csrf_cookie, form=own_page is not None)
+            gate.senders.check(self.caller, self.origin, self.headers, csrf_cookie, form=own_page is not None)
             if own_page is None and self.path != DASH_CALLBACKS and self.caller.role != "editor":
                 raise Forbidden(f"{self.caller.name} is a viewer, and only an editor may do this.")
         receive, send = await self._body_within(self._limit(own_page is not None)), self.send
@@ -237,14 +203,14 @@ class _Visit:
             response = await own_page(Request(self.scope, receive), self.origin)
             await response(self.scope, receive, send)
         else:
-            await doors.application(self.scope, receive, send)
+            await gate.application(self.scope, receive, send)
 
     def _check_host(self) -> None:
         """Raises :class:`BadRequest`. No browser leaves the name out, and none sends a token by itself."""
         host = self.headers.get("host")
-        if host is None or self.path in HEALTH or self.doors.answers_to(host):
+        if host is None or self.path in HEALTH or self.gate.answers_to(host):
             return
-        if self.headers.get("authorization", "").lower().startswith("bearer ") and self.doors.authentication.demanded:
+        if self.headers.get("authorization", "").lower().startswith("bearer ") and self.gate.authentication.demanded:
             return
         raise BadRequest(
             f'This server does not answer to the name "{printable(host[:100]) or "(none)"}"; MLOSCOPE_ALLOWED_HOSTS says to which. A '
@@ -257,7 +223,7 @@ class _Visit:
         """How many bytes may be sent."""
         if is_form:
             return _FORM_LIMIT_BYTES
-        settings = self.doors.settings
+        settings = self.gate.settings
         return min(
             settings.body_limit_bytes, settings.callback_limit_bytes if self.path == DASH_CALLBACKS else math.inf
         )
@@ -312,9 +278,9 @@ class _Visit:
         if brought is not None:
             headers["content-security-policy"] = f"{brought}; frame-ancestors 'none'"
         elif self.path.startswith("/api/") or not headers.get("content-type", "").startswith("text/html"):
-            headers["content-security-policy"] = f"{_IMAGES_AND_DATA}; frame-ancestors 'none'"
+            headers["content-security-policy"] = f"{IMAGES_AND_DATA}; frame-ancestors 'none'"
         else:
-            headers["content-security-policy"] = content_security_policy(self.doors.script_hashes())
+            headers["content-security-policy"] = content_security_policy(self.gate.script_hashes())
         if self.status == 200 and "cache-control" not in headers:
             if self.path == FAVICON:  # Chromium asks for it whenever the address changes, unless it may keep it
                 headers["cache-control"] = "public, max-age=86400"
@@ -334,7 +300,7 @@ class _Visit:
 
     async def _refuse(self, refusal: MloscopeError) -> None:
         self.refusal = refusal
-        self.doors.metrics.refused(refusal.kind)
+        self.gate.metrics.refused(refusal.kind)
         if self.status:  # the answer has begun: all that is left is to end it
             return
         await self._refusal(refusal)(self.scope, self.receive, self.send)
@@ -359,7 +325,7 @@ class _Visit:
     # ---- what is known of it afterwards
 
     def _route(self) -> str:
-        if self.path in self.doors.pages.routes:
+        if self.path in self.gate.own_pages:
             return self.path
         if self.refusal is not None:
             return "refused"
@@ -369,7 +335,7 @@ class _Visit:
         return str(pattern)
 
     def _log(self, seconds: float) -> None:
-        quiet = self.doors.settings.log_format == "text" or self.path == "/healthz"  # which is asked every few seconds
+        quiet = self.gate.settings.log_format == "text" or self.path == "/healthz"  # which is asked every few seconds
         facts: dict[str, Any] = {
             "method": self.method,
             "path": self.path,
