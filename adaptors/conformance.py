@@ -31,11 +31,13 @@ import pytest
 
 from mloscope.adaptors.interface import (
     LAYER_KINDS,
+    NOT_FACETS,
     AdaptorError,
     Checkpoint,
     CorpusAdaptor,
     DeclaresOutputs,
     EvaluableRun,
+    HasFacets,
     HasPixelBlocks,
     Layer,
     NothingFits,
@@ -338,6 +340,22 @@ class CorpusConformance(_Shared):
             else:
                 assert block.dtype == np.uint8
                 assert np.array_equal(block, np.stack(single))
+
+    def test_facets_have_one_value_per_image(self, corpus: Any) -> None:
+        if not isinstance(corpus, HasFacets):
+            pytest.skip("this corpus has no facets of its own")
+        facets = list(corpus.facets())
+        names = [facet.name for facet in facets]
+        assert len({*names, "label", "split", *NOT_FACETS}) == len(names) + 2 + len(NOT_FACETS)
+        for facet in facets:
+            assert re.fullmatch(r"[a-z0-9-]+", facet.name), facet.name
+            assert facet.title
+            assert all(facet.values)
+            assert len(set(facet.values)) == len(facet.values)
+            assert facet.of_images.dtype == np.int32
+            assert facet.of_images.shape == (len(corpus),)
+            assert facet.of_images.min() >= -1
+            assert facet.of_images.max() < len(facet.values)
 
     def test_threads_do_not_disturb_each_other(self, corpus: Any) -> None:
         positions = _some(corpus)

@@ -431,3 +431,31 @@ class HasPixelValues(Protocol):
         scale of pixels, 0..255, neither rounded nor cut off; None where ``pixels`` is all that there is of any of them, or where they
         have not all one shape."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class Facet:
+    """A property that people choose images by, such as the weather or the camera: each image has one of its values, or none."""
+
+    name: str
+    """Small letters, digits and hyphens: it stands in addresses. Unique within the corpus; not ``label`` or ``split``, which
+    every corpus has, nor a word of :data:`NOT_FACETS`."""
+    title: str
+    """What the list in front of the images calls it, e.g. ``Weather``."""
+    values: tuple[str, ...]
+    """In the order of the list, each once, none empty."""
+    of_images: np.ndarray
+    """int32 (image,): index into ``values``, -1 where an image has none."""
+
+
+NOT_FACETS = ("search", "random", "offset", "limit")
+"""What an address says besides facets when images are searched for."""
+
+
+@runtime_checkable
+class HasFacets(Protocol):
+    """What a :class:`CorpusAdaptor` adds where its images can be chosen by more than class and split."""
+
+    def facets(self) -> Sequence[Facet]:
+        """The facets in the order in which they are offered. Asked once per opened corpus; it may take its time."""
+        ...

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from cachetools import LRUCache
 
 from mloscope.adaptors.interface import (
@@ -19,6 +18,7 @@ from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unrecognised,
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.evaluation.network_input import NetworkInput
+from mloscope.app.images.image_index import ImageIndex
 from mloscope.app.images.opened_corpus import OpenedCorpus
 from mloscope.app.images.thumbnails import Thumbnails
 from mloscope.app.runs.opened_run import OpenedRun
@@ -28,17 +28,7 @@ from mloscope.app.workspace.connecting import Opening
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.network_inputs import NetworkInputs
 
-_MOST_WORDS = 32
 _MOST_BASES = 256
-
-
-@dataclass(frozen=True)
-class Found:
-    """A page of a search."""
-
-    positions: tuple[int, ...]
-    total: int
-    """How many images match in all."""
 
 
 _Connected = TypeVar("_Connected", ConnectedRun, ConnectedCorpus)
@@ -80,7 +70,7 @@ class Workspace:
         """What was settled on pages and through REST about the runs' outputs."""
         self._connections = _Connections.of(runs, corpora)
         self._bases: MutableMapping[tuple[str, str | None], tuple[Any, Basis]] = LRUCache(_MOST_BASES)
-        self._texts: dict[str, list[str]] = {}
+        self._image_indexes: dict[str, ImageIndex] = {}
         self._lock = threading.Lock()
         self.inputs = NetworkInputs()
         """Images as networks take them."""
@@ -102,7 +92,7 @@ class Workspace:
         with self._lock:
             self._connections = connections
             if changed:  # what is remembered of images is remembered by the corpus's name
-                self._texts = {}
+                self._image_indexes = {}
                 self.inputs, self._thumbnails = NetworkInputs(), Thumbnails()
 
     @classmethod
@@ -211,65 +201,11 @@ class Workspace:
         """The image as PNG; see :class:`mloscope.app.images.thumbnails.Thumbnails`."""
         return self._thumbnails.png(self.opened_corpus(corpus_name), position, edge_px)
 
-    def search(
-        self,
-        corpus_name: str,
-        text: str = "",
-        label: int | str | None = None,
-        split: str | None = None,
-        offset: int = 0,
-        limit: int = 60,
-        seed: int | None = None,
-    ) -> Found:
-        """Positions of the images whose name, id or class name has every word of ``text`` in it, in any case.
-
-        ``label`` is a class's index or name; ``seed`` shuffles them, the same seed always the same way.
-        Raises :class:`NotFound` for a split or class that the corpus has not.
-        """
+    def image_index(self, corpus_name: str) -> ImageIndex:
+        """What finds images of the corpus, kept while it is connected. Raises as :meth:`opened_corpus`."""
         corpus = self.opened_corpus(corpus_name)
-        adaptor = corpus.adaptor
-        positions: Any = range(len(adaptor))
-        if split is not None:
-            positions = corpus.split(split)
-        if label is not None:
-            number = self._class_number(corpus_name, adaptor, label)
-            labels = np.asarray(adaptor.labels)[positions.start : positions.stop]
-            positions = (np.flatnonzero(labels == number) + positions.start).tolist()
-        words = dict.fromkeys(text.casefold().split())
-        if len(words) > _MOST_WORDS:
-            raise BadRequest(f"The search has {len(words)} words; {_MOST_WORDS} are the most.")
-        for word in words:
-            texts = self._search_texts(corpus_name, adaptor)
-            positions = [position for position in positions if word in texts[position]]
-        total = len(positions)
-        if seed is not None:
-            order = np.random.default_rng(seed % 2**64).permutation(total)[offset : offset + limit]
-            return Found(tuple(int(positions[i]) for i in order), total)
-        return Found(tuple(positions[offset : offset + limit]), total)
-
-    def _class_number(self, corpus_name: str, adaptor: CorpusAdaptor, label: int | str) -> int:
-        names = adaptor.class_names
-        if isinstance(label, str) and label in names:
-            return names.index(label)
-        said = str(label)
-        if said.isdecimal() and len(said) < 20 and int(said) < max(len(names), 1 + max(adaptor.labels, default=-1)):
-            return int(said)
-        raise NotFound(f'The corpus "{corpus_name}" has no class "{label}"; it has: {", ".join(names)}.')
-
-    def _search_texts(self, corpus_name: str, adaptor: CorpusAdaptor) -> list[str]:
-        """Lower-case name, id and class name of every image, made once."""
-        texts = self._texts.get(corpus_name)
-        if texts is None:
-            classes = [name.casefold() for name in adaptor.class_names]
-            labels = np.asarray(adaptor.labels).tolist()
-            texts = [
-                f"{name}\n{adaptor.record(i).id}\n".casefold()
-                + (classes[labels[i]] if 0 <= labels[i] < len(classes) else "")
-                for i, name in enumerate(adaptor.names())
-            ]
-            with self._lock:
-                texts = self._texts.setdefault(corpus_name, texts)
-        return texts
+        with self._lock:
+            return self._image_indexes.setdefault(corpus_name, ImageIndex(corpus_name, corpus.adaptor))
 
 
 def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:

@@ -1,6 +1,8 @@
 /**
- * The images of the corpus: the component ImageGrid. Search, class, split, a shuffled order, thumbnails, and the
- * selected image. Of 60,000 images only the rows in sight are in the document.
+ * The images of the corpus: the component ImageGrid. Search, facets (class, split, and what the corpus adds), a shuffled order,
+ * thumbnails, and the selected image. Of 60,000 images only the rows in sight are in the document.
+ *
+ *     address ──read──► query (one object) ──write──► controls, address, GET .../images?search=&label=&split=&random=
  */
 import { api } from "mloscope/base/addresses.mjs";
 import { element, grouped, mounted } from "mloscope/base/dom.mjs";
@@ -17,6 +19,10 @@ const THUMBNAIL_EDGE = 64;
 const SELECTED_EDGE = 192;
 const TYPING_MS = 150;
 const TALLEST_PX = 16e6; // browsers stop soon after
+const OF_EVERY_CORPUS = [
+  { name: "label", title: "Class", values: [] },
+  { name: "split", title: "Split", values: [] },
+]; // so that nothing jumps before the corpus says which facets there are
 
 class Grid {
   constructor(root) {
@@ -24,13 +30,15 @@ class Grid {
     this.tiles = new Map(); // position -> button
     this.focus = 0; // position of the one tile that Tab reaches
     this.search = null;
-    this.seed = null;
+    this.query = {}; // words as the API takes them, by name
+    this.facets = new Map(); // name -> select
     this.build();
     this.resizes = new ResizeObserver(() => this.render());
     this.resizes.observe(this.scroller);
     this.undo = [
       onOpen((subject, isNew) => isNew && this.open(subject)),
       view.subscribe((view, changed) => changed.includes("image") && this.showSelected()),
+      view.subscribe((view, changed) => changed.includes("images") && this.follow(view.images)),
       () => this.resizes.disconnect(),
       () => this.search && this.search.close(),
       () => clearTimeout(this.typing),
@@ -47,8 +55,8 @@ class Grid {
       class: "images-search", type: "search", placeholder: "search name or label", autocomplete: "off", spellcheck: "false",
       title: "Words that name, id or class must all have", "aria-label": "Search images",
     }); // prettier-ignore
-    this.label = element("select", { class: "images-choice", title: "Only images of this class", "aria-label": "Class" });
-    this.split = element("select", { class: "images-choice", title: "Only images of this split", "aria-label": "Split" });
+    this.choices = element("div", { class: "images-choices" });
+    this.offer(OF_EVERY_CORPUS);
     this.random = button("random", "Show them in a random order; again for another", () => this.shuffle());
     this.order = button("in order", "Show them in their own order again", () => this.shuffle(null));
     this.order.hidden = true;
@@ -66,17 +74,15 @@ class Grid {
     this.root.append(
       this.selected,
       this.text,
-      element("div", { class: "images-choices" }, [this.label, this.split]),
+      this.choices,
       element("div", { class: "images-line" }, [this.total, this.order, this.random]),
       this.scroller,
       this.message,
     );
     this.text.addEventListener("input", () => {
       clearTimeout(this.typing);
-      this.typing = setTimeout(() => this.ask(), TYPING_MS);
+      this.typing = setTimeout(() => this.change({ search: this.text.value.trim() }), TYPING_MS);
     });
-    this.label.addEventListener("change", () => this.ask());
-    this.split.addEventListener("change", () => this.ask());
     this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     this.scroller.addEventListener("click", (event) => {
@@ -88,7 +94,7 @@ class Grid {
   // --------------------------------------------------------------------------------------------------- questions
 
   async open(subject) {
-    const isAnother = subject.corpus !== this.corpus;
+    const before = this.corpus;
     this.corpus = subject.corpus;
     this.root.classList.toggle("images-none", !this.corpus);
     this.showSelected();
@@ -97,19 +103,16 @@ class Grid {
       return;
     }
     const { corpus } = this;
-    if (isAnother) {
-      fillChoices(this.label, "every class", []); // of the corpus, not of the network: they come below
-      fillChoices(this.split, "every split", []);
-    }
-    this.seed = null;
+    if (before !== corpus) this.offer(OF_EVERY_CORPUS); // values of the corpus, not of the network: they come below
+    if (before === undefined) this.query = readQuery(view.get().images);
+    else this.query = before === corpus ? { ...this.query, random: "" } : { search: this.query.search || "" };
     this.ask();
     try {
       const about = await fetchJson(api(["corpora", corpus]));
       if (corpus !== this.corpus) return;
-      const splits = Object.keys(about.splits);
-      fillChoices(this.label, "every class", about.class_names);
-      fillChoices(this.split, "every split", splits);
-      if (!view.get().image) await this.selectFirst(corpus, splits.includes("test") ? "test" : "");
+      this.offer(about.facets);
+      this.leaveOut(about.facets);
+      if (!view.get().image) await this.selectFirst(corpus, "test" in about.splits ? "test" : "");
     } catch (error) {
       this.say(error.message);
     }
@@ -126,7 +129,42 @@ class Grid {
   }
 
   shuffle(seed = 1 + Math.floor(Math.random() * 2 ** 31)) {
-    this.seed = seed;
+    this.change({ random: seed === null ? "" : String(seed) });
+  }
+
+  /** A select for each facet; those that were there stay the same elements. */
+  offer(facets) {
+    for (const { name, title, values } of facets) {
+      if (!this.facets.has(name)) {
+        const word = title.toLowerCase();
+        const select = element("select", { class: "images-choice", title: `Only images of this ${word}`, "aria-label": title });
+        select.addEventListener("change", () => this.change({ [name]: select.value }));
+        this.facets.set(name, select);
+      }
+      fillChoices(this.facets.get(name), `every ${title.toLowerCase()}`, values, this.query[name]);
+    }
+    for (const name of this.facets.keys()) if (!facets.some((facet) => facet.name === name)) this.facets.delete(name);
+    this.choices.replaceChildren(...this.facets.values());
+  }
+
+  /** Ask again without values that the corpus does not have, as after a change of corpus. */
+  leaveOut(facets) {
+    const gone = Object.keys(this.query).filter((name) => {
+      const facet = facets.find((candidate) => candidate.name === name);
+      return name !== "search" && name !== "random" && this.query[name] && !(facet && known(facet, this.query[name]));
+    });
+    if (gone.length) this.change(Object.fromEntries(gone.map((name) => [name, ""])));
+  }
+
+  change(words) {
+    this.query = { ...this.query, ...words };
+    this.ask();
+  }
+
+  /** Back, forward, or a link to other images. */
+  follow(address) {
+    if (address === writeQuery(this.query)) return;
+    this.query = readQuery(address);
     this.ask();
   }
 
@@ -134,9 +172,12 @@ class Grid {
     if (!this.corpus) return;
     clearTimeout(this.typing);
     if (this.search) this.search.close();
-    const query = { search: this.text.value.trim(), label: this.label.value, split: this.split.value, random: this.seed };
+    const { query } = this;
+    view.set({ images: writeQuery(query) }, { history: "replace" });
+    if (this.text.value.trim() !== (query.search || "")) this.text.value = query.search || "";
+    for (const [name, select] of this.facets) select.value = query[name] || "";
     this.search = new imageRecords.Search(this.corpus, query, () => this.render());
-    this.order.hidden = this.seed === null;
+    this.order.hidden = !query.random;
     this.focus = 0;
     this.scroller.scrollTop = 0;
     this.clear();
@@ -295,16 +336,23 @@ function button(text, title, act) {
   return node;
 }
 
-function fillChoices(select, all, names) {
-  const chosen = select.value;
+/** @param {string} address words as the API takes them, "search=7&split=test"; empty for all images in their own order */
+const readQuery = (address) => Object.fromEntries(new URLSearchParams(address));
+
+const writeQuery = (query) => new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
+
+/** Classes may be named by their number too. */
+const known = ({ name, values }, value) => values.includes(value) || (name === "label" && /^\d+$/.test(value));
+
+function fillChoices(select, all, names, chosen = "") {
   const choices = names.map((name) => element("option", { value: name }, [name]));
   select.replaceChildren(element("option", { value: "" }, [all]), ...choices);
   select.value = names.includes(chosen) ? chosen : "";
   select.hidden = names.length < 2;
 }
 
-function nothingFound({ search, label, split }) {
-  const among = [label && `of class ${label}`, split && `in ${split}`].filter(Boolean).join(" ");
+function nothingFound({ search, label, split, random: _, ...others }) {
+  const among = [label && `of class ${label}`, split && `in ${split}`, ...Object.values(others)].filter(Boolean).join(" ");
   return search ? `No image${among && ` ${among}`} has "${search}" in its name, id or class.` : `There is no image ${among}.`;
 }
 

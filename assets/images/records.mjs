@@ -11,7 +11,7 @@ const known = new Map(); // "corpus id" -> promise of a record
 class Search {
   /**
    * @param {string} corpus
-   * @param {{search: string, label: string, split: string, random: ?number}} query
+   * @param {Object<string, string>} query words as the API takes them
    * @param {function(): void} onChange called when a page or a refusal came
    */
   constructor(corpus, query, onChange) {

@@ -314,6 +314,11 @@ class FakeServer:
                     "class_names": list(CLASSES),
                     "splits": splits,
                     "problems": [],
+                    "facets": [
+                        {"name": "label", "title": "Class", "values": list(CLASSES)},
+                        {"name": "split", "title": "Split", "values": list(splits)},
+                        {"name": "pen", "title": "Pen", "values": ["thin", "thick"]},
+                    ],
                 }
             )
 
@@ -324,6 +329,7 @@ class FakeServer:
                 for position in range(IMAGES)
                 if (not query.get("split") or self.record(position)["split"] == query["split"])
                 and (not query.get("label") or CLASSES[position % 10] == query["label"])
+                and (not query.get("pen") or ["thin", "thick"][position % 2] == query["pen"])
                 and all(word in self.words(position) for word in query.get("search", "").lower().split())
             ]
             if query.get("random"):

@@ -112,6 +112,7 @@ def stores(target: TargetServer) -> dict[str, st.SearchStrategy[Any]]:
             {key: fields[key] for key in ("layer", "unit", "parameter", "mode", "symmetric", "image")}
         ),
         "image-view.data": st.fixed_dictionaries({"image": fields["image"]}),
+        "compare-view.data": st.fixed_dictionaries(fields),
         "confusion-view.data": st.fixed_dictionaries({key: fields[key] for key in ("split", "actual")}),
         "cluster-view.data": st.fixed_dictionaries({key: fields[key] for key in ("split", "cluster")}),
         "settled-time.data": st.fixed_dictionaries({"step": steps}),

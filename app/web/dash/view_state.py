@@ -88,6 +88,10 @@ FILM = (
     Field("zoom", "choice", "fit", "screen pixels for each value", ("fit", "1", "2", "4", "8", "16", "32")),
 )
 """For pages that draw films."""
+IMAGES = Field(
+    "images", "text", "", "the images searched for, as the API's images?search=&label=&split=&random=; where absent all"
+)
+"""For pages with a grid of images; written as :mod:`mloscope.app.images.image_query` reads it."""
 SPLIT = Field("split", "text", "", "the split that statistics are shown of; test where there is one, else the last")
 """For pages that show statistics."""
 

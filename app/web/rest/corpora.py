@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from mloscope.adaptors.interface import CorpusAdaptor
+from mloscope.app.images.image_query import ImageQuery
 from mloscope.app.web.rest.addresses import MOST_IMAGES, CorpusName, ImageId, Offset
 from mloscope.app.web.rest.answers import PNG, answer
 from mloscope.app.web.rest.dependencies import TheWorkspace
@@ -47,11 +48,19 @@ def _summary(corpus: ConnectedCorpus) -> CorpusSummary:
 
 
 @dataclass(frozen=True)
+class FacetBody:
+    name: Annotated[str, Field(description="The parameter of the search for images that takes one of the values.")]
+    title: Annotated[str, Field(description="What people call it.")]
+    values: Sequence[str]
+
+
+@dataclass(frozen=True)
 class CorpusAnswer(CorpusSummary):
     class_names: Sequence[str]
     splits: Annotated[Mapping[str, int], Field(description="Number of images of each split.")]
     image_shape: Annotated[Sequence[int] | None, Field(description="row, column, channel where all images share them")]
     problems: Sequence[str]
+    facets: Annotated[list[FacetBody], Field(description="What images are chosen by, in the order of the choices.")]
 
 
 @router.get("/{corpus}")
@@ -60,13 +69,16 @@ def describe_corpus(workspace: TheWorkspace, corpus: CorpusName) -> CorpusAnswer
     connected = workspace.corpus(corpus)
     adaptor, summary = connected.adaptor, vars(_summary(connected))
     if adaptor is None:
-        return CorpusAnswer(**summary, class_names=(), splits={}, image_shape=None, problems=())
+        return CorpusAnswer(**summary, class_names=(), splits={}, image_shape=None, problems=(), facets=[])
     return CorpusAnswer(
         **summary,
         class_names=adaptor.class_names,
         splits={name: len(positions) for name, positions in adaptor.splits.items()},
         image_shape=adaptor.image_shape,
         problems=adaptor.problems(),
+        facets=[
+            FacetBody(facet.name, facet.title, facet.values) for facet in workspace.image_index(corpus).facets.values()
+        ],
     )
 
 
@@ -87,19 +99,29 @@ class ImagesAnswer:
     offset: int
 
 
-@router.get("/{corpus}/images")
-def search_images(
+def _image_query(
     workspace: TheWorkspace,
+    request: Request,
     corpus: CorpusName,
     search: Annotated[str, Query(description="Words that name, id or class name must all have.")] = "",
     label: Annotated[str | None, Query(description="Number or name of a class.")] = None,
     split: Annotated[str | None, Query(description="training, test, or the corpus's own word.")] = None,
+    random: Annotated[int | None, Query(description="A seed: shuffled, always the same way for the same seed.")] = None,
+) -> ImageQuery:
+    """Read the query from the request: what is declared here is documented, the corpus's own facets are taken besides."""
+    return ImageQuery.parse(request.query_params, workspace.image_index(corpus).facets)
+
+
+@router.get("/{corpus}/images")
+def search_images(
+    workspace: TheWorkspace,
+    corpus: CorpusName,
+    query: Annotated[ImageQuery, Depends(_image_query)],
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_IMAGES, description="How many at most.")] = 60,
-    random: Annotated[int | None, Query(description="A seed: shuffled, always the same way for the same seed.")] = None,
 ) -> ImagesAnswer:
-    """Images that match, a page at a time."""
-    found = workspace.search(corpus, search, label or None, split or None, offset, limit, random)
+    """Images that match, a page at a time. Each facet of the corpus is a parameter too, which takes one of its values."""
+    found = workspace.image_index(corpus).find(query, offset, limit)
     adaptor = workspace.opened_corpus(corpus).adaptor
     images = [_found_image(adaptor, position) for position in found.positions]
     return ImagesAnswer(images, found.total, offset)

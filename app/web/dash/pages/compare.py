@@ -3,7 +3,7 @@
 Side A is what every page shows (subject, view, time bus); side B follows by rule, in the browser (assets/compare/state.mjs).
 Frames while time moves are drawn there from two films. The callbacks below run when both sides have settled:
 
-    Stores "subject", "view", "settled-time" (A), "compare-settled" (B) ─┬──► summarise  ──► compare-summary
+    Stores "subject", "compare-view", "settled-time" (A), "compare-settled" (B) ─┬──► summarise  ──► compare-summary
                                                                          ├──► scatter    ──► compare-scatter
                                                                          ├──► rank       ──► compare-change
                                                                          ├──► enlarge    ──► compare-unit
@@ -23,10 +23,10 @@ from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.web.dash import ids
-from mloscope.app.web.dash.page import Page, Store
+from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.pages import compare_layout as parts
 from mloscope.app.web.dash.threaded_callbacks import threaded
-from mloscope.app.web.dash.view_state import FILM, SPLIT, Field
+from mloscope.app.web.dash.view_state import FILM, IMAGES, SPLIT, Field
 from mloscope.components import theme as themes
 from mloscope.components.figures.comparison_change import comparison_change
 from mloscope.components.figures.comparison_scatter import comparison_scatter
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from mloscope.app.observatory import Observatory
 
 METRICS_SHOWN = 2
+_OF_VIEW = (
+    "layer", "unit", "units", "parameter", "image", "symmetric", "split", "compare-show", "compare-align", "compare-panel",
+    "compare-measure", "compare-runs", "compare-metric",
+)  # fmt: skip
+"""What the callbacks show of the view."""
 
 
 def _selection(text: str) -> str:
@@ -63,7 +68,7 @@ class _SideB(BaseModel):
 def bind(app: Dash, observatory: Observatory) -> None:
     stores = [
         Input(ids.SUBJECT, "data"),
-        Input(ids.VIEW, "data"),
+        Input(parts.COMPARE_VIEW, "data"),
         Input(ids.SETTLED_TIME, "data"),
         Input(parts.COMPARE_SETTLED, "data"),
     ]
@@ -273,6 +278,7 @@ PAGE = Page(
     bind=bind,
     fields=(
         *FILM,
+        IMAGES,
         SPLIT,
         Field("b-run", "text", "", "compare: the run on side B; A's own where absent"),
         Field(
@@ -312,5 +318,5 @@ PAGE = Page(
         ),
         Field("compare-wipe", "number", 50, "where the divider stands, in percent"),
     ),
-    stores=(Store(parts.COMPARE_SETTLED, _SideB),),
+    stores=(ViewPart(parts.COMPARE_VIEW, _OF_VIEW), Store(parts.COMPARE_SETTLED, _SideB)),
 )

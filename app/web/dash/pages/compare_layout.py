@@ -16,6 +16,7 @@ from mloscope.components.browser_parts import (
 from mloscope.components.chart import chart
 
 COMPARISON = "comparison"
+COMPARE_VIEW = "compare-view"  # Store: what of the view the charts show. One writer: assets/shell/view_parts.mjs
 COMPARE_SETTLED = "compare-settled"  # JS. Store: side B when all rests. One writer: assets/compare/state.mjs
 COMPARE_LAYERS = "compare-layers"
 COMPARE_PREDICTIONS = "compare-predictions"

@@ -24,7 +24,7 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.pages import main_display_layout as parts
 from mloscope.app.web.dash.threaded_callbacks import threaded
-from mloscope.app.web.dash.view_state import FILM, Field
+from mloscope.app.web.dash.view_state import FILM, IMAGES, Field
 from mloscope.components import theme as themes
 from mloscope.components.figures.prediction_course import prediction_course
 from mloscope.components.figures.training_chart import metrics_of, run_course
@@ -217,6 +217,7 @@ PAGE = Page(
         Field("mode", "choice", "both", "what is drawn", ("parameters", "features", "both")),
         *FILM,
         Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas"),
+        IMAGES,
     ),
     stores=(
         ViewPart(

@@ -53,6 +53,7 @@ def stores(client: TestClient) -> dict[str, Any]:
         f"{ids.VIEW}.data": VIEW,
         f"{main_display_layout.UNIT_VIEW}.data": VIEW,
         f"{main_display_layout.IMAGE_VIEW}.data": VIEW,
+        f"{compare_layout.COMPARE_VIEW}.data": VIEW,
         f"{confusion.CONFUSION_VIEW}.data": VIEW,
         f"{clusters.CLUSTER_VIEW}.data": VIEW,
         f"{ids.SETTLED_TIME}.data": {"step": 20, "index": 2},

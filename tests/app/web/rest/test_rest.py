@@ -16,6 +16,7 @@ from PIL import Image
 from pydantic import TypeAdapter
 from starlette.testclient import TestClient
 
+from mloscope.adaptors.interface import Facet
 from mloscope.app.films import encoding
 from mloscope.app.images import pictures
 from mloscope.app.web.rest import corpora, parameters, predictions, runs
@@ -381,6 +382,20 @@ def test_a_reader_who_hangs_up_stops_the_work(bench: Any, asgi: str) -> None:
 
 
 # --------------------------------------------------------------------------------------------------- images
+
+
+def test_facets_of_a_corpus_are_parameters_of_the_search(make_bench: Any, array_corpus: Any) -> None:
+    corpus = array_corpus()
+    corpus.facets = lambda: [Facet("pen", "Pen", ("thin", "thick"), np.arange(60, dtype=np.int32) % 3 - 1)]
+    with TestClient(application(make_bench(corpus=corpus).observatory)) as client:
+        facets = client.get("/api/v1/corpora/noise").json()["facets"]
+        assert [(facet["name"], facet["values"]) for facet in facets] == [
+            ("label", ["Bird", "cat"]), ("split", ["training", "test"]), ("pen", ["thin", "thick"]),
+        ]  # fmt: skip
+        found = client.get("/api/v1/corpora/noise/images?pen=thick&split=test&limit=2&nonsense=1").json()
+        assert (found["total"], [image["id"] for image in found["images"]]) == (7, ["test-1", "test-4"])
+        refused = client.get("/api/v1/corpora/noise/images?pen=felt")
+        assert (refused.status_code, refused.json()["error"]["kind"]) == (404, "not-found")
 
 
 def test_images_are_searched_a_page_at_a_time(client: TestClient) -> None:

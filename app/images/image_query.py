@@ -1,0 +1,48 @@
+"""Which images are asked for, in which order: parsed once; the REST API, the grid and addresses write it the same way.
+
+search=img 42&label=cat&split=test&random=7      words, a value per facet, the seed of a random order
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from mloscope.app.errors import BadRequest
+
+MOST_WORDS = 32
+TEXT, SEED = "search", "random"
+
+
+@dataclass(frozen=True)
+class ImageQuery:
+    """A question for images of a corpus. The default asks for all in the corpus's own order."""
+
+    text: str = ""
+    """Words; name, id or class name of an image must have each of them in it, in any case."""
+    facets: Mapping[str, str] = field(default_factory=dict)
+    """The chosen value by the name of its facet."""
+    seed: int | None = None
+    """Of a random order, always the same for the same seed. None: the corpus's own order."""
+
+    @classmethod
+    def parse(cls, words: Mapping[str, str], facets: Iterable[str]) -> Self:
+        """Return the query that the words of an address mean, for a corpus with these facets; other words are not its business.
+
+        Raises :class:`BadRequest`.
+        """
+        seed = words.get(SEED) or None
+        if seed is not None and not re.fullmatch("-?[0-9]{1,40}", seed):
+            raise BadRequest(f'{SEED} must be a whole number, got "{seed}".')
+        chosen = {name: words[name] for name in facets if words.get(name)}
+        return cls(words.get(TEXT, ""), chosen, None if seed is None else int(seed))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The words that must be found, in lower case, each once. Raises :class:`BadRequest` if there are too many."""
+        words = tuple(dict.fromkeys(self.text.casefold().split()))
+        if len(words) > MOST_WORDS:
+            raise BadRequest(f"A search may have at most {MOST_WORDS} words, got {len(words)}.")
+        return words
