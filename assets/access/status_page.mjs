@@ -4,7 +4,7 @@
  *     GET /status ──► each [data-part] whose HTML is another than before is replaced; the rest stays as it is
  */
 
-const page = document.querySelector(".door-status");
+const page = document.querySelector(".access-status");
 const refreshMs = 1000 * Number(document.querySelector("[data-refresh-s]").dataset.refreshS);
 const parts = (root) => new Map([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
 const told = new Map([...parts(page)].map(([name, part]) => [name, part.innerHTML])); // as the server wrote them
@@ -47,7 +47,7 @@ async function refresh() {
   } catch {
     const silent = `The server has not answered since ${inWords(answeredAt)}; what is below is of then.`;
     told.set("summary", null);
-    page.querySelector(".door-summary").textContent = silent;
+    page.querySelector(".access-summary").textContent = silent;
   }
 }
 

@@ -56,7 +56,7 @@ DASH_CALLBACKS = "/_dash-update-component"
 FAVICON = "/_favicon.ico"
 HEALTH = frozenset({"/healthz", "/readyz"})
 """They say nothing that a name would protect, and whoever looks after servers asks by any name, or none."""
-OPEN_TO_ALL = HEALTH | {"/login", "/assets/theme.css", "/assets/doors.css"}
+OPEN_TO_ALL = HEALTH | {"/login", "/assets/theme.css", "/assets/access.css"}
 _FORM_LIMIT_BYTES = 16 << 10
 _BODY_WITHIN_S = 60.0
 

@@ -71,7 +71,7 @@ def test_a_browser_is_shown_where_to_sign_in_and_comes_back(house: Callable[...,
 
 def test_what_strangers_need_they_get(house: Callable[..., Any]) -> None:
     visitor = house().visitor()
-    for path in ("/login", "/healthz", "/readyz", "/assets/theme.css", "/assets/doors.css"):
+    for path in ("/login", "/healthz", "/readyz", "/assets/theme.css", "/assets/access.css"):
         assert visitor.get(path).status_code == 200
 
 
