@@ -43,7 +43,7 @@ def make_run(folder: Path) -> tuple[Path, Path]:
     """A run of random weights of the report's network, and images."""
     import keras
 
-    from mloscope.app.demo.training import cifar10_network
+    from mloscope.app.demo.networks import cifar10_network
 
     run = folder / "run"
     run.mkdir()

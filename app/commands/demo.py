@@ -22,7 +22,7 @@ from mloscope.app.serving import serving
 if TYPE_CHECKING:
     import socket
 
-    from mloscope.app.demo.training import Demo
+    from mloscope.app.demo.preparing import Demo
     from mloscope.app.process.settings import Settings
     from mloscope.app.serving.running_servers import RunningServer
     from mloscope.app.statistics.queries import Statistics
@@ -53,16 +53,16 @@ def add_command(
 
 
 def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
-    from mloscope.app.demo import training
+    from mloscope.app.demo.preparing import default_folder, plan_cifar10, plan_digits, prepare
     from mloscope.app.serving.running_servers import running_at
 
     if arguments.epochs is not None and arguments.images is None:
         raise BadRequest("--epochs goes with --images PATH, the report's network on CIFAR-10.")
-    folder = arguments.folder or training.default_folder(os.environ)
+    folder = arguments.folder or default_folder(os.environ)
     images, epochs = arguments.images, arguments.epochs or 10
-    plan = training.plan_digits(folder) if images is None else training.plan_cifar10(folder, images, epochs)
+    plan = plan_digits(folder) if images is None else plan_cifar10(folder, images, epochs)
     if arguments.train_only:
-        trained = training.prepare(plan, sys.stdout)
+        trained = prepare(plan, sys.stdout)
         print(f"The run is {trained.run}, its images are {trained.images}.")
         return 0
     # Nobody wants to wait for the training and then read that the port is taken.
@@ -72,7 +72,7 @@ def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     if not isinstance(found, tuple):
         return _offered(found, open_browser=not arguments.no_browser)
     listener, settings = found
-    trained = training.prepare(plan, sys.stdout)
+    trained = prepare(plan, sys.stdout)
     there = running_at(settings.port, os.environ)
     if there is not None and there.shows(trained.run):  # whoever trained it while we waited was first to listen as well
         listener.close()

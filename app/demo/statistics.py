@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-from mloscope.app.demo.training import Progress
+from mloscope.app.demo.progress import Progress
 from mloscope.app.errors import Conflict, MloscopeError
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.run_statistics import RunStatistics

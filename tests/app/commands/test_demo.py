@@ -13,7 +13,9 @@ import pytest
 
 from mloscope.app.commands import cli
 from mloscope.app.commands import demo as demo_cli
-from mloscope.app.demo import training
+from mloscope.app.demo.preparing import Demo, plan_digits
+from mloscope.app.demo.recipe import as_json, lenet_recipe
+from mloscope.app.demo.run_folder import RECIPE_FILE, checkpoint_name
 from mloscope.app.process.settings import Settings
 from mloscope.app.serving.running_servers import announced
 from mloscope.app.serving.serving import PortInUse
@@ -38,19 +40,19 @@ def taken() -> Iterator[int]:
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> training.Demo:
+def trained(tmp_path: Path) -> Demo:
     """What looks like a complete demo, in ``runs``."""
-    plan = training.plan_digits(tmp_path / "runs", RECIPE)
+    plan = plan_digits(tmp_path / "runs", RECIPE)
     plan.demo.run.mkdir(parents=True)
     plan.demo.images.touch()
     for step in RECIPE.checkpoints:
-        (plan.demo.run / training.checkpoint_name(step)).touch()
-    note = {"complete": True, "recipe": training._as_json(RECIPE)}
-    (plan.demo.run / training.RECIPE_FILE).write_text(json.dumps(note))
+        (plan.demo.run / checkpoint_name(step)).touch()
+    note = {"complete": True, "recipe": as_json(RECIPE)}
+    (plan.demo.run / RECIPE_FILE).write_text(json.dumps(note))
     return plan.demo
 
 
-RECIPE = training.lenet_recipe()
+RECIPE = lenet_recipe()
 
 
 def workspace(run: Path) -> Workspace:
@@ -62,7 +64,7 @@ def served(port: int, run: Path):  # a context
 
 
 def test_a_second_demo_offers_the_server_that_is_up(
-    taken: int, trained: training.Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    taken: int, trained: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with served(taken, trained.run):
         code = cli.main(["demo", "--folder", str(tmp_path / "runs"), "--port", str(taken)])
@@ -73,7 +75,7 @@ def test_a_second_demo_offers_the_server_that_is_up(
     assert said.err == ""
 
 
-def test_a_demo_that_was_connected_later_is_up_as_well(taken: int, trained: training.Demo, tmp_path: Path) -> None:
+def test_a_demo_that_was_connected_later_is_up_as_well(taken: int, trained: Demo, tmp_path: Path) -> None:
     with served(taken, tmp_path / "another") as server:
         assert not server.shows(trained.run)
         (server.runs / "mnist").symlink_to(trained.run)
@@ -82,13 +84,13 @@ def test_a_demo_that_was_connected_later_is_up_as_well(taken: int, trained: trai
     assert found == server
 
 
-def test_a_strangers_port_is_in_use(taken: int, trained: training.Demo, tmp_path: Path) -> None:
+def test_a_strangers_port_is_in_use(taken: int, trained: Demo, tmp_path: Path) -> None:
     with pytest.raises(PortInUse, match=f"Port {taken} .* in use, perhaps"):
         demo_cli._listener_or_server(trained, Settings(port=taken), any_port=True)
 
 
 def test_beside_another_server_of_ours_the_demo_takes_the_next_port_unless_told_which(
-    taken: int, trained: training.Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    taken: int, trained: Demo, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with served(taken, tmp_path / "another"):
         with pytest.raises(PortInUse, match=f"your server at http://127.0.0.1:{taken}"):

