@@ -50,8 +50,9 @@ def test_one_logit_gets_its_sigmoid_wherever_it_lies() -> None:
 
 def test_one_value_is_expected_by_the_rules_of_one_value() -> None:
     for rule in (PROBABILITY_OF_CLASS_1, LOGIT_OF_CLASS_1):
-        with pytest.raises(ValueError, match="3 values"):
-            as_probabilities(rule, LOGITS)
+        for values in (LOGITS, LOGITS[:, :0]):
+            with pytest.raises(ValueError, match=f"{values.shape[1]} values"):
+                as_probabilities(rule, values)
 
 
 def test_logits_that_each_stand_for_themselves_get_a_sigmoid_each() -> None:
@@ -66,6 +67,27 @@ def test_by_value_every_finite_row_must_be_a_distribution() -> None:
     assert as_probabilities(BY_VALUE, np.vstack([good, [[0.2, 0.3, 0.6]]]))[1] == SOFTMAX
     assert as_probabilities(BY_VALUE, np.vstack([good, [[-0.2, 0.7, 0.5]]]))[1] == SOFTMAX
     assert as_probabilities(BY_VALUE, np.full((2, 3), np.nan))[1] == SOFTMAX
+
+
+@pytest.mark.parametrize(
+    ("row", "rule"),
+    [
+        ([0.0, 0.4, 0.6], AS_GIVEN),
+        ([0.2, 0.3, 0.5009], AS_GIVEN),
+        ([0.2, 0.3, 0.4991], AS_GIVEN),
+        ([0.2, 0.3, 0.502], SOFTMAX),
+        ([0.2, 0.3, 0.498], SOFTMAX),
+        ([-1e-6, 0.5, 0.500001], SOFTMAX),
+    ],
+)
+def test_by_value_probabilities_may_be_zero_and_sum_to_one_but_for_rounding(row: list[float], rule: str) -> None:
+    assert as_probabilities(BY_VALUE, np.array([row]))[1] == rule
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_softmax_of_large_logits_does_not_overflow(kind: type) -> None:
+    rows, _ = as_probabilities(SOFTMAX, np.array([[1e4, 1e4, 0], [-1e4, -1e4, -1e4]], kind))
+    np.testing.assert_allclose(rows, [[0.5, 0.5, 0], [1 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
 
 
 def test_nan_and_infinity_give_nan_and_leave_the_other_rows_alone() -> None:
