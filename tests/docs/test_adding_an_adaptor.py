@@ -9,12 +9,12 @@ import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from installed_package import fenced, installed
 
 PAGE = Path(__file__).parents[2] / "docs" / "adding_an_adaptor.md"
 SHAPES = {"conv1.kernel": (3, 3, 1, 4), "conv1.bias": (4,), "classes.kernel": (144, 10)}
@@ -43,27 +43,11 @@ print("evaluated")
 """
 
 
-def fenced(text: str) -> dict[str, str]:
-    """The page's blocks by the name in their first line, ``# file: NAME``."""
-    blocks = re.findall(r"^```\w+\n# file: (\S+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return dict(blocks)
-
-
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """The page's package as pip would install it: files, and a dist-info with the entry points of its
     pyproject.toml. Beside it ``checkpoints`` as the page's training loop writes them."""
-    for name, text in fenced(PAGE.read_text()).items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    about = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
-    info = tmp_path / f"{about['name']}-{about['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {about['name']}\nVersion: {about['version']}\n")
-    lines = []
-    for group, points in about["entry-points"].items():
-        lines += [f"[{group}]", *(f"{name} = {value}" for name, value in points.items())]
-    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    installed(PAGE, tmp_path)
     (tmp_path / "checkpoints").mkdir()
     random = np.random.default_rng(3)
     for step in (0, 20, 100):

@@ -37,7 +37,8 @@ class ArrayNetwork:
     output_layer: ClassVar[str] = "output"
 
     def weights(self, arrays: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> Arrays:
-        if "output/kernel" not in arrays:
+        kernel = arrays.get("output/kernel")
+        if kernel is None or kernel.shape != (int(np.prod(SHAPE)), CLASSES):
             raise NotPossible(f"{checkpoint.name} holds no kernel of the layer output.")
         return Arrays(arrays)
 
@@ -124,6 +125,20 @@ class ArrayRun:
         self.arrays = {10 * step: _arrays(step) for step in range(steps)}
         self.broken: dict[int, str] = {}
         self.reads: list[int] = []
+
+    @classmethod
+    def can_open(cls, path: Any) -> bool:
+        return False
+
+    @classmethod
+    def open(cls, path: Any, options: Any) -> Self:
+        return cls()
+
+    def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
+        return {each.name: self.arrays[checkpoint.step][f"{layer.name}/{each.name}"] for each in layer.parameters}
+
+    def problems(self) -> tuple[str, ...]:
+        return ()
 
     def checkpoints(self) -> tuple[Checkpoint, ...]:
         return tuple(Checkpoint(step, f"step-{step}.npz") for step in sorted(self.arrays))
