@@ -22,6 +22,7 @@ from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.identity import Identity
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
+from mloscope.app.statistics.table import StatisticTable
 from mloscope.app.workspace.workspace import Workspace
 
 _REMEMBERED = 64
@@ -41,15 +42,21 @@ class Jobs(Protocol):
 
 class Statistics:
     """The statistics of everything that a workspace holds. ``jobs`` is None if nothing can be computed here; ``program``
-    is the first word of the command that computes."""
+    is the first word of the command that computes; ``table``: default what is installed."""
 
     def __init__(
-        self, workspace: Workspace, store: StatisticsStore, jobs: Jobs | None = None, program: str = "mloscope"
+        self,
+        workspace: Workspace,
+        store: StatisticsStore,
+        jobs: Jobs | None = None,
+        program: str = "mloscope",
+        table: StatisticTable | None = None,
     ) -> None:
         self.workspace = workspace
         self.store = store
         self.jobs = jobs
         self.program = program
+        self.table = StatisticTable.installed() if table is None else table
         self.identity = Identity(workspace)
         self._lock = threading.Lock()
         self._known: LRUCache[Any, Any] = LRUCache(_REMEMBERED)

@@ -19,6 +19,8 @@ from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
 if TYPE_CHECKING:
     from mloscope.app.statistics.queries import Statistics
+    from mloscope.app.statistics.stored.store import StatisticsStore
+    from mloscope.app.statistics.table import StatisticTable
 
 _RATES = ("accuracy", "top_5_accuracy", "loss", "calibration_error", "not_predicted", "labelled")
 
@@ -61,6 +63,15 @@ class RunStatistics:
         self.positions: range = images.split(split)
         """Of the split's images within the corpus."""
         self._statistics = statistics
+
+    @property
+    def store(self) -> StatisticsStore:
+        return self._statistics.store
+
+    @property
+    def table(self) -> StatisticTable:
+        """The statistics that there are."""
+        return self._statistics.table
 
     def remembered(self, key: Any, compute: Callable[[], Any]) -> Any:
         """See :meth:`Statistics.remembered`."""
@@ -115,10 +126,10 @@ class RunStatistics:
 
     @cached_property
     def _imports(self) -> Mapping[int, Mapping[str, Any]]:
-        return self._statistics.store.imports(self._series)
+        return self.store.imports(self._series)
 
     def _state(self, checkpoint: Checkpoint) -> StepState:
-        store, found = self._statistics.store, self._imported(checkpoint.step)
+        store, found = self.store, self._imported(checkpoint.step)
         problem = checkpoint.problem
         if problem is None:
             try:
@@ -138,7 +149,7 @@ class RunStatistics:
         if step not in self._imports:
             return None
         key = str(self._imports[step]["plane"])
-        found = self._statistics.store.find(key)
+        found = self.store.find(key)
         return StepState(step, "ready", key, "imported", None, found.images, found) if found is not None else None
 
     # -------------------------------------------------------------------------------------------------- clusters
@@ -147,7 +158,7 @@ class RunStatistics:
     def clustering(self) -> Clustering | None:
         """The last clusters of the steps that are ready; None if there are none."""
         keys = {state.step: state.key for state in self.steps if state.statistics is not None and state.key is not None}
-        return find_clustering(self._statistics.store, self._series, keys) if keys else None
+        return find_clustering(self.store, self._series, keys) if keys else None
 
     def clustered(self) -> Clustering:
         """The clusters. Raises :class:`NotFound` with the command that computes them."""
