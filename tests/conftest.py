@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,11 @@ def chromium():
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def keras_folder() -> Callable[..., Path]:
+    """:func:`keras_folders.save_keras_folder`"""
+    from keras_folders import save_keras_folder
+
+    return save_keras_folder

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mloscope.adaptors.interface import RunOptions
     from mloscope.app.evaluation.basis import Basis
     from mloscope.app.statistics.computing.engine import Outcome, Progress
+    from mloscope.app.statistics.export import Table
     from mloscope.app.statistics.stored.step_statistics import StepStatistics
     from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.workspace.workspace import Workspace
@@ -116,6 +117,11 @@ def add_arguments(
         help="steps: rates of every checkpoint (the default); of one step: confusion, classes, images, clusters, members "
         "(of clusters); moves: images whose prediction changed between --since and --step",
     )  # fmt: skip
+    export.add_argument(
+        "--statistic", metavar="NAME",
+        help="instead of a table: one statistic at every step, such as recall (the REST API's /statistics lists all)",
+    )  # fmt: skip
+    export.add_argument("--layer", metavar="NAME", help="of a --statistic of weights: the layer")
     export.add_argument(
         "--step", type=_whole(0), metavar="STEP", help="the checkpoint (default: the last with statistics)"
     )
@@ -410,12 +416,14 @@ def _listed(words: Sequence[str]) -> list[tuple[int | None, Path]]:
 
 def _export(arguments: argparse.Namespace) -> int:
     from mloscope.app.statistics import tables
-    from mloscope.app.statistics.export import encode
+    from mloscope.app.statistics.values import course
 
     subject = _Subject(arguments)
     for line in subject.basis.lines():  # stdout may be the table
         print(printable(line), file=sys.stderr)
     of = subject.statistics.of("run", "corpus", subject.split)
+    if arguments.statistic is not None:
+        return _write(course(of, arguments.statistic, layer=arguments.layer).table(), arguments.to)
     step = of.last() if arguments.step is None else arguments.step
     since = next(iter(of.ready), step) if arguments.since is None else arguments.since
     written: dict[str, Callable[[], Any]] = {
@@ -427,13 +435,19 @@ def _export(arguments: argparse.Namespace) -> int:
         "clusters": lambda: tables.clusters_table(of, step),
         "members": lambda: tables.members_table(of, step),
     }
-    suffix = ".csv" if arguments.to is None else arguments.to.suffix.lower()
-    content = encode(written[arguments.table](), suffix.removeprefix("."))
-    if arguments.to is None:
+    return _write(written[arguments.table](), arguments.to)
+
+
+def _write(table: Table, to: Path | None) -> int:
+    """Write a table to a file in the format of its name, or as CSV to standard output."""
+    from mloscope.app.statistics.export import encode
+
+    content = encode(table, "csv" if to is None else to.suffix.lower().removeprefix("."))
+    if to is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        arguments.to.write_bytes(content)
+        to.write_bytes(content)
     return 0
 
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mloscope.app.runs.parameters import norms
 from mloscope.app.statistics.clusters.store import StepClusters
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.table import Statistic
+from mloscope.app.statistics.weights import LayerWeights
 
 
 def _stored(
@@ -47,6 +49,15 @@ def _cluster(clusters: StepClusters) -> np.ndarray:
     return np.where(clusters.assignment < 0, np.nan, clusters.assignment)
 
 
+def _norm_of_layer(weights: LayerWeights) -> float:
+    values = [np.asarray(array, np.float64).ravel() for array in weights.arrays.values()]
+    return norms(np.concatenate([*values, np.zeros(0)])[np.newaxis])[0]
+
+
+def _norm_of_units(weights: LayerWeights) -> np.ndarray:
+    return norms(weights.units().astype(np.float64))
+
+
 OURS = (
     _rate("accuracy", "share", "Share of the labelled images predicted right; an image without a prediction counts as wrong."),
     _rate("top_5_accuracy", "share", "Share of the labelled images whose class is among the five most probable."),
@@ -71,5 +82,7 @@ OURS = (
     _stored("cluster", "image", "cluster", "Number of the image's cluster.", _cluster, "clusters"),
     _stored("cluster_distance", "image", "", "Distance of the image's probabilities from the centre of its cluster.",
             lambda found: found.distance, "clusters"),
+    Statistic("weight_norm", "L2 norm of all arrays of the layer.", "", "layer", "weights", 1, _norm_of_layer),
+    Statistic("unit_norm", "L2 norm of each unit of the layer's first array.", "", "unit", "weights", 1, _norm_of_units),
 )  # fmt: skip
 """In the order of the documentation's table."""

@@ -21,10 +21,10 @@ from mloscope.app.web.rest import (
     runs,
 )
 from mloscope.app.web.rest.refusals import install_error_handlers
-from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview
+from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
 
 RESOURCES = (
-    runs, parameters, feature_maps, predictions, films, corpora, overview, confusion, clusters, images, jobs, comparison, basis,
+    runs, parameters, feature_maps, predictions, films, corpora, overview, table, confusion, clusters, images, jobs, comparison, basis,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 
