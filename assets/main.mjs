@@ -25,6 +25,7 @@ import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
+import { ViewSelect } from "mloscope/shell/view_select.mjs";
 import { StatisticsState } from "mloscope/statistics/state.mjs";
 
 window.mloscope = {
@@ -48,4 +49,5 @@ window.mloscope = {
   PredictionBars,
   StatisticsState,
   TimeSlider,
+  ViewSelect,
 };

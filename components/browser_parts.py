@@ -96,3 +96,8 @@ ClusterImages = browser_part(
     "ClusterImages",
     "The images of the selected cluster, where they came from and go to, and the images within the lasso.",
 )
+ViewSelect = browser_part(
+    "ViewSelect",
+    "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",
+    "field", "label", "help", "options",
+)  # fmt: skip

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from dash import Dash
 from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
 
 from mloscope.app.accounts.users import users_of_server
 from mloscope.app.web.access.authentication import Authentication
@@ -25,7 +26,7 @@ from mloscope.app.web.access.status_page import StatusPage
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
 from mloscope.app.web.dash.dash_requests import DashRequests, checks_of
-from mloscope.app.web.dash.javascript_modules import START_DASH, JavascriptModules
+from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.mounted_index import mount_index
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.pages import installed_pages
@@ -43,7 +44,10 @@ def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Pag
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
     add_rest(server, observatory)
     assets = str(files("mloscope.assets"))
-    modules = JavascriptModules(Path(assets))
+    folders = {page.name: page.assets for page in pages if page.assets is not None}
+    for name, folder in folders.items():
+        server.mount(f"/assets/pages/{name}", StaticFiles(directory=folder))
+    modules = JavascriptModules(Path(assets), folders)
     app = Dash(
         "mloscope.app",
         server=server,
@@ -62,7 +66,7 @@ def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Pag
     app.backend.websocket_capability = False
     register_pages(pages)
     app.layout = functools.partial(shell.layout, pages)
-    app.renderer = START_DASH
+    app.renderer = modules.start_dash()
     mount_index(app, modules)
     shell.bind(app, observatory)
     bind_pages(app, pages, observatory)

@@ -9,7 +9,7 @@ from pathlib import Path
 import in_page
 import pytest
 
-from mloscope.app.web.dash.javascript_modules import START_DASH, JavascriptModules
+from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import browser_parts
@@ -27,7 +27,7 @@ def application():
     from werkzeug.serving import make_server
 
     app = dash.Dash(__name__, assets_folder=str(ASSETS), assets_ignore=r".*\.mjs")
-    app.renderer = START_DASH
+    app.renderer = JavascriptModules(ASSETS).start_dash()
     app.index_string = app.index_string.replace("</head>", HEAD).replace("</body>", SCHEMA)
     app.layout = dash.html.Div(
         [

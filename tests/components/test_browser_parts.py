@@ -26,6 +26,7 @@ PARTS = (
     "ClusterRows",
     "PointMap",
     "ClusterImages",
+    "ViewSelect",
 )
 
 

@@ -22,7 +22,7 @@ def mount_index(app: Dash, modules: JavascriptModules) -> None:
 
     def mounted_index(**parts: Any) -> str:
         page = _mounted(parts, URL_PREFIX.get())
-        return interpolate(**page | {"css": modules.head() + page["css"]})
+        return interpolate(**page | {"css": modules.head() + page["css"] + modules.styles()})
 
     app.interpolate_index = mounted_index
 

@@ -49,7 +49,8 @@ def test_pages_share_fields_of_the_view_in_the_order_of_pages() -> None:
 @pytest.mark.parametrize(
     ("value", "noun"),
     [
-        ("not a page", "expected a"),
+        ("not a page", "bind"),
+        (types.SimpleNamespace(bind=print), "SimpleNamespace"),
         (page(name="confusion"), 'name "confusion"'),
         (page(path="/compare"), 'path "/compare"'),
         (page(stores=(Store("clusters-ready"),)), "clusters-ready"),
