@@ -48,8 +48,8 @@ class JavascriptModules:
         """The script that starts Dash. Its own would start the page at once; its components and what it fetches with have to
         be there before. A page of another package that fails costs only itself."""
         theirs = [name for name in self._paths if name.startswith("mloscope/pages/") and name.endswith("/main.mjs")]
-        others = ", ".join(f'import("{name}")' for name in theirs)
-        wait = f".then(() => Promise.allSettled([{others}]))" if others else ""
+        others = ", ".join(f'import("{name}").catch(console.error)' for name in theirs)
+        wait = f".then(() => Promise.all([{others}]))" if others else ""
         return f'import("mloscope/main.mjs"){wait}.then(() => {{ var renderer = new DashRenderer(); }});'
 
 

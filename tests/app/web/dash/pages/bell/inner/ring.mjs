@@ -1,0 +1,1 @@
+export const ring = (text) => document.documentElement.setAttribute("data-bell", text);
