@@ -11,7 +11,7 @@ ARGS ?=
 PYTEST := $(BIN)/python -m pytest --numprocesses 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-faults test-compose bench fuzz lint compose-secrets screenshot clean system-packages
+.PHONY: help demo test test-all test-faults test-compose bench fuzz mutation lint compose-secrets screenshot clean system-packages
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: $(VENV)/installed-dev system-packages ## measure speed and memory; JSON i
 
 fuzz: $(VENV)/installed-dev ## damage real files, 10,000 for every reader, and see that each is read or refused cleanly
 	@$(BIN)/python -m fuzz $(ARGS)
+
+mutation: $(VENV)/installed-mutation ## change pure modules in one place at a time, and see that their tests notice
+	@$(BIN)/python -m mutation $(ARGS)
 
 lint: $(VENV)/installed-dev ## check style, and that no part imports what it must not
 	@$(BIN)/ruff check .
@@ -78,6 +81,10 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing ML-o-scope with what its tests need into $(VENV); the first time takes a minute or two."
 	@$(INSTALL) --editable ".[dev]"
 	@touch $(VENV)/installed-demo $@
+
+$(VENV)/installed-mutation: $(VENV)/installed-dev
+	@$(INSTALL) --editable ".[mutation]"
+	@touch $@
 
 # What the tests need besides Python packages, as command=package. Where it cannot be installed, they skip and say why.
 # Chromium's shell without windows draws a page in a fifth of the time; where apt-get knows none, Chromium itself will do.

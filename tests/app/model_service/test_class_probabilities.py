@@ -42,8 +42,8 @@ def test_one_probability_is_that_of_the_second_class(kind: type) -> None:
 
 
 def test_one_logit_gets_its_sigmoid_wherever_it_lies() -> None:
-    rows, _ = as_probabilities(LOGIT_OF_CLASS_1, np.array([[0.0], [0.7], [-30.0], [1000.0], [np.nan]]))
-    np.testing.assert_allclose(rows[:4, 1], [0.5, 1 / (1 + np.exp(-0.7)), np.exp(-30), 1], rtol=1e-12)
+    rows, _ = as_probabilities(LOGIT_OF_CLASS_1, np.array([[0.0], [-0.7], [-30.0], [1000.0], [np.nan]]))
+    np.testing.assert_allclose(rows[:4, 1], [0.5, 1 / (1 + np.exp(0.7)), np.exp(-30), 1], rtol=1e-12)
     np.testing.assert_allclose(rows[:4].sum(axis=1), 1)
     assert np.isnan(rows[4]).all()
 

@@ -1,0 +1,75 @@
+"""One-place changes of a module's source, made by Cosmic Ray's operators."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cosmic_ray.ast import ast_nodes, get_ast
+from cosmic_ray.mutating import mutate_code
+from cosmic_ray.plugins import get_operator, operator_names
+
+LEFT_OUT = {"VariableInserter", "VariableReplacer", "RemoveDecorator"}
+"""The first two need to be told names; a decorator removed is mostly a type error of no interest."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A module's source with one place changed."""
+
+    operator: str
+    line: int
+    """Counted from 1, in the source as it is."""
+    before: str
+    """The line as it is, without indentation."""
+    after: str
+    source: str
+
+
+def mutants_of(source: str, seed: int = 0) -> Iterator[Mutant]:
+    """Yield mutants of the source in the order of its lines; where an operator can be replaced by several others, one of
+    them drawn at random. What changes nothing but annotations and docstrings is left out."""
+    places: dict[tuple[tuple[int, int], str], list[tuple[str, int]]] = defaultdict(list)
+    for name in sorted(operator_names()):
+        family = name.partition("/")[2].split("_")[0]
+        if family in LEFT_OUT:
+            continue
+        operator, occurrence = get_operator(name)(), 0
+        for node in ast_nodes(get_ast(source)):
+            for start, _ in operator.mutation_positions(node):
+                places[start, family].append((name, occurrence))
+                occurrence += 1
+    draw, lines, original = random.Random(seed), source.splitlines(), _bare(source)
+    for (start, _), choices in sorted(places.items()):
+        name, occurrence = draw.choice(choices)
+        changed = mutate_code(source, get_operator(name)(), occurrence)
+        if changed is None or _bare(changed) in (None, original):
+            continue
+        line = start[0]
+        yield Mutant(name, line, lines[line - 1].strip(), _line_after(lines, changed.splitlines(), line), changed)
+
+
+def _line_after(before: list[str], after: list[str], line: int) -> str:
+    differing = (new for old, new in zip(before[line - 1 :], after[line - 1 :], strict=False) if old != new)
+    return next(differing, "").strip()
+
+
+def _bare(source: str) -> str | None:
+    """The program without annotations and docstrings; None where it is none."""
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
+            node.annotation = None
+        elif isinstance(node, ast.AnnAssign):
+            node.annotation = ast.Constant(None)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.returns = None
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = ""
+    return ast.dump(tree)
