@@ -9,57 +9,39 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mloscope.app.commands.arguments import options, values
 from mloscope.app.errors import NotPossible
 from mloscope.app.process.terminal import printable, write
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from mloscope.adaptors.interface import Preprocessing, RunOptions
+    from mloscope.adaptors.interface import Preprocessing
     from mloscope.app.evaluation.basis import Basis
     from mloscope.app.evaluation.check import Check
     from mloscope.app.workspace.workspace import Workspace
 
+DESCRIPTION = (
+    "Evaluate a sample of labelled images at the last checkpoint with the preprocessing in force and with "
+    "the usual alternatives (scale, mean, order of colours, order of classes), and say where another one fits better."
+)
 _SAMPLE_IMAGES = 500
 
 
-def add_command(
-    commands: Any,
-    add_run_options: Callable[[argparse.ArgumentParser], None],
-    run_options: Callable[[argparse.Namespace], RunOptions],
-) -> None:
-    """Add it to the subcommands of ``mloscope``."""
-    parser = commands.add_parser(
-        "check",
-        help="try other preprocessings and orders of classes on a sample, and compare accuracies",
-        description="Evaluate a sample of labelled images at the last checkpoint with the preprocessing in force and with "
-        "the usual alternatives (scale, mean, order of colours, order of classes), and say where another one fits better.",
-    )
-    parser.add_argument("run", metavar="RUN", type=Path, help="a folder of checkpoints, or one file")
-    parser.add_argument("--images", metavar="CORPUS", type=Path, required=True, help="labelled images")
-    parser.add_argument("--images-format", metavar="NAME", help="the adaptor that reads CORPUS")
-    parser.add_argument("--split", metavar="NAME", help="which images of it (default: test, else the last split)")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_run_and_images(parser, "labelled images")
     parser.add_argument(
-        "--sample", type=_positive, default=_SAMPLE_IMAGES, metavar="N",
+        "--sample", type=values.whole(1), default=_SAMPLE_IMAGES, metavar="N",
         help=f"how many images to try, chosen at random by a fixed seed (default: {_SAMPLE_IMAGES})",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="as JSON, with what the numbers rest on")
-    add_run_options(parser)
-    parser.set_defaults(command=_check, run_options=run_options)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f'"{text}" must be a whole number from 1')
-    return int(text)
+    parser.set_defaults(command=_check)
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from mloscope.app.commands.opened_subject import open_subject
+    from mloscope.app.commands.arguments.opened_subject import open_subject
 
     opened = open_subject(arguments)
     workspace, split = opened.workspace, opened.split

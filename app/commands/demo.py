@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mloscope.app.commands.arguments import options, values
 from mloscope.app.errors import BadRequest
 from mloscope.app.process.terminal import discard_output, write
 from mloscope.app.serving import serving
@@ -27,29 +27,23 @@ if TYPE_CHECKING:
     from mloscope.app.serving.running_servers import RunningServer
     from mloscope.app.statistics.queries import Statistics
 
+DESCRIPTION = (
+    "Train a small network on handwritten digits, or with --images the report's network on "
+    "CIFAR-10, and show it. A run that is there already is shown as it is."
+)
 _OTHER_PORTS = 20
 """How many ports behind the usual one are tried where that is taken by a server of ours."""
 
 
-def add_command(
-    commands: Any,
-    add_address: Callable[[argparse.ArgumentParser], None],
-    settings_of: Callable[[argparse.Namespace], Settings],
-    at_least_one: Callable[[str], int],
-) -> None:
-    """Add it to the subcommands of ``mloscope``."""
-    demo = commands.add_parser(
-        "demo",
-        help="train a small network on handwritten digits, and show it",
-        description="Train a small network on handwritten digits, or with --images the report's network on "
-        "CIFAR-10, and show it. A run that is there already is shown as it is.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", type=Path, metavar="PATH", help="a CIFAR-10 folder, or other 32x32 colour images")
+    parser.add_argument(
+        "--epochs", type=values.whole(1), metavar="N", help="epochs of the CIFAR-10 network (default: 10)"
     )
-    demo.add_argument("--images", type=Path, metavar="PATH", help="a CIFAR-10 folder, or other 32x32 colour images")
-    demo.add_argument("--epochs", type=at_least_one, metavar="N", help="epochs of the CIFAR-10 network (default: 10)")
-    demo.add_argument("--folder", type=Path, metavar="FOLDER", help="where runs are kept (default: the user's cache)")
-    demo.add_argument("--train-only", action="store_true", help="train, and do not serve")
-    add_address(demo)
-    demo.set_defaults(command=lambda arguments: _demo(arguments, settings_of(arguments)))
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="where runs are kept (default: the user's cache)")
+    parser.add_argument("--train-only", action="store_true", help="train, and do not serve")
+    options.add_address(parser)
+    parser.set_defaults(command=lambda arguments: _demo(arguments, options.settings_of(arguments)))
 
 
 def _demo(arguments: argparse.Namespace, settings: Settings) -> int:

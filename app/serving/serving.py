@@ -125,7 +125,7 @@ def serve_with_workers(count: int, command_line: Sequence[str], settings: Settin
     from mloscope.app.web.access.prometheus import SHARED_FOLDER
 
     logging.basicConfig(level=settings.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
-    config = _server_config("mloscope.app.commands.cli:worker_application", settings, factory=True, workers=count)
+    config = _server_config("mloscope.app.commands.serve:worker_application", settings, factory=True, workers=count)
     listener.listen(_BACKLOG)
     address = _address(settings, listener)
     say(f"ML-o-scope listens on {address} with {count} workers (Ctrl-C stops it).\n")

@@ -20,11 +20,11 @@ class TooLong(BaseException):
 
 
 def main() -> None:
-    from mloscope.app.commands import inspection  # everything heavy, before memory gets scarce
+    from mloscope.app.commands.inspect import report  # everything heavy, before memory gets scarce
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry  # noqa: F401
     from mloscope.app.workspace.workspace import Workspace  # noqa: F401
 
-    del inspection
+    del report
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
 
     def ring(*_: object) -> None:
@@ -52,7 +52,7 @@ def main() -> None:
 def look(path: Path, said: list[str]) -> None:
     """All that can be seen of a run or corpus; sentences are collected, and anything else is let out."""
     from mloscope.adaptors.interface import AdaptorError
-    from mloscope.app.commands import inspection
+    from mloscope.app.commands.inspect.report import inspect
     from mloscope.app.errors import MloscopeError
     from mloscope.app.statistics import importing
     from mloscope.app.statistics.class_order import hierarchy
@@ -67,7 +67,7 @@ def look(path: Path, said: list[str]) -> None:
             said.append(str(error))
             return None
 
-    ask(inspection.inspect, path)
+    ask(inspect, path)
     for file in [path, *(path.iterdir() if path.is_dir() else ())]:
         if file.suffix in (".npy", ".npz", ".csv", ".parquet", ".jsonl"):
             ask(importing.read_predictions, file)

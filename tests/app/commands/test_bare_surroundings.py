@@ -11,6 +11,7 @@ import pytest
 
 from mloscope.app.accounts.users import user_file, users_of_server
 from mloscope.app.commands import cli
+from mloscope.app.commands.arguments.options import settings_of
 from mloscope.app.process import terminal
 from mloscope.app.process.home_folder import NoHome
 from mloscope.app.process.settings import Settings, user_cache_folder
@@ -99,5 +100,5 @@ def test_commands_that_use_no_port_do_not_look_at_one(
     monkeypatch.setenv("MLOSCOPE_USERS_FILE", str(tmp_path / "users.json"))
     assert cli.main(["user", "list"]) == 0
     assert "MLOSCOPE_PORT" not in capsys.readouterr().err
-    arguments = cli._parser().parse_args(["serve", "x", "--port", "8206"])
-    assert cli._settings(arguments).port == 8206
+    arguments = cli.parse(["serve", "x", "--port", "8206"])
+    assert settings_of(arguments).port == 8206

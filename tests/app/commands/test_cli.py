@@ -19,6 +19,7 @@ import urllib3
 
 from mloscope.adaptors import registry
 from mloscope.app.commands import cli
+from mloscope.app.commands.arguments.options import run_options_of
 from mloscope.app.process.settings import Settings
 from mloscope.app.serving.running_servers import announced
 from mloscope.app.serving.serving import _has_display
@@ -69,6 +70,8 @@ def test_help_loads_nothing_heavy() -> None:
 
     assert "serve" in said
     heavy = {
+        "numpy",
+        "pydantic",
         "dash",
         "plotly",
         "h5py",
@@ -95,7 +98,7 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         ([], "COMMAND"),
         (["frobnicate"], "'frobnicate'"),
         (["inspect"], "PATH"),
-        (["serve", "run", "--port", "70000"], '"70000" is no port'),
+        (["serve", "run", "--port", "70000"], '"70000" is not a port'),
         (["serve", "run", "--scale", "x"], '"x" must be a number, such as 0.0039 or 1/255'),
         (["serve", "run", "--mean", "1,,2"], '"1,,2" must be a number'),
         (["serve", "run", "--channel-order", "grb"], "'grb'"),
@@ -246,11 +249,20 @@ def test_adaptors_lists_every_registered_one(capsys: pytest.CaptureFixture[str])
     assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == [a.name for a in registered]
 
 
+# ---------------------------------------------------------------------------------------------- the table
+
+
+def test_help_lists_the_modules_of_the_commands() -> None:
+    folder = Path(cli.__file__).parent
+    modules = {file.stem for file in folder.glob("*.py")} | {file.parent.name for file in folder.glob("*/__init__.py")}
+    assert modules - {"__init__", "cli", "arguments"} == set(cli.COMMANDS)
+
+
 # ------------------------------------------------------------------------------------------------- the flags
 
 
 def test_flags_become_what_a_workspace_file_would_say(tmp_path: Path) -> None:
-    parsed = cli._parser().parse_args(
+    parsed = cli.parse(
         [
             "serve",
             "run",
@@ -267,7 +279,7 @@ def test_flags_become_what_a_workspace_file_would_say(tmp_path: Path) -> None:
             "e([0-9]+)",
         ]
     )
-    options = cli._run_options(parsed)
+    options = run_options_of(parsed)
 
     assert options.preprocessing.scale == 1 / 255
     assert options.preprocessing.mean == (0.5, 0.4, 0.3)
@@ -281,16 +293,16 @@ def test_flags_become_what_a_workspace_file_would_say(tmp_path: Path) -> None:
     [("corpus", "corpus"), ("-1e-2", (-0.01,)), ("mean.npy", str(Path("mean.npy").absolute()))],
 )
 def test_a_mean_is_numbers_a_file_or_the_corpus(text: str, mean: object) -> None:
-    parsed = cli._parser().parse_args(["serve", "run", f"--mean={text}"])
-    assert cli._run_options(parsed).preprocessing.mean == mean
+    parsed = cli.parse(["serve", "run", f"--mean={text}"])
+    assert run_options_of(parsed).preprocessing.mean == mean
 
 
 def test_nothing_said_about_preprocessing_leaves_it_to_the_files() -> None:
-    assert cli._run_options(cli._parser().parse_args(["serve", "run"])).preprocessing is None
+    assert run_options_of(cli.parse(["serve", "run"])).preprocessing is None
 
 
 def test_every_key_of_a_run_in_a_workspace_file_has_a_flag() -> None:
-    flags = set(vars(cli._parser().parse_args(["serve"])))
+    flags = set(vars(cli.parse(["serve"])))
     # "path" is RUN itself, "corpus" is --images; "preprocessing" has a flag for each of its keys.
     keys = {
         "format",

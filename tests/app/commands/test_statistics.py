@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from mloscope.app.commands import cli, statistics
+from mloscope.app.commands.statistics import progress
 from mloscope.app.statistics.computing.engine import Outcome, Progress
 
 IMAGES = 20_000
@@ -184,10 +185,9 @@ def test_wrong_usage_says_what_would_be_right(capsys, words, said) -> None:
 
 
 def test_the_word_compute_need_not_be_typed() -> None:
-    assert statistics.with_order(["statistics", "run"]) == ["statistics", "compute", "run"]
-    assert statistics.with_order(["statistics"]) == ["statistics", "compute"]
-    assert statistics.with_order(["statistics", "import", "x"]) == ["statistics", "import", "x"]
-    assert statistics.with_order(["serve", "import"]) == ["serve", "import"]
+    assert statistics.complete(["statistics", "run"]) == ["statistics", "compute", "run"]
+    assert statistics.complete(["statistics"]) == ["statistics", "compute"]
+    assert statistics.complete(["statistics", "import", "x"]) == ["statistics", "import", "x"]
 
 
 def test_help_names_the_three() -> None:
@@ -211,7 +211,7 @@ RUNNING = Progress("running", 12_300, 41_000, 4_512.3, 6.36, 120, "Evaluating")
 
 def test_a_terminal_gets_a_bar_that_is_written_over() -> None:
     stream = Terminal()
-    bar = statistics.progress_on(stream)
+    bar = progress.progress_on(stream)
     bar(RUNNING)
     bar(Progress("running", 41_000, 41_000, message="Clusters: 3 of 42"))
     bar.end(Progress("done", 41_000, 41_000, message="41 checkpoints ready."), Outcome(problems={7: "It is cut off."}))
@@ -227,7 +227,7 @@ def test_a_terminal_gets_a_bar_that_is_written_over() -> None:
 
 def test_a_file_gets_a_line_now_and_then() -> None:
     stream = io.StringIO()
-    lines = statistics.progress_on(stream)
+    lines = progress.progress_on(stream)
     lines(Progress("starting", 0, 41_000, message="The network backend is loading"))
     for done in range(0, 41_000, 1_000):
         lines(Progress("running", done, 41_000, message="Evaluating"))
@@ -240,4 +240,4 @@ def test_a_file_gets_a_line_now_and_then() -> None:
     [(0.4, "0.4 s"), (59.0, "59 s"), (600.0, "10 min"), (3 * 3600.0, "3.0 h"), (86400.0 * 31, "31.0 days")],
 )
 def test_durations_are_read_at_a_glance(seconds: float, words: str) -> None:
-    assert statistics._duration(seconds) == words
+    assert progress.duration(seconds) == words

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import NothingFits, NothingThere, RunOptions, Unreadable
-from mloscope.app.commands.inspection import as_text, inspect
+from mloscope.app.commands.inspect.report import inspect
+from mloscope.app.commands.inspect.text import as_text
 from mloscope.app.evaluation.trial import NOT_TRIED, Trial
 from mloscope.app.process.terminal import printable
 from mloscope.app.workspace.entries import CorpusEntry

@@ -6,6 +6,7 @@ import argparse
 import os
 from dataclasses import dataclass
 
+from mloscope.app.commands.arguments.options import run_options_of
 from mloscope.app.errors import NotFound, NotPossible, Unrecognised
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.process.settings import ABOUT_SERVING, Settings, cache_folder_of
@@ -25,13 +26,13 @@ class OpenedSubject:
 
 
 def open_subject(arguments: argparse.Namespace) -> OpenedSubject:
-    """Open what ``arguments`` name: ``run``, ``images``, ``images_format``, ``split``, ``format``, and the options that
-    ``arguments.run_options`` reads. Raises :class:`NotFound`, :class:`Unrecognised` or :class:`NotPossible`."""
+    """Open what ``arguments`` name: ``run``, ``images``, ``images_format``, ``split``, ``format``, and the
+    options of :func:`run_options_of`. Raises :class:`NotFound`, :class:`Unrecognised` or :class:`NotPossible`."""
     for path in (arguments.run, arguments.images):
         if not path.exists():
             raise NotFound(f"There is nothing at {path}.")
     workspace = Workspace.connect(
-        [RunEntry(arguments.run, "run", arguments.format, options=arguments.run_options(arguments))],
+        [RunEntry(arguments.run, "run", arguments.format, options=run_options_of(arguments))],
         [CorpusEntry(arguments.images, "corpus", arguments.images_format)],
     )
     for connected in (*workspace.runs, *workspace.corpora):

@@ -1,0 +1,73 @@
+"""What the three orders of ``mloscope statistics`` have in common: the run and corpus, opened, and the store."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from mloscope.app.commands.arguments import values
+from mloscope.app.errors import NotFound
+
+if TYPE_CHECKING:
+    from mloscope.app.evaluation.basis import Basis
+    from mloscope.app.statistics.stored.step_statistics import StepStatistics
+    from mloscope.app.statistics.stored.store import StatisticsStore
+    from mloscope.app.workspace.workspace import Workspace
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--keep", choices=("full", "top-20"), help="how many probabilities of an image (default: by size)"
+    )
+
+
+def add_clusters(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--clusters", type=values.whole(0), metavar="K",
+        help="how many clusters of images (default: two per class, at most 30; 0: none)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=values.whole(0), default=0, metavar="N", help="for the clusters (default: 0)")
+
+
+class Subject:
+    """The run and corpus of a command line, opened, and the store."""
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        from mloscope.app.commands.arguments.opened_subject import open_subject
+        from mloscope.app.statistics.queries import Statistics
+        from mloscope.app.statistics.stored.store import StatisticsStore
+
+        opened = open_subject(arguments)
+        self.workspace: Workspace = opened.workspace
+        self.split: str = opened.split
+        self.settings = opened.settings
+        self.cache_folder = opened.cache_folder
+        self.store: StatisticsStore = StatisticsStore(self.cache_folder)
+        self.statistics = Statistics(self.workspace, self.store)
+        self.identity = self.statistics.identity
+
+    @property
+    def basis(self) -> Basis:
+        """What the numbers rest on."""
+        return self.workspace.basis("run", "corpus")
+
+    @property
+    def series(self) -> str:
+        return self.identity.series("run", "corpus", self.split)
+
+    def steps(self, ranges: Sequence[tuple[int, int]] | None) -> list[int] | None:
+        """The checkpoints' steps in these ranges. Raises :class:`NotFound` for a range without any."""
+        if ranges is None:
+            return None
+        known = [checkpoint.step for checkpoint in self.workspace.opened_run("run").checkpoints]
+        for first, last in ranges:
+            if not any(first <= step <= last for step in known):
+                span = f"{first}" if first == last else f"{first} to {last}"
+                ends = f"its steps go from {min(known)} to {max(known)}" if known else "it has no checkpoint"
+                raise NotFound(f"The run has no checkpoint of step {span}; {ends}.")
+        return [step for step in known if any(first <= step <= last for first, last in ranges)]
+
+    def planes(self) -> dict[int, StepStatistics]:
+        """All there are, by step, imported ones where nothing was evaluated."""
+        return self.statistics.of("run", "corpus", self.split).ready
