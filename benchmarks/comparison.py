@@ -56,7 +56,8 @@ def serve_comparison(listener: socket.socket, images: Path) -> None:
     import uvicorn
 
     from mloscope.adaptors.registry import open_corpus
-    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+    from mloscope.app.cache.memory_store import MemoryStore
+    from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app

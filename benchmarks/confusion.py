@@ -116,7 +116,8 @@ def workspace_of(corpora: dict[str, Path]) -> Any:
 
 
 def observatory_of(cache: Path, corpora: dict[str, Path]) -> Any:
-    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+    from mloscope.app.cache.memory_store import MemoryStore
+    from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.observatory import Observatory
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore

@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figures import Figure, report
 from starlette.testclient import TestClient
 
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.server import create_app

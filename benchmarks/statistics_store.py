@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 from figures import Figure, report
 
 from mloscope.adaptors.interface import Checkpoint, ImageRecord, Layer
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics

@@ -140,7 +140,8 @@ def reading(run: Path) -> list[Figure]:
     """One layer's arrays through the observatory, and by h5py alone."""
     from mloscope.adaptors.interface import RunOptions
     from mloscope.adaptors.registry import open_run
-    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+    from mloscope.app.cache.memory_store import MemoryStore
+    from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.observatory import Observatory
     from mloscope.app.workspace.connected import ConnectedRun
     from mloscope.app.workspace.workspace import Workspace

@@ -23,7 +23,8 @@ from mloscope.adaptors.interface import (
     Unreadable,
 )
 from mloscope.app import errors
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.model_service.client import Evaluation, RunSpec
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics

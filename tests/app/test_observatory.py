@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.errors import BadRequest, Conflict, MloscopeError, NotFound, NotPossible, Unavailable
 from mloscope.app.evaluation.pacing import BLOCK_STEPS, FIRST_BLOCK_STEPS, nearest_first
 from mloscope.app.films import encoding

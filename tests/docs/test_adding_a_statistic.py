@@ -20,7 +20,8 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.standard import OURS

@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.observatory import Observatory

@@ -223,7 +223,8 @@ def write_statistics(statistics: Any, corpus: Any) -> None:
 @contextlib.contextmanager
 def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **settings: Any) -> Iterator[TargetServer]:
     """Everything under the folder, served to editors and viewers. ``prepare(root)`` may add to it before it is opened."""
-    from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+    from mloscope.app.cache.memory_store import MemoryStore
+    from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.serving.serving import _server_config

@@ -16,7 +16,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from mloscope.app.cache.result_cache import MemoryStore, RedisStore, ResultCache, Store
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.redis_store import RedisStore
+from mloscope.app.cache.result_cache import ResultCache
+from mloscope.app.cache.store import Store
 
 REDIS_SERVER = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS_SERVER is None, reason="no redis-server on the PATH (apt: redis-server)")
@@ -438,7 +441,7 @@ def test_a_claim_lasts_as_long_as_its_holder_computes(shared_redis: RedisServer)
 
 _DIES_WITH_A_CLAIM = """
 import os, signal, sys
-from mloscope.app.cache.result_cache import RedisStore
+from mloscope.app.cache.redis_store import RedisStore
 assert RedisStore(sys.argv[1], prefix="dead:", claim_s=0.9).claim(["a"]) == {"a"}
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -478,7 +481,8 @@ def test_a_claim_from_before_the_clock_was_set_back_holds_nobody_up(shared_redis
 
 _OTHER_PROCESS = """
 import sys, time
-from mloscope.app.cache.result_cache import RedisStore, ResultCache
+from mloscope.app.cache.redis_store import RedisStore
+from mloscope.app.cache.result_cache import ResultCache
 def compute(missing):
     time.sleep(0.3)
     return {key: b"value of " + key.encode() for key in missing}

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import Layer, Parameter
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
 from mloscope.app.errors import BadRequest, NotFound, NotPossible
 from mloscope.app.observatory import Observatory

@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from mloscope.app.cache.result_cache import MemoryStore
+from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.process.logs import Trouble
 from mloscope.app.web.access.authentication import SESSION_COOKIE, Origin
 from mloscope.app.web.access.gate import AccessGate

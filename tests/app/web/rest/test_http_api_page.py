@@ -13,7 +13,8 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from mloscope.app import errors
-from mloscope.app.cache.result_cache import MemoryStore, ResultCache
+from mloscope.app.cache.memory_store import MemoryStore
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.films import encoding
 from mloscope.app.observatory import Observatory
