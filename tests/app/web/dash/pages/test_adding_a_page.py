@@ -54,20 +54,20 @@ def test_it_opens_with_its_link_and_follows_the_time_slider(
     assert [page.name for page in pages] == [*(page.name for page in OURS), "course"]
     bench = make_bench(cache_folder=tmp_path / "cache")
     measure(bench, STEPS)
-    page = in_browser(bench, "/course?run=lenet#step=100&rate=loss", pages)
-    page.wait_for_selector('[data-view="rate"]')
+    page = in_browser(bench, "/course?run=lenet#step=100&statistic=loss", pages)
+    page.wait_for_selector('[data-view="statistic"]')
     drawn = "() => document.querySelector('#mypages-chart .js-plotly-plot')?.data?.[0]?.name"
-    page.wait_for_function(f"() => ({drawn})() === 'Mean loss'")
-    assert page.input_value('[data-view="rate"]') == "loss"
+    page.wait_for_function(f"() => ({drawn})() === 'loss'")
+    assert page.input_value('[data-view="statistic"]') == "loss"
     cursor = page.locator(".time-cursor .time-cursor-line")
     page.wait_for_selector('.time-cursor-line[data-step="100"]')
     left = cursor.bounding_box()["x"]
     in_page.evaluate(page, "() => time.requestStep(390)")
     page.wait_for_selector('.time-cursor-line[data-step="390"]')
     assert cursor.bounding_box()["x"] > left
-    page.select_option('[data-view="rate"]', "calibration_error")
-    page.wait_for_function(f"() => ({drawn})() === 'Calibration error'")
-    assert "rate=calibration_error" in page.url
+    page.select_option('[data-view="statistic"]', "weight_norm")
+    page.wait_for_function(f"() => ({drawn})() ?.startsWith('weight norm')")
+    assert "statistic=weight_norm" in page.url
     page.go_back()
-    page.wait_for_function(f"() => ({drawn})() === 'Mean loss'")
+    page.wait_for_function(f"() => ({drawn})() === 'loss'")
     assert page.problems == []
