@@ -1,10 +1,10 @@
 """Caffe's files: networks as protobuf, binary (``.caffemodel``, ``.binaryproto``) or text (``.prototxt``).
 
-Of Caffe's schema only what classifiers of images need is known here; everything else is skipped. The arrays
-never pass through protobuf: a file is walked field by field, and where an array lies is remembered, so that
+Only what classifiers of images need is known of Caffe's schema; everything else is skipped. The arrays never
+pass through protobuf: a file is walked field by field, and where an array lies is remembered, so that
 reading one kernel of a network of 500 MB touches little more than that kernel.
 
-Source of numbers and defaults: ``caffe.proto`` of BVLC's Caffe 1.0.
+The schema is ``mloscope_caffe.proto``.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import IO, Any
 
 import numpy as np
@@ -25,124 +25,17 @@ from mloscope.adaptors.interface import Refused, Unreadable
 LARGEST_TEXT_BYTES = 16 * 1024 * 1024
 MOST_FIELDS = 1_000_000
 
-# A message a line, a field a word: name=number:type, * where there may be several, =default at the end.
-_MESSAGES = """
-BlobShape dim=1:int64*
-NetStateRule phase=1:Phase
-TransformationParameter scale=1:float=1 crop_size=3:uint32 mean_file=4:string mean_value=5:float*
-DataParameter source=1:string scale=2:float=1 mean_file=3:string crop_size=5:uint32
-InputParameter shape=1:BlobShape*
-ConcatParameter concat_dim=1:uint32=1 axis=2:int32=1
-ConvolutionParameter num_output=1:uint32 bias_term=2:bool=true pad=3:uint32* kernel_size=4:uint32*
- group=5:uint32=1 stride=6:uint32* pad_h=9:uint32 pad_w=10:uint32 kernel_h=11:uint32 kernel_w=12:uint32
- stride_h=13:uint32 stride_w=14:uint32 axis=16:int32=1 dilation=18:uint32*
-DropoutParameter dropout_ratio=1:float=0.5
-EltwiseParameter operation=1:EltwiseOperation=SUM coeff=2:float*
-ELUParameter alpha=1:float=1
-ExpParameter base=1:float=-1 scale=2:float=1 shift=3:float=0
-FlattenParameter axis=1:int32=1 end_axis=2:int32=-1
-InnerProductParameter num_output=1:uint32 bias_term=2:bool=true axis=5:int32=1 transpose=6:bool=false
-LRNParameter local_size=1:uint32=5 alpha=2:float=1 beta=3:float=0.75 norm_region=4:NormalisationRegion
- k=5:float=1
-PoolingParameter pool=1:PoolMethod kernel_size=2:uint32 stride=3:uint32=1 pad=4:uint32=0 kernel_h=5:uint32
- kernel_w=6:uint32 stride_h=7:uint32 stride_w=8:uint32 pad_h=9:uint32 pad_w=10:uint32
- global_pooling=12:bool=false
- round_mode=13:RoundMode
-PowerParameter power=1:float=1 scale=2:float=1 shift=3:float=0
-PReLUParameter channel_shared=2:bool=false
-ReLUParameter negative_slope=1:float=0
-ReshapeParameter shape=1:BlobShape axis=2:int32=0 num_axes=3:int32=-1
-BatchNormParameter eps=3:float=0.00001
-ScaleParameter axis=1:int32=1 num_axes=2:int32=1 bias_term=4:bool=false
-BiasParameter axis=1:int32=1 num_axes=2:int32=1
-SliceParameter slice_dim=1:uint32=1 slice_point=2:uint32* axis=3:int32=1
-SoftmaxParameter axis=2:int32=1
-LayerParameter name=1:string type=2:string bottom=3:string* top=4:string* loss_weight=5:float* include=8:NetStateRule*
- exclude=9:NetStateRule* transform_param=100:TransformationParameter concat_param=104:ConcatParameter
- convolution_param=106:ConvolutionParameter data_param=107:DataParameter dropout_param=108:DropoutParameter
- eltwise_param=110:EltwiseParameter exp_param=111:ExpParameter inner_product_param=117:InnerProductParameter
- lrn_param=118:LRNParameter pooling_param=121:PoolingParameter power_param=122:PowerParameter
- relu_param=123:ReLUParameter softmax_param=125:SoftmaxParameter slice_param=126:SliceParameter
- prelu_param=131:PReLUParameter reshape_param=133:ReshapeParameter flatten_param=135:FlattenParameter
- batch_norm_param=139:BatchNormParameter elu_param=140:ELUParameter bias_param=141:BiasParameter
- scale_param=142:ScaleParameter input_param=143:InputParameter
-V1LayerParameter bottom=2:string* top=3:string* name=4:string type=5:V1Type concat_param=9:ConcatParameter
- convolution_param=10:ConvolutionParameter data_param=11:DataParameter dropout_param=12:DropoutParameter
- inner_product_param=17:InnerProductParameter lrn_param=18:LRNParameter pooling_param=19:PoolingParameter
- power_param=21:PowerParameter eltwise_param=24:EltwiseParameter relu_param=30:ReLUParameter
- slice_param=31:SliceParameter include=32:NetStateRule* exclude=33:NetStateRule*
- loss_weight=35:float* transform_param=36:TransformationParameter softmax_param=39:SoftmaxParameter exp_param=41:ExpParameter
-NetParameter name=1:string layers=2:V1LayerParameter* input=3:string* input_dim=4:int32*
- input_shape=8:BlobShape*
- layer=100:LayerParameter*
-"""
-_ENUMERATIONS = {
-    "Phase": "TRAIN TEST",
-    "PoolMethod": "MAX AVE STOCHASTIC",
-    "RoundMode": "CEIL FLOOR",
-    "EltwiseOperation": "PROD SUM MAX",
-    "NormalisationRegion": "ACROSS_CHANNELS WITHIN_CHANNEL",
-    "V1Type": (
-        "NONE ACCURACY BNLL CONCAT CONVOLUTION DATA DROPOUT EUCLIDEAN_LOSS FLATTEN HDF5_DATA HDF5_OUTPUT "
-        "IM2COL IMAGE_DATA INFOGAIN_LOSS INNER_PRODUCT LRN MULTINOMIAL_LOGISTIC_LOSS POOLING RELU SIGMOID "
-        "SOFTMAX SOFTMAX_LOSS SPLIT TANH WINDOW_DATA ELTWISE POWER SIGMOID_CROSS_ENTROPY_LOSS HINGE_LOSS "
-        "MEMORY_DATA ARGMAX THRESHOLD DUMMY_DATA SLICE MVN ABSVAL SILENCE CONTRASTIVE_LOSS EXP DECONVOLUTION"
-    ),
-}
 _V1_NAMES = {
     "LRN": "LRN", "RELU": "ReLU", "TANH": "TanH", "MVN": "MVN", "BNLL": "BNLL", "ABSVAL": "AbsVal",
     "SOFTMAX_LOSS": "SoftmaxWithLoss", "HDF5_DATA": "HDF5Data", "HDF5_OUTPUT": "HDF5Output",
 }  # fmt: skip
-_PACKAGE = "mloscope_caffe"
 
 
-@cache
-def _message_class(name: str) -> Any:
-    from google.protobuf import message_factory
+def _schema() -> ModuleType:
+    # Imported with the first Caffe file: protobuf takes a while, and most runs are of other formats.
+    from mloscope.adaptors.readers.caffe import mloscope_caffe_pb2
 
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-
-
-@cache
-def _pool() -> Any:
-    from google.protobuf import descriptor_pb2, descriptor_pool
-
-    file = descriptor_pb2.FileDescriptorProto(name=f"{_PACKAGE}.proto", package=_PACKAGE, syntax="proto2")
-    for name, values in _ENUMERATIONS.items():
-        enumeration = file.enum_type.add(name=name)
-        for number, value in enumerate(values.split()):
-            enumeration.value.add(name=value, number=number)
-    # The values of all enumerations of a file share one namespace, so each gets a message around it.
-    holder = {name: file.message_type.add(name=f"In{name}") for name in _ENUMERATIONS}
-    for enumeration in file.enum_type:
-        holder[enumeration.name].enum_type.append(enumeration)
-    del file.enum_type[:]
-    for line in _MESSAGES.replace("\n ", " ").split("\n"):
-        if line:
-            name, *fields = line.split()
-            message = file.message_type.add(name=name)
-            for field in fields:
-                _add_field(message, field)
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return pool
-
-
-def _add_field(message: Any, written: str) -> None:
-    name, rest = written.split("=", 1)
-    number, kind = rest.split(":", 1)
-    kind, _, default = kind.partition("=")
-    several = kind.endswith("*")
-    kind = kind.removesuffix("*")
-    field = message.field.add(name=name, number=int(number), label=3 if several else 1)
-    if kind in _ENUMERATIONS:
-        field.type, field.type_name = field.TYPE_ENUM, f".{_PACKAGE}.In{kind}.{kind}"
-    elif kind[0].isupper():
-        field.type, field.type_name = field.TYPE_MESSAGE, f".{_PACKAGE}.{kind}"
-    else:
-        field.type = getattr(field, f"TYPE_{kind.upper()}")
-    if default:
-        field.default_value = default
+    return mloscope_caffe_pb2
 
 
 # -------------------------------------------------------------------------------------------------- networks
@@ -169,7 +62,7 @@ class CaffeLayer:
 
     def parameters(self, field: str) -> Any:
         """The settings in the field, ``convolution_param``; defaults where the file says nothing."""
-        return getattr(self.message, field, None) or getattr(_message_class("LayerParameter")(), field)
+        return getattr(self.message, field, None) or getattr(_schema().LayerParameter(), field)
 
 
 @dataclass(frozen=True)
@@ -184,7 +77,7 @@ def read_prototxt(path: Path) -> CaffeNet:
     """The network that the text describes. Raises Unreadable."""
     from google.protobuf import text_format
 
-    message = _message_class("NetParameter")()
+    message = _schema().NetParameter()
     try:
         text = read_regular(path, LARGEST_TEXT_BYTES).decode("utf-8", "replace")
         text_format.Parse(text, message, allow_unknown_field=True)
@@ -247,8 +140,7 @@ def _layer(message: Any, blobs: tuple[Blob, ...], path: Path) -> CaffeLayer:
     if not all(isinstance(text, str) for text in (message.name, *message.bottom, *message.top)):
         raise Unreadable(f"{path} holds a layer whose name is no text.")
     if isinstance(kind, int):
-        names = _ENUMERATIONS["V1Type"].split()
-        written = names[kind] if 0 <= kind < len(names) else "NONE"
+        written = type(message).LayerType.Name(kind)
         kind = _V1_NAMES.get(written) or "".join(part.capitalize() for part in written.split("_"))
     if not isinstance(kind, str) or kind in ("", "None"):
         raise Unreadable(
@@ -331,7 +223,8 @@ def _stored_layer(walk: _Walk, first_version: bool, start: int, length: int) -> 
         else:
             description += walk.bytes_at(before, after - before)
         before = after
-    message = _message_class("V1LayerParameter" if first_version else "LayerParameter")()
+    schema = _schema()
+    message = schema.V1LayerParameter() if first_version else schema.LayerParameter()
     try:
         message.ParseFromString(bytes(description))
     except DecodeError as error:
