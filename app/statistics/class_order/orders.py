@@ -8,7 +8,7 @@ import numpy as np
 
 from mloscope.app.errors import BadRequest, NotFound
 from mloscope.app.statistics import measures
-from mloscope.app.statistics.class_order import hierarchy, seriation
+from mloscope.app.statistics.class_order import hierarchy
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
@@ -68,5 +68,7 @@ def groups_of(of: RunStatistics) -> tuple[hierarchy.Group, ...]:
 
 
 def _by_similarity(step: StepStatistics) -> list[int]:
+    from mloscope.app.statistics.class_order import seriation  # SciPy, which a server need not load to start
+
     counts = measures.dense(np.asarray(step.cells), step.classes)
     return seriation.seriate(seriation.similarity_of(counts)).tolist()

@@ -1,15 +1,19 @@
-"""Classes in an order that puts together what a network confuses."""
+"""Classes in an order that puts those side by side that a network confuses."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
+from scipy.sparse.linalg import LinearOperator, eigsh
 from threadpoolctl import threadpool_limits
 
 _EDGE = 3
-"""Classes at the end of a group by which it is decided which end meets the neighbour."""
-_LANCZOS_STEPS = 80
+"""How many classes at the end of a group decide which end meets the neighbour."""
+_DENSE = 80
+"""Groups of up to this many are ordered by all eigenvectors."""
+_TOLERANCE = 1e-8
 _UNCUT = 40
-"""Groups of so few are not cut any more."""
+"""Groups of up to this many are not cut any more."""
 
 
 def similarity_of(confused: np.ndarray) -> np.ndarray:
@@ -34,27 +38,11 @@ def seriate(similarity: np.ndarray) -> np.ndarray:
     order: list[int] = []
     # Many small products: threads would wait for each other most of the time, on a busy machine ten times as long.
     with threadpool_limits(1, user_api="blas"):
-        for group in sorted(_components(similarity > 0), key=lambda group: (-len(group), group[0])):
-            order += _ordered(similarity, np.array(group))
+        _, part_of = connected_components(similarity > 0, directed=False)
+        groups = [np.flatnonzero(part_of == part) for part in np.unique(part_of)]
+        for group in sorted(groups, key=lambda group: (-len(group), group[0])):
+            order += _ordered(similarity, group)
     return np.array(order, np.int64)
-
-
-def _components(connected: np.ndarray) -> list[list[int]]:
-    """The connected parts of a graph, each ascending; ``connected`` is bool (class, class)."""
-    left = np.ones(len(connected), bool)
-    found = []
-    for first in range(len(connected)):
-        if not left[first]:
-            continue
-        part = np.zeros(len(connected), bool)
-        part[first] = True
-        front = part.copy()
-        while front.any():
-            front = connected[front].any(axis=0) & ~part
-            part |= front
-        left &= ~part
-        found.append(np.flatnonzero(part).tolist())
-    return found
 
 
 def _ordered(similarity: np.ndarray, group: np.ndarray) -> list[int]:
@@ -82,28 +70,15 @@ def _ordered(similarity: np.ndarray, group: np.ndarray) -> list[int]:
 
 def _second_vector(matrix: np.ndarray, first: np.ndarray) -> np.ndarray:
     """float64 (class,): the eigenvector of the second largest eigenvalue of a symmetric matrix, where ``first`` is the one
-    of the largest. Of large matrices by Lanczos' method, orthogonalised against all before, close enough to sort by."""
-    count = len(matrix)
+    of the largest, which is 1. Of large matrices as close as sorting needs."""
     first = first / np.linalg.norm(first)
-    if count <= _LANCZOS_STEPS:
-        _, vectors = np.linalg.eigh(matrix - 3 * np.outer(first, first))  # the largest eigenvalue, 1, becomes -2
-        return vectors[:, -1]
-    basis = np.zeros((_LANCZOS_STEPS + 1, count))
-    basis[0] = first
-    vector = np.random.default_rng(0).normal(size=count)
-    taken = 1
-    for _ in range(_LANCZOS_STEPS):
-        for _ in range(2):  # once leaves rounding errors that grow
-            vector = vector - basis[:taken].T @ (basis[:taken] @ vector)
-        norm = np.linalg.norm(vector)
-        if norm < 1e-10:
-            break
-        basis[taken] = vector / norm
-        vector = matrix @ basis[taken]
-        taken += 1
-    spanned = basis[1:taken]
-    _, small = np.linalg.eigh(spanned @ (matrix @ spanned.T))
-    return spanned.T @ small[:, -1]
+    if len(matrix) <= _DENSE:
+        return np.linalg.eigh(matrix - 3 * np.outer(first, first))[1][:, -1]  # the largest eigenvalue becomes -2
+    deflated = LinearOperator(
+        matrix.shape, lambda vector: matrix @ vector - 3 * first * (first @ vector), dtype=np.float64
+    )
+    start = np.random.default_rng(0).normal(size=len(matrix))
+    return eigsh(deflated, k=1, which="LA", v0=start, tol=_TOLERANCE)[1][:, 0]
 
 
 def _least_cut(sorted_similarity: np.ndarray, degrees: np.ndarray) -> int:
