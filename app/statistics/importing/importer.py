@@ -2,14 +2,6 @@
 
     files ──read──► Predictions (rows, by image name or in order) ──checked──► rows in the split's order ──► plane
 
-| file | what it holds |
-|---|---|
-| ``.npy`` | numbers (image, class), images in the order of the split |
-| ``.npz`` | ``probabilities`` or ``logits`` (image, class); ``names`` (image,) where the order is another; ``labels`` |
-| ``.csv``, ``.parquet`` | a row an image: a column a class, or (Parquet) a column of lists ``probabilities`` or ``logits``; |
-| | a column ``name``, ``id`` or ``image``, and ``label``, where there are such |
-| ``dynamics_epoch_N.jsonl`` | Dataset Cartography: ``{"guid", "logits_epoch_N": [...], "gold"}`` a line |
-
 Everything that does not fit is one sentence with the file, the image and the value. Rows that hold NaN count as not
 predicted, and are said. A file comes in as a whole or not at all.
 """
@@ -17,11 +9,9 @@ predicted, and are said. A file comes in as a whole or not at all.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,44 +19,21 @@ from typing import Any
 import numpy as np
 
 from mloscope.adaptors.files.checkpoint_steps import Reading, read_steps
-from mloscope.adaptors.files.expansion import check_expansion
 from mloscope.adaptors.files.numbers_in_names import numbers_in
-from mloscope.adaptors.files.regular_files import check_regular, open_regular
-from mloscope.adaptors.installation import how_to_add
-from mloscope.adaptors.interface import AdaptorError, Checkpoint, CorpusAdaptor
-from mloscope.app.errors import BadRequest, NotFound, Unavailable, from_adaptor
+from mloscope.adaptors.interface import Checkpoint, CorpusAdaptor
+from mloscope.app.errors import BadRequest, NotFound
 from mloscope.app.evaluation.class_matching import ClassMatch
 from mloscope.app.model_service.class_probabilities import softmax
 from mloscope.app.statistics.identity import CODE_VERSION, Identity
+from mloscope.app.statistics.importing.prediction_files import LOGITS, PROBABILITIES, Predictions, read_predictions
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.workspace import Workspace
 
-PROBABILITIES, LOGITS = "probabilities", "logits"
-NAME_COLUMNS = ("name", "id", "image", "file", "filename", "guid")
-LABEL_COLUMNS = ("label", "actual", "gold", "true")
 SUM_TOLERANCE = 1e-2
 """Probabilities of an image sum to 1 so nearly; float16 and three printed digits do."""
 _BLOCK_VALUES = 4_000_000
-_LONGEST_LINE = 64 << 20
 _DYNAMICS = re.compile(r"dynamics_epoch_(\d+)\.jsonl")
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What a file holds."""
-
-    path: Path
-    rows: int
-    classes: int
-    block: Callable[[int, int], np.ndarray]
-    """``block(start, stop)``: float32 (row, class)"""
-    kind: str | None = None
-    """PROBABILITIES or LOGITS where the file says which, else None."""
-    names: Sequence[str] | None = None
-    """Of the image of each row; None: the rows are in the order of the split."""
-    labels: np.ndarray | None = None
-    """int64 (row,), -1 for none"""
 
 
 @dataclass(frozen=True)
@@ -341,189 +308,3 @@ def _step_of(path: Path, reading: Reading, checkpoints: Sequence[Checkpoint]) ->
 def _some(checkpoints: Sequence[Checkpoint]) -> str:
     steps = [str(checkpoint.step) for checkpoint in checkpoints]
     return ", ".join(steps[:12]) + (f" and {len(steps) - 12} more, to {steps[-1]}" if len(steps) > 12 else "")
-
-
-# ----------------------------------------------------------------------------------------------------- reading
-
-
-def read_predictions(path: Path, class_names: Sequence[str] = ()) -> Predictions:
-    """What the file holds, read as far as its rows are asked for. ``class_names`` tells which column is which class
-    where columns have their names. Raises :class:`NotFound` or :class:`BadRequest`."""
-    readers: dict[str, Callable[[Path, Sequence[str]], Predictions]] = {
-        ".npy": _read_npy,
-        ".npz": _read_npz,
-        ".csv": _read_csv,
-        ".parquet": _read_parquet,
-        ".jsonl": _read_dynamics,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise BadRequest(f"{path} is none of the files that predictions are read from: {', '.join(readers)}.")
-    try:
-        check_regular(path)
-    except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.") from None
-    except OSError as error:
-        raise BadRequest(f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
-        return reader(path, class_names)
-    except AdaptorError as error:
-        raise from_adaptor(error) from error
-    except (OSError, ValueError, EOFError, NotImplementedError, zipfile.BadZipFile) as error:
-        raise BadRequest(f"{path} cannot be read as {path.suffix}: {' '.join(str(error).split())[:300]}.") from error
-
-
-def _read_npy(path: Path, _class_names: Sequence[str]) -> Predictions:
-    return _of_array(path, np.load(path, mmap_mode="r", allow_pickle=False))
-
-
-def _read_npz(path: Path, _class_names: Sequence[str]) -> Predictions:
-    with zipfile.ZipFile(path) as packed:
-        for member in packed.infolist():
-            check_expansion(member.file_size, member.compress_size, f"{path}: {member.filename}")
-    with np.load(path, allow_pickle=False) as archive:
-        found = [name for name in (PROBABILITIES, LOGITS) if name in archive]
-        if len(found) != 1:
-            held = ", ".join(archive.files) or "nothing"
-            raise BadRequest(f'{path} must hold either "{PROBABILITIES}" or "{LOGITS}"; it holds {held}.')
-        values = archive[found[0]]
-        names = archive.get("names")
-        labels = archive.get("labels")
-    return _of_array(path, values, found[0], None if names is None else _as_names(names), labels)
-
-
-def _read_dynamics(path: Path, _class_names: Sequence[str]) -> Predictions:
-    """Swayamdipta et al., Dataset Cartography, 2020: training dynamics of one epoch, a line an instance."""
-    rows, names, labels, field_name = [], [], [], ""
-    with io.TextIOWrapper(open_regular(path), encoding="utf-8") as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE + 1), ""), start=1):
-            if not line.strip():
-                continue
-            if len(line) > _LONGEST_LINE:
-                raise BadRequest(f"{path}, line {number} is longer than {_LONGEST_LINE:,} letters.")
-            record = json.loads(line)
-            field_name = field_name or next((key for key in record if str(key).startswith("logits")), "")
-            logits = record.get(field_name) if isinstance(record, dict) else None
-            if not isinstance(logits, list) or "guid" not in record:
-                raise BadRequest(
-                    f'{path}, line {number}: there must be "guid" and "logits_epoch_N", a list of numbers.'
-                )
-            if rows and len(logits) != len(rows[0]):
-                raise BadRequest(
-                    f"{path}, line {number}: {field_name} has {len(logits)} numbers, and {len(rows[0])} before."
-                )
-            rows.append(np.asarray(logits, np.float32))
-            names.append(str(record["guid"]))
-            gold = record.get("gold")
-            labels.append(gold if isinstance(gold, int) else -1)
-    if not rows:
-        raise BadRequest(f"{path} holds no line.")
-    return _of_array(path, np.stack(rows), LOGITS, names, np.asarray(labels))
-
-
-def _read_csv(path: Path, class_names: Sequence[str]) -> Predictions:
-    csv = _arrow("csv")
-    return _of_table(path, csv.read_csv(path), class_names)
-
-
-def _read_parquet(path: Path, class_names: Sequence[str]) -> Predictions:
-    parquet = _arrow("parquet")
-    return _of_table(path, parquet.read_table(path), class_names)
-
-
-def _arrow(part: str) -> Any:
-    import importlib
-
-    try:
-        return importlib.import_module(f"pyarrow.{part}")
-    except ImportError as error:
-        raise Unavailable(
-            f"CSV and Parquet are read by pyarrow, which cannot be loaded ({error}): {how_to_add('statistics')}"
-        ) from error
-
-
-def _of_table(path: Path, table: Any, class_names: Sequence[str]) -> Predictions:
-    columns = [str(name) for name in table.column_names]
-    lower = {name.lower(): name for name in columns}
-    name_column = next((lower[name] for name in NAME_COLUMNS if name in lower and lower[name] not in class_names), None)
-    label_column = next(
-        (lower[name] for name in LABEL_COLUMNS if name in lower and lower[name] not in class_names), None
-    )
-    names = None
-    if name_column is not None:
-        names = [str(name) for name in table.column(name_column).to_pylist()]
-    labels = None
-    if label_column is not None:
-        labels = _as_labels(path, label_column, table.column(label_column).to_pylist(), class_names)
-    kind = next((kind for kind in (PROBABILITIES, LOGITS) if kind in lower), None)
-    if kind is not None:
-        lists = table.column(lower[kind]).to_pylist()
-        lengths = {len(row) if row is not None else 0 for row in lists}
-        if len(lengths) != 1:
-            raise BadRequest(
-                f'{path}: the lists in "{lower[kind]}" have {min(lengths)} to {max(lengths)} numbers; all must have as many.'
-            )
-        return _of_array(path, np.asarray(lists, np.float32), kind, names, labels)
-    rest = [name for name in columns if name not in (name_column, label_column)]
-    if class_names and set(class_names) == set(rest):
-        rest = list(class_names)
-    elif class_names and len(rest) != len(class_names):
-        missing = [name for name in class_names if name not in rest][:5]
-        raise BadRequest(
-            f"{path} has {len(rest)} columns of numbers, and there are {len(class_names)} classes"
-            + (f"; there is no column {', '.join(missing)}" if len(missing) < len(class_names) else "")
-            + "."
-        )
-    values = np.empty((table.num_rows, len(rest)), np.float32)
-    for number, name in enumerate(rest):
-        column = table.column(name)
-        try:
-            values[:, number] = column.to_numpy().astype(np.float32)
-        except (ValueError, TypeError) as error:
-            raise BadRequest(f'{path}: the column "{name}" holds {column.type}, not numbers.') from error
-    return _of_array(path, values, None, names, labels)
-
-
-def _of_array(
-    path: Path,
-    values: np.ndarray,
-    kind: str | None = None,
-    names: Sequence[str] | None = None,
-    labels: np.ndarray | None = None,
-) -> Predictions:
-    if values.ndim != 2 or values.dtype.kind not in "fiu" or values.shape[1] < 2:
-        raise BadRequest(
-            f"{path} holds {values.dtype} of the shape {values.shape}; predictions are numbers of the shape "
-            "(image, class), with two classes at least."
-        )
-    rows, classes = values.shape
-    for what, listed in (("names", names), ("labels", labels)):
-        if listed is not None and len(listed) != rows:
-            raise BadRequest(f"{path} has {len(listed):,} {what} and {rows:,} rows; there must be one for each.")
-    if labels is not None:
-        labels = np.asarray(labels)
-        if labels.ndim != 1 or labels.dtype.kind not in "iu":
-            raise BadRequest(f"{path}: labels must be whole numbers; they are {labels.dtype} of shape {labels.shape}.")
-        labels = labels.astype(np.int64)
-    return Predictions(
-        path, rows, classes, lambda start, stop: np.asarray(values[start:stop], np.float32), kind, names, labels
-    )
-
-
-def _as_names(names: np.ndarray) -> list[str]:
-    return [name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name) for name in names.tolist()]
-
-
-def _as_labels(path: Path, column: str, labels: Sequence[Any], class_names: Sequence[str]) -> np.ndarray:
-    numbers = {name: number for number, name in enumerate(class_names)}
-    found = np.full(len(labels), -1, np.int64)
-    for row, label in enumerate(labels):
-        if label is None:
-            continue
-        if isinstance(label, int):
-            found[row] = label
-        elif label in numbers:
-            found[row] = numbers[label]
-        else:
-            raise BadRequest(f'{path}, row {row + 1}: the {column} "{label}" is the name of no class.')
-    return found

@@ -15,6 +15,7 @@ import pytest
 from mloscope.app.errors import BadRequest, MloscopeError, NotFound
 from mloscope.app.statistics.identity import Identity
 from mloscope.app.statistics.importing.importer import Importer
+from mloscope.app.statistics.importing.prediction_files import read_predictions
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
@@ -246,9 +247,9 @@ def test_what_does_not_fit_is_one_sentence(tmp_path: Path, make_importer, arrays
         ("0.npy", b"no array", "cannot be read as .npy"),
         ("0.npz", b"no archive", "cannot be read as .npz"),
         ("0.parquet", b"no table", "cannot be read as .parquet"),
-        ("0.csv", b"Bird,cat\n0.5,half\n", 'the column "cat" holds string, not numbers'),
+        ("0.csv", b"Bird,cat\n0.5,half\n", "invalid value 'half'"),
         ("0.csv", b"name,dog\ntest 0,1\n", "has 1 columns of numbers, and there are 2 classes"),
-        ("0.csv", b"label,Bird,cat\nfish,0.5,0.5\n", 'row 1: the label "fish" is the name of no class'),
+        ("0.csv", b"label,Bird,cat\nfish,0.5,0.5\n", 'row 1: the label "fish"'),
         ("dynamics_epoch_0.jsonl", b'{"guid": 1}\n', 'line 1: there must be "guid" and "logits_epoch_N"'),
         (
             "dynamics_epoch_0.jsonl",
@@ -263,6 +264,39 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, make_importer, name, conte
     (tmp_path / name).write_bytes(content)
     with pytest.raises(BadRequest, match=re.escape(said)):
         make_importer().bring_in(0, tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "jsonl"])
+def test_files_of_many_blocks_are_read_whole(tmp_path: Path, suffix: str) -> None:
+    parquet, arrow = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    values = np.random.default_rng(0).dirichlet(np.ones(4), 30_000).astype(np.float32)
+    names = [f"{number:07}" for number in range(len(values))]
+    path = tmp_path / f"0.{suffix}"
+    if suffix == "csv":
+        path.write_text(
+            "name,a,b,c,d\n"
+            + "".join(f"{n},{','.join(map(repr, v))}\n" for n, v in zip(names, values.tolist(), strict=True))
+        )
+        assert path.stat().st_size > 2 << 20
+    elif suffix == "parquet":
+        parquet.write_table(arrow.table({"name": names, **dict(zip("abcd", values.T, strict=True))}), path)
+    else:
+        path.write_text(
+            "".join(
+                json.dumps({"guid": n, "logits_epoch_0": v}) + "\n" for n, v in zip(names, values.tolist(), strict=True)
+            )
+        )
+    found = read_predictions(path, "abcd")
+    assert (found.rows, found.classes, list(found.names)) == (30_000, 4, names)
+    np.testing.assert_array_equal(found.block(0, 30_000), values)
+    np.testing.assert_array_equal(found.block(20_001, 20_003), values[20_001:20_003])
+
+
+def test_labels_are_numbers_or_names(tmp_path: Path) -> None:
+    path = tmp_path / "0.csv"
+    for text, expected in (("1,0,", [1, 0, -1]), ("cat,Bird,", [1, 0, -1])):
+        path.write_text("label,Bird,cat\n" + "".join(f"{label},0.5,0.5\n" for label in text.split(",")))
+        assert read_predictions(path, ("Bird", "cat")).labels.tolist() == expected
 
 
 def test_a_pickle_in_an_array_is_not_opened(tmp_path: Path, make_importer) -> None:
