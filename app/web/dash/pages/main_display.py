@@ -61,6 +61,11 @@ def bind(app: Dash, observatory: Observatory) -> None:
         State(ids.SUBJECT, "data"), State(ids.VIEW, "data"), State(ids.SETTLED_TIME, "data"),
         prevent_initial_call=True,
     )(here.choose_units)  # fmt: skip
+    _bind_controls(app, subject, view)
+
+
+def _bind_controls(app: Dash, subject: Input, view: Input) -> None:
+    """What the toolbar shows and sets of the view, in the browser only (assets/shell/controls.mjs)."""
 
     def browser(function: str, *args: Any, **kwargs: Any) -> None:
         app.clientside_callback(ClientsideFunction("mloscope", function), *args, **kwargs)
