@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def _splits(corpus: CorpusAdaptor) -> Facet:
     return Facet("split", "Split", tuple(corpus.splits), of_images)
 
 
-OF_EVERY_CORPUS: tuple[Callable[[CorpusAdaptor], Facet], ...] = (_classes, _splits)
+OF_EVERY_CORPUS = (_classes, _splits)
 """The table: another facet of all corpora is one more line."""
 
 
