@@ -25,6 +25,7 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
@@ -53,6 +54,10 @@ from mloscope.app.process.request_context import REQUEST_ID, REQUEST_ID_HEADER, 
 from mloscope.app.process.settings import ABOUT_SERVING, Settings
 
 logger = logging.getLogger(__name__)
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+Work = Callable[[Callable[[], bool]], bytes]
+"""Gives an answer; is passed a function that says whether nobody waits for it any more."""
 
 _KEEP_ALIVE_S = 3600  # a client's idle connection must not be closed just as it asks again
 
@@ -95,8 +100,25 @@ class Worker:
 
 def application(worker: Worker, token: str) -> Starlette:
     """The ASGI application. ``token``: what requests must carry in the header ``x-mloscope-token``."""
+    service = _Service(worker, token)
+    return Starlette(
+        routes=[
+            Route("/evaluate", service.guarded(service.evaluate), methods=["POST"]),
+            Route("/describe", service.guarded(service.describe), methods=["POST"]),
+            Route("/status", service.guarded(service.status)),
+            Route("/healthz", service.healthz),
+        ]
+    )
 
-    async def evaluate(request: Request) -> Response:
+
+@dataclass(frozen=True)
+class _Service:
+    """The routes."""
+
+    worker: Worker
+    token: str
+
+    async def evaluate(self, request: Request) -> Response:
         head, arrays = unpack(await request.body())
         try:
             spec = RunSpec.from_json(head["run"])
@@ -111,30 +133,44 @@ def application(worker: Worker, token: str) -> Starlette:
             ) from error
 
         def work(stop: Callable[[], bool]) -> bytes:
-            return pack_evaluation(worker.ready_evaluator().evaluate(spec, steps, layers, image, stop))
+            return pack_evaluation(self.worker.ready_evaluator().evaluate(spec, steps, layers, image, stop))
 
         image_digest = hashlib.blake2b(image.data, digest_size=16).digest()
         key = ("evaluate", spec.key, tuple(steps), tuple(layers), image.shape, image_digest)
-        return Response(await _answer(request, key, priority, work), media_type=CONTENT_TYPE)
+        return Response(await self._answer(request, key, priority, work), media_type=CONTENT_TYPE)
 
-    async def describe(request: Request) -> Response:
+    async def describe(self, request: Request) -> Response:
         try:
             spec = RunSpec.from_json(json.loads(await request.body())["run"])
         except (ValueError, KeyError, TypeError) as error:
             raise errors.BadRequest('A question for a description is the JSON object {"run": {...}}.') from error
 
         def work(_stop: Callable[[], bool]) -> bytes:
-            return json.dumps(worker.ready_evaluator().describe(spec)).encode()
+            return json.dumps(self.worker.ready_evaluator().describe(spec)).encode()
 
-        return Response(await _answer(request, ("describe", spec.key), 0, work), media_type="application/json")
+        return Response(await self._answer(request, ("describe", spec.key), 0, work), media_type="application/json")
 
-    async def _answer(
-        request: Request, key: tuple[Any, ...], priority: int, work: Callable[[Callable[[], bool]], bytes]
-    ) -> bytes:
+    async def status(self, _request: Request) -> Response:
+        evaluator = self.worker.evaluator
+        return JSONResponse(
+            {
+                "state": self.worker.state,
+                "problem": self.worker.problem,
+                "waiting": self.worker.queue.waiting,
+                "memory_bytes": logs.resident_bytes(),
+                **self.worker.queue.counts,
+                **(evaluator.status() if evaluator else {}),
+            }
+        )
+
+    async def healthz(self, _request: Request) -> Response:
+        return JSONResponse({"state": self.worker.state, "problem": self.worker.problem})
+
+    async def _answer(self, request: Request, key: tuple[Any, ...], priority: int, work: Work) -> bytes:
         """What the job of this key answers, unless the client hangs up before."""
         loop = asyncio.get_running_loop()
         answered = asyncio.Event()
-        job = worker.queue.join(key, priority, work)
+        job = self.worker.queue.join(key, priority, work)
         gone = asyncio.create_task(_hung_up(request))
         try:
             job.answer.add_done_callback(lambda _answer: loop.call_soon_threadsafe(answered.set))
@@ -146,76 +182,50 @@ def application(worker: Worker, token: str) -> Starlette:
             return job.answer.result()
         finally:
             gone.cancel()
-            worker.queue.leave(job)
+            self.worker.queue.leave(job)
 
-    async def status(_request: Request) -> Response:
-        evaluator = worker.evaluator
-        return JSONResponse(
-            {
-                "state": worker.state,
-                "problem": worker.problem,
-                "waiting": worker.queue.waiting,
-                "memory_bytes": logs.resident_bytes(),
-                **worker.queue.counts,
-                **(evaluator.status() if evaluator else {}),
-            }
-        )
+    def guarded(self, endpoint: Endpoint) -> Endpoint:
+        """The endpoint for those who have the token; logs each request, and answers with errors as JSON."""
 
-    async def healthz(_request: Request) -> Response:
-        return JSONResponse({"state": worker.state, "problem": worker.problem})
-
-    def guarded(
-        endpoint: Callable[[Request], Awaitable[Response]],
-    ) -> Callable[[Request], Awaitable[Response]]:
         async def answer(request: Request) -> Response:
             # Of the web process's request, so that the logs of both can be read together.
             REQUEST_ID.set(request_id_from(request.headers.get(REQUEST_ID_HEADER, "")))
             began = time.perf_counter()
-            response = await answer_guarded(request)
+            refused = self._refused(request)
+            response = refused if refused is not None else await _with_errors_as_json(endpoint, request)
             seconds = time.perf_counter() - began
             facts = {"path": request.url.path, "status": response.status_code, "seconds": round(seconds, 4)}
             logger.info("%s %d %.3f s", request.url.path, response.status_code, seconds, extra={logs.EXTRA: facts})
             return response
 
-        async def answer_guarded(request: Request) -> Response:
-            if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), token.encode()):
-                body = {
-                    "error": {
-                        "kind": "forbidden",
-                        "message": f"The header {TOKEN_HEADER} is wrong or missing.",
-                    }
-                }
-                return JSONResponse(body, 403)
-            impatient = request.method == "POST" and request.headers.get(STARTING_HEADER) == "refuse"
-            if impatient and worker.state == "starting":
-                loading = errors.Unavailable(worker.loading)
-                return JSONResponse(errors.as_json(loading), loading.status, {STARTING_HEADER: "yes"})
-            try:
-                return await endpoint(request)
-            except MemoryError:
-                logger.exception("Out of memory")
-                full = errors.Unavailable("The model service has not enough memory for this just now; ask again.")
-                return JSONResponse(errors.as_json(full), full.status)
-            except errors.MloscopeError as error:
-                return JSONResponse(errors.as_json(error), error.status)
-            except AdaptorError as error:
-                translated = errors.from_adaptor(error)
-                return JSONResponse(errors.as_json(translated), translated.status)
-            except Exception:
-                logger.exception("An error in the model service")
-                opaque = errors.MloscopeError("The model service met an error of its own; its log says more.")
-                return JSONResponse(errors.as_json(opaque), opaque.status)
-
         return answer
 
-    return Starlette(
-        routes=[
-            Route("/evaluate", guarded(evaluate), methods=["POST"]),
-            Route("/describe", guarded(describe), methods=["POST"]),
-            Route("/status", guarded(status)),
-            Route("/healthz", healthz),
-        ]
-    )
+    def _refused(self, request: Request) -> Response | None:
+        """The answer to those without the token, and to those who would rather ask another service than wait."""
+        if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
+            message = f"The header {TOKEN_HEADER} is wrong or missing."
+            return JSONResponse({"error": {"kind": "forbidden", "message": message}}, 403)
+        impatient = request.method == "POST" and request.headers.get(STARTING_HEADER) == "refuse"
+        if impatient and self.worker.state == "starting":
+            loading = errors.Unavailable(self.worker.loading)
+            return JSONResponse(errors.as_json(loading), loading.status, {STARTING_HEADER: "yes"})
+        return None
+
+
+async def _with_errors_as_json(endpoint: Endpoint, request: Request) -> Response:
+    try:
+        return await endpoint(request)
+    except errors.MloscopeError as error:
+        said = error
+    except AdaptorError as error:
+        said = errors.from_adaptor(error)
+    except MemoryError:
+        logger.exception("Out of memory")
+        said = errors.Unavailable("The model service has not enough memory for this just now; ask again.")
+    except Exception:
+        logger.exception("An error in the model service")
+        said = errors.MloscopeError("The model service met an error of its own; its log says more.")
+    return JSONResponse(errors.as_json(said), said.status)
 
 
 async def _hung_up(request: Request) -> None:
