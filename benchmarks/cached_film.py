@@ -23,9 +23,10 @@ from evaluation import save_run
 from figures import Figure, report
 
 from mloscope.app.cache.result_cache import ResultCache
+from mloscope.app.films.kinds import FilmQuestion
 from mloscope.app.model_service.client import ModelServiceClient
 from mloscope.app.model_service.supervisor import ModelServiceProcess
-from mloscope.app.observatory import FilmQuestion, Observatory
+from mloscope.app.web.services import Services
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.workspace import Workspace
 
@@ -34,20 +35,22 @@ WARM_UP = 3
 BUDGET_BYTES = 256 << 20
 
 
-def film_ms(observatory: Observatory, image: str) -> float:
+def film_ms(services: Services, image: str) -> float:
     """One film from the question to the bytes of its last chunk, in milliseconds."""
     start = time.perf_counter()
-    question = FilmQuestion("run", "conv2", show="features", image=image, corpus="images")
-    for line in observatory.film(question):
-        if "chunk" in line:
-            observatory.film_bytes(line["chunk"]["address"].rsplit("/", 1)[-1])
+    run = services.workspace.opened_run("run")
+    question = FilmQuestion(run, run.layer("conv2"), "features", image=image, corpus="images")
+    for lines in services.films.manifest(question):
+        for line in lines:
+            if "chunk" in line:
+                services.films.chunk(line["chunk"]["address"].rsplit("/", 1)[-1])
     return (time.perf_counter() - start) * 1000
 
 
-def medians(observatory: Observatory) -> tuple[float, float]:
+def medians(services: Services) -> tuple[float, float]:
     """Milliseconds of the first asking and of the second, medians over the images."""
     names = [f"test-{number}" for number in range(IMAGES)]
-    pairs = [(film_ms(observatory, name), film_ms(observatory, name)) for name in names][WARM_UP:]
+    pairs = [(film_ms(services, name), film_ms(services, name)) for name in names][WARM_UP:]
     return statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs)
 
 
@@ -78,7 +81,7 @@ def main() -> None:
                 time.sleep(0.5)
                 caches["Redis"] = ResultCache.from_settings(f"redis://127.0.0.1:{port}/0", BUDGET_BYTES)
             for place, cache in caches.items():
-                first, again = medians(Observatory(workspace, cache, client))
+                first, again = medians(Services.of(workspace, cache, client))
                 figures += [
                     Figure(f"{place}: a new image", first, "ms"),
                     Figure(f"{place}: the same again", again, "ms"),

@@ -138,12 +138,12 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
     from mloscope.adaptors.registry import open_corpus
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.statistics.clusters.clustering import cluster_run
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.web.server import create_app
+    from mloscope.app.web.services import Services
     from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
     from mloscope.app.workspace.workspace import Workspace
 
@@ -160,8 +160,8 @@ def serve(listener: socket.socket, images: Path, cache: Path) -> None:
         unfinished.write(0, IMAGES, found)
         planes.append((checkpoint.step, unfinished.finish()))
     cluster_run(answers.store, answers.identity.series("arrays", "noise", split), planes)
-    observatory = Observatory(workspace, ResultCache(MemoryStore(64 << 20)), ArrayService(), statistics=answers)
-    app = create_app(observatory, Settings.from_environment({}))
+    services = Services.of(workspace, ResultCache(MemoryStore(64 << 20)), ArrayService(), statistics=answers)
+    app = create_app(services, Settings.from_environment({}))
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 

@@ -58,9 +58,9 @@ def serve_comparison(listener: socket.socket, images: Path) -> None:
     from mloscope.adaptors.registry import open_corpus
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
+    from mloscope.app.web.services import Services
     from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
     from mloscope.app.workspace.workspace import Workspace
 
@@ -72,8 +72,8 @@ def serve_comparison(listener: socket.socket, images: Path) -> None:
         [ConnectedRun("arrays", Path("arrays"), ArrayRun()), ConnectedRun("others", Path("others"), Ahead())],
         [ConnectedCorpus("noise", images, open_corpus(images))],
     )
-    observatory = Observatory(workspace, ResultCache(MemoryStore(512 << 20)), TwoRuns())
-    app = create_app(observatory, Settings.from_environment({}))
+    services = Services.of(workspace, ResultCache(MemoryStore(512 << 20)), TwoRuns())
+    app = create_app(services, Settings.from_environment({}))
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 

@@ -115,16 +115,16 @@ def workspace_of(corpora: dict[str, Path]) -> Any:
     )
 
 
-def observatory_of(cache: Path, corpora: dict[str, Path]) -> Any:
+def services_of(cache: Path, corpora: dict[str, Path]) -> Any:
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
+    from mloscope.app.web.services import Services
 
     workspace = workspace_of(corpora)
     kept = Statistics(workspace, StatisticsStore(cache))
-    return Observatory(workspace, ResultCache(MemoryStore(64 << 20)), ArrayService(), statistics=kept)
+    return Services.of(workspace, ResultCache(MemoryStore(64 << 20)), ArrayService(), statistics=kept)
 
 
 def serve(listener: socket.socket, cache: Path, corpora: dict[str, Path]) -> None:
@@ -133,7 +133,7 @@ def serve(listener: socket.socket, cache: Path, corpora: dict[str, Path]) -> Non
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
 
-    app = create_app(observatory_of(cache, corpora), Settings.from_environment({}))
+    app = create_app(services_of(cache, corpora), Settings.from_environment({}))
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 
@@ -156,7 +156,7 @@ def course_ms(cache: Path, corpora: dict[str, Path], run: str) -> float:
     from mloscope.app.web.dash.pages.confusion import Confusion
 
     checkpoints = [{"step": step, "label": str(step)} for step in STEPS]
-    page = Confusion(observatory_of(cache, corpora))
+    page = Confusion(services_of(cache, corpora))
     begin = time.perf_counter()
     page.draw_course(
         {"run": run, "corpus": run, "checkpoints": checkpoints}, {"split": "", "actual": None}, None, "light"

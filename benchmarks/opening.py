@@ -31,9 +31,10 @@ from starlette.testclient import TestClient
 
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
-from mloscope.app.observatory import Observatory
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.server import create_app
+from mloscope.app.web.services import Services
+from mloscope.app.web.subject import subject as subject_of
 from mloscope.app.workspace.entries import RunEntry
 from mloscope.app.workspace.workspace import Workspace
 
@@ -109,10 +110,10 @@ def first_page_s(folder: Path, expected: int) -> tuple[float, float]:
     """Seconds, and seconds of processor time, which a busy machine does not lengthen as much."""
     begun, processor = time.perf_counter(), time.process_time()
     workspace = Workspace.connect([RunEntry(folder, "run")])
-    observatory = Observatory(workspace, ResultCache(MemoryStore(1 << 20)))
-    with TestClient(create_app(observatory, Settings())) as client:
+    services = Services.of(workspace, ResultCache(MemoryStore(1 << 20)))
+    with TestClient(create_app(services, Settings())) as client:
         page = client.get("/")
-        subject = observatory.subject("run")
+        subject = subject_of(services.workspace, services.evaluations, "run")
         checkpoints = client.get("/api/v1/runs/run/checkpoints").json()["checkpoints"]
         layers = client.get("/api/v1/runs/run/layers").json()["layers"]
     elapsed_s, processor_s = time.perf_counter() - begun, time.process_time() - processor

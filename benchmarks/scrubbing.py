@@ -142,9 +142,9 @@ def serve_dashboard(listener: socket.socket, images: Path) -> None:
     from mloscope.adaptors.registry import open_corpus
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.server import create_app
+    from mloscope.app.web.services import Services
     from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
     from mloscope.app.workspace.workspace import Workspace
 
@@ -152,8 +152,8 @@ def serve_dashboard(listener: socket.socket, images: Path) -> None:
         [ConnectedRun("arrays", Path("arrays"), ArrayRun())],
         [ConnectedCorpus("noise", images, open_corpus(images))],
     )
-    observatory = Observatory(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService())
-    app = create_app(observatory, Settings.from_environment({}))
+    services = Services.of(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService())
+    app = create_app(services, Settings.from_environment({}))
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 
 

@@ -26,11 +26,11 @@ from figures import Figure, report
 from mloscope.adaptors.interface import Checkpoint, ImageRecord, Layer
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
-from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.web.rest.api import add_rest
+from mloscope.app.web.services import Services
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -167,7 +167,7 @@ def answering(folder: Path) -> list[Figure]:
         """The application as it is when it has just started."""
         asked = Statistics(workspace, StatisticsStore(folder / "cache"))
         app = FastAPI()
-        add_rest(app, Observatory(workspace, ResultCache(MemoryStore(1 << 20)), statistics=asked))
+        add_rest(app, Services.of(workspace, ResultCache(MemoryStore(1 << 20)), statistics=asked))
         client = TestClient(app)
         client.get("/nothing")  # what starts once
         return client

@@ -137,19 +137,19 @@ def memory(run: Path, images: Path) -> list[Figure]:
 
 
 def reading(run: Path) -> list[Figure]:
-    """One layer's arrays through the observatory, and by h5py alone."""
+    """One layer's arrays through the program, and by h5py alone."""
     from mloscope.adaptors.interface import RunOptions
     from mloscope.adaptors.registry import open_run
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
     from mloscope.app.workspace.connected import ConnectedRun
     from mloscope.app.workspace.workspace import Workspace
 
     file = next(run.glob("*.h5"))
     adaptor = open_run(run, RunOptions())
-    observatory = Observatory(Workspace([ConnectedRun("resnet", run, adaptor)], []), ResultCache(MemoryStore(1 << 20)))
-    step = observatory.checkpoints("resnet")[0].step
+    services = Services.of(Workspace([ConnectedRun("resnet", run, adaptor)], []), ResultCache(MemoryStore(1 << 20)))
+    checkpoint = services.workspace.opened_run("resnet").checkpoints[0]
     places: dict[str, list[str]] = {}
     with h5py.File(file) as opened:
         opened["model_weights"].visititems(
@@ -167,7 +167,8 @@ def reading(run: Path) -> list[Figure]:
             begun = time.perf_counter()
             expected = bare(layer)
             between = time.perf_counter()
-            read = observatory.parameters("resnet", step, layer)
+            opened_run = services.workspace.opened_run("resnet")
+            read = opened_run.read(checkpoint, opened_run.layer(layer))
             ended = time.perf_counter()
             assert sum(array.sum() for array in read.values()) == sum(array.sum() for array in expected), layer
             if number >= 2:
@@ -179,7 +180,7 @@ def reading(run: Path) -> list[Figure]:
     for layer, (bare_ms, ours_ms) in medians.items():
         figures += [
             Figure(f"ResNet-50 .h5, {layer}: bare h5py", bare_ms, "ms"),
-            Figure(f"ResNet-50 .h5, {layer}: Observatory.parameters", ours_ms, "ms"),
+            Figure(f"ResNet-50 .h5, {layer}: Services.parameters", ours_ms, "ms"),
             Figure(f"ResNet-50 .h5, {layer}: ratio", ratios[layer], "times", "<=", 2),
         ]
     return figures

@@ -80,7 +80,7 @@ def _hyperparameter_text(value: Any) -> str:
 
 
 def parameter_statistics(step_label: str, statistics: Sequence[Mapping[str, Any]], unit: int | None) -> html.Div:
-    """One table: a row for each parameter, at one step. Keys of each mapping as in ``Observatory.layer_details``."""
+    """One table: a row for each parameter, at one step. Keys of each mapping as in ``app.runs.parameters.parameter_details``."""
     columns = (
         ("min", "minimum"),
         ("max", "maximum"),

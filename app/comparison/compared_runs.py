@@ -20,11 +20,16 @@ import numpy as np
 from mloscope.adaptors.interface import Curve
 from mloscope.app.comparison import pairing
 from mloscope.app.errors import MloscopeError, NotFound, NotPossible
+from mloscope.app.evaluation.feature_maps import FeatureMaps
+from mloscope.app.runs.opened_run import OpenedRun
+from mloscope.app.runs.parameters import parameter_tiles
 from mloscope.app.runs.tiles import map_tiles
+from mloscope.app.runs.training_curves import TrainingCurvesReader
 from mloscope.app.statistics.images import describe
+from mloscope.app.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.run_statistics import RunStatistics
     from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
@@ -55,40 +60,41 @@ class Shown:
 class ComparedRuns:
     """See the module's docstring. Thread-safe, holds nothing."""
 
-    def __init__(self, observatory: Observatory) -> None:
-        self.observatory = observatory
+    def __init__(
+        self, workspace: Workspace, statistics: Statistics, feature_maps: FeatureMaps, curves: TrainingCurvesReader
+    ) -> None:
+        self._workspace = workspace
+        self._statistics = statistics
+        self._maps = feature_maps
+        self._curves = curves
 
     def overview(
         self, run: str, other: str, corpus: str | None = None, split: str | None = None, pairs: str = ""
     ) -> dict[str, Any]:
-        """JSON-able: ``subject`` (B's, as :meth:`Observatory.subject`), ``pairs`` (of layers), ``alignments`` (by
+        """JSON-able: ``run``, ``other``, ``pairs`` (of layers), ``alignments`` (by
         :data:`comparison.ALIGNMENTS`: ``indices``, ``problem``), ``problems`` (sentences).
 
         Raises :class:`NotFound` for a run that is not connected.
         """
-        observatory, workspace = self.observatory, self.observatory.workspace
-        workspace.opened_run(run)
-        workspace.opened_run(other)
-        shown = corpus or workspace.corpus_of(run)
+        sides = [self._workspace.opened_run(name) for name in (run, other)]
+        shown, own = corpus or sides[0].corpus, sides[1].corpus
         by_hand = pairing.parse_pairs(pairs)
-        layers = [observatory.layers(name) for name in (run, other)]
+        layers = [side.layers for side in sides]
         found = pairing.pair_layers(*layers, by_hand)
         problems = self._unknown_by_hand(by_hand, layers, (run, other))
-        own = workspace.corpus_of(other)
         if own != shown:
             problems.append(
                 f'Both sides are shown the images of "{shown}", although "{other}" belongs to "{own}": '
                 "only the same image can be compared."
             )
-        checkpoints = [observatory.checkpoints(name) for name in (run, other)]
-        accuracies = [self._accuracy(name, shown, split) for name in (run, other)]
+        checkpoints = [side.checkpoints for side in sides]
+        accuracies = [self.accuracy(side, shown, split) for side in sides]
         alignments = {
             by: asdict(pairing.align(*checkpoints, by, *accuracies, names=(run, other))) for by in pairing.ALIGNMENTS
         }
         return {
             "run": run,
             "other": other,
-            "subject": {**observatory.subject(other, shown), "problems": []},
             "pairs": [asdict(pair) for pair in found],
             "alignments": alignments,
             "problems": problems,
@@ -104,21 +110,17 @@ class ComparedRuns:
                     problems.append(f'The pair "{a}:{b or ""}" is left out: the run "{run}" has no layer "{name}".')
         return problems
 
-    def _accuracy(self, run: str, corpus: str | None, split: str | None) -> dict[int, float]:
+    def accuracy(self, run: OpenedRun, corpus: str | None = None, split: str | None = None) -> dict[int, float]:
         """Accuracy 0..1 by step: the statistics', else the run's own curve; empty where there is neither."""
         try:
-            ready = self.observatory.statistics.of(run, corpus, split).ready
+            ready = self._statistics.of(run.name, corpus, split).ready
         except MloscopeError:
             ready = {}
         rates = {step: found.rates.get("accuracy") for step, found in ready.items()}
         known = {step: rate for step, rate in rates.items() if rate is not None}
         if known:
             return known
-        steps = [checkpoint.step for checkpoint in self.observatory.checkpoints(run)]
-        try:
-            return _accuracy_at(self.observatory.metrics(run), steps)
-        except MloscopeError:
-            return {}
+        return _accuracy_at(self._curves.of(run).curves, list(run.steps))
 
     def curves(
         self, runs: Iterable[str], corpus: str | None = None, split: str | None = None
@@ -128,17 +130,17 @@ class ComparedRuns:
 
     def _recorded(self, run: str) -> tuple[Curve, ...]:
         try:
-            return self.observatory.metrics(run)
+            return self._curves.of(self._workspace.opened_run(run)).curves
         except MloscopeError:
             return ()
 
     def _measured(self, run: str, corpus: str | None, split: str | None) -> list[Curve]:
         try:
-            of = self.observatory.statistics.of(run, corpus, split)
+            of = self._statistics.of(run, corpus, split)
             ready = of.ready
         except MloscopeError:
             return []
-        epochs = {checkpoint.step: checkpoint.epoch for checkpoint in self.observatory.checkpoints(run)}
+        epochs = {checkpoint.step: checkpoint.epoch for checkpoint in self._workspace.opened_run(run).checkpoints}
         curves = []
         for rate in ("accuracy", "loss"):
             known = [(step, found.rates[rate]) for step, found in ready.items() if found.rates.get(rate) is not None]
@@ -210,15 +212,15 @@ class ComparedRuns:
     ) -> tuple[RunStatistics, list[StepStatistics]]:
         """The statistics of A's run, and those of A's and B's steps. Raises :class:`NotPossible` if the two know other
         classes."""
-        corpus = corpus or self.observatory.workspace.corpus_of(a[0])
-        both = [self.observatory.statistics.of(run, corpus, split) for run, _step in (a, b)]
+        corpus = corpus or self._workspace.corpus_of(a[0])
+        both = [self._statistics.of(run, corpus, split) for run, _step in (a, b)]
         steps = [of.step(step) for of, (_run, step) in zip(both, (a, b), strict=True)]
         if steps[0].classes != steps[1].classes:
             raise NotPossible(
                 f'The run "{a[0]}" knows {steps[0].classes} classes and "{b[0]}" {steps[1].classes}: '
                 "their confusion cannot be compared."
             )
-        orders = [self.observatory.workspace.basis(run, corpus).classes.corpus_classes for run, _step in (a, b)]
+        orders = [self._workspace.basis(run, corpus).classes.corpus_classes for run, _step in (a, b)]
         if orders[0] != orders[1]:
             raise NotPossible(
                 f'The outputs of the runs "{a[0]}" and "{b[0]}" stand for the classes of the corpus in different orders: '
@@ -230,12 +232,12 @@ class ComparedRuns:
 
     def tiles(self, side: Side, shown: Shown) -> np.ndarray:
         """float (unit, channel, row, column) of the side, as stored or evaluated."""
+        run = self._workspace.opened_run(side.run)
         if shown.image is not None:
-            pictures = map_tiles(
-                self.observatory.feature_map(side.run, side.step, side.layer, shown.image, shown.corpus)
-            )
+            image = self._workspace.network_input(run, shown.corpus, shown.image)
+            pictures = map_tiles(self._maps.one(run, side.step, side.layer, image))
         else:
-            whole = self.observatory.parameter_tiles(side.run, side.step, side.layer, side.parameter)
+            whole = parameter_tiles(run, side.step, side.layer, side.parameter)
             # Colours are channels again: nothing here is drawn as one picture.
             pictures = whole[:, 0].transpose(0, 3, 1, 2) if whole.shape[-1] > 1 else whole[..., 0]
         if side.units is None:

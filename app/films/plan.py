@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint
 from mloscope.app.errors import NotFound
 from mloscope.app.evaluation.pacing import BLOCK_STEPS, nearest_first, place_of
-from mloscope.app.films.kinds import FilmKind, FilmQuestion, Footage, Sources
+from mloscope.app.films.kinds import FilmKind, FilmQuestion, Footage, Sources, options_of
 
 TILES_SHOWN = 256
 """Up to this many tiles, all are shown where no units are given; beyond, the first :data:`FIRST_UNITS` and so on."""
@@ -34,6 +34,7 @@ class FilmPlan:
     @classmethod
     def of(cls, question: FilmQuestion, kind: FilmKind, sources: Sources, chunk_bytes: int) -> FilmPlan:
         """Check the question and find out all that can be known before anything is read or evaluated."""
+        question = replace(question, options=options_of(kind, question.options))
         checkpoints = question.run.checkpoints
         if question.near is not None:
             question.run.checkpoint(question.near)

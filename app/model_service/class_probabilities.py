@@ -1,5 +1,5 @@
 """How a network's output becomes class probabilities: one rule for one image at many steps
-(:mod:`mloscope.app.observatory`) and for many images at one step (:mod:`mloscope.app.model_service.evaluator`).
+(:mod:`mloscope.app.evaluation.predictions`) and for many images at one step (:mod:`mloscope.app.model_service.evaluator`).
 
 Which layer that is, and which rule applies, is decided once for a run by :mod:`mloscope.app.evaluation.outputs`."""
 

@@ -53,7 +53,9 @@ class UnitRanking:
 # ----------------------------------------------------------------------------------------------- over the run
 
 
-def unit_course(cache: ResultCache, run: OpenedRun, layer: str, parameter: str | None, unit: int) -> UnitCourse:
+def unit_values_over_time(
+    cache: ResultCache, run: OpenedRun, layer: str, parameter: str | None, unit: int
+) -> UnitCourse:
     """One unit's values at every checkpoint, exactly as stored."""
     known = run.layer(layer)
     wanted = parameter_of(known, parameter)
@@ -96,7 +98,13 @@ def _unit_names(parameter: Parameter) -> tuple[int, tuple[str, ...]]:
 
 
 def enlarged_weights(
-    cache: ResultCache, run: OpenedRun, step: int, layer: str, unit: int, parameter: str | None, layout: str
+    cache: ResultCache,
+    run: OpenedRun,
+    step: int,
+    layer: str,
+    unit: int,
+    parameter: str | None = None,
+    layout: str = "tiles",
 ) -> EnlargedUnit:
     """One unit's weights at a step."""
     known = run.layer(layer)

@@ -6,26 +6,23 @@ serve_with_workers   this process watches over several that share the socket; uv
 
 from __future__ import annotations
 
-import atexit
 import errno
 import json
 import logging
 import os
-import shutil
 import socket
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mloscope.adaptors.interface import NothingFits, Unreadable
 from mloscope.app.errors import BadRequest, MloscopeError
-from mloscope.app.process.home_folder import NoHome
 from mloscope.app.process.terminal import Terminated, printable, say
+from mloscope.app.serving import wiring
 
 if TYPE_CHECKING:
     from mloscope.app.process.settings import Settings
@@ -79,8 +76,8 @@ def serve(
     from mloscope.app.serving import running_servers
 
     troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
-    service = _model_service(settings)
-    statistics = _statistics(workspace, settings)
+    service = wiring.model_service(settings)
+    statistics = wiring.statistics(workspace, settings)
     with running_servers.announced(_address(settings, listener), settings, os.environ, workspace) as announced:
         watched = _watched(workspace, settings, announced)
 
@@ -94,7 +91,7 @@ def serve(
             if meanwhile is not None:
                 threading.Thread(target=meanwhile, args=(statistics,), name="meanwhile", daemon=True).start()
 
-        application = _application(workspace, settings, service, statistics, troubles)
+        application = wiring.application(workspace, settings, service, statistics, troubles)
         try:
             return _listen(application, settings, listener, listening)
         except (KeyboardInterrupt, Terminated):
@@ -192,7 +189,9 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     if announced:
         running_servers.use(announced)
     _watched(workspace, settings, announced).start()
-    return _application(workspace, settings, _model_service(settings), _statistics(workspace, settings), troubles)
+    return wiring.application(
+        workspace, settings, wiring.model_service(settings), wiring.statistics(workspace, settings), troubles
+    )
 
 
 def _watched(workspace: Workspace, settings: Settings, announced: RunningServer | None) -> WatchedFolders:
@@ -202,91 +201,6 @@ def _watched(workspace: Workspace, settings: Settings, announced: RunningServer 
     runs = Path(settings.watch_runs) if settings.watch_runs else announced and announced.runs
     corpora = Path(settings.watch_corpora) if settings.watch_corpora else announced and announced.corpora
     return WatchedFolders(workspace, runs, corpora)
-
-
-@dataclass(frozen=True)
-class _Service:
-    """The model service as the observatory wants it."""
-
-    client: Any
-    state: Callable[[], tuple[str, str | None]] | None = None
-    start: Callable[[], None] = lambda: None
-    stop: Callable[[], None] = lambda: None
-
-
-def _model_service(settings: Settings) -> _Service:
-    from mloscope.app.model_service.client import ModelServiceClient
-
-    timeout_s, token = settings.model_service_timeout_s, settings.model_service_token
-    if settings.model_service_url:
-        return _Service(ModelServiceClient(settings.model_service_url, timeout_s=timeout_s, token=token))
-    from mloscope.app.model_service.supervisor import ModelServiceProcess
-
-    process = ModelServiceProcess(weights_budget_bytes=settings.weights_budget_bytes)
-    return _Service(
-        ModelServiceClient(process, timeout_s=timeout_s),
-        state=lambda: (process.state, process.problem),
-        start=process.start,
-        stop=process.stop,
-    )
-
-
-def _statistics(workspace: Workspace, settings: Settings) -> Statistics:
-    from mloscope.adaptors.installation import program
-    from mloscope.app.evaluation.named_outputs import NamedOutputsStore
-    from mloscope.app.statistics.computing.jobs import StatisticsJobs
-    from mloscope.app.statistics.queries import Statistics
-    from mloscope.app.statistics.stored.store import StatisticsStore
-
-    cache_folder = _cache_folder(settings)
-    workspace.named_outputs = NamedOutputsStore(cache_folder)
-    statistics = Statistics(workspace, StatisticsStore(cache_folder), program=program())
-    # The children end with this process.
-    statistics.jobs = StatisticsJobs(
-        lambda *names: statistics.of(*names).command, cache_folder, dask_address=settings.dask_address
-    )
-    return statistics
-
-
-def _application(
-    workspace: Workspace, settings: Settings, service: _Service, statistics: Statistics, troubles: Any
-) -> Any:
-    from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
-    from mloscope.app.serving.ends_in_time import EndsInTime
-    from mloscope.app.web.access.allowances import EvaluationCharge
-    from mloscope.app.web.access.prometheus import Metrics
-    from mloscope.app.web.server import create_guarded_app
-
-    cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
-    metrics = Metrics(lambda: observatory.vitals(), lambda: cache.counts)
-    observatory = Observatory(
-        workspace,
-        cache,
-        service.client,
-        service_state=service.state,
-        film_chunk_bytes=settings.film_chunk_bytes,
-        charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
-        statistics=statistics,
-    )
-    return EndsInTime(create_guarded_app(observatory, settings, metrics, troubles), statistics.jobs.stop)
-
-
-def _cache_folder(settings: Settings) -> Path:
-    """Where statistics are kept; without a home folder, a place that is gone when this process is."""
-    from mloscope.app.process.settings import cache_folder_of
-
-    try:
-        return cache_folder_of(settings, os.environ)
-    except NoHome:
-        folder = tempfile.mkdtemp(prefix="mloscope-")
-        atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        logger.warning(
-            "There is no home folder, so statistics are kept in %s until this server stops; "
-            "MLOSCOPE_CACHE_FOLDER names a place that stays.",
-            folder,
-        )
-        return Path(folder)
 
 
 def listener(settings: Settings) -> socket.socket:

@@ -33,16 +33,16 @@ from mloscope.app.web.dash.pages import installed_pages
 from mloscope.app.web.rest.api import add_rest
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
     from mloscope.app.process.logs import Trouble
     from mloscope.app.process.settings import Settings
+    from mloscope.app.web.services import Services
 
 
-def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Page] | None = None) -> FastAPI:
+def create_app(services: Services, settings: Settings, pages: Sequence[Page] | None = None) -> FastAPI:
     """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``. ``pages``: default is the table of them."""
     pages = installed_pages() if pages is None else pages
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
-    add_rest(server, observatory)
+    add_rest(server, services)
     assets = str(files("mloscope.assets"))
     folders = {page.name: page.assets for page in pages if page.assets is not None}
     for name, folder in folders.items():
@@ -68,8 +68,8 @@ def create_app(observatory: Observatory, settings: Settings, pages: Sequence[Pag
     app.layout = functools.partial(shell.layout, pages)
     app.renderer = modules.start_dash()
     mount_index(app, modules)
-    shell.bind(app, observatory)
-    bind_pages(app, pages, observatory)
+    shell.bind(app, services)
+    bind_pages(app, pages, services)
     _prepare(app)
     server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages))
     # Asked each time, for Dash adds scripts of its own with the first request.
@@ -91,15 +91,15 @@ def _prepare(app: Dash) -> None:
 
 
 def create_guarded_app(
-    observatory: Observatory, settings: Settings, metrics: Metrics, troubles: Callable[[], Iterable[Trouble]] = tuple
+    services: Services, settings: Settings, metrics: Metrics, troubles: Callable[[], Iterable[Trouble]] = tuple
 ) -> AccessGate:
     """Return :func:`create_app` behind its access gate, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
-    application = create_app(observatory, settings)
+    application = create_app(services, settings)
     authentication = Authentication(settings, users_of_server(settings, os.environ))
-    health = Health(observatory.vitals, metrics)
+    health = Health(services.vitals, metrics)
     own_pages = {
         **SignIn(authentication, metrics, settings.session_s).routes,
         **health.routes,
-        **StatusPage(observatory, health, metrics, troubles, settings.dask_address).routes,
+        **StatusPage(services, health, metrics, troubles, settings.dask_address).routes,
     }
     return AccessGate(application, settings, authentication, own_pages, metrics, application.state.inline_script_hashes)

@@ -4,7 +4,7 @@ at."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,18 @@ from mloscope.adaptors.interface import (
 from mloscope.app import errors
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
+from mloscope.app.evaluation.evaluations import Availability
+from mloscope.app.evaluation.feature_maps import MapsByStep
+from mloscope.app.evaluation.network_input import NetworkInput
+from mloscope.app.evaluation.predictions import PredictionCourse, Predictions
+from mloscope.app.films.kinds import FilmQuestion
 from mloscope.app.model_service.client import Evaluation, RunSpec
-from mloscope.app.observatory import Observatory
+from mloscope.app.process.line_streams import Lines
+from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
+from mloscope.app.web.services import Services
+from mloscope.app.web.subject import subject
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -244,18 +252,57 @@ class CountingService:
 
 @dataclass
 class Bench:
-    """An observatory with all that it looks at."""
+    """Services with all that they look at: the run "lenet" and the corpus "noise"."""
 
     run: ArrayRun
     corpus: ArrayCorpus
     service: CountingService
     store: MemoryStore
-    observatory: Observatory
+    services: Services
 
     def network_input(self, position: int) -> np.ndarray:
         """An image of the corpus as the run's network takes it."""
-        workspace = self.observatory.workspace
-        return workspace.inputs.one(workspace.opened_run("lenet"), workspace.opened_corpus("noise"), position)
+        return self.services.workspace.inputs.one(self.opened, self.services.workspace.opened_corpus("noise"), position)
+
+    @property
+    def opened(self) -> OpenedRun:
+        return self.services.workspace.opened_run("lenet")
+
+    @property
+    def available(self) -> Availability:
+        return self.services.evaluations.availability(self.opened)
+
+    def subject(self, run: str | None = None, corpus: str | None = None) -> dict[str, Any]:
+        return subject(self.services.workspace, self.services.evaluations, run, corpus)
+
+    def parameters(self, step: int, layer: str) -> dict[str, np.ndarray]:
+        return self.opened.read(self.opened.checkpoint(step), self.opened.layer(layer))
+
+    def image(self, image_id: str) -> NetworkInput:
+        return self.services.workspace.network_input(self.opened, "noise", image_id)
+
+    def feature_maps(self, steps: Iterable[int], layer: str, image_id: str) -> MapsByStep:
+        return self.services.feature_maps.at_steps(self.opened, steps, layer, self.image(image_id))
+
+    def predictions(self, steps: Iterable[int], image_id: str) -> Predictions:
+        return self.services.predictor.at_steps(self.opened, steps, None, self.image(image_id))
+
+    def prediction_course(self, image_id: str) -> PredictionCourse:
+        corpus = self.services.workspace.opened_corpus("noise")
+        return self.services.predictor.course(self.opened, corpus, corpus.position(image_id), self.image(image_id))
+
+    def prediction_pieces(self, image_id: str, near: int | None = None) -> Iterator[Lines]:
+        return self.services.predictor.stream(self.opened, None, self.image(image_id), near)
+
+    def question(self, layer: str, kind: str = "parameters", **words: Any) -> FilmQuestion:
+        """A question for a film; words that the question does not know are options of the kind."""
+        own = {name: words.pop(name) for name in ("image", "corpus", "units", "channels", "near") if name in words}
+        return FilmQuestion(self.opened, self.opened.layer(layer), kind, words, **own)
+
+    def film(self, question: FilmQuestion) -> Iterator[dict[str, Any]]:
+        """The lines of its manifest, one by one. Closing the iterator stops the work."""
+        manifest = self.services.films.manifest(question)
+        return (line for lines in manifest for line in lines)
 
 
 @pytest.fixture
@@ -270,7 +317,7 @@ def array_corpus() -> type[ArrayCorpus]:
 
 @pytest.fixture
 def make_bench() -> Callable[..., Bench]:
-    """``make_bench(run=..., corpus=..., service=True, cache_folder=..., **arguments of Observatory)``; statistics are kept
+    """``make_bench(run=..., corpus=..., service=True, cache_folder=..., **arguments of Services.of)``; statistics are kept
     in the cache folder, nowhere without one."""
 
     def make(
@@ -298,8 +345,8 @@ def make_bench() -> Callable[..., Bench]:
         )
         if cache_folder is not None:
             arguments["statistics"] = Statistics(workspace, StatisticsStore(cache_folder))
-        observatory = Observatory(workspace, ResultCache(store), counting if service else None, **arguments)
-        return Bench(run, corpus, counting, store, observatory)
+        services = Services.of(workspace, ResultCache(store), counting if service else None, **arguments)
+        return Bench(run, corpus, counting, store, services)
 
     return make
 
@@ -323,7 +370,7 @@ def measure() -> Callable[..., dict[int, np.ndarray]]:
         classes: int = 10,
         corpus: str = "noise",
     ) -> dict[int, np.ndarray]:
-        statistics, positions = bench.observatory.statistics, bench.corpus.splits[split]
+        statistics, positions = bench.services.statistics, bench.corpus.splits[split]
         actual = bench.corpus.labels[positions.start : positions.stop]
         made = {}
         for step in steps:
@@ -332,7 +379,7 @@ def measure() -> Callable[..., dict[int, np.ndarray]]:
             powers = np.exp(logits)
             powers /= powers.sum(axis=1, keepdims=True)
             powers[list(lost)] = np.nan
-            checkpoint = bench.observatory.checkpoint("lenet", step)
+            checkpoint = bench.opened.checkpoint(step)
             key = statistics.identity.step("lenet", checkpoint, corpus, split)
             about = {"images": len(positions), "classes": classes, **({"form": form} if form else {})}
             plane = statistics.store.begin(key, about, actual)

@@ -22,13 +22,13 @@ from starlette.testclient import TestClient
 
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
-from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.standard import OURS
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.statistics.table import GROUP, StatisticTable
 from mloscope.app.statistics.values import course
 from mloscope.app.web.rest.api import add_rest
+from mloscope.app.web.services import Services
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.workspace import Workspace
 from mloscope.components.figures.statistic_course import statistic_course
@@ -123,11 +123,11 @@ def test_one_file_and_its_registration_are_the_package() -> None:
 
 def test_rest_and_chart_show_it_without_an_evaluation(project: Path, run: Path, predictions: Any) -> None:
     statistics = opened(run, installed(project))
-    observatory = Observatory(
+    services = Services.of(
         statistics.workspace, ResultCache(MemoryStore(1 << 20)), NothingIsEvaluated(), statistics=statistics
     )
     server = FastAPI()
-    add_rest(server, observatory)
+    add_rest(server, services)
     client = TestClient(server)
     listed = client.get("/api/v1/statistics").json()
     assert listed["problems"] == []

@@ -12,10 +12,10 @@ import pytest
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.comparison import pairing
-from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
-from mloscope.app.observatory import Observatory
+from mloscope.app.comparison.compared_runs import Shown, Side
 from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
+from mloscope.app.web.services import Services
 from mloscope.app.workspace.entries import RunEntry
 from mloscope.app.workspace.workspace import Workspace
 
@@ -43,13 +43,14 @@ def test_the_tables_are_what_the_checkpoints_say(run: str) -> None:
     path, tolerance = RUNS[run]
     if not path.exists():
         pytest.skip(f"the run of docs/findings.md is not here: {path.name}")
-    observatory = Observatory(Workspace.connect([RunEntry(path)]), ResultCache(MemoryStore(1 << 24)))
-    name = observatory.workspace.runs[0].name
-    steps = [checkpoint.step for checkpoint in observatory.checkpoints(name) if not checkpoint.problem]
-    kernels = [layer.name for layer in observatory.layers(name) if any(p.name == "kernel" for p in layer.parameters)]
+    services = Services.of(Workspace.connect([RunEntry(path)]), ResultCache(MemoryStore(1 << 24)))
+    name = services.workspace.runs[0].name
+    opened = services.workspace.opened_run(name)
+    steps = [checkpoint.step for checkpoint in opened.checkpoints if not checkpoint.problem]
+    kernels = [layer.name for layer in opened.layers if any(p.name == "kernel" for p in layer.parameters)]
     said = rows(run)
     assert list(said) == kernels
-    compared = ComparedRuns(observatory)
+    compared = services.comparison
     for layer, numbers in said.items():
         sides = (Side(name, steps[-1], layer, "kernel"), Side(name, steps[0], layer, "kernel"), Shown())
         changes, whole = compared.changes(*sides), compared.whole(*sides)

@@ -82,7 +82,7 @@ class Tally:
 
 def known_values(target: TargetServer) -> dict[str, Sequence[Any]]:
     """Values that mean something here, by the word of path or query."""
-    corpus = target.observatory.workspace.opened_corpus(CORPUS).adaptor
+    corpus = target.services.workspace.opened_corpus(CORPUS).adaptor
     images = [corpus.record(position).id for position in range(len(corpus))]
     steps = [*STEPS[:-1] * 3, STEPS[-1]]
     with target.visitor() as editor:

@@ -99,7 +99,7 @@ class CountedJobs:
 class TargetServer:
     root: Path
     port: int
-    observatory: Any
+    services: Any
     users: Any
     service: MadeUpService
     jobs: CountedJobs
@@ -225,7 +225,6 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     """Everything under the folder, served to editors and viewers. ``prepare(root)`` may add to it before it is opened."""
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
-    from mloscope.app.observatory import Observatory
     from mloscope.app.process.settings import Settings
     from mloscope.app.serving.serving import _server_config
     from mloscope.app.statistics.queries import Statistics
@@ -233,6 +232,7 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     from mloscope.app.web.access.allowances import EvaluationCharge
     from mloscope.app.web.access.prometheus import Metrics
     from mloscope.app.web.server import create_guarded_app
+    from mloscope.app.web.services import Services
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.workspace import Workspace
 
@@ -254,21 +254,21 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     service, jobs = MadeUpService(), CountedJobs()
     statistics = Statistics(workspace, StatisticsStore(root / "cache"), jobs)
     write_statistics(statistics, workspace.opened_corpus(CORPUS).adaptor)
-    metrics = Metrics(lambda: observatory.vitals())
-    observatory = Observatory(
+    metrics = Metrics(lambda: services.vitals())
+    services = Services.of(
         workspace,
         ResultCache(MemoryStore(1 << 26)),
         service,
         charge=EvaluationCharge(chosen.evaluations_a_minute, metrics.evaluated),
         statistics=statistics,
     )
-    application = create_guarded_app(observatory, chosen, metrics)
+    application = create_guarded_app(services, chosen, metrics)
     callbacks = dash.get_app().callback_map
     faults = Faults()
     logging.getLogger().addHandler(faults)
     try:
         with listening(_server_config(application, chosen)) as port:
-            found = TargetServer(root, port, observatory, users, service, jobs, faults, callbacks, {})
+            found = TargetServer(root, port, services, users, service, jobs, faults, callbacks, {})
             with found.visitor() as editor:
                 found.document = editor.ask("/api/openapi.json").json()
             yield found

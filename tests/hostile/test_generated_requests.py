@@ -87,7 +87,7 @@ def view_values(field: Field) -> st.SearchStrategy[Any]:
 
 def stores(target: TargetServer) -> dict[str, st.SearchStrategy[Any]]:
     """What a browser could send for each input, mostly of what is here."""
-    corpus = target.observatory.workspace.opened_corpus(CORPUS).adaptor
+    corpus = target.services.workspace.opened_corpus(CORPUS).adaptor
     runs = st.sampled_from([*RUNS, "lost"]) | TEXTS
     steps = st.sampled_from(STEPS) | st.integers(-(2**65), 2**65) | st.none()
     checkpoint = st.fixed_dictionaries({"step": st.sampled_from(STEPS) | st.integers(), "label": TEXTS})

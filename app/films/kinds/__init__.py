@@ -47,7 +47,7 @@ class FilmQuestion:
     layer: Layer
     kind: str
     """Name of a kind."""
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str | None] = field(default_factory=dict)
     """Of the kind, by name; one that is not given has its default."""
     image: str | None = None
     corpus: str | None = None
@@ -59,7 +59,8 @@ class FilmQuestion:
     """The step whose neighbours come first; default: the first checkpoint."""
 
     def option(self, name: str) -> str:
-        return self.options[name]
+        """The option's value; whoever opens a kind has filled in the defaults."""
+        return self.options[name] or ""
 
 
 @dataclass(frozen=True)

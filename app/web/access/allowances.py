@@ -43,7 +43,7 @@ class Allowance:
 
 
 class EvaluationCharge:
-    """Called before checkpoints are evaluated, on behalf of whoever asks (:data:`CALLER`); see :class:`Observatory`."""
+    """Called before checkpoints are evaluated, on behalf of whoever asks (:data:`CALLER`); see :class:`Evaluations`."""
 
     def __init__(
         self,

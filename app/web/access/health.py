@@ -20,7 +20,7 @@ from mloscope.app.web.access.own_page import NO_STORE, Handler, require_get
 from mloscope.app.web.access.prometheus import CONTENT_TYPE, Metrics
 
 Vitals = Mapping[str, Mapping[str, Any]]
-"""See :meth:`Observatory.vitals`."""
+"""See :meth:`mloscope.app.web.services.Services.vitals`."""
 
 
 class Health:

@@ -45,7 +45,7 @@ class Metrics:
         cache_counts: Callable[[], Mapping[str, int]] = dict,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``vitals``: see :meth:`Observatory.vitals`. ``cache_counts``: this process's :attr:`ResultCache.counts`."""
+        """``vitals``: see :meth:`Services.vitals`. ``cache_counts``: this process's :attr:`ResultCache.counts`."""
         self.evaluations = 0
         """How many :meth:`evaluated` has counted in this process."""
         self._cache_counts = cache_counts

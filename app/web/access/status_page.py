@@ -19,7 +19,6 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mloscope.app.errors import MloscopeError
-from mloscope.app.observatory import Observatory
 from mloscope.app.process.logs import Trouble, resident_bytes
 from mloscope.app.process.request_context import CALLER
 from mloscope.app.statistics.disk_usage import DaskCluster, KeptStatistics
@@ -28,6 +27,7 @@ from mloscope.app.web.access.health import Health
 from mloscope.app.web.access.own_page import CSRF_SCOPE_KEY, NO_STORE, Handler, require_get
 from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.dash.shell import THEME_SCRIPT
+from mloscope.app.web.services import Services
 from mloscope.app.web.templates import render
 from mloscope.app.web.templates.filters import as_bytes, counted
 
@@ -56,7 +56,7 @@ class Seen:
 
     at: datetime.datetime
     vitals: Mapping[str, Mapping[str, Any]]
-    """See :meth:`Observatory.vitals`."""
+    """See :meth:`Services.vitals`."""
     jobs: Sequence[tuple[tuple[str, str, str], Mapping[str, Any]]]
     """Run, corpus and split, and :meth:`StatisticsJobs.state`."""
     cluster: Mapping[str, Any] | None
@@ -115,7 +115,7 @@ class StatusPage:
 
     def __init__(
         self,
-        observatory: Observatory,
+        services: Services,
         health: Health,
         metrics: Metrics,
         troubles: Callable[[], Iterable[Trouble]] = tuple,
@@ -123,7 +123,7 @@ class StatusPage:
     ) -> None:
         """``troubles``: the last warnings and errors that were logged, the newest first. ``dask_address``: of the cluster that
         computes statistics; None: this machine does."""
-        self._observatory = observatory
+        self._services = services
         self._health = health
         self._metrics = metrics
         self._troubles = troubles
@@ -147,7 +147,7 @@ class StatusPage:
 
     @cached_property
     def _kept(self) -> KeptStatistics:
-        return KeptStatistics(self._observatory.statistics.store.folder)
+        return KeptStatistics(self._services.statistics.store.folder)
 
     def _seen(self, vitals: Mapping[str, Mapping[str, Any]]) -> Seen:
         caller = CALLER.get()
@@ -165,17 +165,17 @@ class StatusPage:
         )
 
     def _connected(self) -> Iterable[Connected]:
-        for run in self._observatory.workspace.runs:
+        for run in self._services.workspace.runs:
             holds, problem, broken = "", run.problem, []
             if run.adaptor is not None:
                 try:
-                    checkpoints = self._observatory.checkpoints(run.name)
+                    checkpoints = self._services.workspace.opened_run(run.name).checkpoints
                     broken = [(each.name, each.problem) for each in checkpoints if each.problem]
                     holds = f"{len(checkpoints):,} checkpoints"
                 except MloscopeError as error:
                     problem = str(error)
             yield Connected("run", run.name, run.format or "", holds, problem, run.gone, broken, run.title)
-        for corpus in self._observatory.workspace.corpora:
+        for corpus in self._services.workspace.corpora:
             holds = f"{len(corpus.adaptor):,} images" if corpus.adaptor is not None else ""
             yield Connected(
                 "corpus", corpus.name, corpus.format or "", holds, corpus.problem, corpus.gone, title=corpus.title
@@ -183,7 +183,7 @@ class StatusPage:
 
     def _jobs(self) -> list[tuple[tuple[str, str, str], Mapping[str, Any]]]:
         """Computations of statistics: run, corpus and split, and how far they are."""
-        jobs, workspace = self._observatory.statistics.jobs, self._observatory.workspace
+        jobs, workspace = self._services.statistics.jobs, self._services.workspace
         if jobs is None:
             return []
         runs, corpora = {run.name for run in workspace.runs}, {corpus.name for corpus in workspace.corpora}

@@ -12,7 +12,7 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, ViewPart
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 
 def register_pages(pages: Iterable[Page]) -> None:
@@ -30,7 +30,7 @@ def laid_out(page: Page) -> list[Any]:
     return [*(dcc.Store(id=store.id) for store in page.stores), page.layout()]
 
 
-def bind_pages(app: Dash, pages: Iterable[Page], observatory: Observatory) -> None:
+def bind_pages(app: Dash, pages: Iterable[Page], services: Services) -> None:
     for page in pages:
         for store in page.stores:
             if isinstance(store, ViewPart):
@@ -38,4 +38,4 @@ def bind_pages(app: Dash, pages: Iterable[Page], observatory: Observatory) -> No
                     ClientsideFunction("mloscopeView", "part"),
                     Output(store.id, "data"), Input(ids.VIEW, "data"), State(store.id, "data"),
                 )  # fmt: skip
-        page.bind(app, observatory)
+        page.bind(app, services)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dash import Dash
     from dash.development.base_component import Component
 
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Page:
     """What it shows, in one phrase: the top bar's tooltip."""
     layout: Callable[[], Component]
     """Makes what is seen; called per visit."""
-    bind: Callable[[Dash, Observatory], None]
+    bind: Callable[[Dash, Services], None]
     """Binds its callbacks; called once."""
     fields: tuple[Field, ...] = ()
     """Its fields of the view, in the order of the address. Several pages may list the same field."""

@@ -18,13 +18,13 @@ from starlette.testclient import TestClient
 
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
-from mloscope.app.observatory import Observatory
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.dash.dash_requests import CALLBACKS, checks_of
 from mloscope.app.web.dash.page import Page, view_schema
 from mloscope.app.web.dash.pages import OURS, collision
 from mloscope.app.web.dash.view_state import KINDS
 from mloscope.app.web.server import create_app
+from mloscope.app.web.services import Services
 from mloscope.app.workspace.workspace import Workspace
 
 WORD = re.compile(r"[a-z][a-z0-9-]*")
@@ -111,7 +111,7 @@ class PageConformance:
 
 
 def _dashboard(*pages: Page) -> FastAPI:
-    return create_app(Observatory(Workspace([]), ResultCache(MemoryStore(1 << 20)), None), Settings(), pages)
+    return create_app(Services.of(Workspace([]), ResultCache(MemoryStore(1 << 20)), None), Settings(), pages)
 
 
 def _components(node: Any) -> Iterator[dict[str, Any]]:

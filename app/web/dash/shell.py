@@ -24,10 +24,11 @@ from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.web.dash.threaded_callbacks import threaded
+from mloscope.app.web.subject import subject
 from mloscope.components.browser_parts import BasisLine, TimeSlider
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 THEME_SCRIPT = """
 document.documentElement.dataset.theme = (() => {
@@ -187,19 +188,19 @@ def _key_map() -> dbc.Modal:
     return dbc.Modal([dbc.ModalHeader(dbc.ModalTitle("Keyboard")), dbc.ModalBody(rows)], id=ids.KEY_MAP, centered=True)
 
 
-def subject_of(observatory: Observatory, search: str | None) -> dict[str, Any]:
+def subject_of(services: Services, search: str | None) -> dict[str, Any]:
     """What a page needs to know of its run and corpus. ``search`` is the location's, e.g. ``?run=mnist&corpus=digits``.
 
     An unknown name is said in ``problem``; the first run or corpus takes its place, so that there is always something to see.
     """
     asked = {key: values[-1] for key, values in parse_qs((search or "").lstrip("?")).items()}
-    return observatory.subject(asked.get("run"), asked.get("corpus"))
+    return subject(services.workspace, services.evaluations, asked.get("run"), asked.get("corpus"))
 
 
-def bind(app: Dash, observatory: Observatory) -> None:
+def bind(app: Dash, services: Services) -> None:
     @threaded(app, Output(ids.SUBJECT, "data"), Input("_pages_location", "search"), Input(ids.CONNECTIONS, "data"))
     def describe_subject(search: str | None, _seen: dict | None) -> dict[str, Any]:
-        return subject_of(observatory, search)
+        return subject_of(services, search)
 
     def browser(function: str, *args: Any, **kwargs: Any) -> None:
         app.clientside_callback(ClientsideFunction("mloscope", function), *args, **kwargs)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from mloscope.app.observatory import Observatory
 from mloscope.app.web.rest import (
     api_docs,
     basis,
@@ -22,6 +21,7 @@ from mloscope.app.web.rest import (
 )
 from mloscope.app.web.rest.refusals import install_error_handlers
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
+from mloscope.app.web.services import Services
 
 RESOURCES = (
     runs, parameters, feature_maps, predictions, films, corpora, overview, table, confusion, clusters, images, jobs, comparison, basis,
@@ -29,9 +29,9 @@ RESOURCES = (
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 
 
-def add_rest(server: FastAPI, observatory: Observatory) -> None:
+def add_rest(server: FastAPI, services: Services) -> None:
     """Add all routes under /api. Call it before anything is added that answers every address."""
-    server.state.observatory = observatory
+    server.state.services = services
     for router in (*ROUTERS, api_docs.router):
         server.include_router(router)
     install_error_handlers(server)

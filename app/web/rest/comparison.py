@@ -14,13 +14,15 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mloscope.app.comparison import pairing
-from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
+from mloscope.app.comparison.compared_runs import Shown, Side
 from mloscope.app.evaluation.basis import Notice
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.web.rest.addresses import CorpusChoice, RunName, SplitChoice, read_numbers
 from mloscope.app.web.rest.answers import ASK_AGAIN
-from mloscope.app.web.rest.dependencies import TheObservatory
+from mloscope.app.web.rest.dependencies import TheServices
 from mloscope.app.web.rest.resource import Notices, resource
+from mloscope.app.web.services import Services
+from mloscope.app.web.subject import subject
 
 router = resource("comparison", "/runs/{run}/comparison")
 
@@ -41,7 +43,7 @@ CellClass = Annotated[int, Path(ge=0, description="Number of a class.")]
 class AskedRuns:
     """Two runs of the workspace, and the corpus whose images both are shown."""
 
-    compared: ComparedRuns
+    services: Services
     run: str
     other: str
     corpus: str | None
@@ -49,16 +51,14 @@ class AskedRuns:
 
     def notices(self) -> tuple[Notice, ...]:
         """Return what a reader of the numbers has to know of both runs, each once."""
-        workspace = self.compared.observatory.workspace
+        workspace = self.services.workspace
         shown = self.corpus or workspace.corpus_of(self.run)
         both = [notice for name in (self.run, self.other) for notice in workspace.basis(name, shown).notices]
         return tuple(dict.fromkeys(both))
 
 
-async def asked_runs(
-    observatory: TheObservatory, run: RunName, other: OtherRun, corpus: CorpusChoice = None
-) -> AskedRuns:
-    return AskedRuns(ComparedRuns(observatory), run, other, corpus)
+async def asked_runs(services: TheServices, run: RunName, other: OtherRun, corpus: CorpusChoice = None) -> AskedRuns:
+    return AskedRuns(services, run, other, corpus)
 
 
 Asked = Annotated[AskedRuns, Depends(asked_runs)]
@@ -88,7 +88,7 @@ async def asked_sides(
     b_units: UnitsOf = "",
     image: Annotated[str | None, Query(description="Id of an image: feature maps instead of parameters.")] = None,
 ) -> AskedSides:
-    corpus = asked.corpus or asked.compared.observatory.workspace.corpus_of(asked.run)
+    corpus = asked.corpus or asked.services.workspace.corpus_of(asked.run)
     units = [read_numbers(text, name) or None for text, name in ((a_units, "a_units"), (b_units, "b_units"))]
     return AskedSides(
         Side(asked.run, a_step, a_layer, a_parameter or None, units[0]),
@@ -135,8 +135,11 @@ def compare_runs(
     pairs: Annotated[str, Query(description='Layers paired by hand: "conv1:conv1a,conv2:".')] = "",
 ) -> ComparisonAnswer:
     """Which layers and which checkpoints of two runs belong together."""
-    found = asked.compared.overview(asked.run, asked.other, asked.corpus, split, pairs)
-    return ComparisonAnswer(**found, notices=asked.notices())
+    services = asked.services
+    found = services.comparison.overview(asked.run, asked.other, asked.corpus, split, pairs)
+    shown = asked.corpus or services.workspace.corpus_of(asked.run)
+    described = {**subject(services.workspace, services.evaluations, asked.other, shown), "problems": []}
+    return ComparisonAnswer(**found, subject=described, notices=asked.notices())
 
 
 class UnitChangeBody(TypedDict):
@@ -175,7 +178,7 @@ def compare_units(
     ] = "json",
 ) -> ChangesAnswer | Response:
     """How each unit of a layer differs between A and B: norms, variances, ratio, relative change, cosine."""
-    changes = asked.compared.changes(sides.a, sides.b, sides.shown)
+    changes = asked.services.comparison.changes(sides.a, sides.b, sides.shown)
     rows = pairing.unit_rows(changes, sides.a.units)
     if format == "csv":
         return _csv_file(pairing.UNIT_COLUMNS, rows, sides.file_name("csv"))
@@ -188,7 +191,7 @@ def compare_units(
 def compared_arrays(asked: Asked, sides: Sides) -> Response:
     """The compared arrays, exactly: ``a``, ``b`` (unit, channel, row, column), ``difference`` where shapes agree, and
     ``about``, JSON text that says what they are."""
-    arrays = asked.compared.arrays_npz(sides.a, sides.b, sides.shown)
+    arrays = asked.services.comparison.arrays_npz(sides.a, sides.b, sides.shown)
     return _file(arrays, "application/zip", sides.file_name("npz"))
 
 
@@ -219,7 +222,7 @@ def moved_images(
 ) -> MovedAnswer:
     """Images that are in a cell of the confusion matrix on one side only."""
     moments, cell = ((asked.run, a_step), (asked.other, b_step)), (actual, predicted)
-    found = asked.compared.moved(*moments, cell, asked.corpus, split or None, limit)
+    found = asked.services.comparison.moved(*moments, cell, asked.corpus, split or None, limit)
     return MovedAnswer(**found, notices=asked.notices())
 
 
@@ -227,7 +230,7 @@ def moved_images(
 def compared_confusion(asked: Asked, a_step: StepOf, b_step: StepOf, split: SplitChoice = None) -> Response:
     """Both confusion matrices and their difference as CSV: a line for each cell that is not empty on both sides."""
     moments = (asked.run, a_step), (asked.other, b_step)
-    names, rows = asked.compared.confusion_rows(*moments, asked.corpus, split or None)
+    names, rows = asked.services.comparison.confusion_rows(*moments, asked.corpus, split or None)
     named = [(*row, *(names[i] if i < len(names) else "not predicted" for i in row[:2])) for row in rows]
     columns = ("actual", "predicted", "a", "b", "difference", "actual_name", "predicted_name")
     return _csv_file(columns, named, f"{asked.run}-{a_step}-{asked.other}-{b_step}-confusion.csv")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from mloscope.app.errors import BadRequest, NotFound
-from mloscope.app.observatory import FilmQuestion
+from mloscope.app.films.kinds import FilmQuestion, film_kinds
 from mloscope.app.web.rest.addresses import (
     CorpusChoice,
     LayerName,
-    Layout,
     Near,
-    ParameterChoice,
     RunName,
     read_numbers,
 )
@@ -30,55 +30,90 @@ from mloscope.app.web.rest.answers import (
     streamed_lines,
     unchanged_answer,
 )
-from mloscope.app.web.rest.dependencies import TheObservatory
+from mloscope.app.web.rest.dependencies import TheServices
 from mloscope.app.web.rest.resource import resource
+from mloscope.app.workspace.workspace import Workspace
 
 router = resource("films")
 
 
-async def film_question(
-    run: RunName,
-    layer: LayerName,
-    show: Annotated[Literal["parameters", "features"], Query(description="What is filmed.")] = "parameters",
-    parameter: ParameterChoice = None,
-    units: Annotated[
-        str, Query(description="Default: all up to 256 tiles, else the first 32 units and 16 channels.")
-    ] = "",
-    channels: Annotated[str, Query(description="Incoming channels; default as for units.")] = "",
-    layout: Layout = "tiles",
-    image: Annotated[str | None, Query(description="Id of an image, for features.")] = None,
-    corpus: CorpusChoice = None,
-) -> FilmQuestion:
-    return FilmQuestion(
-        run=run,
-        layer=layer,
-        show=show,
-        parameter=parameter or None,
-        units=read_numbers(units, "units") or None,
-        channels=read_numbers(channels, "channels") or None,
-        layout=layout,
-        image=image,
-        corpus=corpus,
+KINDS = film_kinds()
+FIRST_KIND = next(iter(KINDS))
+OPTIONS = {option.name: option for kind in KINDS.values() for option in kind.options}
+Show = Annotated[Literal[*KINDS], Query(description=" ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values()))]
+
+
+def _options_as_parameters() -> inspect.Signature:
+    """All kinds' options as parameters of the address, which FastAPI checks and documents."""
+    return inspect.Signature(
+        [
+            inspect.Parameter(
+                option.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=option.default or None,
+                annotation=Annotated[
+                    Literal[*option.choices] if option.choices else str | None, Query(description=option.help)
+                ],
+            )
+            for option in OPTIONS.values()
+        ]
     )
 
 
-AskedFilm = Annotated[FilmQuestion, Depends(film_question)]
+async def film_options(**options: str | None) -> Mapping[str, str | None]:
+    return options
+
+
+film_options.__signature__ = _options_as_parameters()  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class AskedFilm:
+    """A question for a film, in the words of its address."""
+
+    run: RunName
+    layer: LayerName
+    options: Annotated[Mapping[str, str | None], Depends(film_options)]
+    show: Show = FIRST_KIND
+    units: Annotated[
+        str, Query(description="Default: all up to 256 tiles, else the first 32 units and 16 channels.")
+    ] = ""
+    channels: Annotated[str, Query(description="Incoming channels; default as for units.")] = ""
+    image: Annotated[str | None, Query(description="Id of an image, for kinds that need one.")] = None
+    corpus: CorpusChoice = None
+
+    def question(self, workspace: Workspace, near: int | None = None) -> FilmQuestion:
+        run = workspace.opened_run(self.run)
+        return FilmQuestion(
+            run,
+            run.layer(self.layer),
+            self.show,
+            self.options,
+            self.image,
+            self.corpus,
+            read_numbers(self.units, "units") or None,
+            read_numbers(self.channels, "channels") or None,
+            near,
+        )
+
+
+Asked = Annotated[AskedFilm, Depends()]
 
 
 @router.get("/runs/{run}/layers/{layer:path}/film", response_class=StreamingResponse, responses={200: NDJSON})
-def film(request: Request, observatory: TheObservatory, question: AskedFilm, near: Near = None) -> Response:
+def film(request: Request, services: TheServices, asked: Asked, near: Near = None) -> Response:
     """A film's manifest, one JSON object per line, as the work goes on: ``{"film": {...}}``, then for each
     chunk ``{"chunk": {"address", "steps", "bytes"}}`` and ``{"progress": {"done", "of", "doing"}}``,
     ``{"missing": {"step", "reason"}}`` for what there is not, at the end ``{"done": true}`` or
     ``{"error"}``. Hang up at any line and the work stops.
     """
-    return streamed_lines(request, observatory.film_pieces(replace(question, near=near)))
+    return streamed_lines(request, services.films.manifest(asked.question(services.workspace, near)))
 
 
 @router.get("/runs/{run}/layers/{layer:path}/frames", response_class=Response, responses={200: NPY})
 def frames(
-    observatory: TheObservatory,
-    question: AskedFilm,
+    services: TheServices,
+    asked: Asked,
     steps: Annotated[str, Query(description='Steps of checkpoints, 1 to 16, such as "0,10,20".')] = "",
 ) -> Response:
     """The frames of some steps, as a chunk holds them, of the files as they are now: what to ask for where a
@@ -88,13 +123,13 @@ def frames(
         numbers = [int(step) for step in steps.split(",")]
     except ValueError:
         raise BadRequest(f'steps = "{steps}" cannot be; it must be whole numbers with commas between them.') from None
-    return answer(observatory.frames(question, numbers), "application/octet-stream")
+    return answer(services.films.frames(asked.question(services.workspace), numbers), "application/octet-stream")
 
 
 @router.get("/films/{digest}", response_class=Response, responses={200: NPY})
 def film_chunk(
     request: Request,
-    observatory: TheObservatory,
+    services: TheServices,
     digest: Annotated[str, Path(description="From a manifest's chunk.")],
 ) -> Response:
     """A chunk of a film, for ever the same under this address. Little-endian: ``MLF1``, uint32 H, H bytes
@@ -108,4 +143,4 @@ def film_chunk(
     etag = f'"{digest}"'
     if held(request, etag):
         return unchanged_answer(etag, IMMUTABLE)
-    return immutable_answer(observatory.film_bytes(digest), etag)
+    return immutable_answer(services.films.chunk(digest), etag)

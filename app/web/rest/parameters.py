@@ -12,8 +12,10 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from mloscope.adaptors.interface import Parameter
-from mloscope.app.errors import BadRequest, Conflict, NotPossible
-from mloscope.app.observatory import Observatory
+from mloscope.app.errors import BadRequest, NotPossible
+from mloscope.app.runs.opened_run import OpenedRun
+from mloscope.app.runs.parameters import ParameterPicture, parameter_of
+from mloscope.app.runs.units import unit_ranking
 from mloscope.app.web.rest.addresses import (
     LAYER_AT_STEP,
     Channels,
@@ -27,7 +29,7 @@ from mloscope.app.web.rest.addresses import (
     read_selection,
 )
 from mloscope.app.web.rest.answers import NPY, PNG, etag_of, held, npy_answer, unchanged_answer
-from mloscope.app.web.rest.dependencies import TheObservatory
+from mloscope.app.web.rest.dependencies import TheServices, TheWorkspace
 from mloscope.app.web.rest.resource import resource
 from mloscope.app.web.rest.tile_pictures import AskedColours, Zoom, picture_answer
 
@@ -38,7 +40,7 @@ router = resource("parameters")
 @router.get(LAYER_AT_STEP + "/parameters.npy", response_class=Response, responses={200: NPY})
 def parameters_npy(
     request: Request,
-    observatory: TheObservatory,
+    workspace: TheWorkspace,
     run: RunName,
     step: Step,
     layer: LayerName,
@@ -49,13 +51,14 @@ def parameters_npy(
     """One parameter of a layer exactly as stored: its shape, its type, no rounding. ``units`` and
     ``channels`` select along these axes. The header X-Mloscope-Axes names the axes.
     """
-    wanted = observatory.parameter_of(run, layer, parameter)
-    before = _fingerprint(observatory, run, step)
+    opened = workspace.opened_run(run)
+    known = opened.layer(layer)
+    wanted = parameter_of(known, parameter)
+    before = _fingerprint(opened, step)
     etag = etag_of(before, layer, wanted.name, units, channels)
     if held(request, etag):
         return unchanged_answer(etag)
-    array = observatory.parameters(run, step, layer).get(wanted.name)
-    _require_unchanged(observatory, run, step, before)
+    array = opened.read(opened.checkpoint(step), known, before).get(wanted.name)
     if array is None:
         raise NotPossible(f"The checkpoint of step {step} has no {layer}/{wanted.name}.")
     for text, axis in ((units, "unit"), (channels, "channel")):
@@ -75,7 +78,7 @@ def _selected(array: np.ndarray, text: str, axis: str, layer: str, parameter: Pa
 @router.get(LAYER_AT_STEP + "/parameters.png", response_class=Response, responses={200: PNG})
 def parameters_png(
     request: Request,
-    observatory: TheObservatory,
+    workspace: TheWorkspace,
     colours: AskedColours,
     run: RunName,
     step: Step,
@@ -89,31 +92,26 @@ def parameters_png(
     """A parameter as a picture, a tile for each unit and channel. The colours span the layer's values,
     the same way above and below zero; the header X-Mloscope-Range has the two ends.
     """
-    wanted = observatory.parameter_of(run, layer, parameter)
-    before = _fingerprint(observatory, run, step)
+    opened = workspace.opened_run(run)
+    known = opened.layer(layer)
+    wanted = parameter_of(known, parameter)
+    before = _fingerprint(opened, step)
     asked = (units, channels, layout, colours.low, colours.high, colours.table, zoom)
     etag = etag_of("png", before, layer, wanted.name, asked)
     if held(request, etag):
         return unchanged_answer(etag)
-    tiles = observatory.parameter_tiles(run, step, layer, wanted.name, layout)
-    _require_unchanged(observatory, run, step, before)
+    arrays = opened.read(opened.checkpoint(step), known, before)
+    tiles = ParameterPicture.of(opened, known, wanted, layout).tiles(arrays)
     chosen = read_selection(units, tiles.shape[0], "units"), read_selection(channels, tiles.shape[1], "channels")
     ends = colours.ends(tiles, symmetric=True)
     return picture_answer(tiles[np.ix_(*chosen)], ends, colours.table or "blue-red", zoom, etag)
 
 
-def _fingerprint(observatory: Observatory, run: str, step: int) -> str:
-    checkpoint = observatory.checkpoint(run, step)
+def _fingerprint(run: OpenedRun, step: int) -> str:
+    checkpoint = run.checkpoint(step)
     if checkpoint.problem:
         raise NotPossible(checkpoint.problem)
-    return observatory.workspace.opened_run(run).fingerprint(checkpoint)
-
-
-def _require_unchanged(observatory: Observatory, run: str, step: int, before: str) -> None:
-    """Raise :class:`Conflict` where the file is another one than before it was read: its values under the old ETag would be
-    shown again and again."""
-    if _fingerprint(observatory, run, step) != before:
-        raise Conflict(f"The checkpoint of step {step} was changed while it was read; ask again.")
+    return run.fingerprint(checkpoint)
 
 
 @dataclass(frozen=True)
@@ -126,7 +124,7 @@ class UnitsAnswer:
 
 @router.get("/runs/{run}/layers/{layer:path}/units")
 def rank_units(
-    observatory: TheObservatory,
+    services: TheServices,
     run: RunName,
     layer: LayerName,
     rule: Annotated[
@@ -140,10 +138,17 @@ def rank_units(
     parameter: ParameterChoice = None,
 ) -> UnitsAnswer:
     """The units that a rule puts first."""
+    opened = services.workspace.opened_run(run)
     if step is None:
-        readable = [checkpoint.step for checkpoint in observatory.checkpoints(run) if not checkpoint.problem]
+        readable = [checkpoint.step for checkpoint in opened.checkpoints if not checkpoint.problem]
         if not readable:
             raise NotPossible(f'The run "{run}" has no checkpoint that can be read.')
         step = readable[-1]
-    ranking = observatory.unit_ranking(run, step, layer, rule, image, corpus, count, parameter)
+
+    def feature_map() -> np.ndarray:
+        return services.feature_maps.one(opened, step, layer, services.workspace.network_input(opened, corpus, image))
+
+    ranking = unit_ranking(
+        opened, step, layer, rule, count=count, parameter=parameter, feature_map=feature_map if image else None
+    )
     return UnitsAnswer(**vars(ranking))

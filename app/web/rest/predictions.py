@@ -14,7 +14,7 @@ from pydantic import Field
 from mloscope.app.errors import NotPossible
 from mloscope.app.web.rest.addresses import CorpusChoice, ImageId, RunName, Step
 from mloscope.app.web.rest.answers import NDJSON, streamed_lines
-from mloscope.app.web.rest.dependencies import TheObservatory
+from mloscope.app.web.rest.dependencies import TheServices
 from mloscope.app.web.rest.resource import Notices, resource
 
 router = resource("features", "/runs/{run}")
@@ -34,15 +34,17 @@ class PredictionAnswer:
 
 @router.get("/checkpoints/{step}/predictions/{image}")
 def predict(
-    observatory: TheObservatory, run: RunName, step: Step, image: ImageId, corpus: CorpusChoice = None
+    services: TheServices, run: RunName, step: Step, image: ImageId, corpus: CorpusChoice = None
 ) -> PredictionAnswer:
     """What the network holds an image for at one checkpoint."""
-    workspace = observatory.workspace
-    found = observatory.predictions(run, (step,), image, corpus)
+    opened = services.workspace.opened_run(run)
+    taken = services.workspace.network_input(opened, corpus, image)
+    found = services.predictor.at_steps(opened, (step,), corpus, taken)
     if step in found.missing:
         raise NotPossible(found.missing[step])
-    names, notices = workspace.class_names(run, corpus), workspace.basis(run, corpus).notices
-    return PredictionAnswer(step, image, names, found.probabilities[step].tolist(), found.kind, notices)
+    basis = opened.basis(corpus)
+    probabilities = found.probabilities[step].tolist()
+    return PredictionAnswer(step, image, basis.classes.names, probabilities, found.kind, basis.notices)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class PredictionsAnswer:
 @router.get("/predictions/{image}", response_model=PredictionsAnswer, responses={200: NDJSON})
 def predict_all(
     request: Request,
-    observatory: TheObservatory,
+    services: TheServices,
     run: RunName,
     image: ImageId,
     corpus: CorpusChoice = None,
@@ -76,18 +78,18 @@ def predict_all(
     "probabilities"}``, ``{"missing": {"step", "reason"}}``, at the end ``{"done": true}`` or
     ``{"error"}``.
     """
+    opened = services.workspace.opened_run(run)
+    taken = services.workspace.network_input(opened, corpus, image)
     if stream:
-        return streamed_lines(request, observatory.prediction_pieces(run, image, corpus, near))
-    workspace = observatory.workspace
-    steps = [checkpoint.step for checkpoint in observatory.checkpoints(run)]
-    found = observatory.predictions(run, steps, image, corpus)
+        return streamed_lines(request, services.predictor.stream(opened, corpus, taken, near))
+    found, basis = services.predictor.at_steps(opened, opened.steps, corpus, taken), opened.basis(corpus)
     probabilities: Mapping[int, np.ndarray] = found.probabilities
     return PredictionsAnswer(
         image,
-        workspace.class_names(run, corpus),
+        basis.classes.names,
         list(probabilities),
         [row.tolist() for row in probabilities.values()],
         [MissingStep(step, reason) for step, reason in found.missing.items()],
         found.kind,
-        workspace.basis(run, corpus).notices,
+        basis.notices,
     )

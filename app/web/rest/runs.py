@@ -12,13 +12,13 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from mloscope.app.errors import MloscopeError
-from mloscope.app.observatory import Observatory
 from mloscope.app.runs.training_curves import curve_json
 from mloscope.app.web.rest.addresses import RunName
 from mloscope.app.web.rest.answers import SVG, answer
-from mloscope.app.web.rest.dependencies import TheObservatory
+from mloscope.app.web.rest.dependencies import TheServices, TheWorkspace
 from mloscope.app.web.rest.resource import resource
 from mloscope.app.web.subject import checkpoint_json, layer_json, preprocessing_json
+from mloscope.app.workspace.workspace import Workspace
 
 router = resource("runs", "/runs")
 
@@ -42,18 +42,17 @@ class RunsAnswer:
 
 
 @router.get("")
-def list_runs(observatory: TheObservatory) -> RunsAnswer:
+def list_runs(workspace: TheWorkspace) -> RunsAnswer:
     """All connected runs, those that could not be opened included."""
-    return RunsAnswer([_summary(observatory, run.name) for run in observatory.workspace.runs])
+    return RunsAnswer([_summary(workspace, run.name) for run in workspace.runs])
 
 
-def _summary(observatory: Observatory, name: str) -> RunSummary:
-    workspace = observatory.workspace
+def _summary(workspace: Workspace, name: str) -> RunSummary:
     run = workspace.run(name)
     count, problem = 0, run.problem
     if run.adaptor is not None:
         try:
-            count = len(observatory.checkpoints(name))
+            count = len(workspace.opened_run(name).checkpoints)
         except MloscopeError as error:
             problem = str(error)
     version = workspace.version(name)
@@ -93,11 +92,14 @@ class RunAnswer:
 
 
 @router.get("/{run}")
-def describe_run(observatory: TheObservatory, run: RunName) -> RunAnswer:
+def describe_run(services: TheServices, run: RunName) -> RunAnswer:
     """One run: what its network takes, and whether it can be evaluated just now."""
-    workspace = observatory.workspace
+    workspace = services.workspace
     connected = workspace.run(run)
     adaptor = connected.adaptor
+    evaluation = None
+    if adaptor is not None:
+        evaluation = EvaluationBody(**services.evaluations.availability(workspace.opened_run(run)).json())
     return RunAnswer(
         name=connected.name,
         title=connected.shown_title,
@@ -109,7 +111,7 @@ def describe_run(observatory: TheObservatory, run: RunName) -> RunAnswer:
         preprocessing=preprocessing_json(connected.preprocessing),
         problem=connected.problem,
         problems=adaptor.problems() if adaptor is not None else (),
-        evaluation=EvaluationBody(**observatory.evaluation(run).json()) if adaptor is not None else None,
+        evaluation=evaluation,
     )
 
 
@@ -127,9 +129,9 @@ class CheckpointsAnswer:
 
 
 @router.get("/{run}/checkpoints")
-def list_checkpoints(observatory: TheObservatory, run: RunName) -> CheckpointsAnswer:
+def list_checkpoints(workspace: TheWorkspace, run: RunName) -> CheckpointsAnswer:
     """Every checkpoint in the order of time, broken ones with their problem."""
-    return CheckpointsAnswer([checkpoint_json(checkpoint) for checkpoint in observatory.checkpoints(run)])
+    return CheckpointsAnswer([checkpoint_json(checkpoint) for checkpoint in workspace.opened_run(run).checkpoints])
 
 
 class ParameterBody(TypedDict):
@@ -158,9 +160,9 @@ class LayersAnswer:
 
 
 @router.get("/{run}/layers")
-def list_layers(observatory: TheObservatory, run: RunName) -> LayersAnswer:
+def list_layers(workspace: TheWorkspace, run: RunName) -> LayersAnswer:
     """The network: every layer with its inputs, shapes and hyperparameters."""
-    return LayersAnswer([layer_json(layer) for layer in observatory.layers(run)])
+    return LayersAnswer([layer_json(layer) for layer in workspace.opened_run(run).layers])
 
 
 class CurveBody(TypedDict):
@@ -187,15 +189,15 @@ class MetricsAnswer:
 
 
 @router.get("/{run}/metrics")
-def list_metrics(observatory: TheObservatory, run: RunName) -> MetricsAnswer:
+def list_metrics(services: TheServices, run: RunName) -> MetricsAnswer:
     """How training went: curves in the checkpoints themselves, and in CSV and TensorBoard files beside them."""
-    curves = [curve_json(curve) for curve in observatory.metrics(run)]
-    return MetricsAnswer(curves, observatory.metric_problems(run))
+    found = services.training_curves.of(services.workspace.opened_run(run))
+    return MetricsAnswer([curve_json(curve) for curve in found.curves], found.problems)
 
 
 @router.get("/{run}/graph.svg", response_class=Response, responses={200: SVG})
 def draw_graph(
-    observatory: TheObservatory,
+    workspace: TheWorkspace,
     run: RunName,
     expanded: Annotated[str, Query(description="Ids of blocks that stand open, with commas between.")] = "",
     selected: Annotated[str | None, Query(description="Name of the layer to mark.")] = None,
@@ -204,5 +206,5 @@ def draw_graph(
     from mloscope.components import network_graph
 
     blocks = frozenset(filter(None, expanded.split(",")))
-    picture = network_graph.svg(observatory.layers(run), selected=selected or None, expanded=blocks)
+    picture = network_graph.svg(workspace.opened_run(run).layers, selected=selected or None, expanded=blocks)
     return answer(picture.encode(), "image/svg+xml")

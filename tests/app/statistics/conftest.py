@@ -25,7 +25,7 @@ def bench(make_bench: Any, tmp_path: Path) -> Any:
 
 @pytest.fixture
 def statistics(bench: Any) -> Statistics:
-    return bench.observatory.statistics
+    return bench.services.statistics
 
 
 @pytest.fixture

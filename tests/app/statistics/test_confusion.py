@@ -45,7 +45,7 @@ def test_a_chunk_holds_the_counts(statistics: Statistics, made: Any, actual: np.
 def test_chunks_are_of_bounded_size(make_bench: Any, measure: Any, array_corpus: Any, tmp_path: Path) -> None:
     bench = make_bench(corpus=array_corpus(training=0, test=60_000), cache_folder=tmp_path)
     measure(bench, [0, 10, 20], classes=5)
-    statistics = bench.observatory.statistics
+    statistics = bench.services.statistics
     of = statistics.of("lenet")
     for plane in of.ready.values():  # pretend that there are more cells: 480 kB a step, two steps fit
         plane.about["arrays"]["cells"][2][0] = 60_000

@@ -28,7 +28,7 @@ def test_ids_are_in_the_order_of_the_split(statistics: Statistics) -> None:
 def test_a_trajectory_is_the_images_row_at_every_step(make_bench: Any, measure: Any, tmp_path: Path, form: str) -> None:
     bench = make_bench(cache_folder=tmp_path)
     made = measure(bench, STEPS, form=form, lost=(4,), classes=30)
-    statistics = bench.observatory.statistics
+    statistics = bench.services.statistics
     found = followed(statistics, "test-3")
     assert (found["steps"], found["label"], found["form"]) == (list(STEPS), 1, form)
     assert found["predicted"] == [int(made[step][3].argmax()) for step in STEPS]

@@ -37,8 +37,8 @@ def test_unfinished_and_broken_steps_are_told_from_missing_ones(
     make_bench: Any, array_run: Any, tmp_path: Path
 ) -> None:
     bench = make_bench(run=array_run(steps=(1, 2, 3), broken=(2,)), cache_folder=tmp_path)
-    statistics = bench.observatory.statistics
-    key = statistics.identity.step("lenet", bench.observatory.checkpoint("lenet", 3), "noise", "test")
+    statistics = bench.services.statistics
+    key = statistics.identity.step("lenet", bench.opened.checkpoint(3), "noise", "test")
     statistics.store.begin(key, {"images": 20, "classes": 10}).write(0, 5, np.full((5, 10), 0.1, np.float32))
     one, two, three = statistics.of("lenet").steps
     assert (one.state, one.problem) == ("missing", None)

@@ -24,7 +24,7 @@ from mloscope.components.chart import chart
 from mloscope.components.figures.cluster_course import cluster_course
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 
 STATISTICS_STATE = "statistics-state"
@@ -76,8 +76,8 @@ def layout() -> html.Div:
     )
 
 
-def bind(app: Dash, observatory: Observatory) -> None:
-    here = Clusters(observatory)
+def bind(app: Dash, services: Services) -> None:
+    here = Clusters(services)
     threaded(
         app,
         Output(CLUSTER_COURSE, "figure"),
@@ -88,8 +88,8 @@ def bind(app: Dash, observatory: Observatory) -> None:
 class Clusters:
     """The callback's body, as a plain method over stores' contents: it can be called without Dash."""
 
-    def __init__(self, observatory: Observatory):
-        self.observatory = observatory
+    def __init__(self, services: Services):
+        self.services = services
 
     def draw_course(self, subject: dict | None, view: dict | None, ready: Any, theme: str | None) -> Any:
         """``ready`` only says that there may be more to see than before."""
@@ -97,7 +97,7 @@ class Clusters:
             return no_update
         steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
         try:
-            of = self.observatory.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
+            of = self.services.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
             clustering = of.clustering
             if clustering is None:
                 return themes.empty_figure(theme, "There are no clusters yet.")

@@ -20,7 +20,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from mloscope.app import errors
 from mloscope.app.comparison import pairing
-from mloscope.app.comparison.compared_runs import ComparedRuns, Shown, Side
+from mloscope.app.comparison.compared_runs import Shown, Side
 from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
@@ -35,7 +35,7 @@ from mloscope.components.figures.training_chart import metrics_of, training_char
 
 if TYPE_CHECKING:
     from mloscope.adaptors.interface import Curve
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 METRICS_SHOWN = 2
 _OF_VIEW = (
@@ -65,7 +65,7 @@ class _SideB(BaseModel):
     problem: str | None = None
 
 
-def bind(app: Dash, observatory: Observatory) -> None:
+def bind(app: Dash, services: Services) -> None:
     stores = [
         Input(ids.SUBJECT, "data"),
         Input(parts.COMPARE_VIEW, "data"),
@@ -73,7 +73,7 @@ def bind(app: Dash, observatory: Observatory) -> None:
         Input(parts.COMPARE_SETTLED, "data"),
     ]
     theme = Input(ids.THEME, "data")
-    here = Compare(observatory)
+    here = Compare(services)
     threaded(app, Output(parts.COMPARE_SUMMARY, "children"), *stores)(here.summarise)
     threaded(app, Output(parts.COMPARE_SCATTER, "figure"), *stores, theme)(here.scatter)
     threaded(app, Output(parts.COMPARE_CHANGE, "figure"), *stores, theme)(here.rank)
@@ -90,8 +90,8 @@ def bind(app: Dash, observatory: Observatory) -> None:
 class Compare:
     """The callbacks' bodies, as plain methods over stores' contents."""
 
-    def __init__(self, observatory: Observatory) -> None:
-        self.compared = ComparedRuns(observatory)
+    def __init__(self, services: Services) -> None:
+        self.compared = services.comparison
 
     def summarise(self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None) -> Any:
         if not _ready(subject, view, time, other) or _hidden(view, "change"):

@@ -36,7 +36,7 @@ from mloscope.components.figures.confusion_course import confusion_course
 from mloscope.components.figures.confusion_heat_map import confusion_heat_map
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 STATISTICS_STATE = "statistics-state"
 STATISTICS_READY = "statistics-ready"  # JS. Store: which statistics are ready. One writer: assets/confusion/state.mjs
@@ -98,8 +98,8 @@ def layout() -> html.Div:
     )
 
 
-def bind(app: Dash, observatory: Observatory) -> None:
-    here = Confusion(observatory)
+def bind(app: Dash, services: Services) -> None:
+    here = Confusion(services)
     threaded(
         app,
         Output(CONFUSION_COURSE, "figure"),
@@ -110,8 +110,8 @@ def bind(app: Dash, observatory: Observatory) -> None:
 class Confusion:
     """The callback's body, as a plain method over stores' contents: it can be called without Dash."""
 
-    def __init__(self, observatory: Observatory):
-        self.observatory = observatory
+    def __init__(self, services: Services):
+        self.services = services
         self._recalls: MutableMapping[str, np.ndarray] = LRUCache(MOST_REMEMBERED)
         self._lock = threading.Lock()
 
@@ -120,7 +120,7 @@ class Confusion:
         if not subject or not subject.get("run") or not view or theme is None:
             return no_update
         try:
-            of = self.observatory.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
+            of = self.services.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
             ready = of.ready
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, str(error))

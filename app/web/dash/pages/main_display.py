@@ -15,11 +15,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from dash import ClientsideFunction, Dash, Input, Output, State, html, no_update
 
 from mloscope.app import errors
+from mloscope.app.evaluation.predictions import PredictionCourse
+from mloscope.app.runs.opened_run import OpenedRun
+from mloscope.app.runs.parameters import parameter_details
 from mloscope.app.runs.unit_selection import format_units
-from mloscope.app.runs.units import RANKING_RULES
+from mloscope.app.runs.units import (
+    RANKING_RULES,
+    EnlargedUnit,
+    enlarged_map,
+    enlarged_weights,
+    unit_ranking,
+    unit_values_over_time,
+)
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.pages import main_display_layout as parts
@@ -33,17 +44,17 @@ from mloscope.components.figures.unit_heat_map import unit_heat_map
 from mloscope.components.layer_details import layer_facts, parameter_statistics
 
 if TYPE_CHECKING:
-    from mloscope.app.observatory import Observatory
+    from mloscope.app.web.services import Services
 
 METRICS_SHOWN = 2
 
 
-def bind(app: Dash, observatory: Observatory) -> None:
+def bind(app: Dash, services: Services) -> None:
     subject, view, time, theme = (
         Input(ids.SUBJECT, "data"), Input(ids.VIEW, "data"), Input(ids.SETTLED_TIME, "data"), Input(ids.THEME, "data"),
     )  # fmt: skip
     unit, image = Input(parts.UNIT_VIEW, "data"), Input(parts.IMAGE_VIEW, "data")
-    here = Main(observatory)
+    here = Main(services)
     threaded(app, Output(parts.LAYER_DETAILS, "children"), subject, unit, time)(here.show_layer)
     threaded(app, Output(parts.UNIT_HEAT_MAP, "figure"), subject, unit, time, theme)(here.enlarge_unit)
     threaded(app, Output(parts.UNIT_COURSE, "figure"), subject, unit, theme)(here.draw_course)
@@ -99,19 +110,20 @@ def _bind_controls(app: Dash, subject: Input, view: Input) -> None:
 class Main:
     """The callbacks' bodies, as plain methods over stores' contents: they can be called without Dash."""
 
-    def __init__(self, observatory: Observatory):
-        self.observatory = observatory
+    def __init__(self, services: Services):
+        self.services = services
 
     def show_layer(self, subject: dict | None, view: dict | None, time: dict | None) -> Any:
         if not _ready(subject, view) or not time:
             return no_update
         shown: list[Any] = []
         try:
-            layer = self.observatory.layer(subject["run"], view["layer"])
+            run = self.services.workspace.opened_run(subject["run"])
+            layer = run.layer(view["layer"])
             shown.append(layer_facts(layer))
             if not layer.parameters:
                 return [*shown, html.P("This layer has no parameters.", className="quiet-text")]
-            statistics = self.observatory.layer_details(subject["run"], time["step"], layer.name, unit=view["unit"])
+            statistics = parameter_details(self.services.cache, run, time["step"], layer.name, view["unit"])
         except errors.MloscopeError as error:
             return [*shown, html.P(str(error), className="warning-text")]
         return [*shown, parameter_statistics(_label(subject, time), statistics, view["unit"])]
@@ -123,11 +135,7 @@ class Main:
         if not parameters and not view["image"]:
             return themes.empty_figure(theme, "Choose an image.")
         try:
-            values, value_range = self.observatory.unit_values(
-                subject["run"], time["step"], view["layer"], view["unit"],
-                parameter=view["parameter"] if parameters else None,
-                image=None if parameters else view["image"], corpus=subject["corpus"],
-            )  # fmt: skip
+            values, value_range = self._enlarged(subject, view, time["step"])
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
         diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and parameters)
@@ -136,11 +144,25 @@ class Main:
             value_range = (-reach, reach)
         return unit_heat_map(values, value_range=value_range, diverging=diverging, theme=theme)
 
+    def _enlarged(self, subject: dict, view: dict, step: int) -> EnlargedUnit:
+        run = self.services.workspace.opened_run(subject["run"])
+        layer, unit = view["layer"], view["unit"]
+        if view["mode"] == "features":
+            return enlarged_map(self._feature_map(run, subject, view, step), layer, unit)
+        return enlarged_weights(self.services.cache, run, step, layer, unit, view["parameter"])
+
+    def _feature_map(self, run: OpenedRun, subject: dict, view: dict, step: int) -> np.ndarray:
+        image = self.services.workspace.network_input(run, subject["corpus"], view["image"])
+        return self.services.feature_maps.one(run, step, view["layer"], image)
+
     def draw_course(self, subject: dict | None, view: dict | None, theme: str | None) -> Any:
         if not _ready(subject, view) or theme is None:
             return no_update
         try:
-            values, names = self.observatory.unit_course(subject["run"], view["layer"], view["parameter"], view["unit"])
+            run = self.services.workspace.opened_run(subject["run"])
+            values, names = unit_values_over_time(
+                self.services.cache, run, view["layer"], view["parameter"], view["unit"]
+            )
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
         return unit_course(values, names, [c["label"] for c in subject["checkpoints"]], theme=theme)
@@ -150,10 +172,10 @@ class Main:
         if not subject or not subject.get("run") or theme is None:
             return no_update, no_update, no_update
         try:
-            curves = self.observatory.metrics(subject["run"])
-            said = " ".join(self.observatory.metric_problems(subject["run"]))
+            curves, problems = self.services.training_curves.of(self.services.workspace.opened_run(subject["run"]))
         except errors.MloscopeError:
             return no_update, "", True  # the run itself cannot be opened, which is said elsewhere
+        said = " ".join(problems)
         metrics = metrics_of({"": [curve for curve in curves if curve.along("step") is not None]})[:METRICS_SHOWN]
         checkpoints = subject["checkpoints"]
         if not metrics or len(checkpoints) < 2:
@@ -167,7 +189,7 @@ class Main:
         if not view["image"]:
             return themes.empty_figure(theme, "Choose an image.")
         try:
-            course = self.observatory.prediction_course(subject["run"], subject["corpus"], view["image"])
+            course = self._prediction_course(subject, view["image"])
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
         return prediction_course(
@@ -178,13 +200,21 @@ class Main:
             theme=theme,
         )
 
+    def _prediction_course(self, subject: dict, image: str) -> PredictionCourse:
+        workspace = self.services.workspace
+        run = workspace.opened_run(subject["run"])
+        corpus = workspace.corpus_for(run, subject["corpus"])
+        taken = workspace.network_input(run, corpus.name, image)
+        return self.services.predictor.course(run, corpus, corpus.position(image), taken)
+
     def choose_units(self, rule: str | None, subject: dict | None, view: dict | None, time: dict | None) -> Any:
         if not rule or not time or not _ready(subject, view):
             return no_update
         try:
-            ranking = self.observatory.unit_ranking(
-                subject["run"], time["step"], view["layer"], rule,
-                image=view["image"] or None, corpus=subject["corpus"], count=parts.UNITS_CHOSEN_BY_RULE,
+            run, step = self.services.workspace.opened_run(subject["run"]), time["step"]
+            ranking = unit_ranking(
+                run, step, view["layer"], rule, count=parts.UNITS_CHOSEN_BY_RULE,
+                feature_map=(lambda: self._feature_map(run, subject, view, step)) if view["image"] else None,
             )  # fmt: skip
         except errors.MloscopeError as error:
             return {"problem": str(error)}

@@ -19,11 +19,11 @@ from starlette.testclient import TestClient
 
 from mloscope.app.accounts.users import UserFile
 from mloscope.app.cache.result_cache import ResultCache
-from mloscope.app.observatory import Observatory
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access.allowances import EvaluationCharge
 from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.server import create_guarded_app
+from mloscope.app.web.services import Services
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests are imported by path, their neighbours are not
 
@@ -41,7 +41,7 @@ class House:
     users: UserFile
     bench: Any
     metrics: Metrics
-    observatory: Observatory
+    services: Services
     clients: ExitStack
 
     def visitor(self, address: str = "127.0.0.1", home: str = HOME, **headers: str) -> TestClient:
@@ -104,15 +104,15 @@ def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> It
                 shutil.copy(residents, str(chosen.users_file))
             bench = bench or make_bench()
             cache = ResultCache(bench.store)
-            metrics = Metrics(lambda: observatory.vitals(), lambda: cache.counts)
-            observatory = Observatory(
-                bench.observatory.workspace,
+            metrics = Metrics(lambda: services.vitals(), lambda: cache.counts)
+            services = Services.of(
+                bench.services.workspace,
                 cache,
                 bench.service,
                 charge=EvaluationCharge(chosen.evaluations_a_minute, metrics.evaluated),
             )
-            application = create_guarded_app(observatory, chosen, metrics, troubles)
-            return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, observatory, clients)
+            application = create_guarded_app(services, chosen, metrics, troubles)
+            return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, services, clients)
 
         yield build
 

@@ -373,7 +373,7 @@ def test_two_who_wait_for_one_thing_do_not_share_a_refusal(make_bench: Callable[
     from mloscope.app.errors import TooManyRequests
 
     bench = make_bench()
-    cache = bench.observatory.cache
+    cache = bench.services.cache
     entered, joined = threading.Event(), threading.Event()
 
     def refused() -> bytes:
@@ -480,8 +480,8 @@ def around(house: Callable[..., Any], tmp_path: Any) -> Callable[[Any], AccessGa
     def build(application: Any) -> AccessGate:
         settings = Settings(users_file=str(tmp_path / "none.json"))
         authentication = Authentication(settings, UserFile(tmp_path / "none.json"))
-        metrics = Metrics(home.bench.observatory.vitals)
-        own_pages = Health(home.bench.observatory.vitals, metrics).routes
+        metrics = Metrics(home.bench.services.vitals)
+        own_pages = Health(home.bench.services.vitals, metrics).routes
         return AccessGate(application, settings, authentication, own_pages, metrics, lambda: ())
 
     return build

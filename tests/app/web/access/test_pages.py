@@ -190,7 +190,7 @@ def test_not_ready_while_the_model_service_or_the_cache_is_away(make_bench: Call
         store.available = available
         bench = make_bench(store=store, service_state=lambda state=state: (state, "Because."))
         inner = home.application
-        own_pages = Health(bench.observatory.vitals, home.metrics).routes
+        own_pages = Health(bench.services.vitals, home.metrics).routes
         gate = AccessGate(inner.application, Settings(), inner.authentication, own_pages, home.metrics, tuple)
         answer = TestClient(gate, HOME).get("/readyz")
         assert (answer.status_code == 200) is ready
@@ -234,7 +234,7 @@ class Jobs:
 def test_status_tells_troubles_and_jobs_and_escapes_them(house: Callable[..., Any]) -> None:
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=2)
     home = house(people=False, troubles=lambda: [Trouble(now, "warning", "<i>broken</i>", "4f1c")])
-    home.observatory.statistics.jobs = Jobs()
+    home.services.statistics.jobs = Jobs()
     page = home.visitor().get("/status").text
     for words in (
         "25%",

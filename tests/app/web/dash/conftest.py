@@ -25,7 +25,7 @@ def in_browser(chromium: Any) -> Iterator[Callable[..., Any]]:
     with ExitStack() as stack:
 
         def open_page(bench: Any, path: str, pages: Any = None) -> Any:
-            application = create_app(bench.observatory, Settings.from_environment({}), pages)
+            application = create_app(bench.services, Settings.from_environment({}), pages)
             home = stack.enter_context(listening(application))
             context = chromium.new_context(viewport={"width": 1280, "height": 800})
             stack.callback(context.close)

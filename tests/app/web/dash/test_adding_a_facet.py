@@ -44,7 +44,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_it_is_in_the_api(make_bench: Callable[..., Any], corpus: Any) -> None:
-    with TestClient(create_app(make_bench(corpus=corpus).observatory, Settings.from_environment({}))) as client:
+    with TestClient(create_app(make_bench(corpus=corpus).services, Settings.from_environment({}))) as client:
         facets = client.get("/api/v1/corpora/noise").json()["facets"]
         assert [facet["name"] for facet in facets] == ["label", "split", "brightness"]
         assert facets[2] == {"name": "brightness", "title": "Brightness", "values": list(MEANS)}

@@ -27,7 +27,7 @@ VIEW = {key: value for key, value in SCHEMA.defaults().items() if key != "step"}
 
 @pytest.fixture
 def client(bench: Any) -> Iterator[TestClient]:
-    with TestClient(create_app(bench.observatory, Settings()), raise_server_exceptions=False) as client:
+    with TestClient(create_app(bench.services, Settings()), raise_server_exceptions=False) as client:
         yield client
 
 

@@ -15,7 +15,7 @@ from mloscope.app.web.server import create_app
 
 @pytest.mark.parametrize("path", ["/", "/confusion", "/clusters"])
 def test_the_first_page_that_is_asked_for_has_its_modules_and_styles(bench: Any, path: str) -> None:
-    app = create_app(bench.observatory, Settings.from_environment({}))
+    app = create_app(bench.services, Settings.from_environment({}))
     with TestClient(app) as client:
         first = client.get(path).text
         again = client.get(path).text
@@ -25,7 +25,7 @@ def test_the_first_page_that_is_asked_for_has_its_modules_and_styles(bench: Any,
 
 
 def test_every_page_is_in_the_top_bar(bench: Any) -> None:
-    app = create_app(bench.observatory, Settings.from_environment({}))
+    app = create_app(bench.services, Settings.from_environment({}))
     with TestClient(app) as client:
         client.get("/")
         layout = client.get("/_dash-layout").text

@@ -24,7 +24,7 @@ SCHEMA = view_schema(OURS)
 
 @pytest.fixture
 def client(bench: Any) -> Iterator[TestClient]:
-    with TestClient(create_app(bench.observatory, Settings())) as client:
+    with TestClient(create_app(bench.services, Settings())) as client:
         yield client
 
 
@@ -41,7 +41,7 @@ def components(node: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_a_subject_is_complete_and_json(bench: Any) -> None:
-    subject = shell.subject_of(bench.observatory, "?run=lenet&corpus=noise")
+    subject = shell.subject_of(bench.services, "?run=lenet&corpus=noise")
     assert (subject["run"], subject["corpus"]) == ("lenet", "noise")
     assert subject["runs"] == ["lenet", "lost"]
     assert [checkpoint["step"] for checkpoint in subject["checkpoints"]] == list(range(0, 400, 10))
@@ -52,7 +52,7 @@ def test_a_subject_is_complete_and_json(bench: Any) -> None:
         "2",
     ]  # of the network's ten outputs, not the corpus's two classes
     assert len(subject["classNames"]) == 10
-    assert subject["basis"] == bench.observatory.workspace.basis("lenet", "noise").json()
+    assert subject["basis"] == bench.services.workspace.basis("lenet", "noise").json()
     assert subject["basis"]["classes"]["corpus_classes"] == [0, 1, *[None] * 8]
     assert subject["evaluation"]["possible"] is True
     assert subject["preprocessing"]["assumed"] is True
@@ -62,23 +62,23 @@ def test_a_subject_is_complete_and_json(bench: Any) -> None:
 
 @pytest.mark.parametrize("search", [None, "", "?", "?theme=dark"])
 def test_without_names_the_first_of_each_is_shown(bench: Any, search: str | None) -> None:
-    subject = shell.subject_of(bench.observatory, search)
+    subject = shell.subject_of(bench.services, search)
     assert (subject["run"], subject["corpus"]) == ("lenet", "noise")
 
 
 def test_of_a_name_given_twice_the_last_counts(bench: Any) -> None:
-    assert shell.subject_of(bench.observatory, "?run=nothing&run=lenet")["problems"] == ["notes.txt is no checkpoint."]
+    assert shell.subject_of(bench.services, "?run=nothing&run=lenet")["problems"] == ["notes.txt is no checkpoint."]
 
 
 def test_an_unknown_run_is_said_and_the_first_takes_its_place(bench: Any) -> None:
-    subject = shell.subject_of(bench.observatory, "?run=vgg&corpus=birds")
+    subject = shell.subject_of(bench.services, "?run=vgg&corpus=birds")
     assert (subject["run"], subject["corpus"]) == ("lenet", "noise")
     assert 'There is no run "vgg"; connected: lenet, lost.' in subject["problems"]
     assert any('no corpus "birds"' in problem for problem in subject["problems"])
 
 
 def test_a_run_that_could_not_be_opened_says_why(bench: Any) -> None:
-    subject = shell.subject_of(bench.observatory, "?run=lost")
+    subject = shell.subject_of(bench.services, "?run=lost")
     assert subject["run"] == "lost"
     assert "There is nothing at gone." in subject["problems"]
     assert (subject["checkpoints"], subject["layers"]) == ([], [])
@@ -87,7 +87,7 @@ def test_a_run_that_could_not_be_opened_says_why(bench: Any) -> None:
 
 def test_broken_checkpoints_keep_their_place_and_reason(make_bench: Any, array_run: Any) -> None:
     bench = make_bench(run=array_run(steps=(0, 10, 20), broken=[10]))
-    checkpoints = shell.subject_of(bench.observatory, "")["checkpoints"]
+    checkpoints = shell.subject_of(bench.services, "")["checkpoints"]
     assert [(c["step"], c["problem"]) for c in checkpoints] == [
         (0, None),
         (10, "The file is cut off."),
@@ -96,7 +96,7 @@ def test_broken_checkpoints_keep_their_place_and_reason(make_bench: Any, array_r
 
 
 def test_without_a_model_service_the_subject_says_so(make_bench: Any) -> None:
-    evaluation = shell.subject_of(make_bench(service=False).observatory, "")["evaluation"]
+    evaluation = shell.subject_of(make_bench(service=False).services, "")["evaluation"]
     assert evaluation["possible"] is False
     assert "model service" in evaluation["message"]
 
@@ -162,12 +162,12 @@ def test_the_subject_comes_through_the_callback_too(client: TestClient) -> None:
 def test_what_somebody_says_of_the_outputs_is_another_version_of_the_run(make_bench: Any, tmp_path: Path) -> None:
     """Pages that are open look at the version, and follow."""
     bench = make_bench(cache_folder=tmp_path)
-    workspace = bench.observatory.workspace
+    workspace = bench.services.workspace
     workspace.named_outputs = NamedOutputsStore(tmp_path)
-    versions = [shell.subject_of(bench.observatory, "")["version"]]
+    versions = [shell.subject_of(bench.services, "")["version"]]
     for names in ("abcdefghij", "jihgfedcba", ""):
         workspace.named_outputs.save(Path("arrays"), NamedOutputs(None, tuple(names)) if names else None)
-        versions.append(shell.subject_of(bench.observatory, "")["version"])
+        versions.append(shell.subject_of(bench.services, "")["version"])
         assert versions[-1] == workspace.version("lenet")
     assert versions[0] == versions[3]
     assert len(set(versions)) == 3

@@ -18,7 +18,7 @@ from mloscope.app.web.rest.refusals import REFUSALS
 @pytest.fixture
 def client(bench: Any) -> TestClient:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_rest(app, bench.observatory)
+    add_rest(app, bench.services)
 
     @app.get("/a-page-of-the-dashboard")
     def other() -> str:

@@ -35,14 +35,14 @@ WITHOUT_NUMBERS_OF_THE_NETWORK = {
 @pytest.fixture
 def made(make_bench: Any, tmp_path: Path) -> Any:
     bench = make_bench(cache_folder=tmp_path)
-    bench.observatory.workspace.named_outputs = NamedOutputsStore(tmp_path)
+    bench.services.workspace.named_outputs = NamedOutputsStore(tmp_path)
     return bench
 
 
 @pytest.fixture
 def application(made: Any) -> FastAPI:
     app = FastAPI()
-    add_rest(app, made.observatory)
+    add_rest(app, made.services)
     return app
 
 
@@ -64,7 +64,7 @@ def test_no_answer_with_numbers_of_a_network_can_be_without_its_notices() -> Non
 
 def test_the_record_is_the_workspaces(client: TestClient, made: Any) -> None:
     answer = client.get(f"{RUN}/basis")
-    assert answer.json() == made.observatory.workspace.basis("lenet").json()
+    assert answer.json() == made.services.workspace.basis("lenet").json()
     TypeAdapter(basis.BasisAnswer).validate_json(answer.content, extra="forbid")
     assert client.get(f"{RUN}/basis", params={"corpus": "gone"}).status_code == 404
     assert client.get("/api/v1/runs/lost/basis").status_code == 422
@@ -99,7 +99,7 @@ def test_a_comparison_links_to_the_records_of_both_runs(client: TestClient) -> N
 
 
 def test_predictions_carry_the_notices_themselves(client: TestClient, made: Any) -> None:
-    notices = made.observatory.workspace.basis("lenet").json()["notices"]
+    notices = made.services.workspace.basis("lenet").json()["notices"]
     assert notices
     for path in ("/checkpoints/20/predictions/test-0", "/predictions/test-0", "/statistics"):
         assert client.get(RUN + path).json()["notices"] == notices
@@ -119,7 +119,7 @@ def test_classes_are_named_for_everybody_and_forgotten_again(client: TestClient,
     assert answer.status_code == 200, answer.text
     assert answer.json()["classes"]["named_by"] == "saved"
     assert answer.json()["classes"]["corpus_classes"][3] == 0
-    assert made.observatory.workspace.basis("lenet").classes.output_of(1) == 7
+    assert made.services.workspace.basis("lenet").classes.output_of(1) == 7
     assert client.get(f"{RUN}/checkpoints/20/predictions/test-0").json()["class_names"] == names
     assert put(client).json()["classes"]["named_by"] == "the run's files"
 
@@ -135,10 +135,10 @@ def test_classes_are_named_for_everybody_and_forgotten_again(client: TestClient,
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_changes(client: TestClient, made: Any, order: dict[str, Any]) -> None:
-    before = made.observatory.workspace.basis("lenet").json()
+    before = made.services.workspace.basis("lenet").json()
     answer = put(client, **order)
     assert answer.status_code == 400, answer.text
-    assert made.observatory.workspace.basis("lenet").json() == before
+    assert made.services.workspace.basis("lenet").json() == before
 
 
 def test_another_site_cannot_name_outputs(client: TestClient) -> None:

@@ -17,12 +17,12 @@ from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.films import encoding
-from mloscope.app.observatory import Observatory
 from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.web.rest.answers import IMMUTABLE
 from mloscope.app.web.rest.api import add_rest
+from mloscope.app.web.services import Services
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -45,13 +45,13 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     )
     workspace.named_outputs = NamedOutputsStore(tmp_path)
     statistics = Statistics(workspace, StatisticsStore(tmp_path))
-    observatory = Observatory(workspace, ResultCache(MemoryStore(1 << 24)), bench.service, statistics=statistics)
-    bench.observatory = observatory
+    services = Services.of(workspace, ResultCache(MemoryStore(1 << 24)), bench.service, statistics=statistics)
+    bench.services = services
     measure(bench, [0, 200], corpus="digits")
     series = statistics.identity.series("lenet", "digits", "test")
     cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_rest(app, observatory)
+    add_rest(app, services)
     return TestClient(app, base_url=HOST)
 
 

@@ -27,9 +27,9 @@ RUN = "/api/v1/runs/lenet"
 CONV = f"{RUN}/checkpoints/20/layers/block/conv1"
 
 
-def application(observatory: Any) -> FastAPI:
+def application(services: Any) -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_rest(app, observatory)
+    add_rest(app, services)
 
     @app.get("/{anything:path}")
     def everything_else() -> str:
@@ -40,7 +40,7 @@ def application(observatory: Any) -> FastAPI:
 
 @pytest.fixture
 def client(bench: Any) -> TestClient:
-    return TestClient(application(bench.observatory), raise_server_exceptions=False)
+    return TestClient(application(bench.services), raise_server_exceptions=False)
 
 
 def lines_of(answer: Any) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def test_json_is_what_the_documentation_says_and_carries_a_true_etag(
 def test_metrics_are_curves_with_null_for_what_is_not_finite(make_bench: Any, array_run: Any) -> None:
     run = array_run()
     run.metrics = lambda: {"training loss": (np.array([0, 5, 20]), np.array([2.5, np.nan, np.inf]))}
-    client = TestClient(application(make_bench(run=run).observatory), raise_server_exceptions=False)
+    client = TestClient(application(make_bench(run=run).services), raise_server_exceptions=False)
     answer = client.get(f"{RUN}/metrics").json()
     TypeAdapter(runs.MetricsAnswer).validate_python(answer, extra="forbid")
     (curve,) = answer["curves"]
@@ -374,7 +374,7 @@ def ask_and_hang_up(app: FastAPI, path: str, asgi: str, enough: Callable[[bytes]
 
 @pytest.mark.parametrize("asgi", ["2.3", "2.4"])
 def test_a_reader_who_hangs_up_stops_the_work(bench: Any, asgi: str) -> None:
-    app, path = application(bench.observatory), f"{RUN}/layers/block/conv1/film"
+    app, path = application(bench.services), f"{RUN}/layers/block/conv1/film"
     came = ask_and_hang_up(app, path, asgi, lambda came: b'"chunk"' in came)
     assert b'{"done":true}' not in came
     # The first chunk has two steps; at most one more was under way.
@@ -387,7 +387,7 @@ def test_a_reader_who_hangs_up_stops_the_work(bench: Any, asgi: str) -> None:
 def test_facets_of_a_corpus_are_parameters_of_the_search(make_bench: Any, array_corpus: Any) -> None:
     corpus = array_corpus()
     corpus.facets = lambda: [Facet("pen", "Pen", ("thin", "thick"), np.arange(60, dtype=np.int32) % 3 - 1)]
-    with TestClient(application(make_bench(corpus=corpus).observatory)) as client:
+    with TestClient(application(make_bench(corpus=corpus).services)) as client:
         facets = client.get("/api/v1/corpora/noise").json()["facets"]
         assert [(facet["name"], facet["values"]) for facet in facets] == [
             ("label", ["Bird", "cat"]), ("split", ["training", "test"]), ("pen", ["thin", "thick"]),
@@ -487,7 +487,7 @@ def test_other_methods_are_refused_and_other_addresses_left_alone(client: TestCl
 
 def test_a_broken_checkpoint_answers_its_own_sentence(make_bench: Any, array_run: Any) -> None:
     bench = make_bench(run=array_run(broken=[20], torn=[30]))
-    client = TestClient(application(bench.observatory))
+    client = TestClient(application(bench.services))
     for step, words in ((20, "The file is cut off."), (30, "30.npz ends in the middle of block/conv1.")):
         for ending in (".npy", ".png"):
             answer = client.get(f"{RUN}/checkpoints/{step}/layers/block/conv1/parameters{ending}")

@@ -22,7 +22,7 @@ RUN = "/api/v1/runs/lenet"
 def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
     made = make_bench(cache_folder=tmp_path)
     measure(made, [0, 100, 200])
-    statistics = made.observatory.statistics
+    statistics = made.services.statistics
     series = statistics.identity.series("lenet", "noise", "test")
     cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3)
     return made
@@ -31,7 +31,7 @@ def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
 @pytest.fixture
 def client(bench: Any) -> TestClient:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_rest(app, bench.observatory)
+    add_rest(app, bench.services)
     return TestClient(app, raise_server_exceptions=False)
 
 
@@ -140,7 +140,7 @@ def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -
     order = {"action": "start", "split": "training"}
     own = {"X-Mloscope": "1"}
     assert refusal(client.post(f"{RUN}/statistics/job", json=order, headers=own))[0] == 503
-    bench.observatory.statistics.jobs = Jobs()
+    bench.services.statistics.jobs = Jobs()
     assert refusal(client.post(f"{RUN}/statistics/job", json=order))[0] == 403
     assert client.post(f"{RUN}/statistics/job", json=order, headers=own).json()["state"] == "start noise training"
     assert client.get(f"{RUN}/statistics").json()["job"]["state"] == "running"

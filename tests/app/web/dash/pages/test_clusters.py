@@ -33,7 +33,7 @@ def bench(make_bench: Any, measure: Any, tmp_path: Path) -> Any:
 
 
 def cluster(bench: Any, k: int = 3) -> None:
-    statistics = bench.observatory.statistics
+    statistics = bench.services.statistics
     of = statistics.of("lenet")
     series = statistics.identity.series("lenet", of.corpus, of.split)
     cluster_run(statistics.store, series, list(of.ready.items()), k)
@@ -41,7 +41,7 @@ def cluster(bench: Any, k: int = 3) -> None:
 
 @pytest.fixture
 def client(bench: Any) -> TestClient:
-    return TestClient(create_app(bench.observatory, Settings.from_environment({})))
+    return TestClient(create_app(bench.services, Settings.from_environment({})))
 
 
 def subject() -> dict:
@@ -84,7 +84,7 @@ def test_the_sheet_holds_the_pictures_of_the_nearest_images(bench: Any, client: 
     assert picture.shape[:2] == (-(-len(shown) // across) * edge, min(len(shown), across) * edge)
     for place in (0, len(shown) - 1):
         left, top = place % across * edge, place // across * edge
-        pixels = bench.observatory.workspace.opened_corpus("noise").pixels(40 + shown[place])
+        pixels = bench.services.workspace.opened_corpus("noise").pixels(40 + shown[place])
         grey = np.asarray(Image.fromarray(pixels[..., :3].squeeze()).convert("RGB").resize((edge, edge), 0)).astype(int)
         assert np.abs(picture[top : top + edge, left : left + edge] - grey).mean() < 40  # WebP at 82 of noise
         assert np.corrcoef(picture[top : top + edge, left : left + edge].ravel(), grey.ravel())[0, 1] > 0.6
@@ -101,7 +101,7 @@ def test_ids_and_labels_are_in_the_order_of_the_split(bench: Any, client: TestCl
 
 def test_the_chart_shows_the_size_of_every_cluster_and_breaks_where_there_is_none(bench: Any) -> None:
     cluster(bench)
-    page = Clusters(bench.observatory)
+    page = Clusters(bench.services)
     figure = page.draw_course(subject(), SCHEMA.defaults() | {"cluster": 1}, None, "light")
     sizes = np.array([trace.y for trace in figure.data[:3]], float)
     assert sizes[:, :3].sum(axis=0).tolist() == [19, 19, 19]
@@ -112,12 +112,12 @@ def test_the_chart_shows_the_size_of_every_cluster_and_breaks_where_there_is_non
 
 def test_a_cluster_that_there_is_not_is_none(bench: Any) -> None:
     cluster(bench)
-    figure = Clusters(bench.observatory).draw_course(subject(), SCHEMA.defaults() | {"cluster": 99}, None, "dark")
+    figure = Clusters(bench.services).draw_course(subject(), SCHEMA.defaults() | {"cluster": 99}, None, "dark")
     assert len(figure.data) == 3
 
 
 def test_without_clusters_the_chart_says_so(bench: Any) -> None:
-    figure = Clusters(bench.observatory).draw_course(subject(), SCHEMA.defaults(), None, "light")
+    figure = Clusters(bench.services).draw_course(subject(), SCHEMA.defaults(), None, "light")
     assert figure.layout.annotations[0].text == "There are no clusters yet."
-    unknown = Clusters(bench.observatory).draw_course(subject() | {"run": "nowhere"}, SCHEMA.defaults(), None, "light")
+    unknown = Clusters(bench.services).draw_course(subject() | {"run": "nowhere"}, SCHEMA.defaults(), None, "light")
     assert "nowhere" in unknown.layout.annotations[0].text

@@ -44,12 +44,12 @@ def words(children: Any) -> str:
 
 @pytest.fixture
 def here(bench: Any) -> Compare:
-    return Compare(bench.observatory)
+    return Compare(bench.services)
 
 
 @pytest.fixture
 def subject(bench: Any) -> dict[str, Any]:
-    return shell.subject_of(bench.observatory, "?run=lenet&corpus=noise")
+    return shell.subject_of(bench.services, "?run=lenet&corpus=noise")
 
 
 def test_the_layout_holds_every_part_once() -> None:
@@ -120,7 +120,7 @@ def test_nothing_is_done_before_the_stores_are_filled_or_behind_another_panel(he
 
 def test_training_of_both_runs(make_bench: Any, measure: Any, tmp_path: Any) -> None:
     bench = make_bench(cache_folder=tmp_path)
-    here, subject = Compare(bench.observatory), shell.subject_of(bench.observatory, "?run=lenet&corpus=noise")
+    here, subject = Compare(bench.services), shell.subject_of(bench.services, "?run=lenet&corpus=noise")
     view = view_of(**{"compare-panel": "training"})
     figure, buttons = here.train(subject, view, OTHER, "light")
     assert "Nothing was recorded" in figure.layout.annotations[0].text
@@ -143,7 +143,7 @@ def client(make_bench: Any, measure: Any, tmp_path: Any) -> TestClient:
     bench = make_bench(cache_folder=tmp_path)
     measure(bench, [0, 200])
     app = FastAPI()
-    add_rest(app, bench.observatory)
+    add_rest(app, bench.services)
     client = TestClient(app, base_url="http://127.0.0.1/api/v1/runs/lenet/comparison/", raise_server_exceptions=False)
     client.bench = bench
     return client
@@ -158,7 +158,7 @@ def test_the_table_of_units_as_json_and_csv(client: TestClient) -> None:
     assert 'filename="lenet-200-lenet-0-block-conv1.csv"' in table.headers["content-disposition"]
     rows = list(csv.DictReader(io.StringIO(table.text)))
     assert len(rows) == 4
-    kernel = client.bench.observatory.parameters("lenet", 200, "block/conv1")["kernel"]
+    kernel = client.bench.parameters(200, "block/conv1")["kernel"]
     assert float(rows[1]["norm_a"]) == pytest.approx(np.linalg.norm(kernel[..., 1].astype(float)))
 
 

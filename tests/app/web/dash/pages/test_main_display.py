@@ -12,6 +12,7 @@ import pytest
 from dash import no_update
 
 from mloscope.app.runs.unit_selection import parse_units
+from mloscope.app.runs.units import unit_ranking, unit_values_over_time
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import laid_out
 from mloscope.app.web.dash.page import view_schema
@@ -30,12 +31,12 @@ def view_of(**changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def here(bench: Any) -> Main:
-    return Main(bench.observatory)
+    return Main(bench.services)
 
 
 @pytest.fixture
 def subject(bench: Any) -> dict[str, Any]:
-    return shell.subject_of(bench.observatory, "?run=lenet&corpus=noise")
+    return shell.subject_of(bench.services, "?run=lenet&corpus=noise")
 
 
 def words(children: Any) -> str:
@@ -73,17 +74,17 @@ def test_training_is_drawn_where_it_was_recorded_and_hidden_elsewhere(make_bench
     run = array_run()
     steps = np.array([0, 1, 39])
     run.metrics = lambda: {f"{split} loss": (steps, np.array([3.0, 2.0, 1.0])) for split in ("training", "test")}
-    here = Main(make_bench(run=run).observatory)
-    subject = shell.subject_of(here.observatory, "?run=lenet&corpus=noise")
+    here = Main(make_bench(run=run).services)
+    subject = shell.subject_of(here.services, "?run=lenet&corpus=noise")
     figure, told, hidden = here.draw_training(subject, "dark")
     assert (told, hidden) == ("", False)
     assert [trace.name for trace in figure.data] == ["training", "test"]
     assert max(figure.data[0].x) <= len(subject["checkpoints"]) - 1
     run.metrics = dict
-    figure, told, hidden = Main(make_bench(run=run).observatory).draw_training(subject, "dark")
+    figure, told, hidden = Main(make_bench(run=run).services).draw_training(subject, "dark")
     assert (said(figure), told, hidden) == ("Nothing was recorded.", "", True)
     run.metrics = lambda: {}["loss"]
-    figure, told, hidden = Main(make_bench(run=run).observatory).draw_training(subject, "dark")
+    figure, told, hidden = Main(make_bench(run=run).services).draw_training(subject, "dark")
     assert "KeyError" in told
     assert not hidden
     assert here.draw_training(None, "dark") == (no_update,) * 3
@@ -154,7 +155,7 @@ def finite(values: Any) -> list[float]:
 
 def test_the_enlarged_unit_is_the_stored_weights(here: Main, subject: dict[str, Any], bench: Any) -> None:
     figure = go.Figure(here.enlarge_unit(subject, view_of(layer="conv2", unit=3, mode="parameters"), NOW, "light"))
-    stored = bench.observatory.parameters("lenet", 20, "conv2")["kernel"]
+    stored = bench.parameters(20, "conv2")["kernel"]
     assert finite(figure.data[0].z) == sorted(stored[..., 3].ravel().tolist())
     assert figure.data[0].zmax == pytest.approx(np.abs(stored).max())
     assert figure.data[0].zmin == -figure.data[0].zmax
@@ -163,19 +164,19 @@ def test_the_enlarged_unit_is_the_stored_weights(here: Main, subject: dict[str, 
 def test_the_scale_is_as_the_view_wants_it(here: Main, subject: dict[str, Any], bench: Any) -> None:
     view = view_of(layer="conv2", mode="parameters", symmetric="no")
     trace = go.Figure(here.enlarge_unit(subject, view, NOW, "dark")).data[0]
-    stored = bench.observatory.parameters("lenet", 20, "conv2")["kernel"]
+    stored = bench.parameters(20, "conv2")["kernel"]
     assert (trace.zmin, trace.zmax) == pytest.approx((stored.min(), stored.max()))
 
 
 def test_in_feature_mode_the_enlarged_unit_is_its_map(here: Main, subject: dict[str, Any], bench: Any) -> None:
     figure = go.Figure(here.enlarge_unit(subject, view_of(unit=1, mode="features"), NOW, "light"))
-    maps = bench.observatory.feature_maps("lenet", [20], "block/conv1", "test-0", "noise").maps[20]
+    maps = bench.feature_maps([20], "block/conv1", "test-0").maps[20]
     assert finite(figure.data[0].z) == sorted(maps[..., 1].ravel().tolist())
 
 
 def test_the_course_runs_over_every_checkpoint(here: Main, subject: dict[str, Any], bench: Any) -> None:
     figure = go.Figure(here.draw_course(subject, view_of(parameter="bias", unit=1), "light"))
-    course = bench.observatory.unit_course("lenet", "block/conv1", "bias", 1).values
+    course = unit_values_over_time(bench.services.cache, bench.opened, "block/conv1", "bias", 1).values
     assert course.shape == (40, 1)
     drawn = [finite(trace.y) for trace in figure.data if trace.y is not None and len(trace.y)]
     assert finite(course) in drawn
@@ -190,7 +191,14 @@ def test_the_classes_run_over_every_checkpoint(here: Main, subject: dict[str, An
 def test_every_rule_chooses_units(here: Main, subject: dict[str, Any], bench: Any, rule: str) -> None:
     chosen = here.choose_units(rule, subject, view_of(layer="conv2"), NOW)
     units = parse_units(chosen["units"])
-    ranking = bench.observatory.unit_ranking("lenet", 20, "conv2", rule, "test-0", "noise", 16)
+    ranking = unit_ranking(
+        bench.opened,
+        20,
+        "conv2",
+        rule,
+        count=16,
+        feature_map=lambda: bench.feature_maps([20], "conv2", "test-0").maps[20],
+    )
     assert units == ranking.units
     assert len(units) == parts.UNITS_CHOSEN_BY_RULE
     assert chosen["unit"] == units[0]
@@ -232,7 +240,7 @@ def damaged(make_bench: Any, array_run: Any) -> Any:
     ("step", "sentence"), [(20, "The file is cut off."), (30, "30.npz ends in the middle of block/conv1.")]
 )
 def test_a_broken_checkpoint_is_a_sentence(damaged: Any, step: int, sentence: str) -> None:
-    here, subject = Main(damaged.observatory), shell.subject_of(damaged.observatory, "")
+    here, subject = Main(damaged.services), shell.subject_of(damaged.services, "")
     time = {"step": step, "index": step // 10}
     told = words(here.show_layer(subject, view_of(), time))
     assert sentence in told
@@ -242,7 +250,7 @@ def test_a_broken_checkpoint_is_a_sentence(damaged: Any, step: int, sentence: st
 
 
 def test_broken_checkpoints_leave_a_gap_in_the_course(damaged: Any) -> None:
-    here, subject = Main(damaged.observatory), shell.subject_of(damaged.observatory, "")
+    here, subject = Main(damaged.services), shell.subject_of(damaged.services, "")
     figure = go.Figure(here.draw_course(subject, view_of(parameter="bias"), "light"))
     lengths = {len(finite(trace.y)) for trace in figure.data if trace.y is not None and len(trace.y) == 40}
     assert lengths == {38}

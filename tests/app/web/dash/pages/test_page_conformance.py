@@ -18,7 +18,7 @@ from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.dash.view_state import Field
 
 
-def bind(app: Any, observatory: Any) -> None:
+def bind(app: Any, services: Any) -> None:
     threaded(app, Output("bell", "title"), Input("bell-said", "data"), Input(ids.THEME, "data"))(lambda *told: None)
 
 

@@ -19,7 +19,7 @@ from mloscope.app.web.dash.view_state import SPLIT, Field
 
 def page(**changes: Any) -> Page:
     known = {"name": "course", "path": "/course", "label": "Course", "title": "Course", "help": "a course"}
-    return Page(**{**known, "layout": html.Div, "bind": lambda app, observatory: None, **changes})
+    return Page(**{**known, "layout": html.Div, "bind": lambda app, services: None, **changes})
 
 
 @pytest.fixture

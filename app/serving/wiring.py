@@ -1,0 +1,110 @@
+"""The one place where the program is put together: from settings and what is connected to the web application."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mloscope.app.process.home_folder import NoHome
+
+if TYPE_CHECKING:
+    from mloscope.app.process.settings import Settings
+    from mloscope.app.statistics.queries import Statistics
+    from mloscope.app.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WiredService:
+    """The model service, and how it is started and stopped."""
+
+    client: Any
+    state: Callable[[], tuple[str, str | None]] | None = None
+    start: Callable[[], None] = lambda: None
+    stop: Callable[[], None] = lambda: None
+
+
+def model_service(settings: Settings) -> WiredService:
+    """The model service that the settings name, else a process of our own, which is still to be started."""
+    from mloscope.app.model_service.client import ModelServiceClient
+
+    timeout_s, token = settings.model_service_timeout_s, settings.model_service_token
+    if settings.model_service_url:
+        return WiredService(ModelServiceClient(settings.model_service_url, timeout_s=timeout_s, token=token))
+    from mloscope.app.model_service.supervisor import ModelServiceProcess
+
+    process = ModelServiceProcess(weights_budget_bytes=settings.weights_budget_bytes)
+    return WiredService(
+        ModelServiceClient(process, timeout_s=timeout_s),
+        state=lambda: (process.state, process.problem),
+        start=process.start,
+        stop=process.stop,
+    )
+
+
+def statistics(workspace: Workspace, settings: Settings) -> Statistics:
+    """Statistics over the workspace, and what computes them in the background."""
+    from mloscope.adaptors.installation import program
+    from mloscope.app.evaluation.named_outputs import NamedOutputsStore
+    from mloscope.app.statistics.computing.jobs import StatisticsJobs
+    from mloscope.app.statistics.queries import Statistics
+    from mloscope.app.statistics.stored.store import StatisticsStore
+
+    cache_folder = _cache_folder(settings)
+    workspace.named_outputs = NamedOutputsStore(cache_folder)
+    found = Statistics(workspace, StatisticsStore(cache_folder), program=program())
+    # The children end with this process.
+    found.jobs = StatisticsJobs(
+        lambda *names: found.of(*names).command, cache_folder, dask_address=settings.dask_address
+    )
+    return found
+
+
+def application(
+    workspace: Workspace, settings: Settings, service: WiredService, statistics: Statistics, troubles: Any
+) -> Any:
+    """The guarded web application. ``troubles``: recent warnings, for the status page."""
+    from mloscope.app.cache.result_cache import ResultCache
+    from mloscope.app.serving.ends_in_time import EndsInTime
+    from mloscope.app.web.access.allowances import EvaluationCharge
+    from mloscope.app.web.access.prometheus import Metrics
+    from mloscope.app.web.server import create_guarded_app
+    from mloscope.app.web.services import Services
+
+    cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
+    metrics = Metrics(lambda: services.vitals(), lambda: cache.counts)
+    services = Services.of(
+        workspace,
+        cache,
+        service.client,
+        service_state=service.state,
+        film_chunk_bytes=settings.film_chunk_bytes,
+        charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
+        statistics=statistics,
+    )
+    return EndsInTime(create_guarded_app(services, settings, metrics, troubles), statistics.jobs.stop)
+
+
+def _cache_folder(settings: Settings) -> Path:
+    """Where statistics are kept; without a home folder, a place that is gone when this process is."""
+    from mloscope.app.process.settings import cache_folder_of
+
+    try:
+        return cache_folder_of(settings, os.environ)
+    except NoHome:
+        folder = tempfile.mkdtemp(prefix="mloscope-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        logger.warning(
+            "There is no home folder, so statistics are kept in %s until this server stops; "
+            "MLOSCOPE_CACHE_FOLDER names a place that stays.",
+            folder,
+        )
+        return Path(folder)
