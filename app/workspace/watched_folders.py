@@ -17,7 +17,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -241,25 +241,12 @@ class WatchedFolders:
         return connected if found is None else replace(found, name=connected.name, title=connected.title)
 
     def _called(self, what: str, known: list[Any], entries: list[Path], answering: set[Path]) -> list[Any]:
-        """What is known, and what lies in the watched folder and is new, not yet opened; each by the name that it has among
-        all that lies there now."""
+        """What is known, and what is new in the watched folder, not yet opened; each under the name it has among all that
+        lies there now."""
         watched = {name: about for (kind, name), about in self._watched.items() if kind == what}
-        # What was named when the server was started, and lies here too or is linked here, is shown under that name alone.
-        named = {
-            os.path.realpath(about.entry)
-            for about in watched.values()
-            if not about.in_folder and about.entry in answering
-        }
-        entries = [
-            entry for entry in entries if not (named and entry in answering and os.path.realpath(entry) in named)
-        ]
-        own = {
-            entry: own_name(entry, about.own if about else None)
-            if entry in answering
-            else (about and about.own) or entry.name
-            for entry in entries
-            for about in [next((each for each in watched.values() if each.in_folder and each.entry == entry), None)]
-        }
+        entries = _without_named(entries, watched, answering)
+        by_entry = {about.entry: about for about in watched.values() if about.in_folder}
+        own = {entry: _own_name(entry, by_entry.get(entry), entry in answering) for entry in entries}
         reserved = {name for name, about in watched.items() if not about.in_folder}
         names = names_of_entries(entries, reserved, own.__getitem__)
         found, after = [], {}
@@ -267,30 +254,18 @@ class WatchedFolders:
             about = watched[each.name]
             name = names.get(about.entry, each.name) if about.in_folder else each.name
             if about.in_folder and about.entry not in names and name in names.values():
-                continue  # it is gone, and what lies there now has its name
+                continue  # it is gone, and a new entry has its name
             if name != each.name:
-                sentence = 'The %s "%s" is called "%s" from now on, for what else lies there would have the same name.'
+                sentence = 'The %s "%s" is now called "%s", because another entry would have the same name.'
                 logger.info(sentence, what, each.name, name)
             about.own = own.get(about.entry, about.own)
             after[what, name] = about
             found.append(replace(each, name=name) if name != each.name else each)
         seen = {about.entry for about in after.values()}
         for entry, name in names.items():
-            if entry in seen:
-                continue
-            if entry.name not in (name, name + entry.suffix):
-                logger.info('%s is shown as the %s "%s", for names stand in addresses.', entry, what, name)
-            after[what, name] = _Watched(entry, True, own=own[entry])
-            connect, title = ConnectedRun if what == "run" else ConnectedCorpus, title_of(own[entry])
-            found.append(
-                connect(
-                    name,
-                    _place(entry) if entry in answering else entry,
-                    None,
-                    problem=f'The {what} "{title}" is being opened.',
-                    title=title,
-                )
-            )
+            if entry not in seen:
+                after[what, name] = _Watched(entry, True, own=own[entry])
+                found.append(_being_opened(what, entry, name, own[entry], entry in answering))
         self._watched = {key: about for key, about in self._watched.items() if key[0] != what} | after
         return found
 
@@ -363,6 +338,28 @@ class WatchedFolders:
 
 def _version(state: _Listing | str | None) -> str:
     return hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()
+
+
+def _without_named(entries: list[Path], watched: Mapping[str, _Watched], answering: set[Path]) -> list[Path]:
+    """The entries, without those that were named when the server started and lie here too, or are linked here: they are
+    shown under that name alone."""
+    named = {
+        os.path.realpath(about.entry) for about in watched.values() if not about.in_folder and about.entry in answering
+    }
+    return [entry for entry in entries if not (named and entry in answering and os.path.realpath(entry) in named)]
+
+
+def _own_name(entry: Path, about: _Watched | None, answers: bool) -> str:
+    known = about.own if about else None
+    return own_name(entry, known) if answers else known or entry.name
+
+
+def _being_opened(what: str, entry: Path, name: str, own: str, answers: bool) -> ConnectedRun | ConnectedCorpus:
+    if entry.name not in (name, name + entry.suffix):
+        logger.info('%s is shown as the %s "%s", because names appear in addresses.', entry, what, name)
+    connect, title = ConnectedRun if what == "run" else ConnectedCorpus, title_of(own)
+    problem = f'The {what} "{title}" is being opened.'
+    return connect(name, _place(entry) if answers else entry, None, problem=problem, title=title)
 
 
 def _place(entry: Path) -> Path:
