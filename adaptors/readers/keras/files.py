@@ -11,14 +11,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -27,6 +26,13 @@ from mloscope.adaptors.files.expansion import check_expansion
 from mloscope.adaptors.files.regular_files import open_regular
 from mloscope.adaptors.interface import AdaptorError, Refused, Unreadable
 from mloscope.adaptors.readers.keras import shards as keras_shards
+from mloscope.adaptors.readers.keras.hdf5_window import (
+    HDF5_SIGNATURE,
+    Window,
+    check_superblock,
+    end_of_file,
+    superblock,
+)
 from mloscope.adaptors.readers.keras.legacy_arrays import Converted, Stored
 from mloscope.adaptors.readers.keras.legacy_config import in_words_of_keras_2
 from mloscope.adaptors.readers.keras.operations import parsed_training_config
@@ -36,11 +42,6 @@ SUFFIXES = (".weights.h5", ".weights.json", ".keras", ".h5", ".hdf5")
 NOT_OURS = (".caffemodel.h5", ".solverstate.h5")
 LARGEST_CONFIG_BYTES = 64 * 1024 * 1024
 
-_HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_HAS_PREADV = hasattr(os, "preadv")
-_HEAP_SIGNATURE = b"GCOL"
-_MOST_BEYOND_BYTES = 1024 * 1024
-_SUPERBLOCK_BYTES = 160  # and some that follow, for the widest addresses
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _ZIP_END = b"PK\x05\x06"
 _stamps: dict[tuple[str, int, int], str | None] = {}
@@ -67,70 +68,6 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(".keras")
 
 
-class _Window(io.RawIOBase):
-    """What HDF5 reads through: ``length`` bytes of a file from ``start``, with a position of its own. It stands between
-    because HDF5 believes whatever a damaged file says of itself."""
-
-    def __init__(self, file: IO[bytes], start: int, length: int) -> None:
-        """Closes ``file`` with itself."""
-        self._file = file
-        self._start, self._length, self._position = start, length, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._length}[whence]
-        self._position = max(0, base + offset)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: Any) -> int:
-        view = memoryview(buffer).cast("B")
-        count = 0
-        if self._position < self._length:  # a damaged file may point to where no file reaches
-            count = self._read(self._start + self._position, view[: self._length - self._position])
-        # h5py does not look at the count, and HDF5 itself takes zeros for the little that it may read beyond the end.
-        if len(view) - count > _MOST_BEYOND_BYTES:
-            raise EOFError("it leads far beyond its own end")
-        view[count:] = bytes(len(view) - count)
-        if view[:4] == _HEAP_SIGNATURE and not _is_sound_heap(view):
-            raise ValueError("the lengths of its texts are damaged")
-        self._position += count
-        return count
-
-    def _read(self, place: int, view: memoryview) -> int:
-        if _HAS_PREADV and not isinstance(
-            self._file, io.BytesIO
-        ):  # one call instead of two: HDF5 reads many small pieces
-            return os.preadv(self._file.fileno(), [view], place)
-        self._file.seek(place)
-        return self._file.readinto(view) or 0
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-def _is_sound_heap(heap: memoryview) -> bool:
-    """Whether HDF5 can go through a global heap, where texts lie: it never comes to an end where one has no length
-    (format specification, III.E; HDF5 1.14.6)."""
-    place, end = 16, min(len(heap), int.from_bytes(heap[8:16], "little"))
-    while place + 16 <= end:
-        length = int.from_bytes(heap[place + 8 : place + 16], "little")
-        is_free = heap[place : place + 2] == b"\0\0"
-        step = length if is_free else 16 + (length + 7) // 8 * 8
-        if step < 16:
-            return False
-        place += step
-    return True
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file with the checkpoint's arrays, or several as one. Raises Unreadable, naming the file, whatever goes
@@ -145,7 +82,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         return
     try:
         with _weights_member(path) if is_archive(path) else _whole(path) as stream:
-            _check_superblock(stream, path)
+            check_superblock(stream, path)
             with h5py.File(stream, "r") as file:
                 try:
                     yield file
@@ -164,23 +101,12 @@ def _link_elsewhere(file: h5py.File) -> str | None:
     return file.visititems_links(lambda name, link: name if isinstance(link, h5py.ExternalLink) else None)
 
 
-def _whole(path: Path) -> _Window:
-    return _Window(open_regular(path, buffering=0), 0, path.stat().st_size)
-
-
-def _check_superblock(file: _Window, path: Path) -> None:
-    """Raises Refused where it leads to a driver's block, which files of one piece have not: HDF5 believes the
-    length that stands there and makes room for as much."""
-    head = _superblock(file)
-    file.seek(0)
-    if head and head[8] in (0, 1):
-        place, size = 24 + 4 * head[8] + 3 * head[13], head[13]
-        if head[place : place + size].strip(b"\xff"):
-            raise Refused(f"{path} says that it is a piece of several HDF5 files, or is damaged; it is not read.")
+def _whole(path: Path) -> Window:
+    return Window(open_regular(path, buffering=0), 0, path.stat().st_size)
 
 
 @contextmanager
-def _weights_member(path: Path) -> Iterator[_Window]:
+def _weights_member(path: Path) -> Iterator[Window]:
     with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
         names = [name for name in archive.namelist() if name.endswith(".weights.h5")]
         if not names:
@@ -190,7 +116,7 @@ def _weights_member(path: Path) -> Iterator[_Window]:
             raise Unreadable(f"{path} is encrypted; save it without a password.")
         if member.compress_type != zipfile.ZIP_STORED:
             unpacked = _unpacked(archive, member, path)
-            yield _Window(io.BytesIO(unpacked), 0, len(unpacked))
+            yield Window(io.BytesIO(unpacked), 0, len(unpacked))
             return
         assert archive.fp is not None
         archive.fp.seek(member.header_offset)
@@ -200,7 +126,7 @@ def _weights_member(path: Path) -> Iterator[_Window]:
         name_length, extra_length = struct.unpack("<HH", header[26:30])
         start = member.header_offset + 30 + name_length + extra_length
     file = open_regular(path, buffering=0)  # closed with the window
-    with _Window(file, start, member.file_size) as window:
+    with Window(file, start, member.file_size) as window:
         yield window
 
 
@@ -351,13 +277,13 @@ def damage(path: Path) -> str | None:
                     if _ZIP_END in file.read():
                         return None
                 return f"{path} is cut off: the archive's directory, at its end, is missing."
-            superblock = _superblock(file)
+            start = superblock(file)
     except OSError as error:
         return f"{path} cannot be read: {_plain(error)}."
-    if head[:8] != _HDF5_SIGNATURE:
+    if head[:8] != HDF5_SIGNATURE:
         # HDF5 allows foreign bytes before its own, at 512, 1024, ...; h5py then judges.
         return None if h5py.is_hdf5(path) else f"{path} is not an HDF5 file, which every .h5 checkpoint is."
-    end = _hdf5_end(superblock)
+    end = end_of_file(start)
     if end is not None and size < end:
         return f"{path} is cut off: it should have {end:,} bytes and has {size:,}."
     return None
@@ -383,29 +309,6 @@ def files_of(path: Path) -> list[Path]:
 def stored_bytes(path: Path) -> int:
     """The size of a checkpoint, in however many files. Raises OSError, Unreadable and Refused."""
     return sum(each.stat().st_size for each in files_of(path))
-
-
-def _superblock(file: IO[bytes] | _Window) -> bytes:
-    """What an HDF5 file begins with; it may be preceded by 512 foreign bytes, 1024, and so on. Empty where it is none, or
-    ends within it (format specification, II.A)."""
-    place, size = 0, file.seek(0, io.SEEK_END)
-    while place < size:
-        file.seek(place)
-        head = file.read(_SUPERBLOCK_BYTES)
-        if head.startswith(_HDF5_SIGNATURE):
-            return head if len(head) >= 64 else b""
-        place = 2 * place or 512
-    return b""
-
-
-def _hdf5_end(head: bytes) -> int | None:
-    """The end of file address in an HDF5 superblock; None where it is of no known version."""
-    version = head[8] if head else None
-    if version in (0, 1) and head[13] == 8:
-        return int.from_bytes(head[40 + 4 * version : 48 + 4 * version], "little")
-    if version in (2, 3) and head[9] == 8:
-        return int.from_bytes(head[28:36], "little")
-    return None
 
 
 def _plain(error: BaseException) -> str:
