@@ -1,7 +1,6 @@
-"""What can be set from outside: one table that gives the settings, their defaults, their help and their
-documentation.
+"""Settings: one table of names, types, defaults and help, from which documentation is generated.
 
-Every setting is an environment variable; the command line's flags, where a setting has one, come before it.
+Every setting is an environment variable; a flag of the command line, where there is one, overrides it.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ def _port(value: str) -> int:
 
 
 def parse_bytes(value: str) -> int:
-    """``"1500000"``, ``"256M"``, ``"256 MiB"``, ``"2G"`` as bytes; units are powers of 1024."""
+    """Read ``"1500000"``, ``"256M"``, ``"256 MiB"`` or ``"2G"`` as bytes; units are powers of 1024."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?\s*", value, re.IGNORECASE)
     if not found:
         raise ValueError('a number of bytes, such as 268435456 or "256M"')
@@ -78,10 +77,13 @@ def _urls_of(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
-def _log_level(value: str) -> str:
-    if value.lower() not in ("debug", "info", "warning", "error"):
-        raise ValueError("debug, info, warning or error")
-    return value.lower()
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(value: str) -> str:
+        if value.lower() not in words:
+            raise ValueError(f"{', '.join(words[:-1])} or {words[-1]}")
+        return value.lower()
+
+    return parse
 
 
 def _yes_or_no(value: str) -> bool:
@@ -98,7 +100,7 @@ def _count(value: str) -> int:
 
 
 def _words(value: str) -> tuple[str, ...]:
-    """What commas or spaces separate, in lower case."""
+    """Split at commas and spaces, in lower case."""
     return tuple(re.split(r"[,\s]+", value.strip().lower()))
 
 
@@ -115,14 +117,8 @@ def _networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network
     except ValueError:
         raise ValueError(right) from None
     if any(network.prefixlen == 0 for network in networks):
-        raise ValueError(f"{right}; a network of everybody is no trusted one")
+        raise ValueError(f"{right}; a network of all addresses cannot be trusted")
     return networks
-
-
-def _log_format(value: str) -> str:
-    if value.lower() not in ("text", "json"):
-        raise ValueError("text or json")
-    return value.lower()
 
 
 @dataclass(frozen=True)
@@ -132,7 +128,7 @@ class Setting:
     name: str
     default: Any
     parse: Callable[[str], Any]
-    """Turns the variable's text into the value; raises ValueError saying what would be right."""
+    """Turns the variable's text into the value; raises ValueError saying what is expected."""
     kind: str
     """The type in words, for the documentation."""
     help: str
@@ -151,124 +147,132 @@ class Settings:
     """The settings in force. The class body is the table."""
 
     host: str = _setting("127.0.0.1", _text, "address", "Address that the web server listens on.")
-    port: int = _setting(8050, _port, "port", "Port that the web server listens on; 0 takes any free one.")
+    port: int = _setting(8050, _port, "port", "Port that the web server listens on; 0 takes any free port.")
     url_prefix: str = _setting(
         "",
         parse_url_prefix,
         "path",
-        "Path below which browsers see this server, such as `/tools/mloscope`; the proxy before it may leave it in or take it "
-        "away. A trusted proxy may say it in `X-Forwarded-Prefix` instead.",
+        "Path below which browsers see this server, such as `/tools/mloscope`; the proxy in front may keep it or strip it. "
+        "A trusted proxy may send it as `X-Forwarded-Prefix` instead.",
     )
     workspace: str | None = _setting(None, _text, "file", "The workspace file that names runs and corpora.")
     redis_url: str | None = _setting(
         None,
         _url_of("redis", "rediss", "unix"),
         "URL",
-        "Redis that keeps results, shared by several web processes. Without it they are kept in memory.",
+        "Redis for results, shared by several web processes. Without it results are kept in memory.",
     )
     cache_budget_bytes: int = _setting(
         256 * _MIB,
         parse_bytes,
         "bytes",
-        "How much memory results may take where there is no Redis; the least recently used go first.",
+        "Memory for results if there is no Redis; the least recently used are evicted first.",
     )
     cache_folder: str | None = _setting(
         None,
         _text,
         "folder",
-        "Where statistics are kept. Without it `mloscope` in the user's cache folder, or `MLOSCOPE_HOME`.",
+        "Folder for statistics. Default: `MLOSCOPE_HOME`, else `mloscope` in the user's cache folder.",
     )
     film_chunk_bytes: int = _setting(
         2 * _MIB,
         parse_bytes,
         "bytes",
-        "How large a piece of a film may be; smaller pieces appear sooner, larger ones need fewer requests.",
+        "Largest chunk of a film; smaller chunks appear sooner, larger ones need fewer requests.",
     )
     model_service_url: str | None = _setting(
         None,
         _urls_of("http", "https"),
         "URL",
-        "A model service that runs elsewhere, or several with commas between them; a name with several addresses counts as "
-        "several. Without it one is started as a child process.",
+        "A model service that runs elsewhere, or several separated by commas; a name with several addresses counts as "
+        "several. Without it a model service is started as a child process.",
     )
     model_service_token: str | None = _setting(
         None,
         _secret,
         "secret",
-        "Secret that the web process and the model service share; needed where others can reach its port.",
+        "Secret shared by the web process and the model service; needed if others can reach its port.",
     )
-    model_service_timeout_s: float = _setting(
-        120.0, _seconds, "seconds", "How long an evaluation may take before it is given up."
-    )
+    model_service_timeout_s: float = _setting(120.0, _seconds, "seconds", "Timeout of an evaluation.")
     weights_budget_bytes: int = _setting(
         512 * _MIB,
         parse_bytes,
         "bytes",
-        "How much memory the model service may spend on checkpoints' weights that it keeps at hand.",
+        "Memory in which the model service keeps weights of checkpoints.",
     )
     dask_address: str | None = _setting(
         None,
         _url_of("tcp", "tls"),
         "URL",
-        "A Dask scheduler whose workers compute statistics. Without it they are computed on this machine.",
+        "A Dask scheduler whose workers compute statistics. Without it this machine computes them.",
     )
     watch_runs: str | None = _setting(
-        None, _text, "folder", "Every folder and run file in it is connected as a run, also what is added later."
+        None, _text, "folder", "Every folder and run file in it is connected as a run, including those added later."
     )
     watch_corpora: str | None = _setting(
-        None, _text, "folder", "Every folder and image file in it is connected as a corpus, also what is added later."
+        None,
+        _text,
+        "folder",
+        "Every folder and image file in it is connected as a corpus, including those added later.",
     )
     unprotected: bool = _setting(
         False,
         _yes_or_no,
         "yes or no",
-        "Let everybody in who reaches the address, without asking who they are; also where there are users.",
+        "Let in anyone who reaches the address, without asking who they are, even if there are users.",
     )
     users_file: str | None = _setting(
         None,
         _text,
         "file",
-        "Where `mloscope user` and `mloscope token` keep who may come in. "
-        "Without it `mloscope/users.json` in the user's configuration folder.",
+        "Where `mloscope user` and `mloscope token` keep who may sign in. "
+        "Default: `mloscope/users.json` in the user's configuration folder.",
     )
     session_s: float = _setting(43200.0, _seconds, "seconds", "How long a sign-in lasts.")
     allowed_hosts: tuple[str, ...] | None = _setting(
         None,
         _words,
         "names",
-        "Names under which browsers may ask for this server, with commas between them; `.lab.org` means all below it. "
-        "The name in `MLOSCOPE_HOST`, `localhost` and plain addresses are always allowed.",
+        "Host names under which browsers may reach this server, separated by commas; `.lab.org` means all below it. "
+        "The name in `MLOSCOPE_HOST`, `localhost` and IP addresses are always allowed.",
     )
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | None = _setting(
         None,
         _networks,
         "addresses",
-        "Addresses or networks of reverse proxies whose word is taken for a visitor's address, scheme and name.",
+        "Addresses or networks of reverse proxies that are believed about a visitor's address, scheme and name.",
     )
     proxy_user_header: str | None = _setting(
         None,
         _header,
         "header",
-        "Header in which a trusted proxy names who has signed in with it. From any other address it means nothing.",
+        "Header in which a trusted proxy names who has signed in with it. It is ignored from any other address.",
     )
     evaluations_a_minute: int = _setting(
         6000,
         _count,
         "number",
-        "How many evaluations (one checkpoint, one image) each user, or address, may cause a minute; "
-        "0 for any number. What the cache holds costs nothing.",
+        "Evaluations (one checkpoint, one image) that each user, or address, may cause per minute; "
+        "0 means no limit. Cached results cost nothing.",
     )
     body_limit_bytes: int = _setting(
-        16 * _MIB, parse_bytes, "bytes", "The largest request that is taken; what pages send is far smaller."
+        16 * _MIB, parse_bytes, "bytes", "Largest request that is accepted; pages send far smaller ones."
     )
     callback_limit_bytes: int = _setting(
         2 * _MIB,
         parse_bytes,
         "bytes",
-        "The largest request of a page's own callbacks; of a run with 1,000 checkpoints they have some 100 kB.",
+        "Largest request of a page's own callbacks; for a run with 1,000 checkpoints they have about 100 kB.",
     )
-    log_format: str = _setting("text", _log_format, "word", "text, or json: one object a line, requests included.")
-    log_level: str = _setting("info", _log_level, "word", "How much is logged: debug, info, warning or error.")
+    log_format: str = _setting(
+        "text", _one_of("text", "json"), "word", "text, or json: one object per line, requests included."
+    )
+    log_level: str = _setting(
+        "info",
+        _one_of("debug", "info", "warning", "error"),
+        "word",
+        "How much is logged: debug, info, warning or error.",
+    )
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -279,10 +283,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], but: Container[str] = ()) -> Self:
-        """Read the settings from variables, e.g. ``os.environ``, without white space around them. An empty variable counts as not
-        set, and so does what is left out by ``but``: names of settings that are said otherwise, or are of no use here.
+        """Read the settings from variables, e.g. ``os.environ``, without white space around them. Empty variables count as not
+        set, and so do those of the settings named in ``but``: given by a flag, or of no use here.
 
-        Raises :class:`BadRequest` naming the variable, its value unless that is a secret, and what would be right.
+        Raises :class:`BadRequest` naming the variable, its value unless that is a secret, and what is expected.
         """
         found: dict[str, Any] = {}
         for setting in TABLE:
@@ -298,13 +302,13 @@ class Settings:
 
 
 def _is_of_kubernetes(setting: Setting, text: str) -> bool:
-    """Whether Kubernetes, or a link of Docker's, set the variable: for a service called ``mloscope`` they say in ``MLOSCOPE_PORT``
-    where it is, as ``tcp://10.96.12.7:8050``."""
+    """Whether Kubernetes, or a link of Docker's, set the variable: for a service called ``mloscope`` they set ``MLOSCOPE_PORT``
+    to its address, ``tcp://10.96.12.7:8050``."""
     return setting.kind == "port" and re.fullmatch(r"(tcp|udp|sctp)://\S+", text) is not None
 
 
 def user_cache_folder(environment: Mapping[str, str]) -> Path:
-    """``$MLOSCOPE_HOME``, else ``mloscope`` where the system keeps what programs can make again. Raises :class:`NoHome`."""
+    """``$MLOSCOPE_HOME``, else ``mloscope`` in the system's folder for caches. Raises :class:`NoHome`."""
     if home := environment.get("MLOSCOPE_HOME"):
         return Path(home)
     if sys.platform == "win32":
@@ -317,13 +321,13 @@ def user_cache_folder(environment: Mapping[str, str]) -> Path:
 
 
 def cache_folder_of(settings: Settings, environment: Mapping[str, str]) -> Path:
-    """The folder that the setting names, else :func:`user_cache_folder`. It need not be there. Raises :class:`NoHome`."""
+    """The folder that the setting names, else :func:`user_cache_folder`; it may not exist yet. Raises :class:`NoHome`."""
     named = settings.cache_folder
     return Path(named).expanduser().absolute() if named else user_cache_folder(environment)
 
 
 ABOUT_SERVING = frozenset({"host", "port", "url_prefix"})
-"""What only a server uses: a command that does not serve never reads it, and never stops because of it."""
+"""Settings of servers only: other commands do not read them, so wrong ones do not stop them."""
 TABLE: tuple[Setting, ...] = tuple(
     Setting(row.name, row.default, row.metadata["parse"], row.metadata["kind"], row.metadata["help"])
     for row in fields(Settings)

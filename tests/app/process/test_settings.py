@@ -69,7 +69,7 @@ def test_every_setting_can_be_set() -> None:
         ("MLOSCOPE_MODEL_SERVICE_TIMEOUT_S", "nan", "above 0"),
         ("MLOSCOPE_UNPROTECTED", "perhaps", "yes or no"),
         ("MLOSCOPE_TRUSTED_PROXIES", "nginx", '"172.18.0.2"'),
-        ("MLOSCOPE_TRUSTED_PROXIES", "0.0.0.0/0", "a network of everybody is no trusted one"),
+        ("MLOSCOPE_TRUSTED_PROXIES", "0.0.0.0/0", "a network of all addresses"),
         ("MLOSCOPE_PROXY_USER_HEADER", "X User", '"X-Forwarded-User"'),
         ("MLOSCOPE_EVALUATIONS_A_MINUTE", "-1", "a whole number from 0"),
         ("MLOSCOPE_LOG_FORMAT", "xml", "text or json"),
