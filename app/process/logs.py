@@ -59,7 +59,7 @@ class _Json(_Text):
 
 
 @dataclass(frozen=True)
-class Trouble:
+class LoggedWarning:
     """A warning or an error that was logged; no traceback."""
 
     time: datetime.datetime
@@ -68,13 +68,13 @@ class Trouble:
     request_id: str
 
 
-class Troubles(logging.Handler):
+class RecentWarnings(logging.Handler):
     """Keeps the last of them, the newest first; with those of other processes that share the folder."""
 
     def __init__(self, count: int = 50, redaction: Redaction | None = None, shared_folder: str | None = None) -> None:
         super().__init__(logging.WARNING)
         self._folder = Path(shared_folder) if shared_folder else None
-        self._kept: deque[Trouble] = deque(maxlen=count)
+        self._kept: deque[LoggedWarning] = deque(maxlen=count)
         self._keeping = threading.Lock()
         self.setFormatter(_Text("%(message)s", redaction or Redaction()))
 
@@ -85,34 +85,34 @@ class Troubles(logging.Handler):
             message += f": {type(record.exc_info[1]).__name__}"
         moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
         with self._keeping:
-            self._kept.appendleft(Trouble(moment, record.levelname.lower(), message[:500], REQUEST_ID.get()))
+            self._kept.appendleft(LoggedWarning(moment, record.levelname.lower(), message[:500], REQUEST_ID.get()))
             if self._folder is not None:
                 self._tell_the_others(self._folder)
 
-    def __call__(self) -> tuple[Trouble, ...]:
+    def __call__(self) -> tuple[LoggedWarning, ...]:
         with self._keeping:
             kept = list(self._kept)
         if self._folder is not None:
             kept += self._told_by_others(self._folder)
-        return tuple(sorted(kept, key=lambda trouble: trouble.time, reverse=True)[: self._kept.maxlen])
+        return tuple(sorted(kept, key=lambda warning: warning.time, reverse=True)[: self._kept.maxlen])
 
     def _tell_the_others(self, folder: Path) -> None:
         lines = [
-            (trouble.time.timestamp(), trouble.level, trouble.message, trouble.request_id) for trouble in self._kept
+            (warning.time.timestamp(), warning.level, warning.message, warning.request_id) for warning in self._kept
         ]
-        new = folder / f"troubles-{os.getpid()}.new"
+        new = folder / f"recent-warnings-{os.getpid()}.new"
         with contextlib.suppress(OSError):  # to log that would come here again
             new.write_text(json.dumps(lines))
-            new.replace(folder / f"troubles-{os.getpid()}.json")
+            new.replace(folder / f"recent-warnings-{os.getpid()}.json")
 
     @staticmethod
-    def _told_by_others(folder: Path) -> list[Trouble]:
+    def _told_by_others(folder: Path) -> list[LoggedWarning]:
         told = []
-        for file in folder.glob("troubles-*.json"):
-            if file.name != f"troubles-{os.getpid()}.json":
+        for file in folder.glob("recent-warnings-*.json"):
+            if file.name != f"recent-warnings-{os.getpid()}.json":
                 with contextlib.suppress(OSError, ValueError):
                     told += [
-                        Trouble(datetime.datetime.fromtimestamp(moment, datetime.UTC), *words)
+                        LoggedWarning(datetime.datetime.fromtimestamp(moment, datetime.UTC), *words)
                         for moment, *words in json.loads(file.read_text())
                     ]
         return told
@@ -124,19 +124,19 @@ def configure(
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
     shared_folder: str | None = None,
-) -> Troubles:
+) -> RecentWarnings:
     """Log to ``stream`` (standard error) from ``level`` on, as ``form``: ``text`` or ``json``. Replaces what was set before.
-    ``shared_folder``: where the processes of one server tell each other of their troubles."""
+    ``shared_folder``: where the processes of one server tell each other of their recent_warnings."""
     redaction = Redaction(secrets)
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         _Json("", redaction) if form == "json" else _Text("%(levelname)s %(name)s: %(message)s", redaction)
     )
-    troubles = Troubles(redaction=redaction, shared_folder=shared_folder)
-    logging.basicConfig(level=level.upper(), handlers=[handler, troubles], force=True)
+    recent_warnings = RecentWarnings(redaction=redaction, shared_folder=shared_folder)
+    logging.basicConfig(level=level.upper(), handlers=[handler, recent_warnings], force=True)
     for chatty in _CHATTY:
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    return troubles
+    return recent_warnings
 
 
 def resident_bytes() -> int | None:

@@ -75,7 +75,7 @@ def serve(
     from mloscope.app.process import logs
     from mloscope.app.serving import running_servers
 
-    troubles = logs.configure(settings.log_level, settings.log_format, settings.secrets)
+    recent_warnings = logs.configure(settings.log_level, settings.log_format, settings.secrets)
     service = wiring.model_service(settings)
     statistics = wiring.statistics(workspace, settings)
     with running_servers.announced(_address(settings, listener), settings, os.environ, workspace) as announced:
@@ -91,7 +91,7 @@ def serve(
             if meanwhile is not None:
                 threading.Thread(target=meanwhile, args=(statistics,), name="meanwhile", daemon=True).start()
 
-        application = wiring.application(workspace, settings, service, statistics, troubles)
+        application = wiring.application(workspace, settings, service, statistics, recent_warnings)
         try:
             return _listen(application, settings, listener, listening)
         except (KeyboardInterrupt, Terminated):
@@ -181,7 +181,7 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     from mloscope.app.web.access.prometheus import SHARED_FOLDER
 
     end_with_parent()
-    troubles = logs.configure(
+    recent_warnings = logs.configure(
         settings.log_level, settings.log_format, settings.secrets, shared_folder=os.environ.get(SHARED_FOLDER)
     )
     found = json.loads(os.environ.get(_ANNOUNCED, "null"))
@@ -190,7 +190,7 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
         running_servers.use(announced)
     _watched(workspace, settings, announced).start()
     return wiring.application(
-        workspace, settings, wiring.model_service(settings), wiring.statistics(workspace, settings), troubles
+        workspace, settings, wiring.model_service(settings), wiring.statistics(workspace, settings), recent_warnings
     )
 
 

@@ -69,9 +69,9 @@ def statistics(workspace: Workspace, settings: Settings) -> Statistics:
 
 
 def application(
-    workspace: Workspace, settings: Settings, service: WiredService, statistics: Statistics, troubles: Any
+    workspace: Workspace, settings: Settings, service: WiredService, statistics: Statistics, recent_warnings: Any
 ) -> Any:
-    """The guarded web application. ``troubles``: recent warnings, for the status page."""
+    """The guarded web application. ``recent_warnings``: recent warnings, for the status page."""
     from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.serving.ends_in_time import EndsInTime
     from mloscope.app.web.access.allowances import EvaluationCharge
@@ -90,7 +90,7 @@ def application(
         charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
         statistics=statistics,
     )
-    return EndsInTime(create_guarded_app(services, settings, metrics, troubles), statistics.jobs.stop)
+    return EndsInTime(create_guarded_app(services, settings, metrics, recent_warnings), statistics.jobs.stop)
 
 
 def _cache_folder(settings: Settings) -> Path:

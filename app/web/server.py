@@ -33,7 +33,7 @@ from mloscope.app.web.dash.pages import installed_pages
 from mloscope.app.web.rest.api import add_rest
 
 if TYPE_CHECKING:
-    from mloscope.app.process.logs import Trouble
+    from mloscope.app.process.logs import LoggedWarning
     from mloscope.app.process.settings import Settings
     from mloscope.app.web.services import Services
 
@@ -91,15 +91,18 @@ def _prepare(app: Dash) -> None:
 
 
 def create_guarded_app(
-    services: Services, settings: Settings, metrics: Metrics, troubles: Callable[[], Iterable[Trouble]] = tuple
+    services: Services,
+    settings: Settings,
+    metrics: Metrics,
+    recent_warnings: Callable[[], Iterable[LoggedWarning]] = tuple,
 ) -> AccessGate:
-    """Return :func:`create_app` behind its access gate, as ``mloscope serve`` serves it. ``troubles``: see :class:`Troubles`."""
+    """Return :func:`create_app` behind its access gate, as ``mloscope serve`` serves it."""
     application = create_app(services, settings)
     authentication = Authentication(settings, users_of_server(settings, os.environ))
     health = Health(services.vitals, metrics)
     own_pages = {
         **SignIn(authentication, metrics, settings.session_s).routes,
         **health.routes,
-        **StatusPage(services, health, metrics, troubles, settings.dask_address).routes,
+        **StatusPage(services, health, metrics, recent_warnings, settings.dask_address).routes,
     }
     return AccessGate(application, settings, authentication, own_pages, metrics, application.state.inline_script_hashes)

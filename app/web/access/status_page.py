@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from mloscope.app.errors import MloscopeError
-from mloscope.app.process.logs import Trouble, resident_bytes
+from mloscope.app.process.logs import LoggedWarning, resident_bytes
 from mloscope.app.process.request_context import CALLER
 from mloscope.app.statistics.disk_usage import DaskCluster, KeptStatistics
 from mloscope.app.web.access.authentication import Origin
@@ -64,7 +64,7 @@ class Seen:
     kept: Mapping[str, Any]
     """See :meth:`KeptStatistics.look`."""
     connected: Sequence[Connected]
-    troubles: Sequence[Trouble]
+    recent_warnings: Sequence[LoggedWarning]
     began: datetime.datetime
     process: Sequence[tuple[str, str]]
     """Words and text."""
@@ -99,14 +99,14 @@ class Seen:
 
     @property
     def troubles_per_level(self) -> Mapping[str, int]:
-        return Counter(trouble.level for trouble in self.troubles)
+        return Counter(warning.level for warning in self.recent_warnings)
 
     @property
-    def distinct_troubles(self) -> Sequence[tuple[Trouble, int]]:
+    def distinct_warnings(self) -> Sequence[tuple[LoggedWarning, int]]:
         """The last of those with the same words, and how many came before it."""
-        same: dict[tuple[str, str], list[Trouble]] = {}
-        for trouble in self.troubles:
-            same.setdefault((trouble.level, trouble.message), []).append(trouble)
+        same: dict[tuple[str, str], list[LoggedWarning]] = {}
+        for warning in self.recent_warnings:
+            same.setdefault((warning.level, warning.message), []).append(warning)
         return [(last, len(before)) for last, *before in same.values()]
 
 
@@ -118,15 +118,15 @@ class StatusPage:
         services: Services,
         health: Health,
         metrics: Metrics,
-        troubles: Callable[[], Iterable[Trouble]] = tuple,
+        recent_warnings: Callable[[], Iterable[LoggedWarning]] = tuple,
         dask_address: str | None = None,
     ) -> None:
-        """``troubles``: the last warnings and errors that were logged, the newest first. ``dask_address``: of the cluster that
+        """``recent_warnings``: the last warnings and errors that were logged, the newest first. ``dask_address``: of the cluster that
         computes statistics; None: this machine does."""
         self._services = services
         self._health = health
         self._metrics = metrics
-        self._troubles = troubles
+        self._recent_warnings = recent_warnings
         self._began = datetime.datetime.now(datetime.UTC)
         self._cluster = DaskCluster(dask_address) if dask_address else None
         self.routes: Mapping[str, Handler] = {"/status": self._status}
@@ -158,7 +158,7 @@ class StatusPage:
             cluster=self._cluster.look() if self._cluster is not None else None,
             kept=self._kept.look(),
             connected=list(self._connected()),
-            troubles=list(self._troubles()),
+            recent_warnings=list(self._recent_warnings()),
             began=self._began,
             process=list(self._process_facts()),
             in_detail=caller.is_owner or (caller.role == "editor" and caller.via != "open"),

@@ -17,13 +17,13 @@ from mloscope.app.process.request_context import CALLER, REQUEST_ID, Caller
 
 
 @pytest.fixture
-def configured() -> Iterator[Callable[..., tuple[io.StringIO, logs.Troubles]]]:
+def configured() -> Iterator[Callable[..., tuple[io.StringIO, logs.RecentWarnings]]]:
     """Configures the root logger with a stream of the test's own; puts it back afterwards."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     root.handlers.clear()
 
-    def configure(*arguments: object, **options: object) -> tuple[io.StringIO, logs.Troubles]:
+    def configure(*arguments: object, **options: object) -> tuple[io.StringIO, logs.RecentWarnings]:
         stream = io.StringIO()
         return stream, logs.configure(*arguments, stream=stream, **options)  # type: ignore[arg-type]
 
@@ -33,7 +33,7 @@ def configured() -> Iterator[Callable[..., tuple[io.StringIO, logs.Troubles]]]:
 
 
 def test_json_is_one_object_a_line_with_whom_and_which_request(
-    configured: Callable[..., tuple[io.StringIO, logs.Troubles]],
+    configured: Callable[..., tuple[io.StringIO, logs.RecentWarnings]],
 ) -> None:
     stream, _ = configured("info", "json")
     number = REQUEST_ID.set("0123456789abcdef")
@@ -53,9 +53,9 @@ def test_json_is_one_object_a_line_with_whom_and_which_request(
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_secrets_are_blotted_out_of_messages_arguments_and_tracebacks(
-    configured: Callable[..., tuple[io.StringIO, logs.Troubles]], form: str
+    configured: Callable[..., tuple[io.StringIO, logs.RecentWarnings]], form: str
 ) -> None:
-    stream, troubles = configured("info", form, ["swordfish", "x"])
+    stream, recent_warnings = configured("info", form, ["swordfish", "x"])
     logging.warning("redis://:swordfish@cache")
     logging.warning("given %s", {"token": "swordfish"})
     try:
@@ -65,14 +65,14 @@ def test_secrets_are_blotted_out_of_messages_arguments_and_tracebacks(
     assert "swordfish" not in stream.getvalue()
     assert stream.getvalue().count("***") >= 4
     assert "RuntimeError" in stream.getvalue()
-    assert "swordfish" not in str(troubles())
+    assert "swordfish" not in str(recent_warnings())
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_secret_in_the_words_of_a_library_is_redacted(
-    configured: Callable[..., tuple[io.StringIO, logs.Troubles]], form: str
+    configured: Callable[..., tuple[io.StringIO, logs.RecentWarnings]], form: str
 ) -> None:
-    stream, troubles = configured("info", form, ["sEcr3t/of the service\n"])
+    stream, recent_warnings = configured("info", form, ["sEcr3t/of the service\n"])
     try:
         raise ValueError(f"Invalid header value {b'sEcr3t/of the service' + bytes([10])!r}")
     except ValueError:
@@ -82,13 +82,13 @@ def test_a_secret_in_the_words_of_a_library_is_redacted(
             extra={logs.EXTRA: {"path": "/sEcr3t%2Fof%20the%20service"}},
         )
     assert "sEcr3t" not in stream.getvalue()
-    assert "sEcr3t" not in str(troubles())
+    assert "sEcr3t" not in str(recent_warnings())
 
 
 def test_the_last_troubles_are_kept_the_newest_first_and_without_tracebacks(
-    configured: Callable[..., tuple[io.StringIO, logs.Troubles]],
+    configured: Callable[..., tuple[io.StringIO, logs.RecentWarnings]],
 ) -> None:
-    _, troubles = configured("error")
+    _, recent_warnings = configured("error")
     logging.info("nothing much")
     for number in range(60):
         logging.error("number %d", number)
@@ -96,14 +96,14 @@ def test_the_last_troubles_are_kept_the_newest_first_and_without_tracebacks(
         raise ValueError("in private")
     except ValueError:
         logging.exception("torn")
-    kept = troubles()
+    kept = recent_warnings()
     assert len(kept) == 50
-    assert [trouble.message for trouble in kept[:2]] == ["torn: ValueError", "number 59"]
+    assert [warning.message for warning in kept[:2]] == ["torn: ValueError", "number 59"]
     assert "in private" not in str(kept)
     assert kept[0].level == "error"
 
 
-def test_the_level_holds(configured: Callable[..., tuple[io.StringIO, logs.Troubles]]) -> None:
+def test_the_level_holds(configured: Callable[..., tuple[io.StringIO, logs.RecentWarnings]]) -> None:
     stream, _ = configured("warning")
     logging.info("quiet")
     logging.getLogger("urllib3").info("chatty")
@@ -124,21 +124,21 @@ def test_processes_of_one_server_tell_each_other_of_their_troubles(tmp_path: Pat
         "logging.getLogger('x').error('of another process, with hidden words')"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stderr=subprocess.DEVNULL)
-    troubles = logs.Troubles(count=2, shared_folder=str(tmp_path))
-    alone = logs.Troubles(count=2)
+    recent_warnings = logs.RecentWarnings(count=2, shared_folder=str(tmp_path))
+    alone = logs.RecentWarnings(count=2)
     for words in ("first", "second"):
         record = logging.LogRecord("x", logging.WARNING, "", 0, words, (), None)
-        troubles.emit(record)
+        recent_warnings.emit(record)
         alone.emit(record)
-    assert [trouble.message for trouble in troubles()] == ["second", "first"]
-    assert [trouble.message for trouble in alone()] == ["second", "first"]
-    others = logs.Troubles(count=3, shared_folder=str(tmp_path))
-    assert "of another process, with ***" in [trouble.message for trouble in others()]
+    assert [warning.message for warning in recent_warnings()] == ["second", "first"]
+    assert [warning.message for warning in alone()] == ["second", "first"]
+    others = logs.RecentWarnings(count=3, shared_folder=str(tmp_path))
+    assert "of another process, with ***" in [warning.message for warning in others()]
 
 
 def test_troubles_that_cannot_be_shared_are_kept_all_the_same(tmp_path: Path) -> None:
-    troubles = logs.Troubles(shared_folder=str(tmp_path / "nowhere"))
-    troubles.emit(logging.LogRecord("x", logging.WARNING, "", 0, "here", (), None))
-    (tmp_path / "troubles-1.json").write_text("[[")
-    assert [trouble.message for trouble in troubles()] == ["here"]
-    assert logs.Troubles(shared_folder=str(tmp_path))() == ()
+    recent_warnings = logs.RecentWarnings(shared_folder=str(tmp_path / "nowhere"))
+    recent_warnings.emit(logging.LogRecord("x", logging.WARNING, "", 0, "here", (), None))
+    (tmp_path / "recent-warnings-1.json").write_text("[[")
+    assert [warning.message for warning in recent_warnings()] == ["here"]
+    assert logs.RecentWarnings(shared_folder=str(tmp_path))() == ()

@@ -93,11 +93,11 @@ def residents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> Iterator[Callable[..., House]]:
-    """``house(people=True, bench=None, troubles=tuple, **settings)``: with anna and vera, or with nobody."""
+    """``house(people=True, bench=None, recent_warnings=tuple, **settings)``: with anna and vera, or with nobody."""
     with ExitStack() as clients:
 
         def build(
-            people: bool = True, bench: Any = None, troubles: Callable[[], Any] = tuple, **settings: Any
+            people: bool = True, bench: Any = None, recent_warnings: Callable[[], Any] = tuple, **settings: Any
         ) -> House:
             chosen = replace(Settings(users_file=str(tmp_path / "users.json")), **settings)
             if people:
@@ -111,7 +111,7 @@ def house(make_bench: Callable[..., Any], residents: Path, tmp_path: Path) -> It
                 bench.service,
                 charge=EvaluationCharge(chosen.evaluations_a_minute, metrics.evaluated),
             )
-            application = create_guarded_app(services, chosen, metrics, troubles)
+            application = create_guarded_app(services, chosen, metrics, recent_warnings)
             return House(application, UserFile(Path(str(chosen.users_file))), bench, metrics, services, clients)
 
         yield build

@@ -156,17 +156,17 @@ def test_the_status_page_follows_and_leaves_alone_what_is_the_same(
 ) -> None:
     import datetime
 
-    from mloscope.app.process.logs import Trouble
+    from mloscope.app.process.logs import LoggedWarning
 
-    troubles: list[Trouble] = []
-    built = house(people=False, bench=make_bench(run=array_run(broken=(10,))), troubles=lambda: troubles)
+    recent_warnings: list[LoggedWarning] = []
+    built = house(people=False, bench=make_bench(run=array_run(broken=(10,))), recent_warnings=lambda: recent_warnings)
     page = browse()
     with listening(built.application) as home:
         page.goto(f"{home}/status")
         assert "UTC" not in page.inner_text("main"), "times are the reader's own"
         page.click("text=cannot be read")
         page.evaluate("document.querySelector('[data-part=connected] table').isTheSame = true")
-        troubles.append(Trouble(datetime.datetime.now(datetime.UTC), "error", "Something broke.", "4f1c"))
+        recent_warnings.append(LoggedWarning(datetime.datetime.now(datetime.UTC), "error", "Something broke.", "4f1c"))
         look = "document.dispatchEvent(new Event('visibilitychange'))"  # as when somebody comes back to the page
         page.evaluate(look)
         page.wait_for_selector("text=Something broke.")

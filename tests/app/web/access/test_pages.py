@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from mloscope.app.cache.memory_store import MemoryStore
-from mloscope.app.process.logs import Trouble
+from mloscope.app.process.logs import LoggedWarning
 from mloscope.app.web.access.authentication import SESSION_COOKIE, Origin
 from mloscope.app.web.access.gate import AccessGate
 from mloscope.app.web.access.health import Health
@@ -233,7 +233,7 @@ class Jobs:
 
 def test_status_tells_troubles_and_jobs_and_escapes_them(house: Callable[..., Any]) -> None:
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=2)
-    home = house(people=False, troubles=lambda: [Trouble(now, "warning", "<i>broken</i>", "4f1c")])
+    home = house(people=False, recent_warnings=lambda: [LoggedWarning(now, "warning", "<i>broken</i>", "4f1c")])
     home.services.statistics.jobs = Jobs()
     page = home.visitor().get("/status").text
     for words in (
@@ -253,8 +253,8 @@ def test_status_tells_troubles_and_jobs_and_escapes_them(house: Callable[..., An
 
 
 def test_what_was_logged_is_for_editors_and_the_owner(house: Callable[..., Any]) -> None:
-    logged = [Trouble(datetime.datetime.now(datetime.UTC), "error", "redis:6379 refused anna", "4f1c")]
-    home = house(troubles=lambda: logged)
+    logged = [LoggedWarning(datetime.datetime.now(datetime.UTC), "error", "redis:6379 refused anna", "4f1c")]
+    home = house(recent_warnings=lambda: logged)
     assert "redis:6379 refused anna" in home.signed_in("anna").get("/status").text
     page = home.signed_in("vera").get("/status").text
     assert "refused anna" not in page
@@ -262,8 +262,8 @@ def test_what_was_logged_is_for_editors_and_the_owner(house: Callable[..., Any])
 
 
 def test_where_nobody_signs_in_what_was_logged_is_for_this_very_machine(house: Callable[..., Any]) -> None:
-    logged = [Trouble(datetime.datetime.now(datetime.UTC), "error", "redis:6379 refused anna", "4f1c")]
-    anybody = house(people=False, unprotected=True, troubles=lambda: logged)
+    logged = [LoggedWarning(datetime.datetime.now(datetime.UTC), "error", "redis:6379 refused anna", "4f1c")]
+    anybody = house(people=False, unprotected=True, recent_warnings=lambda: logged)
     assert "refused anna" in anybody.visitor().get("/status").text
     assert "refused anna" not in anybody.visitor(address="10.0.0.9").get("/status").text
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mloscope.app.process.logs import Trouble
+from mloscope.app.process.logs import LoggedWarning
 from mloscope.app.process.request_context import CALLER
 from mloscope.app.web.access.status_page import Connected, Seen
 from mloscope.app.web.templates import render
@@ -26,7 +26,7 @@ WELL = Seen(
     cluster=None,
     kept={"planes": 41, "bytes": 6_500_000, "more": False, "free_bytes": 31 << 30},
     connected=(Connected("run", "lenet", "keras", "41 checkpoints"), Connected("corpus", "digits", "npz", "5 images")),
-    troubles=(),
+    recent_warnings=(),
     began=NOW - datetime.timedelta(hours=3),
     process=(("process", "4711"),),
     in_detail=True,
@@ -59,7 +59,7 @@ def test_all_is_well() -> None:
     assert "used 1.0 MiB of 4.0 MiB results 7 found 30 of 40 (75%) computed 9" in said["cache"]
     assert said["statistics"].endswith("kept on disk 41 checkpoints measured, 6.2 MiB free on disk 31 GiB")
     assert "since 2026-11-23 11:05:12 UTC , 3 h ago process 4711" in said["process"]
-    assert said["troubles"] == "What failed Nothing, since 2026-11-23 11:05:12 UTC ."
+    assert said["recent_warnings"] == "What failed Nothing, since 2026-11-23 11:05:12 UTC ."
 
 
 @pytest.mark.parametrize(
@@ -145,19 +145,26 @@ def test_checkpoints_that_cannot_be_read_are_listed_up_to_fifty() -> None:
 
 
 def test_what_failed_again_and_again_is_one_row() -> None:
-    def trouble(ago_s: int, message: str, request: str = "") -> Trouble:
-        return Trouble(NOW - datetime.timedelta(seconds=ago_s), "warning", message, request)
+    def warning(ago_s: int, message: str, request: str = "") -> LoggedWarning:
+        return LoggedWarning(NOW - datetime.timedelta(seconds=ago_s), "warning", message, request)
 
     table = parts(
-        replace(WELL, troubles=[trouble(1, "Redis is away"), trouble(2, "Other", "4f1c"), trouble(3, "Redis is away")])
-    )["troubles"]
+        replace(
+            WELL,
+            recent_warnings=[warning(1, "Redis is away"), warning(2, "Other", "4f1c"), warning(3, "Redis is away")],
+        )
+    )["recent_warnings"]
     assert table.count("Redis is away") == 1
     assert "14:05:11 UTC</time> and 1 times before" in table
     assert "4f1c" in table
 
 
 def test_tables_have_names_and_columns_have_titles() -> None:
-    html = drawn(replace(WELL, jobs=[(("a", "b", "c"), {"state": "done"})], troubles=[Trouble(NOW, "error", "x", "")]))
+    html = drawn(
+        replace(
+            WELL, jobs=[(("a", "b", "c"), {"state": "done"})], recent_warnings=[LoggedWarning(NOW, "error", "x", "")]
+        )
+    )
     assert html.count("<table") == html.count('role="region" aria-label="') == 3
     assert re.search("<th[^>]*></th>", html) is None
     assert html.count("<th ") == html.count('<th scope="col"')
