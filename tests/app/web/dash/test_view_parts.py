@@ -35,3 +35,14 @@ def test_a_chart_is_drawn_again_only_for_what_it_shows(bench: Any, in_browser: C
     assert HEAT_MAP in change(page, HEAT_MAP, mode="features")
     assert {HEAT_MAP, COURSE} <= change(page, HEAT_MAP, image="test-2")
     assert page.problems == []
+
+
+def test_a_search_for_images_draws_no_chart_of_a_comparison_again(bench: Any, in_browser: Callable[..., Any]) -> None:
+    page = in_browser(bench, "/compare#layer=block/conv1&image=test-0")
+    page.wait_for_function("() => document.querySelector('#compare-scatter .js-plotly-plot')?.data?.length")
+    assert "compare-scatter.figure" in change(page, "compare-scatter.figure", unit=2)
+    in_page.evaluate(page, "() => view.set({ images: 'search=cat' })")
+    page.asked.clear()
+    page.wait_for_timeout(500)  # several times what a view takes to reach its store
+    assert page.asked == []
+    assert page.problems == []
