@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # Added to the command line of the program or of pytest, as in: make demo ARGS="--port 8051"
 ARGS ?=
+# Hundreds of tests start a program of ours; without bytecode each compiles all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 # Processes that share the tests; make test ARGS="-n 0 --pdb" has one, and stops where a test fails.
 PYTEST := $(BIN)/python -m pytest --numprocesses 2
 

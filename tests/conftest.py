@@ -1,15 +1,18 @@
-"""What tests of several folders share: one browser, since Playwright starts only once in a process; a folder of their own
-in place of the user's cache; and which tests stay together where two processes share the work (``make test``)."""
+"""What tests of several folders share: one browser and its tabs, since Playwright starts only once in a process; a folder of
+their own in place of the user's cache; and which tests stay together where two processes share the work (``make test``)."""
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -26,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="mloscope-tests-")
     os.environ["MLOSCOPE_HOME"] = folder
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def pytest_sessionfinish() -> None:
+    """Collect garbage now: pytest does it once more after a worker has reported its end, and execnet interrupts (SIGINT) a
+    worker that takes more than 5 s from there."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(trylast=True)
@@ -84,3 +94,82 @@ def keras_folder() -> Callable[..., Path]:
     from keras_folders import save_keras_folder
 
     return save_keras_folder
+
+
+@dataclass
+class Tab:
+    """A page alone in its context, and a session of DevTools on it."""
+
+    page: Any
+    session: Any
+    options: dict[str, Any]
+    """Of the context."""
+
+    def empty(self) -> None:
+        """Leave nothing of a test to the next one: other pages, routes, mouse, cookies, storage, history. What
+        the browser has cached stays, as it stays with users."""
+        for other in self.page.context.pages:
+            if other is not self.page:
+                other.close()
+        self.page.unroute_all(behavior="ignoreErrors")
+        address = urlsplit(self.page.url)
+        self.page.goto("about:blank")
+        self.page.mouse.move(0, 0)
+        self.page.set_viewport_size(self.options["viewport"])
+        self.page.context.clear_cookies()
+        origin = f"{address.scheme}://{address.netloc}"
+        self.session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        self.session.send("Page.resetNavigationHistory")
+
+
+class Tabs:
+    """Pages that serve one test after another, for the first document of a page costs three times as much as the next one:
+    a process is started, and Plotly compiled."""
+
+    def __init__(self, browser: Any) -> None:
+        self._browser = browser
+        self._kept: list[Tab] = []
+
+    def take(self, options: dict[str, Any]) -> Tab:
+        """One whose context has these options; nobody else has it until it is put back."""
+        for tab in self._kept:
+            if tab.options == options:
+                self._kept.remove(tab)
+                return tab
+        return self.new(options)
+
+    def new(self, options: dict[str, Any]) -> Tab:
+        context = self._browser.new_context(**options)
+        page = context.new_page()
+        return Tab(page, context.new_cdp_session(page), options)
+
+    def put_back(self, tab: Tab) -> None:
+        if not tab.page.is_closed():
+            tab.empty()
+            self._kept.append(tab)
+
+
+@pytest.fixture(scope="session")
+def tabs(chromium: Any) -> Tabs:
+    return Tabs(chromium)
+
+
+@pytest.fixture
+def open_page(tabs: Tabs, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """``open_page(**options)``: an empty page in a context with these options. What a test marked ``own_page`` is given is
+    new, and thrown away afterwards, as is whatever a failed test had."""
+    own = request.node.get_closest_marker("own_page") is not None
+    failed_before = request.session.testsfailed
+    taken: list[Tab] = []
+
+    def build(**options: Any) -> Any:
+        options = {"viewport": {"width": 1280, "height": 800}, **options}
+        taken.append(tabs.new(options) if own else tabs.take(options))
+        return taken[-1].page
+
+    yield build
+    for tab in taken:
+        if own or request.session.testsfailed > failed_before:
+            tab.page.context.close()
+        else:
+            tabs.put_back(tab)

@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import in_page
 import numpy as np
@@ -491,7 +492,15 @@ class Stage:
     def __init__(self, page, server: FakeServer) -> None:
         self.page, self.server = page, server
         self.errors: list[str] = []
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("pageerror", self._note)
+
+    def _note(self, error: object) -> None:
+        self.errors.append(str(error))
+
+    def close(self) -> None:
+        """Hear no more of the page, and complain of what was heard."""
+        self.page.remove_listener("pageerror", self._note)
+        assert self.errors == []
 
     def show(self, *parts: str, hash: str = "", subject: dict | None = None) -> Stage:
         """Open a page with these components ("FilmCanvas:canvas:parameters") and a subject."""
@@ -563,14 +572,12 @@ class Stage:
 
 
 @pytest.fixture
-def stage(chromium, fake_server: FakeServer) -> Iterator[Stage]:
+def stage(open_page: Callable[..., Any], fake_server: FakeServer) -> Iterator[Stage]:
     fake_server.reset()
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
-    stage = Stage(context.new_page(), fake_server)
+    stage = Stage(open_page(), fake_server)
     yield stage
     fake_server.release()
-    context.close()
-    assert stage.errors == []
+    stage.close()
 
 
 @pytest.fixture(scope="session")

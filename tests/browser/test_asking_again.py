@@ -133,6 +133,7 @@ def test_what_answers_in_the_server_s_place_is_told_too(stage, server, status, w
     assert words in stage.page.locator(NOTICE).inner_text()
 
 
+@pytest.mark.own_page  # a clock that is installed stays
 @pytest.mark.parametrize("status", [None, 502, 503, 504])
 def test_where_nobody_answers_it_is_told_and_asked_until_somebody_does(stage, status):
     stage.page.clock.install()

@@ -117,21 +117,26 @@ def server():
 
 
 @pytest.fixture
-def visit(server, chromium):
+def visit(server, open_page):
     """Open the page of a run and wait for its network."""
-    context = chromium.new_context(viewport={"width": 1440, "height": 500}, reduced_motion="reduce")
     errors: list[str] = []
+    pages = []
+
+    def note(error: object) -> None:
+        errors.append(str(error))
 
     def go(run: str, fragment: str = "") -> sync_api.Page:
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
+        page = open_page(viewport={"width": 1440, "height": 500}, reduced_motion="reduce")
+        pages.append(page)
+        page.on("pageerror", note)
         server.asked.clear()
         page.goto(f"http://127.0.0.1:{server.server_port}/page/{run}{fragment}")
         ready(page)
         return page
 
     yield go
-    context.close()
+    for page in pages:
+        page.remove_listener("pageerror", note)
     assert errors == []
 
 
@@ -384,19 +389,18 @@ def test_panning_resnet50_wholly_open_keeps_sixty_frames(visit):
     in_page.evaluate(page, "(fold) => view.set({ fold })", names)
     page.wait_for_selector(".graph-handle", state="attached")
     ready(page)
-    spent = page.evaluate("""new Promise((done) => {
+    median_ms = page.evaluate("""new Promise((done) => {
         const stage = document.querySelector('.graph-stage');
         const box = stage.getBoundingClientRect();
-        let spent = 0, count = 0;
+        const spent = [];
         const step = () => {
             const before = performance.now();
             const where = { clientX: box.left + 500, clientY: box.top + 60, bubbles: true, cancelable: true };
-            stage.dispatchEvent(new WheelEvent('wheel', { ...where, deltaY: 20, ctrlKey: count % 10 === 9 }));
-            spent += performance.now() - before;
-            count += 1;
-            if (count < 60) requestAnimationFrame(step);
-            else done(spent / count);
+            stage.dispatchEvent(new WheelEvent('wheel', { ...where, deltaY: 20, ctrlKey: spent.length % 10 === 9 }));
+            spent.push(performance.now() - before);
+            if (spent.length < 60) requestAnimationFrame(step);
+            else done(spent.sort((a, b) => a - b)[30]);
         };
         requestAnimationFrame(step);
     })""")
-    assert spent < 4  # milliseconds of script out of a frame's 16.7, on any machine
+    assert median_ms < 4  # of script, out of a frame's 16.7, on any machine

@@ -83,9 +83,14 @@ def served(*arguments: str, **environment: str) -> Iterator[tuple[subprocess.Pop
 
 
 def runs(address: str) -> list[str]:
-    """Workers accept questions before they have started, and answer them then."""
-    answer = urllib3.request("GET", f"{address}/api/v1/runs", retries=False, timeout=PATIENCE_S)
-    return [run["name"] for run in answer.json()["runs"]]
+    """Workers accept questions before they have started, and answer them then.
+
+    Each question has a connection of its own: one that is kept is closed by the server after 5 idle seconds, perhaps just as the
+    next question is sent. Replacing a worker that was killed as it started takes as long.
+    """
+    with urllib3.PoolManager() as fresh:
+        answer = fresh.request("GET", f"{address}/api/v1/runs", retries=False, timeout=PATIENCE_S)
+        return [run["name"] for run in answer.json()["runs"]]
 
 
 def workers_of(process: subprocess.Popen[str]) -> set[int]:
