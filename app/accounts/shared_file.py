@@ -1,7 +1,7 @@
-"""A small file that several programs read and change, wherever its path leads.
+"""Change a small file that several programs share, wherever its path leads.
 
-A link stays a link: what it leads to is changed, beside which the lock lies too, so that all who come by different paths wait for
-each other. Mode, owner and access lists stay as they were.
+A link stays a link: its target is changed, and the lock lies beside the target, so that programs that use different paths wait for
+each other. Mode, owner and access lists are kept.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from mloscope.app.errors import Unavailable
 
 
 def real(path: Path) -> Path:
-    """Where the path leads, also where nothing is there yet."""
+    """Follow links, also where nothing exists yet."""
     return Path(os.path.realpath(path))
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[Path]:
-    """Only one process at a time changes the file; the value is :func:`real` of it. The folder need not be there. Where the
-    system has no such locks, nobody is held up."""
+    """Hold the file's lock; the value is :func:`real` of the path. Makes the folder if necessary. Does not lock on systems
+    without such locks."""
     target = real(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -38,7 +38,7 @@ def locked(path: Path) -> Iterator[Path]:
         target.with_name(target.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
     )
     try:
-        with contextlib.suppress(OSError):  # made by root, it must not keep out whose file it is
+        with contextlib.suppress(OSError):  # a lock made by root must not keep out the file's owner
             owner = target.stat()
             os.fchown(lock, owner.st_uid, owner.st_gid)
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -48,8 +48,8 @@ def locked(path: Path) -> Iterator[Path]:
 
 
 def write(target: Path, text: str) -> None:
-    """Put the text in the place of what the file says: whole or not at all where the file can be replaced, else in place.
-    ``target``: as :func:`locked` gives it. A new file is for its owner alone. Raises :class:`Unavailable`."""
+    """Replace the file's content: atomically where the file can be replaced, else in place. ``target``: as :func:`locked`
+    gives it. Only its owner may read a new file. Raises :class:`Unavailable`."""
     before = target.stat() if target.exists() else None
     if before is not None and before.st_nlink > 1:  # under its other names it would stay as it was
         _write_in_place(target, text)
@@ -84,7 +84,7 @@ def _write_in_place(target: Path, text: str) -> None:
 
 
 def _take_over(target: Path, before: os.stat_result, handle: int, temporary: str) -> None:
-    """Owner, group, mode and access lists."""
+    """Copy owner, group, mode and access lists."""
     if not hasattr(os, "fchown"):
         return
     made = os.fstat(handle)
@@ -93,7 +93,7 @@ def _take_over(target: Path, before: os.stat_result, handle: int, temporary: str
             os.fchown(handle, before.st_uid, before.st_gid)
         except PermissionError:
             raise Unavailable(
-                f"The users file {target} belongs to another user (number {before.st_uid}), who could not read it any more; "
+                f"The users file {target} belongs to another user (number {before.st_uid}), who could no longer read it; "
                 "let that user or root change it."
             ) from None
     elif made.st_gid != before.st_gid:
@@ -103,7 +103,7 @@ def _take_over(target: Path, before: os.stat_result, handle: int, temporary: str
             if before.st_mode & stat.S_IRWXG:
                 raise Unavailable(
                     f"The users file {target} belongs to a group (number {before.st_gid}) of which you are not a member, and "
-                    "which could not read it any more; let a member of it or root change it."
+                    "which could no longer read it; let a member of it or root change it."
                 ) from None
     shutil.copystat(target, temporary)
     os.utime(temporary)

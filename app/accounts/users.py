@@ -1,11 +1,11 @@
-"""Who may come in: one file of users and tokens, written by ``mloscope user`` and ``mloscope token``, read by the web process.
+"""Users and tokens: one file, written by ``mloscope user`` and ``mloscope token``, read by the web process.
 
     {"version": 1, "secret": "...",
      "users": {"anna": {"role": "editor", "password": "$argon2id$v=19$...", "created": "2026-11-23"}},
      "tokens": {"nightly": {"role": "viewer", "digest": "<sha256 of the token>", "created": "2026-11-23"}}}
 
-No password and no token stands in it, but ``secret`` signs sessions: whoever can read the file can come in as anybody, so it
-is made readable by its owner only. The path may be a link. A change is seen at the next question; nothing needs to be restarted.
+It holds hashes of passwords and tokens, and the ``secret`` that signs sessions: whoever can read the file can sign in as anyone, so
+only its owner may. The path may be a link. Changes take effect with the next request; nothing needs a restart.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _NAME = r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}"
 class User:
     role: Role
     password: str | None
-    """Its hash; None for who comes in through a proxy only."""
+    """Its hash; None for users who sign in through a proxy only."""
     created: str
 
 
@@ -85,7 +85,7 @@ def default_path(environment: Mapping[str, str]) -> Path:
 
 
 def user_file(settings: Settings, environment: Mapping[str, str]) -> UserFile:
-    """The one that the settings name, else the one at the default path. Raises :class:`NoHome`."""
+    """The file that the settings name, else the one at the default path. Raises :class:`NoHome`."""
     named = settings.users_file
     return UserFile(Path(named).expanduser() if named else default_path(environment))
 
@@ -110,14 +110,14 @@ class UserFile:
     """Users and tokens by name. Thread-safe; several processes may use one file."""
 
     def __init__(self, path: Path) -> None:
-        """The file need not be there: then there is nobody in it."""
+        """A file that does not exist has nobody in it."""
         self.path = path
         self._lock = threading.Lock()
         self._seen: tuple[int, ...] | None = None
         self._contents = _NOBODY
 
     def _read(self) -> _Contents:
-        """What the file says now. Raises :class:`Unavailable` where it says nothing sensible."""
+        """Read the file if it has changed. Raises :class:`Unavailable` if it cannot be read or is damaged."""
         try:
             found = self.path.stat()
         except (FileNotFoundError, NotADirectoryError):
@@ -137,7 +137,7 @@ class UserFile:
 
     @property
     def anybody(self) -> bool:
-        """Whether there is a user or a token."""
+        """Whether the file has a user or a token."""
         contents = self._read()
         return bool(contents.users or contents.tokens)
 
@@ -159,8 +159,8 @@ class UserFile:
         return self._read().tokens
 
     def user_with_password(self, name: str, password: str) -> User | None:
-        """The user, if there is one and that is their password. Takes a tenth of a second and 32 MiB. A hash of an earlier
-        version is replaced by one of today; the sessions that this user has elsewhere end with it."""
+        """Return the user if name and password match. Takes a tenth of a second and 32 MiB. Replaces a hash of an earlier
+        version, which ends the sessions that this user has elsewhere."""
         user = self._read().users.get(name)
         hashed = user.password if user is not None else None
         fits, better = check_password(password, hashed or NOBODYS_PASSWORD)
@@ -178,14 +178,14 @@ class UserFile:
                 user["password"] = better
 
     def token(self, text: str) -> tuple[str, Token] | None:
-        """Name and token of this text."""
+        """Return name and token of this text; None if it is not valid."""
         contents = self._read()
         name = contents.token_names.get(_digest(text))
         return (name, contents.tokens[name]) if name is not None else None
 
     @property
     def signing_key(self) -> bytes:
-        """What signs sessions."""
+        """The key that signs sessions."""
         return self._read().secret.encode()
 
     def stamp(self, name: str) -> str | None:
@@ -198,8 +198,8 @@ class UserFile:
     # ---- changes
 
     def put_user(self, name: str, password: str | None, role: Role | None = None) -> bool:
-        """Add the user, or change password and role of one; whether it is a new one. ``password`` None: only a proxy
-        says who they are. ``role`` None: as it was, and of a new one viewer."""
+        """Add a user, or change their password and role; return whether the user is new. ``password`` None: they sign in
+        through a proxy only. ``role`` None: unchanged; viewer for a new user."""
         _check_name(name)
         _check_role(role or "viewer")
         if password is not None:
@@ -213,33 +213,33 @@ class UserFile:
         return before is None
 
     def change_password(self, name: str, password: str) -> None:
-        """Of a user who is there; their sessions end at once."""
+        """Change the password of an existing user; their sessions end at once."""
         _check_password(name, password)
         with self._changing() as contents:
             self.user(name)
             contents["users"][name]["password"] = hash_password(password)
 
     def change_role(self, name: str, role: Role) -> None:
-        """Of a user who is there; it holds for the sessions that they have, from their next question on."""
+        """Change the role of an existing user, in their sessions from the next request on."""
         _check_role(role)
         with self._changing() as contents:
             self.user(name)
             contents["users"][name]["role"] = role
 
     def remove_user(self, name: str) -> None:
-        """Their sessions end at once."""
+        """Remove the user; their sessions end at once."""
         with self._changing() as contents:
             self.user(name)
             del contents["users"][name]
 
     def add_token(self, name: str, role: Role) -> str:
-        """Make a token and return its text, which is kept nowhere."""
+        """Make a token and return its text, which is not stored."""
         _check_name(name)
         _check_role(role)
         text = TOKEN_START + secrets.token_urlsafe(32)
         with self._changing() as contents:
             if name in contents["tokens"]:
-                raise BadRequest(f'There is a token "{name}" already; remove it, or choose another name.')
+                raise BadRequest(f'There is already a token "{name}"; remove it, or choose another name.')
             contents["tokens"][name] = asdict(Token(role, _digest(text), _today()))
         return text
 
@@ -250,7 +250,7 @@ class UserFile:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:
-        """What the file says, to be changed in place; written when the block ends well. See :mod:`.shared_file`."""
+        """The file's content, to be changed in place; written unless the block raises. See :mod:`.shared_file`."""
         with shared_file.locked(self.path) as target:
             contents = self._read()
             changed: dict[str, Any] = {
@@ -268,7 +268,7 @@ def _parsed(path: Path) -> _Contents:
     try:
         read = json.loads(read_regular(path, _MOST_BYTES))
         if read["version"] != 1:
-            raise Unavailable(f'{problem}: its version is "{read["version"]}", and this program knows 1.')
+            raise Unavailable(f'{problem}: its version is "{read["version"]}"; expected 1.')
         contents = _Contents(
             str(read["secret"]),
             {str(name): User(**user) for name, user in read["users"].items()},
@@ -277,7 +277,7 @@ def _parsed(path: Path) -> _Contents:
     except OSError as error:
         raise Unavailable(f"The users file {path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Unavailable(f"{problem}; put it back from a backup, or move it away and begin anew.") from None
+        raise Unavailable(f"{problem}; restore it from a backup, or move it away and start over.") from None
     roles = {entry.role for entry in (*contents.users.values(), *contents.tokens.values())}
     if len(contents.secret) < 32 or not roles <= set(get_args(Role)):
         raise Unavailable(f"{problem}: it has a short secret, or a role that is neither viewer nor editor.")
@@ -293,12 +293,12 @@ def _check_name(name: str) -> None:
 
 def _check_role(role: str) -> None:
     if role not in ROLES:
-        raise BadRequest(f'"{role}" is no role; there are {" and ".join(ROLES)}.')
+        raise BadRequest(f'"{role}" is not a role; expected {" or ".join(ROLES)}.')
 
 
 def _check_password(name: str, password: str) -> None:
     if len(password) < SHORTEST_PASSWORD:
-        raise BadRequest(f"The password has {len(password)} characters; it needs {SHORTEST_PASSWORD} at least.")
+        raise BadRequest(f"The password has {len(password)} characters; it needs at least {SHORTEST_PASSWORD}.")
     if len(unicodedata.normalize("NFKC", password).encode()) > LONGEST_PASSWORD_BYTES:
         raise BadRequest(f"The password is longer than {LONGEST_PASSWORD_BYTES} bytes.")
     if password.lower() == name.lower():

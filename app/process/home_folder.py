@@ -1,6 +1,6 @@
-"""Where the user's home is, for what is kept there unless a variable names another place.
+"""The user's home folder, for files that no variable puts elsewhere.
 
-A process may have none: ``HOME`` is not set, and the system knows no user of its number, as in a container with ``--user 4002``.
+A process may have none: ``HOME`` is not set and the system does not know its user number, as in a container with ``--user 4002``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from mloscope.app.errors import BadRequest
 
 
 class NoHome(BadRequest):
-    """There is no home folder; the sentence says which variables help."""
+    """There is no home folder; the message names the variables that help."""
 
     def __init__(self, variable: str) -> None:
         super().__init__(
@@ -21,7 +21,7 @@ class NoHome(BadRequest):
 
 
 def home_folder(variable: str) -> Path:
-    """``variable``: what names another place instead. Raises :class:`NoHome`."""
+    """Return the home folder. ``variable`` can name another place, which the error says. Raises :class:`NoHome`."""
     try:
         return Path.home()
     except RuntimeError:
