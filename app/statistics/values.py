@@ -7,6 +7,7 @@ Nothing here evaluates a network: a step without stored probabilities has no val
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -26,9 +27,6 @@ from mloscope.app.statistics.table import Statistic
 from mloscope.app.statistics.weights import LayerWeights
 
 logger = logging.getLogger(__name__)
-
-MOST_VALUES = 1_000_000
-"""A course has at most this many values (steps x items)."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +85,14 @@ def course(
     steps: Sequence[int] | None = None,
     items: Sequence[str] | None = None,
     layer: str | None = None,
-    most_values: int = MOST_VALUES,
+    most_values: int | None = None,
 ) -> Course:
     """The values of the statistic of this name.
 
     ``steps``: default all that have what it is made of. ``items``: default all, written as :attr:`Course.items` has them.
-    ``layer``: for statistics of weights. Raises :class:`NotFound` for a statistic, step, layer or item that does not exist,
-    :class:`BadRequest` for more than ``most_values``, and :class:`NotPossible` for a statistic that fails.
+    ``layer``: for statistics of weights. ``most_values``: how many there may be, steps x items. Raises :class:`NotFound`
+    for a statistic, step, layer or item that does not exist, :class:`BadRequest` for more than ``most_values``, and
+    :class:`NotPossible` for a statistic that fails.
     """
     statistic = of.table.named(name)
     source = _SOURCES[statistic.made_of](of, layer)
@@ -104,8 +103,9 @@ def course(
     columns: dict[str, None] = {}
     for step in chosen:
         found, values = _at_step(of, statistic, source, step)
+        if not rows or found is not rows[-1][0]:
+            columns |= dict.fromkeys(found)
         rows.append((found, values))
-        columns |= dict.fromkeys(found)
         _check_size(len(chosen), len(columns if items is None else items), most_values)
     wanted = tuple(_sorted(columns, statistic.scope) if items is None else items)
     for item in wanted:
@@ -116,8 +116,8 @@ def course(
     return Course(statistic, chosen, wanted, source.names(wanted, statistic.scope), _matrix(rows, wanted))
 
 
-def _check_size(steps: int, items: int, most: int) -> None:
-    if steps * items > most:
+def _check_size(steps: int, items: int, most: int | None) -> None:
+    if most is not None and steps * items > most:
         raise BadRequest(
             f"{steps:,} steps of {items:,} items are more than {most:,} values; name fewer steps or items."
         )
@@ -148,7 +148,13 @@ def _at_step(of: RunStatistics, statistic: Statistic, source: Any, step: int) ->
         return kept(of.store, statistic.name, statistic.version, source.key(step), compute)
 
     values = compute() if statistic.is_stored else kept_values()
-    return [str(number) for number in range(len(values))] if items is None else items, values
+    return _numbers(len(values)) if items is None else items, values
+
+
+@functools.lru_cache(64)
+def _numbers(count: int) -> list[str]:
+    """The same list each time: what has the same items at each step is put together without looking them up."""
+    return [str(number) for number in range(count)]
 
 
 def _matrix(rows: Iterable[tuple[list[str], np.ndarray]], wanted: Sequence[str]) -> np.ndarray:
@@ -195,7 +201,7 @@ class _OfProbabilities:
             return self._of.image_ids()
         if scope == "cell":
             return [f"{actual}:{predicted}" for actual, predicted in found.cells[:, :2].tolist()]
-        return [str(number) for number in range(found.classes)]
+        return _numbers(found.classes)
 
     def names(self, items: Sequence[str], scope: str) -> tuple[str, ...]:
         if scope not in ("class", "cell"):
@@ -224,7 +230,7 @@ class _OfClusters:
     def items(self, _step: int, scope: str) -> list[str]:
         if scope == "checkpoint":
             return [""]
-        return self._of.image_ids() if scope == "image" else [str(number) for number in range(self._clustering.k)]
+        return self._of.image_ids() if scope == "image" else _numbers(self._clustering.k)
 
     def names(self, items: Sequence[str], scope: str) -> tuple[str, ...]:
         return tuple(f"cluster {item}" for item in items) if scope == "cluster" else tuple(items)

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,7 @@ class Clustering:
     """Step -> key of its :class:`StepClusters`."""
     projection: str | None
     """Key of the projection over just these steps."""
+    _opened: dict[int, StepClusters] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def steps(self) -> list[int]:
@@ -96,11 +97,13 @@ class Clustering:
 
     def step(self, step: int) -> StepClusters:
         """The clusters of a step. Raises :class:`NotFound` if it has none, or if they were removed."""
+        if step in self._opened:
+            return self._opened[step]
         key = self.clusters.get(step)
         about = read_complete(self.store.folder / "clusters" / key) if key else None
         if key is None or about is None:
             raise NotFound(f"Step {step} has no clusters; they are made when its statistics are complete.")
-        return StepClusters(self.store.folder / "clusters" / key, about)
+        return self._opened.setdefault(step, StepClusters(self.store.folder / "clusters" / key, about))
 
     def before(self, step: int) -> int | None:
         """The clustered step before this one, to which its flows refer."""

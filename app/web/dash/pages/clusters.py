@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from dash import Dash, Input, Output, html, no_update
 
 from mloscope.app import errors
+from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
@@ -98,20 +98,13 @@ class Clusters:
         steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
         try:
             of = self.services.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
-            clustering = of.clustering
-            if clustering is None:
+            if of.clustering is None:
                 return themes.empty_figure(theme, "There are no clusters yet.")
-            sizes = np.full((len(steps), clustering.k), np.nan)
-            purity = np.full((len(steps), clustering.k), np.nan)
-            for index, step in enumerate(steps):
-                if step in clustering.clusters:
-                    about = clustering.step(step).about
-                    sizes[index] = about["sizes"]
-                    purity[index] = [np.nan if value is None else value for value in about["purity"]]
+            sizes, purity = (course(of, name).at(steps) for name in ("cluster_size", "cluster_purity"))
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, str(error))
         labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
-        chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < clustering.k else None
+        chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < sizes.shape[1] else None
         return cluster_course(sizes, purity, labels, selected=chosen, theme=theme)
 
 

@@ -8,15 +8,12 @@ Matrix, accuracy, pairs and the selected cell are drawn in the browser from coun
 
 from __future__ import annotations
 
-import threading
-from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from cachetools import LRUCache
 from dash import Dash, Input, Output, html, no_update
 
 from mloscope.app import errors
+from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
@@ -48,9 +45,6 @@ CONFUSION_COURSE = "confusion-course"
 CONFUSION_PAIRS = "confusion-pairs"
 CONFUSION_CELL = "confusion-cell"
 CONFUSION_CHANGES = "confusion-changes"
-
-MOST_REMEMBERED = 4096
-"""Recall is kept in memory of this many steps, the last ones read."""
 
 
 def layout() -> html.Div:
@@ -112,8 +106,6 @@ class Confusion:
 
     def __init__(self, services: Services):
         self.services = services
-        self._recalls: MutableMapping[str, np.ndarray] = LRUCache(MOST_REMEMBERED)
-        self._lock = threading.Lock()
 
     def draw_course(self, subject: dict | None, view: dict | None, ready: Any, theme: str | None) -> Any:
         """``ready`` only says that there may be more to see than before."""
@@ -121,35 +113,16 @@ class Confusion:
             return no_update
         try:
             of = self.services.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
-            ready = of.ready
+            if not of.ready:
+                return themes.empty_figure(theme, "There are no statistics yet.")
+            accuracy, recall = course(of, "accuracy"), course(of, "recall")
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, str(error))
-        if not ready:
-            return themes.empty_figure(theme, "There are no statistics yet.")
         steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
-        names = of.class_names
-        accuracy = np.full(len(steps), np.nan)
-        recall = np.full((len(steps), len(names)), np.nan)
-        for index, step in enumerate(steps):
-            statistics = ready.get(step)
-            if statistics is None:
-                continue
-            rate = statistics.rates["accuracy"]
-            accuracy[index] = np.nan if rate is None else rate
-            found = self._recall(statistics)
-            recall[index, : len(found)] = found[: len(names)]
         labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
-        return confusion_course(accuracy, recall, names, labels, selected=view["actual"], theme=theme)
-
-    def _recall(self, statistics: Any) -> np.ndarray:
-        """float (class,), NaN for classes without images."""
-        with self._lock:
-            found = self._recalls.get(statistics.key)
-        if found is None:
-            found = np.array([np.nan if value is None else value for value in statistics.summary["recall"]], np.float64)
-            with self._lock:
-                self._recalls[statistics.key] = found
-        return found
+        return confusion_course(
+            accuracy.at(steps)[:, 0], recall.at(steps), recall.names, labels, selected=view["actual"], theme=theme
+        )
 
 
 PAGE = Page(

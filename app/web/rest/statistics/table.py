@@ -16,6 +16,9 @@ from mloscope.app.web.rest.statistics.asked_split import RUN_PATH, TABLE, Asked,
 
 router = resource("statistics")
 
+MOST_VALUES = 1_000_000
+"""An answer has at most this many values."""
+
 
 @dataclass(frozen=True)
 class StatisticBody:
@@ -71,7 +74,7 @@ def statistic_over_time(
 ) -> CourseAnswer | Response:
     """Any statistic at every step; no network is evaluated. As a table: a row per step and item."""
     chosen = None if steps is None else read_steps(steps)
-    found = course(asked.of, statistic, chosen, None if items is None else items.split(","), layer)
+    found = course(asked.of, statistic, chosen, None if items is None else items.split(","), layer, MOST_VALUES)
     if format != "json":
         return asked.table(found.table(), format, statistic)
     content: dict[str, Any] = found.json()
