@@ -33,13 +33,19 @@ class Module:
 
     path: str
     tests: list[str]
-    """Test files, and options of pytest."""
+    conftest: bool = False
+    """Whether the tests need fixtures of conftest.py, whose imports cost seconds per mutant."""
     equivalent: list[dict[str, str]] = field(default_factory=list)
     """Mutants that no test can notice: ``before`` and ``after``, the line, and ``reason``."""
 
     @property
     def name(self) -> str:
         return "mloscope." + self.path.removesuffix(".py").replace("/", ".")
+
+    @property
+    def arguments(self) -> list[str]:
+        """For pytest."""
+        return self.tests if self.conftest else ["--noconftest", *self.tests]
 
     def is_equivalent(self, mutant: Mutant) -> bool:
         return any((known["before"], known["after"]) == (mutant.before, mutant.after) for known in self.equivalent)
@@ -74,10 +80,10 @@ def examine(module: Module, options: argparse.Namespace) -> dict[str, object]:
     """Run the module's tests on its mutants; print those that no test noticed."""
     path = ROOT / module.path
     source = path.read_text()
-    for name in forked_tests.third_party_modules(module.tests):
+    for name in forked_tests.third_party_modules(module.arguments):
         importlib.import_module(name)
     began = time.monotonic()
-    running = forked_tests.start(module.name, path, source, module.tests, 600)
+    running = forked_tests.start(module.name, path, source, module.arguments, 600)
     while (outcome := running.outcome()) is None:
         time.sleep(0.02)
     if outcome != forked_tests.PASSED:
@@ -106,7 +112,7 @@ def _survivors(module: Module, path: Path, mutants: list[Mutant], timeout_s: flo
     while waiting or running:
         while waiting and len(running) < processes:
             mutant = waiting.pop()
-            running.append((mutant, forked_tests.start(module.name, path, mutant.source, module.tests, timeout_s)))
+            running.append((mutant, forked_tests.start(module.name, path, mutant.source, module.arguments, timeout_s)))
         time.sleep(0.01)
         still = []
         for mutant, process in running:

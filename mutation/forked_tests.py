@@ -21,7 +21,6 @@ OPTIONS = (
     "-o",
     "addopts=",
     "--import-mode=importlib",
-    "--noconftest",
     "-W",
     "ignore",
     "-x",
