@@ -105,7 +105,7 @@ def against_bare_loop(folder: Path) -> list[Figure]:
             if number:  # the first round traces
                 bare_s.append(time.perf_counter() - began)
                 engine_s.append(outcome.seconds)
-    for plane, rows in zip(outcome.planes.values(), bare, strict=True):
+    for plane, rows in zip(outcome.ready.values(), bare, strict=True):
         assert np.abs(plane.probabilities()[1] - rows).max() < 1e-5
         assert np.ptp(rows, axis=0).max() > 0
     evaluations = 10_000 * CHECKPOINTS
@@ -180,7 +180,7 @@ def large_job(folder: Path) -> list[Figure]:
         outcome = Engine(StatisticsStore(folder), str(folder), client).compute(job)
         seconds = time.perf_counter() - began
         most = memory.stop()
-    plane = outcome.planes[0]
+    plane = outcome.ready[0]
     assert plane.form == "top-20"
     assert plane.images == LARGE_IMAGES
     size = sum(path.stat().st_size for path in plane.folder.iterdir())

@@ -62,6 +62,9 @@ class Run:
     def fingerprint(self, checkpoint: Checkpoint) -> str:
         return checkpoint.name
 
+    def problems(self) -> tuple[str, ...]:
+        return ()
+
 
 class Corpus:
     """Labels without pictures."""
@@ -86,6 +89,9 @@ class Corpus:
 
     def position(self, image_id: str) -> int:
         return int(image_id)
+
+    def problems(self) -> tuple[str, ...]:
+        return ()
 
 
 def probabilities(images: int, classes: int, labels: np.ndarray, surer: float, seed: int) -> np.ndarray:

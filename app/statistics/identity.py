@@ -1,8 +1,8 @@
-"""Under which key statistics are kept: their content, so that a retrained checkpoint, a changed corpus or other
-preprocessing is never answered from old numbers.
+"""The keys under which statistics are kept: digests of what they are computed from, so that a retrained checkpoint, a changed
+corpus or other preprocessing is never answered from old numbers.
 
-    plane   one checkpoint over one split of one corpus
-    series  one run over one split of one corpus, all steps: what an import or a projection belongs to
+    step    one checkpoint over one split of one corpus
+    series  one run over one split of one corpus, all steps: what an import or a clustering belongs to
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.workspace.workspace import Workspace
 
 CODE_VERSION = "statistics 2"
-"""Part of every key; raise it whenever other numbers come of the same input."""
+"""Part of every key; raise it whenever the same input gives other numbers."""
 
 
 class Identity:
-    """Keys of what a workspace holds. Thread-safe. A corpus is looked through once a process, as its adaptor is
+    """Keys of what a workspace holds. Thread-safe. A corpus is read through once per process, as its adaptor is
     opened once; a run's files at every question."""
 
     def __init__(self, workspace: Workspace) -> None:

@@ -1,8 +1,8 @@
-"""Numbers made of class probabilities: pure NumPy, the same to the last bit however the images are sliced.
+"""Numbers computed from class probabilities: pure NumPy, the same to the last bit however the images are sliced.
 
-Ties are broken by the lower class number everywhere, so an image is predicted right exactly where its true class
-ranks first. An image any of whose probabilities is not finite is "not predicted": class -1, in cells the column
-after the last class. An image without a label (-1) is in no cell and in no rate.
+Ties always go to the lower class number, so an image is predicted right exactly if its true class ranks first. An image
+with any probability that is not finite is "not predicted": class -1, in cells the column after the last class. An image
+without a label (-1) is in no cell and in no rate.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Any
 import numpy as np
 
 TOP_CLASSES = 20
-"""Classes kept of each image where not all are."""
+"""How many classes of each image are kept if not all are."""
 SMALLEST_PROBABILITY = 1e-7
-"""The loss takes smaller probabilities of the true class for this one, as Keras does; so it is at most 16.118."""
+"""The loss counts smaller probabilities of the true class as this one, as Keras does; so it is at most 16.118."""
 CALIBRATION_BINS = 15
 _BLOCK_VALUES = 1 << 17
-"""Values worked on at once, so that they stay in the processor's cache."""
+"""How many values are processed at once, so that they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class ImageMeasures:
-    """What is known of each image; all arrays by image."""
+    """Measures of each image; all arrays by image."""
 
     predicted: np.ndarray
     """int32, -1 where not predicted"""
     confidence: np.ndarray
     """float32, 0..1: the probability of the predicted class; NaN where not predicted"""
     true_probability: np.ndarray
-    """float32, 0..1; NaN where there is no label or nothing predicted, as with the next two"""
+    """float32, 0..1; NaN for an image without a label or a prediction, as with the next two"""
     loss: np.ndarray
     """float32, the negative natural logarithm of the true class's probability, see SMALLEST_PROBABILITY"""
     margin: np.ndarray
     """float32, -1..1: the true class's probability less the best other one's"""
     in_top_5: np.ndarray
-    """bool: whether the true class is among the five most probable; False where there is none"""
+    """bool: whether the true class is among the five most probable; False if there is none"""
     top_classes: np.ndarray
     """uint16 or (beyond 65,536 classes) uint32, (image, k), the most probable first; k = min(classes, TOP_CLASSES)"""
     top_probabilities: np.ndarray
@@ -44,7 +44,7 @@ class ImageMeasures:
 
 
 def measure_images(probabilities: np.ndarray, actual: np.ndarray) -> ImageMeasures:
-    """Measure each image by itself. ``probabilities``: float32 (image, class), negative ones count as 0; ``actual``:
+    """Measure each image by itself. ``probabilities``: float32 (image, class), negative values count as 0; ``actual``:
     int (image,), -1 where not known, else below the number of classes."""
     images, classes = probabilities.shape
     count = min(classes, TOP_CLASSES)
@@ -141,7 +141,7 @@ def summarise(
     cells: np.ndarray,
     classes: int,
 ) -> dict[str, Any]:
-    """What a plane's ``summary.json`` says, JSON-able; a rate over no image is None.
+    """The content of ``summary.json``, JSON-able; a rate over no image is None.
 
     ``accuracy`` and ``top_5_accuracy`` are shares of the labelled images, so an image that is not predicted counts as
     wrong; ``loss`` is the mean over labelled images that have one; ``precision``, ``recall`` and ``support`` are lists

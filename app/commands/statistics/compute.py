@@ -114,7 +114,7 @@ def _computed(arguments: argparse.Namespace) -> int:
     if outcome.state == "done" and arguments.clusters != 0:
         _cluster(subject, arguments, told, stop, outcome, of)
     told.end(Progress(outcome.state, outcome.done, of, message=summary(outcome)), outcome)
-    return _FAILED if not outcome.planes and outcome.state == "done" else 0
+    return _FAILED if not outcome.ready and outcome.state == "done" else 0
 
 
 def _cluster(

@@ -39,7 +39,7 @@ class JsonLines:
         self._line(
             {
                 **vars(progress),
-                "ready": list(outcome.planes),
+                "ready": list(outcome.ready),
                 "problems": {str(step): problem for step, problem in outcome.problems.items()},
                 "notices": [
                     *_notices(outcome),
@@ -133,8 +133,8 @@ def duration(seconds: float) -> str:
 def summary(outcome: Outcome) -> str:
     """What came of it, in one line."""
     if outcome.state == "paused":
-        return f"Paused: {counted(len(outcome.planes), 'checkpoint')} ready; run the command again to resume."
-    words = f"{counted(len(outcome.planes), 'checkpoint')} ready"
+        return f"Paused: {counted(len(outcome.ready), 'checkpoint')} ready; run the command again to resume."
+    words = f"{counted(len(outcome.ready), 'checkpoint')} ready"
     if outcome.evaluated and outcome.seconds:
         rate = outcome.evaluated / outcome.seconds
         words += f"; {outcome.evaluated:,} evaluations in {duration(outcome.seconds)}, {rate:,.0f} a second"
@@ -146,10 +146,10 @@ def summary(outcome: Outcome) -> str:
 def _notices(outcome: Outcome) -> list[str]:
     """What is wrong with single checkpoints, a sentence each."""
     said = [f"Step {step} has no statistics: {problem}" for step, problem in outcome.problems.items()]
-    for step, plane in outcome.planes.items():
-        lost = plane.summary["not_predicted"]
+    for step, found in outcome.ready.items():
+        lost = found.summary["not_predicted"]
         if lost:
-            whom = "any image" if lost == plane.images else f"{lost:,} of {plane.images:,} images"
+            whom = "any image" if lost == found.images else f"{lost:,} of {found.images:,} images"
             said.append(f"Step {step} predicts nothing for {whom}: the network gives NaN, or a picture cannot be read.")
     return said
 

@@ -65,7 +65,7 @@ class Outcome:
 
     state: str = "done"
     """``done`` or ``paused``"""
-    planes: dict[int, StepStatistics] = field(default_factory=dict)
+    ready: dict[int, StepStatistics] = field(default_factory=dict)
     """By step, ascending; those that existed before included."""
     problems: dict[int, str] = field(default_factory=dict)
     """By step: why it has no statistics."""
@@ -161,7 +161,7 @@ class _Computation:
             self._finisher.shutdown(wait=True, cancel_futures=True)
         outcome = self._outcome
         outcome.done = self._pace.done
-        outcome.planes = dict(sorted(outcome.planes.items()))
+        outcome.ready = dict(sorted(outcome.ready.items()))
         outcome.problems = dict(sorted(outcome.problems.items()))
         return outcome
 

@@ -2,15 +2,15 @@
 paused, resumed and cancelled. Neither a network backend's framework nor Dask is imported here.
 
     none ──start──► starting ──► running ──► done | failed
-                        ▲           │ pause: no more tasks, those in hand are waited for
+                        ▲           │ pause: no more tasks, running ones are waited for
                         └──resume── paused                    cancel: ended at once ──► cancelled
 
-Where a server has several processes, each request may meet another one: how far a job is stands in a file as well,
-``<cache folder>/statistics/jobs/<name>.json``, and the others pause and cancel by signals. That a job is at work is believed
-only while its child holds ``<name>.lock`` beside it, whoever wrote what before a restart, and only a child that is proven to
-be the one that was noted is sent a signal.
+If a server has several processes, each request may reach another one: the progress of a job is therefore also written to
+a file, ``<cache folder>/statistics/jobs/<name>.json``, and the other processes pause and cancel it by signals. A job counts as
+running only while its child holds ``<name>.lock`` beside that file, whatever the file says after a restart, and a signal is
+sent only to a child that is proven to be the recorded one.
 
-Whatever ends the child, what it finished stays in the store, and starting again goes on there. It ends when this process
+Whatever ends the child, finished work stays in the store, and starting again resumes it. The child ends when this process
 ends, however that happens: it watches a pipe from us.
 """
 
@@ -45,8 +45,8 @@ ACTIONS = ("start", "pause", "resume", "cancel")
 _AT_WORK = ("starting", "running")
 _FIELDS = ("done", "of", "rate", "seconds_left", "step", "message")
 _STOP_WITHIN_S = 3.0
-_CANCELLED = "Cancelled; what is finished stays."
-_INTERRUPTED = "Ended with the server that had started it; what is finished stays."
+_CANCELLED = "Cancelled; finished work is kept."
+_INTERRUPTED = "Ended with the server that started it; finished work is kept."
 _LOCKED_WITHIN_S = 2.0
 _MOST_NOTED_BYTES = 16 << 20
 
@@ -57,19 +57,19 @@ _STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 class _Job:
     process: subprocess.Popen[str]
     child: dict[str, Any] | None
-    """Its name, see :func:`process_name`."""
+    """Which process it is, see :func:`process_name`."""
     said: dict[str, Any] = field(default_factory=dict)
     """The child's last line."""
     state: str = "starting"
     message: str | None = None
-    """Ours, where the child has nothing to say."""
+    """Ours; None where the child's own is shown."""
     asked_to_stop: bool = False
 
 
 class StatisticsJobs:
-    """One computation at a time for each run, corpus and split. Thread-safe; a ``mloscope.app.statistics.queries.Jobs``.
+    """One computation at a time per run, corpus and split. Thread-safe; a ``mloscope.app.statistics.queries.Jobs``.
 
-    ``command(run, corpus, split)``: the line to type for them, as :meth:`Statistics.command` gives it. ``cache_folder``:
+    ``command(run, corpus, split)``: the command line for them, see :attr:`RunStatistics.command`. ``cache_folder``:
     where the child keeps statistics. ``dask_address``: of the cluster whose workers evaluate; None: this machine does.
     ``program``: what takes the place of the line's first word. ``missing``: why no network can be evaluated in this
     installation, None where some can be.
@@ -94,12 +94,12 @@ class StatisticsJobs:
 
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         """``state`` (``none``, ``starting``, ``running``, ``paused``, ``done``, ``failed`` or ``cancelled``), ``done`` and
-        ``of`` (images, each counted once a checkpoint), ``rate`` (images a second), ``seconds_left``, ``step`` (the
-        checkpoint in hand), ``message``, and at the end ``notices`` (sentences about checkpoints); None where not known."""
+        ``of`` (evaluations: image x checkpoint), ``rate`` (evaluations per second), ``seconds_left``, ``step`` (the checkpoint
+        being evaluated), ``message``, and at the end ``notices`` (sentences about checkpoints); None if not known."""
         subject = (run, corpus, split)
         with self._lock:
             job = self._jobs.get(subject)
-            if job is None or job.state not in _AT_WORK:  # while ours works, nobody else may begin
+            if job is None or job.state not in _AT_WORK:  # while ours is running, no other can start
                 elsewhere = self._elsewhere(subject)
                 if elsewhere is not None:
                     return elsewhere["told"]
@@ -107,8 +107,8 @@ class StatisticsJobs:
 
     def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
         """``start``, ``pause``, ``resume`` (the same as ``start``) or ``cancel``; the state afterwards. Raises
-        :class:`BadRequest` for any other word, :class:`Conflict` where the state does not allow it, and
-        :class:`Unavailable` where this machine cannot compute statistics."""
+        :class:`BadRequest` for any other action, :class:`Conflict` if the state does not allow it, and
+        :class:`Unavailable` if this machine cannot compute statistics."""
         subject = (run, corpus, split)
         if action in ("start", "resume"):
             self._start(subject)
@@ -121,8 +121,8 @@ class StatisticsJobs:
         return self.state(*subject)
 
     def subjects(self) -> tuple[tuple[str, str, str], ...]:
-        """Run, corpus and split of all that was ever started here, in the order of their first start, and then of what other
-        living processes of this machine have started."""
+        """Run, corpus and split of all computations started here, in the order of their first start, followed by those that
+        other living processes of this machine have started."""
         with self._lock:
             known = dict.fromkeys(self._jobs)
         for file in sorted((Path(self._cache_folder) / "statistics" / "jobs").glob("*.json")):
@@ -132,7 +132,7 @@ class StatisticsJobs:
         return tuple(known)
 
     def stop(self) -> None:
-        """End all that is at work, and note that it has ended. What is finished stays."""
+        """End all running computations, and record that they ended. Finished work is kept."""
         with self._lock:
             jobs = dict(self._jobs)
             for subject, job in jobs.items():

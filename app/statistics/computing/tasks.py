@@ -1,6 +1,6 @@
 """What a worker does: one slice of the images at one checkpoint, evaluated, measured and written to the store.
 
-    SliceTask ──► bench (one a process and source) ──► inputs, prepared once ──► probabilities ──► UnfinishedStep
+    SliceTask ──► bench (one per process and source) ──► inputs, prepared once ──► probabilities ──► UnfinishedStep
 
 A worker is any process that imports this module: a thread of the command's own process, or one of a Dask cluster. It
 needs what the task names at the same paths: the run's folder, the corpus, the store. Only a few numbers go back.

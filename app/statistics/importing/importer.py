@@ -1,4 +1,4 @@
-"""Predictions that were computed elsewhere, brought into the store: section 4.3 of the report. No model is needed.
+"""Predictions that were computed elsewhere, imported into the store: section 4.3 of the report. No model is needed.
 
     files ──read──► Predictions (rows, by image name or in order) ──checked──► rows in the split's order ──► plane
 

@@ -95,8 +95,8 @@ def test_every_checkpoint_is_evaluated_over_every_image(tmp_path: Path, client, 
         3 * IMAGES,
         "arithmetic",
     )
-    assert list(outcome.planes) == [0, 10, 20]
-    for step, plane in outcome.planes.items():
+    assert list(outcome.ready) == [0, 10, 20]
+    for step, plane in outcome.ready.items():
         wanted = expected(step, np.arange(IMAGES, dtype=np.float32))
         np.testing.assert_array_equal(plane.probabilities()[1], wanted)
         np.testing.assert_array_equal(plane.predicted, wanted.argmax(axis=1))
@@ -122,10 +122,10 @@ def test_the_second_time_nothing_is_evaluated(tmp_path: Path, client, make_job, 
     compute(tmp_path, client, make_job(steps=(0, 10)))
     before = content(tmp_path)
     outcome = compute(tmp_path, None, make_job(steps=(0, 10)))
-    assert (outcome.evaluated, list(outcome.planes)) == (0, [0, 10])
+    assert (outcome.evaluated, list(outcome.ready)) == (0, [0, 10])
     assert content(tmp_path) == before
     outcome = compute(tmp_path, client, make_job())
-    assert (outcome.evaluated, list(outcome.planes)) == (IMAGES, [0, 10, 20])
+    assert (outcome.evaluated, list(outcome.ready)) == (IMAGES, [0, 10, 20])
     assert len(noted(log, "evaluate")) == 12
 
 
@@ -139,7 +139,7 @@ def test_slices_that_memory_cannot_keep_are_prepared_once_for_several_checkpoint
     tmp_path: Path, client, make_job, log: Path
 ) -> None:
     outcome = compute(tmp_path, client, make_job(steps=tuple(range(10))), keep_bytes=0)
-    assert len(outcome.planes) == 10
+    assert len(outcome.ready) == 10
     prepared = Counter(noted(log, "prepare"))
     assert set(prepared) == {"0", "250", "500", "750"}
     assert max(prepared.values()) == 2, "once for 8 checkpoints, and once for the last 2"
@@ -161,12 +161,12 @@ def test_a_pause_waits_for_what_is_in_hand_and_the_next_job_goes_on(
     outcome = compute(tmp_path, client, make_job(delay_s=0.02), report=report, stop=stop.is_set)
     assert outcome.state == "paused"
     assert told[-1].state == "paused"
-    assert list(outcome.planes) == [0]
+    assert list(outcome.ready) == [0]
     done = len(noted(log, "evaluate"))
     assert 5 <= done < 12
     assert StatisticsStore(tmp_path).covered("key10") == (done - 4) * 250
     outcome = compute(tmp_path, client, make_job())
-    assert (outcome.state, list(outcome.planes), outcome.evaluated) == ("done", [0, 10, 20], (12 - done) * 250)
+    assert (outcome.state, list(outcome.ready), outcome.evaluated) == ("done", [0, 10, 20], (12 - done) * 250)
     assert len(noted(log, "evaluate")) == 12
 
 
@@ -175,13 +175,13 @@ def test_a_broken_checkpoint_stops_nothing_and_is_named(tmp_path: Path, client, 
     job = dataclasses.replace(job, problems={50: "50.npz is cut off."})
     outcome = compute(tmp_path, client, job)
     assert outcome.state == "done"
-    assert list(outcome.planes) == [0, 20, 40]
+    assert list(outcome.ready) == [0, 20, 40]
     assert outcome.problems == {
         10: "step 10 is cut off.",
         30: "The checkpoint was changed while it was evaluated; start again.",
         50: "50.npz is cut off.",
     }
-    poisoned = outcome.planes[20]
+    poisoned = outcome.ready[20]
     assert poisoned.summary["not_predicted"] == IMAGES
     assert (np.asarray(poisoned.predicted) == -1).all()
     assert poisoned.summary["accuracy"] == 0
@@ -189,7 +189,7 @@ def test_a_broken_checkpoint_stops_nothing_and_is_named(tmp_path: Path, client, 
 
 def test_a_checkpoint_that_takes_all_memory_is_tried_again_and_named(tmp_path: Path, client, make_job, log) -> None:
     outcome = compute(tmp_path, client, make_job(steps=(0, 10), sick=(10,)))
-    assert list(outcome.planes) == [0]
+    assert list(outcome.ready) == [0]
     assert outcome.problems == {10: "There is not enough memory to evaluate it; a smaller --batch may help."}
     assert len([line for line in noted(log, "evaluate") if line.startswith("10 0 ")]) == 3
 
@@ -211,12 +211,12 @@ def test_labels_that_are_no_classes_end_the_job(tmp_path: Path, client, make_job
 
 
 def test_more_may_be_kept_than_was(tmp_path: Path, client, make_job) -> None:
-    few = compute(tmp_path, client, make_job(steps=(0,), form="top-20")).planes[0]
+    few = compute(tmp_path, client, make_job(steps=(0,), form="top-20")).ready[0]
     assert few.form == "top-20"
-    more = compute(tmp_path, client, make_job(steps=(0,), form="full")).planes[0]
+    more = compute(tmp_path, client, make_job(steps=(0,), form="full")).ready[0]
     assert more.form == "full"
     again = compute(tmp_path, client, make_job(steps=(0,), form="top-20"))
-    assert (again.evaluated, again.planes[0].form) == (0, "full")
+    assert (again.evaluated, again.ready[0].form) == (0, "full")
 
 
 def test_there_is_no_scheduler_at_a_wrong_address() -> None:
@@ -274,7 +274,7 @@ def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, cli
     before = len(noted(log, "evaluate"))
     assert before < 12, "killed too late"
     outcome = compute(killed, client, make_job())
-    assert list(outcome.planes) == [0, 10, 20]
+    assert list(outcome.ready) == [0, 10, 20]
     assert len(noted(log, "evaluate")) in (12, 13), "nothing but the task in hand is evaluated again"
     assert content(killed) == content(undisturbed)
 

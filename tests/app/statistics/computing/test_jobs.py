@@ -187,7 +187,7 @@ def test_several_processes_of_a_server_see_and_steer_the_same_job(make_jobs, tmp
         other.act("start", *SUBJECT)
     other.act("cancel", *SUBJECT)
     for jobs in (one, other):
-        assert wait(jobs, "cancelled")["message"] == "Cancelled; what is finished stays."
+        assert wait(jobs, "cancelled")["message"].startswith("Cancelled")
     other.act("start", *SUBJECT)
     wait(one, "running")
     one.act("pause", *SUBJECT)
