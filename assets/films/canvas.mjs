@@ -1,5 +1,5 @@
 /**
- * A film on a canvas: the component FilmCanvas. One shows the parameters of the selected layer, one its feature maps.
+ * A film on a canvas: the component FilmCanvas. Each shows the selected layer as one kind of film.
  *
  *     subject + view ──url──► films ──frame(step)──► filmDraw ──► canvas
  *                     time bus ─────step──────────┘    every animation frame, without a request
@@ -14,10 +14,12 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
+import { filmKinds } from "mloscope/films/kinds.mjs";
 import { films } from "mloscope/films/films.mjs";
 import { filmLegend } from "mloscope/films/legend.mjs";
 import { filmPointer } from "mloscope/films/pointer.mjs";
 
+const IN_BOTH = ["parameters", "features"]; // side by side on the main display
 const ROW_LABEL_PX = 14;
 const COLUMN_LABEL_PX = 26;
 const ROW_HEADER_PX = 34;
@@ -47,7 +49,7 @@ const MAIN = {
   stepAt: (index) => time.checkpoints[index].step,
   isShown: (film) => {
     const { mode } = view.get();
-    return mode === "both" || mode === film.show || mode === undefined;
+    return mode === film.show || ((mode === "both" || mode === undefined) && IN_BOTH.includes(film.show));
   },
   wanted(film) {
     const { url, empty } = film.wantedUrl();
@@ -68,7 +70,7 @@ const MAIN = {
 export class FilmView {
   /**
    * @param {HTMLElement} root
-   * @param {("parameters"|"features")} show
+   * @param {string} show name of a kind of film
    * @param {Object} [side] what is looked at, see MAIN; assets/compare/sides.mjs has others
    */
   constructor(root, show, side = MAIN) {
@@ -105,6 +107,10 @@ export class FilmView {
       () => this.leave(),
     ];
     this.later();
+  }
+
+  get kind() {
+    return filmKinds.kindOf(this.show);
   }
 
   destroy() {
@@ -152,13 +158,17 @@ export class FilmView {
     const layer = subject && subject.layers.find((candidate) => candidate.name === view.layer);
     const empty = this.reasonForNothing(subject, view, layer);
     if (empty !== null) return { url: null, empty };
-    const asked = { show: this.show, units: view.units };
-    if (this.show === "parameters") {
-      const named = layer.parameters.some((parameter) => parameter.name === view.parameter);
-      asked.parameter = named ? view.parameter : null;
+    const kind = this.kind;
+    const asked = { show: kind.name, units: view.units };
+    for (const option of kind.options) {
+      const value = view[option.name];
+      asked[option.name] = value && value !== option.default ? value : null;
+    }
+    if (filmKinds.offers(kind.name, "parameter")) {
+      if (!layer.parameters.some((parameter) => parameter.name === view.parameter)) asked.parameter = null;
       asked.channels = view.channels;
-      asked.layout = view.layout === "matrix" ? "matrix" : null;
-    } else {
+    }
+    if (kind.needs_image) {
       asked.image = view.image;
       asked.corpus = subject.corpus;
     }
@@ -169,14 +179,17 @@ export class FilmView {
     if (!subject) return "";
     if (!subject.layers.length && subject.problems && subject.problems.length) return subject.problems[0];
     if (!layer) return "Select a layer of the network.";
-    if (this.show === "parameters") {
-      if (layer.parameters.length) return null;
+    const kind = this.kind;
+    if (filmKinds.offers(kind.name, "parameter") && !layer.parameters.length)
       return `${layer.name} (${layer.kind}) has no parameters; what it does shows in its feature maps.`;
+    if (kind.needs_evaluation) {
+      if (!subject.evaluation.possible) return subject.evaluation.message || "This run's network cannot be evaluated.";
+      if (layer.problem) return layer.problem;
     }
-    if (!subject.evaluation.possible) return subject.evaluation.message || "This run's network cannot be evaluated.";
-    if (layer.problem) return layer.problem;
-    if (!subject.corpus) return "No images are connected. Start mloscope with --images PATH to see feature maps.";
-    return view.image ? null : "Select an image to see its feature maps.";
+    if (!kind.needs_image) return null;
+    const words = filmKinds.inWords(kind);
+    if (!subject.corpus) return `No images are connected. Start mloscope with --images PATH to see ${words}.`;
+    return view.image ? null : `Select an image to see its ${words}.`;
   }
 
   refresh() {
@@ -253,7 +266,7 @@ export class FilmView {
     return [
       this.side.name && this.side.name(this),
       header.layer,
-      this.show === "parameters" ? header.parameter : "feature maps",
+      header.parameter || filmKinds.inWords(this.kind),
       numbered("unit", header.units, header.unit_total),
       header.channels.length > 1 || header.channel_total > 1 ? numbered("channel", header.channels, header.channel_total) : "",
       header.components === 3 ? `${size} × RGB` : size,
@@ -305,7 +318,7 @@ export class FilmView {
     const refused = viewNow.symmetric === "no" || viewNow.symmetric === false;
     const spans = this.side.spans(this);
     const centred = Boolean(spans.centred); // a difference: zero is in the middle, and has its own colour
-    const symmetric = centred || wished || (!refused && (this.show === "parameters" || colours.isDiverging(asked)));
+    const symmetric = centred || wished || (!refused && (this.kind.scale === "diverging" || colours.isDiverging(asked)));
     const coloured = this.layout.components === 3 && !centred;
     const fitting = centred && !colours.isDiverging(asked) ? "auto" : asked;
     const table = coloured ? "grey" : fitting === "auto" ? (symmetric ? "blue-red" : "viridis") : fitting;
@@ -384,11 +397,11 @@ function pixelOf(colour, context) {
 
 /**
  * The React component behind components/browser_parts.py.
- * @param {{id: string, show: ("parameters"|"features")}} props
+ * @param {{id: string, show: string}} props show: name of a kind of film
  */
 export const FilmCanvas = (props) => mounted("film", mount, props);
 
 function mount(root, { show }) {
-  const view = new FilmView(root, show || "parameters");
+  const view = new FilmView(root, show || filmKinds.all()[0].name);
   return () => view.destroy();
 }

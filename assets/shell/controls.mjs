@@ -6,6 +6,7 @@
  *
  * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
  */
+import { filmKinds } from "mloscope/films/kinds.mjs";
 import { api } from "mloscope/base/addresses.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { kept } from "mloscope/base/kept.mjs";
@@ -148,11 +149,12 @@ clientside.mloscope = {
     const parameter = parameters.find(({ name }) => name === viewNow.parameter) || parameters[0];
     const dense = parameter && parameter.axes.join() === "channel,unit";
     const tool = (id, shown) => document.getElementById(`${id}-tool`).classList.toggle("tool-absent", !shown);
-    tool("parameter", parameters.length > 1 && viewNow.mode !== "features");
-    tool("layout", dense && viewNow.mode !== "features");
+    const ofParameters = viewNow.mode === "both" || filmKinds.offers(viewNow.mode, "parameter");
+    tool("parameter", parameters.length > 1 && ofParameters);
+    tool("layout", dense && ofParameters);
     tool(
       "channels",
-      extents().channel > 1 && viewNow.mode !== "features" && !(dense && viewNow.layout === "matrix" && extents().channel < 2),
+      extents().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extents().channel < 2),
     );
     document.getElementById("films").dataset.mode = viewNow.mode;
     const wanted = { ...viewNow, parameter: parameter ? parameter.name : null };

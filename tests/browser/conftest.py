@@ -407,6 +407,7 @@ class FakeServer:
 
 def stage_page(parts: str) -> str:
     """A page with some of the components and no Dash."""
+    from mloscope.app.films.kinds import as_json, film_kinds
     from mloscope.app.web.dash.javascript_modules import JavascriptModules
     from mloscope.app.web.dash.page import view_schema
     from mloscope.app.web.dash.pages import OURS
@@ -430,6 +431,7 @@ def stage_page(parts: str) -> str:
 </style></head><body>
 <div id="notices" role="status"></div><main id="stage"></main>
 <script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script>
+<script id="film-kinds" type="application/json">{json.dumps([as_json(kind) for kind in film_kinds().values()])}</script>
 <script src="/deps/react@18.3.1.min.js"></script><script src="/deps/react-dom@18.3.1.min.js"></script>
 <script>
   window.stores = {{}};

@@ -9,6 +9,7 @@ from pathlib import Path
 import in_page
 import pytest
 
+from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
@@ -17,7 +18,10 @@ from mloscope.components import browser_parts
 pytestmark = pytest.mark.browser
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 HEAD = f"{JavascriptModules(ASSETS).head()}</head>"
-SCHEMA = f'<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script></body>'
+KINDS = f'<script id="film-kinds" type="application/json">{json.dumps([as_json(kind) for kind in film_kinds().values()])}</script>'
+SCHEMA = (
+    f'<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script>{KINDS}</body>'
+)
 
 
 @pytest.fixture

@@ -181,5 +181,5 @@ def as_json(kind: FilmKind) -> dict[str, Any]:
         "needs_image": kind.needs_image,
         "needs_evaluation": kind.needs_evaluation,
         "scale": kind.scale,
-        "options": [asdict(option) for option in kind.options],
+        "options": [{**asdict(option), "choices": list(option.choices)} for option in kind.options],
     }

@@ -19,6 +19,7 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.process.request_context import CALLER
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash import ids
@@ -46,6 +47,7 @@ _INDEX = """<!DOCTYPE html>
 <script>THEME_SCRIPT</script>
 <script id="view-schema" type="application/json">VIEW_SCHEMA</script>
 <script id="view-parts" type="application/json">VIEW_PARTS</script>
+<script id="film-kinds" type="application/json">FILM_KINDS</script>
 {%favicon%}
 {%css%}
 </head>
@@ -117,6 +119,7 @@ def index(pages: Sequence[Page]) -> str:
         _INDEX.replace("THEME_SCRIPT", THEME_SCRIPT)
         .replace("VIEW_SCHEMA", json.dumps(view_schema(pages).as_json()))
         .replace("VIEW_PARTS", json.dumps(parts))
+        .replace("FILM_KINDS", json.dumps([as_json(kind) for kind in film_kinds().values()]).replace("</", "<\\/"))
     )
 
 

@@ -249,7 +249,7 @@ PAGE = Page(
     layout=parts.layout,
     bind=bind,
     fields=(
-        Field("mode", "choice", "both", "what is drawn", ("parameters", "features", "both")),
+        Field("mode", "choice", "both", "what is drawn", tuple(mode for mode, _ in parts.MODES)),
         *FILM,
         Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas"),
         IMAGES,

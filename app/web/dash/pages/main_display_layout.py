@@ -5,6 +5,7 @@ from __future__ import annotations
 import dash_bootstrap_components as dbc
 from dash import html
 
+from mloscope.app.films.kinds import film_kinds
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.chart import chart
 
@@ -14,8 +15,6 @@ NETWORK = "network"
 IMAGES = "images"
 PREDICTIONS = "predictions"
 PREDICTION_COURSE = "prediction-course"
-PARAMETER_CANVAS = "parameter-canvas"
-FEATURE_CANVAS = "feature-canvas"
 LAYER_DETAILS = "layer-details"
 UNIT_HEAT_MAP = "unit-heat-map"
 UNIT_COURSE = "unit-course"
@@ -38,7 +37,8 @@ NEXT_CHANNELS = "next-channels"
 CHOSEN_UNITS = "chosen-units"  # Store: units chosen by a rule. One writer: main_display.choose_units
 
 UNITS_CHOSEN_BY_RULE = 16
-MODES = (("parameters", "Parameters"), ("features", "Feature maps"), ("both", "Both"))
+MODES = (*((kind.name, kind.title) for kind in film_kinds().values()), ("both", "Both"))
+"""What is drawn: a kind of film alone, or our parameters and feature maps side by side."""
 COLOURS = (
     ("auto", "automatic"), ("viridis", "viridis"), ("cividis", "cividis"), ("magma", "magma"), ("grey", "grey"),
     ("blue-red", "blue–red"), ("purple-green", "purple–green"),
@@ -51,6 +51,11 @@ RULES = (
     ("most-changed", "most changed since the first step"),
     ("most-active", "most active for this image"),
 )
+
+
+def canvas_of(kind: str) -> str:
+    """The id of the canvas that shows a kind of film."""
+    return f"{kind}-canvas"
 
 
 def layout() -> html.Div:
@@ -86,14 +91,8 @@ def _centre() -> html.Section:
             _toolbar(),
             html.Div(
                 [
-                    html.Div(
-                        FilmCanvas(id=PARAMETER_CANVAS, show="parameters"),
-                        className="display-film",
-                        id="parameters-pane",
-                    ),
-                    html.Div(
-                        FilmCanvas(id=FEATURE_CANVAS, show="features"), className="display-film", id="features-pane"
-                    ),
+                    html.Div(FilmCanvas(id=canvas_of(name), show=name), className="display-film", id=f"{name}-pane")
+                    for name in film_kinds()
                 ],
                 className="display-films",
                 id="films",

@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from dash import no_update
 
+from mloscope.app.films.kinds import film_kinds
 from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.runs.units import unit_ranking, unit_values_over_time
 from mloscope.app.web.dash import shell
@@ -61,7 +62,7 @@ def said(figure: Any) -> str:
 def test_the_layout_holds_every_control_once() -> None:
     text = json.dumps(laid_out(PAGE), default=lambda part: part.to_plotly_json())
     for name in (
-        parts.NETWORK, parts.IMAGES, parts.PREDICTIONS, parts.PREDICTION_COURSE, parts.PARAMETER_CANVAS, parts.FEATURE_CANVAS,
+        parts.NETWORK, parts.IMAGES, parts.PREDICTIONS, parts.PREDICTION_COURSE, *map(parts.canvas_of, film_kinds()),
         parts.LAYER_DETAILS, parts.UNIT_HEAT_MAP, parts.UNIT_COURSE, parts.MODE, parts.PARAMETER, parts.COLOUR, parts.RANGE,
         parts.SYMMETRIC, parts.LAYOUT, parts.UNITS, parts.UNIT_RULE, parts.PREVIOUS_UNITS, parts.NEXT_UNITS, parts.CHANNELS,
         parts.PREVIOUS_CHANNELS, parts.NEXT_CHANNELS, parts.CHOSEN_UNITS, parts.TRAINING,
