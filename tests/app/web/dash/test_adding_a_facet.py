@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from mloscope.adaptors import registry
+from mloscope.adaptors.conformance import CorpusConformance
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.server import create_app
 
@@ -41,6 +43,20 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     yield registry.open_corpus(file, format="bright-npz", adaptors=adaptors)
     sys.modules.pop("mydigits.corpus", None)
     sys.modules.pop("mydigits", None)
+
+
+def test_it_keeps_the_promises_of_facets(corpus: Any) -> None:
+    check = CorpusConformance().test_facets_have_one_value_per_image
+    check(corpus)
+    (facet,) = corpus.facets()
+    for broken in (
+        replace(facet, name="split"),
+        replace(facet, values=("dark",)),
+        replace(facet, of_images=np.zeros(3)),
+    ):
+        corpus.facets = lambda broken=broken: [broken]
+        with pytest.raises(AssertionError):
+            check(corpus)
 
 
 def test_it_is_in_the_api(make_bench: Callable[..., Any], corpus: Any) -> None:
