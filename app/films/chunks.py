@@ -114,9 +114,11 @@ class Chunks:
         known, missing = run.fingerprints(checkpoints)
         shown = plan.frames_identity
         with self._lock:
-            lasting = {step: self._lasting.get((fingerprint, shown)) for step, fingerprint in known.items()}
-        missing |= {step: problem for step, problem in lasting.items() if problem is not None}
-        known = {step: fingerprint for step, fingerprint in known.items() if step not in missing}
+            lasting = {
+                step: self._lasting[each, shown] for step, each in known.items() if (each, shown) in self._lasting
+            }
+        missing |= lasting
+        known = {step: fingerprint for step, fingerprint in known.items() if step not in lasting}
         key = content_key("chunk", run.architecture, plan.identity, repr(list(known.items())))
         chosen = [checkpoint for checkpoint in checkpoints if checkpoint.step in known]
         return _Keyed(key if known else None, chosen, known, missing)

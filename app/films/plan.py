@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -54,18 +55,18 @@ class FilmPlan:
     def in_block(self, block: range) -> list[Checkpoint]:
         return [self.checkpoints[i] for i in block]
 
-    @property
+    @functools.cached_property
     def shows_everything(self) -> bool:
         return self.units == tuple(range(self.footage.shape[0])) and self.channels == tuple(
             range(self.footage.shape[1])
         )
 
-    @property
+    @functools.cached_property
     def frames_identity(self) -> str:
         """All that decides a whole frame, but for the checkpoint and the architecture."""
         return json.dumps([self.kind.name, self.question.layer.name, self.footage.content])
 
-    @property
+    @functools.cached_property
     def identity(self) -> str:
         """All that decides what is encoded of a frame, but for the checkpoint and the architecture."""
         return json.dumps([self.frames_identity, self.units, self.channels, self.footage.shape])
