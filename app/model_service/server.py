@@ -14,223 +14,24 @@ environment.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import hashlib
-import hmac
-import json
-import logging
 import os
 import socket
 import sys
 import threading
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
 
 import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
 
-from mloscope.adaptors.interface import AdaptorError
-from mloscope.app import errors
 from mloscope.app.errors import BadRequest
 from mloscope.app.model_service.backends import LoadedBackends, loading
+from mloscope.app.model_service.endpoints import application
 from mloscope.app.model_service.evaluator import Evaluator
-from mloscope.app.model_service.wire import (
-    CONTENT_TYPE,
-    STARTING_HEADER,
-    TOKEN_HEADER,
-    TOKEN_VARIABLE,
-    RunSpec,
-    pack_evaluation,
-    unpack,
-)
-from mloscope.app.model_service.work_queue import WorkQueue
+from mloscope.app.model_service.wire import TOKEN_VARIABLE
+from mloscope.app.model_service.worker import Worker
 from mloscope.app.process import logs
-from mloscope.app.process.request_context import REQUEST_ID, REQUEST_ID_HEADER, request_id_from
 from mloscope.app.process.settings import ABOUT_SERVING, Settings
 
-logger = logging.getLogger(__name__)
-
-Endpoint = Callable[[Request], Awaitable[Response]]
-Work = Callable[[Callable[[], bool]], bytes]
-"""Gives an answer; is passed a function that says whether nobody waits for it any more."""
-
 _KEEP_ALIVE_S = 3600  # a client's idle connection must not be closed just as it asks again
-
-
-class Worker:
-    """The thread that evaluates, and the queue in front of it."""
-
-    def __init__(self, load: Callable[[], Evaluator], loading: str) -> None:
-        """``load`` loads the network backends; it is called in the thread. ``loading``: what is said meanwhile."""
-        self.queue = WorkQueue()
-        self.state = "starting"
-        self.loading = loading
-        self.problem: str | None = loading
-        self.evaluator: Evaluator | None = None
-        self._load = load
-        self._thread = threading.Thread(target=self._run, name="evaluation", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.queue.close()
-
-    def _run(self) -> None:
-        try:
-            self.evaluator = self._load()
-            self.state, self.problem = "ready", None
-        except Exception as error:
-            logger.exception("The network backends cannot be loaded")
-            known = isinstance(error, errors.MloscopeError)
-            self.problem = str(error) if known else f"The network backends cannot be loaded: {error}"
-            self.state = "failed"
-        self.queue.run()
-
-    def ready_evaluator(self) -> Evaluator:
-        if self.evaluator is None:
-            raise errors.Unavailable(self.problem or self.loading)
-        return self.evaluator
-
-
-def application(worker: Worker, token: str) -> Starlette:
-    """The ASGI application. ``token``: what requests must carry in the header ``x-mloscope-token``."""
-    service = _Service(worker, token)
-    return Starlette(
-        routes=[
-            Route("/evaluate", service.guarded(service.evaluate), methods=["POST"]),
-            Route("/describe", service.guarded(service.describe), methods=["POST"]),
-            Route("/status", service.guarded(service.status)),
-            Route("/healthz", service.healthz),
-        ]
-    )
-
-
-@dataclass(frozen=True)
-class _Service:
-    """The routes."""
-
-    worker: Worker
-    token: str
-
-    async def evaluate(self, request: Request) -> Response:
-        head, arrays = unpack(await request.body())
-        try:
-            spec = RunSpec.from_json(head["run"])
-            steps = [int(step) for step in head["steps"]]
-            layers = [str(layer) for layer in head["layers"]]
-            priority = int(head["priority"])
-            (image,) = arrays
-        except (KeyError, TypeError, ValueError) as error:
-            raise errors.BadRequest(
-                "A question has run, steps (whole numbers), layers (names), priority (a whole number) and "
-                f"one image; wrong or missing: {error}."
-            ) from error
-
-        def work(stop: Callable[[], bool]) -> bytes:
-            return pack_evaluation(self.worker.ready_evaluator().evaluate(spec, steps, layers, image, stop))
-
-        image_digest = hashlib.blake2b(image.data, digest_size=16).digest()
-        key = ("evaluate", spec.key, tuple(steps), tuple(layers), image.shape, image_digest)
-        return Response(await self._answer(request, key, priority, work), media_type=CONTENT_TYPE)
-
-    async def describe(self, request: Request) -> Response:
-        try:
-            spec = RunSpec.from_json(json.loads(await request.body())["run"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise errors.BadRequest('A question for a description is the JSON object {"run": {...}}.') from error
-
-        def work(_stop: Callable[[], bool]) -> bytes:
-            return json.dumps(self.worker.ready_evaluator().describe(spec)).encode()
-
-        return Response(await self._answer(request, ("describe", spec.key), 0, work), media_type="application/json")
-
-    async def status(self, _request: Request) -> Response:
-        evaluator = self.worker.evaluator
-        return JSONResponse(
-            {
-                "state": self.worker.state,
-                "problem": self.worker.problem,
-                "waiting": self.worker.queue.waiting,
-                "memory_bytes": logs.resident_bytes(),
-                **self.worker.queue.counts,
-                **(evaluator.status() if evaluator else {}),
-            }
-        )
-
-    async def healthz(self, _request: Request) -> Response:
-        return JSONResponse({"state": self.worker.state, "problem": self.worker.problem})
-
-    async def _answer(self, request: Request, key: tuple[Any, ...], priority: int, work: Work) -> bytes:
-        """What the job of this key answers, unless the client hangs up before."""
-        loop = asyncio.get_running_loop()
-        answered = asyncio.Event()
-        job = self.worker.queue.join(key, priority, work)
-        gone = asyncio.create_task(_hung_up(request))
-        try:
-            job.answer.add_done_callback(lambda _answer: loop.call_soon_threadsafe(answered.set))
-            waiting = asyncio.create_task(answered.wait())
-            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
-            waiting.cancel()
-            if not job.answer.done():
-                raise errors.Unavailable("The client hung up.")
-            return job.answer.result()
-        finally:
-            gone.cancel()
-            self.worker.queue.leave(job)
-
-    def guarded(self, endpoint: Endpoint) -> Endpoint:
-        """The endpoint for those who have the token; logs each request, and answers with errors as JSON."""
-
-        async def answer(request: Request) -> Response:
-            # Of the web process's request, so that the logs of both can be read together.
-            REQUEST_ID.set(request_id_from(request.headers.get(REQUEST_ID_HEADER, "")))
-            began = time.perf_counter()
-            refused = self._refused(request)
-            response = refused if refused is not None else await _with_errors_as_json(endpoint, request)
-            seconds = time.perf_counter() - began
-            facts = {"path": request.url.path, "status": response.status_code, "seconds": round(seconds, 4)}
-            logger.info("%s %d %.3f s", request.url.path, response.status_code, seconds, extra={logs.EXTRA: facts})
-            return response
-
-        return answer
-
-    def _refused(self, request: Request) -> Response | None:
-        """The answer to those without the token, and to those who would rather ask another service than wait."""
-        if not hmac.compare_digest(request.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
-            message = f"The header {TOKEN_HEADER} is wrong or missing."
-            return JSONResponse({"error": {"kind": "forbidden", "message": message}}, 403)
-        impatient = request.method == "POST" and request.headers.get(STARTING_HEADER) == "refuse"
-        if impatient and self.worker.state == "starting":
-            loading = errors.Unavailable(self.worker.loading)
-            return JSONResponse(errors.as_json(loading), loading.status, {STARTING_HEADER: "yes"})
-        return None
-
-
-async def _with_errors_as_json(endpoint: Endpoint, request: Request) -> Response:
-    try:
-        return await endpoint(request)
-    except errors.MloscopeError as error:
-        said = error
-    except AdaptorError as error:
-        said = errors.from_adaptor(error)
-    except MemoryError:
-        logger.exception("Out of memory")
-        said = errors.Unavailable("The model service has not enough memory for this just now; ask again.")
-    except Exception:
-        logger.exception("An error in the model service")
-        said = errors.MloscopeError("The model service met an error of its own; its log says more.")
-    return JSONResponse(errors.as_json(said), said.status)
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -26,9 +26,11 @@ from mloscope.app import errors
 from mloscope.app.model_service.backends import BackendMissing, LoadedBackends
 from mloscope.app.model_service.backends.keras import KerasBackend
 from mloscope.app.model_service.client import ModelServiceClient, RunSpec
+from mloscope.app.model_service.endpoints import application
 from mloscope.app.model_service.evaluator import Evaluator
-from mloscope.app.model_service.server import Worker, application, listen
+from mloscope.app.model_service.server import listen
 from mloscope.app.model_service.wire import CONTENT_TYPE, TOKEN_HEADER, pack
+from mloscope.app.model_service.worker import Worker
 
 TOKEN = "a secret"
 IMAGE = np.random.default_rng(0).normal(0, 1, (28, 28, 1)).astype(np.float32)
