@@ -3,13 +3,14 @@ else."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Self
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Request
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from pydantic import TypeAdapter
@@ -37,16 +38,18 @@ _GROUPS = {
 }
 
 
-def openapi(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of the routes under /api/v1, and of nothing else that the application serves."""
+@functools.cache
+def openapi() -> dict[str, Any]:
+    """Return the OpenAPI document of the routes under /api/v1."""
+    from mloscope.app.web.rest.resources import ROUTERS
+
     document = get_openapi(
         title="ML-o-scope",
         version=version("mloscope"),
         description=DESCRIPTION,
-        routes=app.routes,
+        routes=[route for router in ROUTERS for route in router.routes],
         tags=[{"name": name, "description": title} for name, title in _GROUPS.items()],
     )
-    document["paths"] = {path: item for path, item in document["paths"].items() if path.startswith(PREFIX)}
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     _add_refusals(document["paths"], schemas)
     _sort_parameters(document["paths"])
@@ -98,23 +101,15 @@ def _references(value: Any, schemas: Mapping[str, Any], seen: set[str] | None = 
 router = APIRouter(include_in_schema=False)
 
 
-def _document(request: Request) -> dict[str, Any]:
-    """Return the document, made when it is first asked for."""
-    state = request.app.state
-    if not hasattr(state, "openapi_document"):
-        state.openapi_document = openapi(request.app)
-    return state.openapi_document
-
-
 @router.get("/api/openapi.json")
-def document_route(request: Request) -> JSONResponse:
-    return JSONResponse(_document(request), headers={"Cache-Control": "no-cache"})
+def document_route() -> JSONResponse:
+    return JSONResponse(openapi(), headers={"Cache-Control": "no-cache"})
 
 
 @router.get("/api/docs")
 def page_route(request: Request) -> HTMLResponse:
     return HTMLResponse(
-        page(_document(request), str(request.base_url).rstrip("/") + URL_PREFIX.get()),
+        page(openapi(), str(request.base_url).rstrip("/") + URL_PREFIX.get()),
         headers={
             "Cache-Control": "no-cache",
             "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import Field
@@ -56,17 +56,17 @@ class ErrorAnswer:
     error: ErrorBody
 
 
+router = APIRouter(include_in_schema=False)
+"""Answers what no other route under /api does."""
+
+
 def install_error_handlers(app: FastAPI) -> None:
-    """Answer every error with one sentence of JSON, unknown addresses under /api too. Call it after all routers under /api
-    were included and before anything that answers every address."""
+    """Answer every error with one sentence of JSON."""
     app.exception_handler(MloscopeError)(_our_error)
     app.exception_handler(AdaptorError)(_adaptor_error)
     app.exception_handler(RequestValidationError)(_wrong_fields)
     app.exception_handler(HTTPException)(_http_error)
     app.exception_handler(Exception)(_unexpected)
-    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-    for path in ("/api", "/api/{rest:path}"):
-        app.api_route(path, methods=methods, include_in_schema=False)(_unknown_address)
 
 
 async def _our_error(_: Request, error: MloscopeError) -> Response:
@@ -93,7 +93,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
     return _refusal(MloscopeError(UNEXPECTED))
 
 
-async def _unknown_address(request: Request, rest: str = "") -> Response:
+async def unknown_address(request: Request) -> Response:
     return _refusal(NotFound(f"There is no {request.method} {request.url.path}; /api/docs lists what there is."))
 
 
@@ -110,3 +110,7 @@ def _field_sentence(problem: dict[str, Any]) -> str:
     given = problem.get("input")
     value = f' is "{given}"' if isinstance(given, str | int | float) else ""
     return f"The {where} value {field}{value}: {problem.get('msg', 'it is wrong').rstrip('.')}."
+
+
+for _path in ("/api", "/api/{rest:path}"):
+    router.add_route(_path, unknown_address, ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])

@@ -13,8 +13,9 @@ from starlette.testclient import TestClient
 
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.web.rest import basis
-from mloscope.app.web.rest.api import ROUTERS, add_rest
+from mloscope.app.web.rest.api import add_rest
 from mloscope.app.web.rest.resource import AnswerRoute
+from mloscope.app.web.rest.resources import ROUTERS
 
 RUN = "/api/v1/runs/lenet"
 WITHOUT_NUMBERS_OF_THE_NETWORK = {
