@@ -151,7 +151,7 @@ class _Computation:
             if found is None:
                 todo.append(planned)
             else:
-                self._outcome.planes[planned.step] = found
+                self._outcome.ready[planned.step] = found
                 self._pace.done += self._job.images
                 self._store.remove("unfinished", planned.key)  # of a process that was killed between the two
         try:
@@ -334,7 +334,7 @@ class _Computation:
                 continue
             del self._finishing[step]
             try:
-                self._outcome.planes[step] = future.result()
+                self._outcome.ready[step] = future.result()
             except MloscopeError as error:
                 self._outcome.problems[step] = str(error)
             except OSError as error:
