@@ -25,7 +25,7 @@ test: $(VENV)/installed-dev system-packages ## run the tests, those in a real br
 	@$(PYTEST) -m "not slow" $(ARGS)
 
 test-all: $(VENV)/installed-dev system-packages ## run the slow tests as well
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) --hypothesis-profile many $(ARGS)
 
 bench: $(VENV)/installed-dev system-packages ## measure speed and memory; JSON into benchmarks/results
 	@mkdir -p benchmarks/results; failed=0; \

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # for in_page: tests are imported by path, their neighbours are not
 
@@ -22,6 +23,11 @@ TOGETHER = ("tests/end_to_end/", "tests/hostile/")
 """Folders whose tests share what takes long to make: one process has all of them."""
 BROWSERS = ("chromium-headless-shell", "chromium")
 """The first one found is used. The shell has no windows, and takes a fifth of the time for a page."""
+
+# The same examples every time; make test-all names the other profile.
+for name, examples in {"few": 25, "many": 200}.items():
+    settings.register_profile(name, deadline=None, derandomize=True, max_examples=examples)
+settings.load_profile("few")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mloscope.app.evaluation.pacing import FIRST_BLOCK_STEPS, nearest_first
 
 
 @given(st.integers(0, 300), st.sampled_from([1, 2, 4, 8, 16]), st.data())
-@settings(deadline=None, derandomize=True)
 def test_blocks_hold_every_checkpoint_once_nearest_first(count: int, size: int, data: Any) -> None:
     near = data.draw(st.integers(0, max(0, count - 1)))
     blocks = nearest_first(count, near, size)

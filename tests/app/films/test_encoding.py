@@ -7,7 +7,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -29,7 +29,6 @@ def film_of(values: np.ndarray) -> encoding.Film:
 
 
 @given(ANY_FLOATS)
-@settings(deadline=None, derandomize=True, max_examples=200)
 def test_values_come_back_within_half_a_code_step(values: np.ndarray) -> None:
     film = film_of(values)
     with np.errstate(over="ignore"):
@@ -47,7 +46,6 @@ def test_values_come_back_within_half_a_code_step(values: np.ndarray) -> None:
 
 
 @given(ANY_FLOATS)
-@settings(deadline=None, derandomize=True, max_examples=100)
 def test_bytes_there_and_back(values: np.ndarray) -> None:
     film = encoding.quantise([7 * i - 3 for i in range(len(values))], values)
     data = film.to_bytes()

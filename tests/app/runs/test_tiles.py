@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -18,7 +18,6 @@ ANY_FLOATS = st.sampled_from((np.float16, np.float32, np.float64)).flatmap(
 
 
 @given(ANY_FLOATS)
-@settings(deadline=None, derandomize=True, max_examples=100)
 def test_ranges_are_those_of_the_finite_values(values: np.ndarray) -> None:
     with np.errstate(over="ignore"):
         frame = values[0].astype(np.float32)

@@ -17,28 +17,32 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "access"))  # tests are impor
 
 
 @pytest.fixture
-def in_browser(chromium: Any) -> Iterator[Callable[..., Any]]:
+def in_browser(open_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
     """``in_browser(bench, path, pages=None)``: a page of the dashboard, with what it complains of in ``page.problems`` and the
     outputs of the callbacks it asked for in ``page.asked``."""
     from browsing import listening
 
     with ExitStack() as stack:
 
-        def open_page(bench: Any, path: str, pages: Any = None) -> Any:
+        def build(bench: Any, path: str, pages: Any = None) -> Any:
             application = create_app(bench.services, Settings.from_environment({}), pages)
             home = stack.enter_context(listening(application))
-            context = chromium.new_context(viewport={"width": 1280, "height": 800})
-            stack.callback(context.close)
-            context.set_default_timeout(60_000)
-            page = context.new_page()
+            page = open_page()
+            page.set_default_timeout(60_000)
             page.problems, page.asked = [], []
-            page.on("pageerror", lambda error: page.problems.append(f"page: {error}"))
-            page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
-            page.on("request", lambda request: _note(request, page.asked))
+            listeners = {
+                "pageerror": lambda error: page.problems.append(f"page: {error}"),
+                "console": lambda said: said.type in ("error", "warning") and page.problems.append(said.text),
+                "request": lambda request: _note(request, page.asked),
+            }
+            for event, listener in listeners.items():
+                page.on(event, listener)
+                stack.callback(page.remove_listener, event, listener)
+            stack.callback(page.goto, "about:blank")  # before its server goes
             page.goto(home + path)
             return page
 
-        yield open_page
+        yield build
 
 
 def _note(request: Any, asked: list[str]) -> None:

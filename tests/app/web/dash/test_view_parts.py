@@ -12,13 +12,13 @@ pytestmark = pytest.mark.browser
 HEAT_MAP, COURSE = "unit-heat-map.figure", "prediction-course.figure"
 
 
-def change(page: Any, until: str, **fields: Any) -> set[str]:
-    """Change the view and return the outputs asked for, once ``until`` is among them and nothing follows."""
+def change(page: Any, *until: str, **fields: Any) -> set[str]:
+    """Change the view and return the outputs asked for, once ``until`` are among them and nothing follows."""
     page.wait_for_load_state("networkidle")
     page.asked.clear()
     in_page.evaluate(page, "fields => view.set(fields)", fields)
-    for _ in range(200):
-        if until in page.asked:
+    for _ in range(600):
+        if set(until) <= set(page.asked):
             break
         page.wait_for_timeout(50)
     page.wait_for_load_state("networkidle")
@@ -27,13 +27,14 @@ def change(page: Any, until: str, **fields: Any) -> set[str]:
 
 def test_a_chart_is_drawn_again_only_for_what_it_shows(bench: Any, in_browser: Callable[..., Any]) -> None:
     page = in_browser(bench, "/#layer=block/conv1&image=test-0")
-    page.wait_for_function("() => document.querySelector('#unit-heat-map .js-plotly-plot')?.data?.length")
+    for chart in ("unit-heat-map", "unit-course", "prediction-course"):
+        page.wait_for_function(f"() => document.querySelector('#{chart} .js-plotly-plot')?.data?.length")
     assert change(page, COURSE, image="test-1") == {COURSE}
     of_unit = change(page, HEAT_MAP, unit=2)
     assert HEAT_MAP in of_unit
     assert COURSE not in of_unit
     assert HEAT_MAP in change(page, HEAT_MAP, mode="features")
-    assert {HEAT_MAP, COURSE} <= change(page, HEAT_MAP, image="test-2")
+    assert {HEAT_MAP, COURSE} <= change(page, HEAT_MAP, COURSE, image="test-2")
     assert page.problems == []
 
 
