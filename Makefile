@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTEST := $(BIN)/python -m pytest --numprocesses 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all test-faults test-compose bench fuzz mutation lint compose-secrets screenshot clean system-packages
+.PHONY: help demo test test-all test-faults test-compose bench fuzz mutation lint lint-javascript compose-secrets screenshot clean system-packages
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,13 +39,17 @@ fuzz: $(VENV)/installed-dev ## damage real files, 10,000 for every reader, and s
 mutation: $(VENV)/installed-mutation ## change pure modules in one place at a time, and see that their tests notice
 	@$(BIN)/python -m mutation $(ARGS)
 
-lint: $(VENV)/installed-dev ## check style, and that no part imports what it must not
+lint: $(VENV)/installed-dev ## check style and types, and that no part imports what it must not
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@if command -v node >/dev/null; then \
-		for script in assets/*.js; do node --check "$$script" || exit 1; done; echo "assets/*.js: node finds no fault"; \
-	else echo "assets/*.js: not checked, for there is no node"; fi
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-javascript; \
+	else echo "assets/: types, ESLint and Prettier are not checked, for npm is not installed"; fi
+
+lint-javascript: node_modules/installed ## check types and style of the browser's modules
+	@node_modules/.bin/tsc --project tsconfig.json
+	@node_modules/.bin/eslint assets
+	@node_modules/.bin/prettier --check --log-level warn "assets/**/*.mjs" eslint.config.mjs
 
 test-faults: $(VENV)/installed-dev system-packages ## kill, hang, fill up and cut what serves a team, and see it get well
 	@$(BIN)/python -m pytest tests/faults -m faults -s $(ARGS)
@@ -64,7 +68,7 @@ screenshot: $(VENV)/installed-dev system-packages ## take the README's picture o
 	@$(BIN)/python docs/take_screenshot.py $(ARGS)
 
 clean: ## remove what make has made: .venv, demo runs, benchmark results, caches
-	@rm -rf $(VENV) build dist mloscope.egg-info demo-runs benchmarks/results .pytest_cache .ruff_cache \
+	@rm -rf $(VENV) node_modules build dist mloscope.egg-info demo-runs benchmarks/results .pytest_cache .ruff_cache \
 		.import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -86,6 +90,11 @@ $(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/installed-mutation: $(VENV)/installed-dev
 	@$(INSTALL) --editable ".[mutation]"
+	@touch $@
+
+node_modules/installed: package.json .npmrc
+	@echo "Installing what checks the JavaScript into node_modules; the first time takes half a minute."
+	@npm install --silent
 	@touch $@
 
 # What the tests need besides Python packages, as command=package. Where it cannot be installed, they skip and say why.

@@ -26,12 +26,12 @@ MODULES = {
     "filmDraw": "films/draw",
     "filmSpan": "films/span",
     "films": "films/films",
-    "makeTimeBus": "base/time_bus",
     "notice": "base/notices",
     "openSubject": "base/subject",
     "statistics": "statistics/statistics",
     "StatisticsChunks": "statistics/chunks",
     "subject": "base/subject",
+    "TimeBus": "base/time_bus",
     "time": "base/time_bus",
     "view": "base/view",
 }

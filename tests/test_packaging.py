@@ -33,7 +33,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Built from a copy, so that nothing is left in the working tree."""
     pytest.importorskip("build", reason="the package build is not installed: make test does it")
     folder = tmp_path_factory.mktemp("wheel")
-    left_out = shutil.ignore_patterns(".*", "*.egg-info", "build", "dist", "demo-runs", "__pycache__", "tests")
+    left_out = shutil.ignore_patterns(
+        ".*", "node_modules", "*.egg-info", "build", "dist", "demo-runs", "__pycache__", "tests"
+    )
     shutil.copytree(ROOT, folder / "source", ignore=left_out)
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
     built = subprocess.run([*command, str(folder / "source")], capture_output=True, text=True, cwd=folder)

@@ -4,8 +4,8 @@
  *     GET /status ──► each [data-part] whose HTML is another than before is replaced; the rest stays as it is
  */
 
-const page = document.querySelector(".access-status");
-const refreshMs = 1000 * Number(document.querySelector("[data-refresh-s]").dataset.refreshS);
+const page = /** @type {HTMLElement} */ (document.querySelector(".access-status"));
+const refreshMs = 1000 * Number(/** @type {HTMLElement} */ (document.querySelector("[data-refresh-s]")).dataset.refreshS);
 const parts = (root) => new Map([...root.querySelectorAll("[data-part]")].map((part) => [part.dataset.part, part]));
 const told = new Map([...parts(page)].map(([name, part]) => [name, part.innerHTML])); // as the server wrote them
 let answeredAt = new Date();
@@ -41,13 +41,13 @@ async function refresh() {
   try {
     const answer = await fetch(window.location.href, { headers: { accept: "text/html" }, cache: "no-store" });
     if (answer.redirected) window.location.reload(); // to where one signs in
-    if (!answer.ok) throw new Error(answer.status);
+    if (!answer.ok) throw new Error(String(answer.status));
     takeOver(parts(new DOMParser().parseFromString(await answer.text(), "text/html")));
     answeredAt = new Date();
   } catch {
     const silent = `The server has not answered since ${inWords(answeredAt)}; what is below is of then.`;
     told.set("summary", null);
-    page.querySelector(".access-summary").textContent = silent;
+    /** @type {HTMLElement} */ (page.querySelector(".access-summary")).textContent = silent;
   }
 }
 

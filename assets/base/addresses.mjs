@@ -3,14 +3,14 @@
 /**
  * The address of a REST route, below whatever path the application is mounted at.
  * @param {string[]} segments path segments after /api/v1; a "/" inside one stays a "/" (layer names hold them)
- * @param {Object<string, string|number|null|undefined>} [query] entries that are null, undefined or "" are left out
+ * @param {Record<string, string|number|null|undefined>} [query] entries that are null, undefined or "" are left out
  * @returns {string}
  */
 export const api = (segments, query = {}) => {
   const path = segments.map((segment) => String(segment).split("/").map(encodeURIComponent).join("/")).join("/");
   const pairs = Object.entries(query)
     .filter(([, value]) => value !== null && value !== undefined && value !== "")
-    .map(([key, value]) => `${key}=${encodeURIComponent(value).replace(/%2C/g, ",")}`);
+    .map(([key, value]) => `${key}=${encodeURIComponent(String(value)).replace(/%2C/g, ",")}`);
   return `${mountPath()}api/v1/${path}${pairs.length ? `?${pairs.join("&")}` : ""}`;
 };
 

@@ -35,7 +35,7 @@ const newest = new Map(); // output of a callback -> number of its last question
 let asked = 0;
 
 /**
- * @param {function(): Promise<Response>} ask
+ * @param {() => Promise<Response>} ask
  * @param {number[]} pausesMs before each of the tries after the first
  * @param {AbortSignal} [signal] that the asker holds
  * @returns {Promise<Response>} of the first try that was answered; as the last one ended where none was
@@ -56,7 +56,7 @@ export const askAgain = async (ask, pausesMs, signal) => {
 
 /**
  * Ask; where nobody is signed in any more, say so, and ask again until somebody is.
- * @param {function(): Promise<Response>} ask
+ * @param {() => Promise<Response>} ask
  * @param {AbortSignal} [signal] that the asker holds
  * @returns {Promise<Response>} never of status 401
  */
@@ -140,7 +140,7 @@ async function sentenceOf(answer) {
 
 /** Wait; not while nobody looks, and no longer than until somebody comes back to the page. */
 function pause(ms, untilSeen = false) {
-  return new Promise((resolve) => {
+  return new Promise((/** @type {(value?: any) => void} */ resolve) => {
     const done = () => {
       if (untilSeen && document.hidden) return;
       clearTimeout(timer);
@@ -188,6 +188,7 @@ function actionFor({ kind, reload }) {
 /** Pictures that could not be had meanwhile ask for themselves once only. */
 function fetchBrokenPictures() {
   for (const picture of document.images) {
-    if (picture.complete && !picture.naturalWidth && picture.getAttribute("src")) picture.setAttribute("src", picture.getAttribute("src"));
+    const source = picture.getAttribute("src");
+    if (source && picture.complete && !picture.naturalWidth) picture.setAttribute("src", source);
   }
 }

@@ -8,7 +8,7 @@ const PAUSES_MS = [250, 1000];
  * Fetch JSON; a refusal becomes an Error whose message is the server's own sentence and whose `kind` is the server's.
  * @param {string} url
  * @param {AbortSignal} [signal]
- * @returns {Promise<Object>}
+ * @returns {Promise<any>}
  */
 export const fetchJson = async (url, signal) => {
   const answer = await fetchAnswer(url, signal);
@@ -19,7 +19,7 @@ export const fetchJson = async (url, signal) => {
  * Fetch, with refusals and a server that cannot be reached turned into sentences.
  * @param {string} url
  * @param {AbortSignal} [signal]
- * @param {Object} [options] of fetch: method, headers, body
+ * @param {any} [options] of fetch: method, headers, body
  * @returns {Promise<Response>} rejects with an Error that has `kind` ("unreachable" where nobody answered) and `status`. What only
  *   reads waits while nobody is signed in
  */
@@ -38,6 +38,7 @@ export const fetchAnswer = async (url, signal, options = {}) => {
     askSignedIn(() => fetch(api(["runs"]))).catch(() => {});
     throw Object.assign(new Error("This sign-in is over; sign in again."), { kind: "not-signed-in", status: 401 });
   }
+  /** @type {{message: string, kind: string} | null} */
   let said = null;
   try {
     said = (await answer.json()).error;
@@ -52,19 +53,19 @@ export const fetchAnswer = async (url, signal, options = {}) => {
  * Read newline-delimited JSON as it arrives.
  * @param {string} url
  * @param {AbortSignal} signal
- * @param {function(Object): void} onLine called once per line, in order
+ * @param {(a: any) => void} onLine called once per line, in order
  * @returns {Promise<void>} resolves when the server closes the stream
  */
 export const readLines = async (url, signal, onLine) => {
   const answer = await fetchAnswer(url, signal);
-  const reader = answer.body.getReader();
+  const reader = /** @type {ReadableStream<Uint8Array>} */ (answer.body).getReader();
   const decoder = new TextDecoder();
   let rest = "";
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
-    rest = lines.pop();
+    rest = lines.pop() || "";
     for (const line of lines) if (line.trim()) onLine(JSON.parse(line));
   }
   if (rest.trim()) onLine(JSON.parse(rest));

@@ -3,7 +3,7 @@
  */
 
 export const kept = {
-  /** @param {string} name @returns {?string} */
+  /** @param {string} name @returns {string | null} */
   get(name) {
     try {
       return window.localStorage.getItem(name);

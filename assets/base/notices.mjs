@@ -14,12 +14,12 @@ export const notice = (text) => {
     if (document.readyState !== "complete" || window.dash_clientside) setTimeout(() => notice(text), 100);
     return;
   }
-  if ([...place.children].some((child) => child.dataset.text === text)) return;
-  const item = element("p", { class: "notice", "data-text": text }, [
-    element("span", {}, [text]),
-    element("button", { type: "button", class: "notice-close", title: "Dismiss this message", "aria-label": "Dismiss" }, ["×"]),
+  if ([...place.children].some((child) => child.getAttribute("data-text") === text)) return;
+  const dismiss = element("button", { type: "button", class: "notice-close", title: "Dismiss this message", "aria-label": "Dismiss" }, [
+    "×",
   ]);
-  item.querySelector("button").addEventListener("click", () => item.remove());
+  const item = element("p", { class: "notice", "data-text": text }, [element("span", {}, [text]), dismiss]);
+  dismiss.addEventListener("click", () => item.remove());
   place.append(item);
   const passing = [...place.children].filter((child) => !child.classList.contains("notice-standing"));
   for (const old of passing.slice(0, -NOTICES_SHOWN)) old.remove();
@@ -30,5 +30,6 @@ export const notice = (text) => {
  * @param {string} text how the sentence begins
  */
 export const takeBackNotice = (text) => {
-  for (const item of document.querySelectorAll("#notices .notice")) if (item.dataset.text.startsWith(text)) item.remove();
+  for (const item of document.querySelectorAll("#notices .notice"))
+    if (String(item.getAttribute("data-text")).startsWith(text)) item.remove();
 };

@@ -11,8 +11,8 @@ const began = performance.now();
 /**
  * Say something, or take it back. One notice for each key; the same again changes nothing.
  * @param {string} key
- * @param {?string} text a full sentence; null where it is no longer so
- * @param {?{text: string, href: string, onClick: function(): void}} [action] a link behind the sentence; a click that opens no other
+ * @param {string | null} text a full sentence; null where it is no longer so
+ * @param {null | {text: string, href: string, onClick: (() => void)}} [action] a link behind the sentence; a click that opens no other
  *   tab calls onClick
  */
 export const standingNotice = (key, text, action = null) => {
@@ -22,7 +22,7 @@ export const standingNotice = (key, text, action = null) => {
 };
 
 function draw(key) {
-  const old = [...document.querySelectorAll(".notice-standing")].find((item) => item.dataset.key === key);
+  const old = [...document.querySelectorAll(".notice-standing")].find((item) => item.getAttribute("data-key") === key);
   const notice = wanted.get(key);
   if (!notice) {
     if (old) old.remove();
@@ -34,7 +34,7 @@ function draw(key) {
     return;
   }
   const told = `${notice.text} ${notice.action ? notice.action.href : ""}`;
-  if (old && old.dataset.told === told && old.parentNode === place) return;
+  if (old && old.getAttribute("data-told") === told && old.parentNode === place) return;
   if (old) old.remove();
   place.prepend(made(key, notice, told));
 }

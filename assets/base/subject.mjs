@@ -1,17 +1,29 @@
 /** What is looked at: one run, one corpus, and what is known of them. Everything in the browser starts from `openSubject`. */
 
+/**
+ * @typedef {{
+ *   run: string, corpus: string | null, runs: string[], corpora: string[], classNames: string[],
+ *   checkpoints: any[], layers: any[], basis: any | null,
+ *   evaluation: {possible: boolean, passing?: boolean, message: string | null}, [more: string]: any,
+ * }} Subject
+ */
+
+/** @type {Set<(subject: Subject, isNew: boolean) => void>} */
 const openListeners = new Set();
+/** @type {string | null} */
 let openedKey = null;
 
-/** What is open; null before anything is. */
+/**
+ * What is open; null before anything is.
+ * @type {any}
+ */
 export let subject = null;
 
 /**
  * Take up a run and a corpus. Called whenever the Store "subject" changes; the same subject again (a service that became
  * ready, say) keeps step and view. `classNames` are those of the network's outputs, in its order; `basis` is what its numbers
  * rest on, as the REST API has it.
- * @param {{run: string, corpus: ?string, checkpoints: Object[], classNames: string[], layers: Object[], basis: ?Object,
- *          evaluation: {possible: boolean, message: ?string}}} next
+ * @param {Subject | null} next
  */
 export const openSubject = (next) => {
   if (!next || !next.run) return;
@@ -25,18 +37,19 @@ export const openSubject = (next) => {
 /**
  * The output of the subject's network that stands for a class of its corpus: labels of images are classes of the corpus, rows
  * of probabilities are outputs of the network, and only the server knows which of them belong together.
- * @param {?Object} subject
- * @param {?number} label the class of the corpus, as an image's record has it
- * @returns {?number} null where no output stands for it: nothing is right or wrong about the image then
+ * @param {Subject | null} subject
+ * @param {number | null} label the class of the corpus, as an image's record has it
+ * @returns {number | null} null where no output stands for it: nothing is right or wrong about the image then
  */
 export const outputOf = (subject, label) => {
-  const output = Number.isInteger(label) && label >= 0 ? correspondence(subject).indexOf(label) : -1;
+  const output = label !== null && Number.isInteger(label) && label >= 0 ? correspondence(subject).indexOf(label) : -1;
   return output < 0 ? null : output;
 };
 
 /**
  * Whether the outputs of two networks, taken in their own order, stand for the same classes.
- * @param {?Object} a a subject @param {?Object} b a subject
+ * @param {Subject | null} a
+ * @param {Subject | null} b
  * @returns {boolean}
  */
 export const haveSameOutputs = (a, b) => {
@@ -46,8 +59,8 @@ export const haveSameOutputs = (a, b) => {
 };
 
 /**
- * @param {?Object} subject
- * @returns {?string} why the network of the subject predicts nothing of images; null where it does
+ * @param {Subject | null} subject
+ * @returns {string | null} why the network of the subject predicts nothing of images; null where it does
  */
 export const whyNoPredictions = (subject) => {
   const { possible = false, message = null } = (subject && subject.evaluation) || {};
@@ -61,9 +74,9 @@ export const openAnew = () => {
 };
 
 /**
- * @param {function(Object, boolean): void} listener called with (subject, whether it is another one than before); at
+ * @param {(subject: Subject, isNew: boolean) => void} listener called with (subject, whether it is another one than before); at
  *   once where a subject is open
- * @returns {function(): void} stops listening
+ * @returns {() => void} stops listening
  */
 export const onOpen = (listener) => {
   openListeners.add(listener);

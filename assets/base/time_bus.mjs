@@ -19,260 +19,291 @@ const browserClock = {
 };
 
 /**
- * A time bus. One exists as `time`; tests make their own with a clock of their own.
- * @param {{now: function(): number, requestFrame: function(function): void,
- *          after: function(number, function): *, cancel: function(*): void}} clock times in milliseconds
+ * A time bus. One exists as `time`; tests make their own, with a clock of their own.
  */
-export const makeTimeBus = (clock = browserClock) => {
-  let checkpoints = [];
-  let indexByStep = new Map();
-  let index = -1;
-  let announced = null; // index last told to subscribers
-  let framePending = false;
-  let settleTimer = null;
-  let settledIndex = null;
-  let held = false;
-  let playing = false;
-  let dueMs = 0;
-  let speed = 10;
-  let loop = false;
-  let waiting = null;
-  const subscribers = new Set();
-  const settledSubscribers = new Set();
-  const playSubscribers = new Set();
-  const gates = new Map();
+export class TimeBus {
+  #clock;
+  /** @type {any[]} */
+  #checkpoints = [];
+  #indexByStep = new Map();
+  #index = -1;
+  /** @type {number | null} */
+  #announced = null; // index last told to subscribers
+  #framePending = false;
+  /** @type {any} */
+  #settleTimer = null;
+  /** @type {number | null} */
+  #settledIndex = null;
+  #held = false;
+  #playing = false;
+  #dueMs = 0;
+  #speed = 10;
+  #loop = false;
+  /** @type {string | null} */
+  #waiting = null;
+  #subscribers = new Set();
+  #settledSubscribers = new Set();
+  #playSubscribers = new Set();
+  #gates = new Map();
 
-  function askForFrame() {
-    if (framePending) return;
-    framePending = true;
-    clock.requestFrame(onFrame);
+  /**
+   * @param {{now: () => number, requestFrame: (callback: () => void) => void, after: (delayMs: number, callback: () => void) => any,
+   *          cancel: (timer: any) => void}} [clock] times in milliseconds
+   */
+  constructor(clock = browserClock) {
+    this.#clock = clock;
   }
 
-  function onFrame() {
-    framePending = false;
-    if (playing && index === announced) advance(clock.now()); // never past one that was not shown
-    if (index !== announced) {
-      announced = index;
-      for (const subscriber of [...subscribers]) subscriber(index, bus.step);
+  /**
+   * Take up a run's checkpoints. Subscribers hear of the first index on the next animation frame; it settles at once.
+   * @param {{step: number, label: string | null, epoch: number | null, problem: string | null}[]} list sorted by step
+   * @param {number | null} [step] where to stand; the last checkpoint where there is no such step
+   */
+  open(list, step = null) {
+    this.pause();
+    this.#checkpoints = list;
+    this.#indexByStep = new Map(list.map((checkpoint, position) => [checkpoint.step, position]));
+    this.#index = this.#indexByStep.has(step) ? this.#indexByStep.get(step) : list.length - 1;
+    this.#announced = null;
+    this.#settledIndex = null;
+    if (this.#index < 0) return;
+    this.#askForFrame();
+    this.#tellPlay();
+    this.#settle();
+  }
+
+  /** Position of the current checkpoint, 0..count-1; -1 where nothing is open. */
+  get index() {
+    return this.#index;
+  }
+
+  /** Step of the current checkpoint, null where nothing is open. */
+  get step() {
+    return this.#index < 0 ? null : this.#checkpoints[this.#index].step;
+  }
+
+  get count() {
+    return this.#checkpoints.length;
+  }
+
+  get checkpoints() {
+    return this.#checkpoints;
+  }
+
+  /** The current checkpoint as the REST API gives it, null where nothing is open. */
+  get checkpoint() {
+    return this.#checkpoints[this.#index] || null;
+  }
+
+  /**
+   * Go to a position; clamped to what there is. Drawn on the next animation frame.
+   * @param {number} wanted
+   */
+  request(wanted) {
+    if (!Number.isFinite(wanted) || !this.#checkpoints.length) return;
+    const next = Math.min(Math.max(Math.round(wanted), 0), this.#checkpoints.length - 1);
+    if (next === this.#index) return;
+    this.#index = next;
+    this.#askForFrame();
+    if (!this.#playing) this.#settleSoon(SETTLE_MS);
+  }
+
+  /**
+   * Go to a step, or to the nearest one where a checkpoint of this step does not exist.
+   * @param {number} step
+   * @returns {number | null} the step gone to, null where nothing is open
+   */
+  requestStep(step) {
+    if (!Number.isFinite(step) || !this.#checkpoints.length) return null;
+    let nearest = 0;
+    this.#checkpoints.forEach((checkpoint, position) => {
+      if (Math.abs(checkpoint.step - step) < Math.abs(this.#checkpoints[nearest].step - step)) nearest = position;
+    });
+    this.request(this.#indexByStep.has(step) ? this.#indexByStep.get(step) : nearest);
+    return this.step;
+  }
+
+  /** @param {number} step @returns {number} its position, -1 where there is no such checkpoint */
+  indexOf(step) {
+    return this.#indexByStep.has(step) ? this.#indexByStep.get(step) : -1;
+  }
+
+  /**
+   * @param {(index: number, step: number) => void} subscriber called with (index, step) at most once per animation frame
+   * @returns {() => void} stops listening
+   */
+  subscribe(subscriber) {
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  /**
+   * @param {(index: number, step: number) => void} subscriber called with (index, step) when the hand rests; never while playing
+   * @returns {() => void} stops listening
+   */
+  onSettled(subscriber) {
+    this.#settledSubscribers.add(subscriber);
+    return () => this.#settledSubscribers.delete(subscriber);
+  }
+
+  /**
+   * @param {(bus: TimeBus) => void} subscriber called with the bus when playing, waiting, speed, loop or the
+   *   checkpoints change
+   * @returns {() => void} stops listening
+   */
+  onPlayChange(subscriber) {
+    this.#playSubscribers.add(subscriber);
+    return () => this.#playSubscribers.delete(subscriber);
+  }
+
+  /** Play from here; from the start where this is the end. */
+  play() {
+    if (this.#playing || this.#checkpoints.length < 2) return;
+    this.#clock.cancel(this.#settleTimer);
+    this.#playing = true;
+    if (this.#index >= this.#checkpoints.length - 1) this.#index = 0;
+    this.#dueMs = this.#clock.now() + 1000 / this.#speed;
+    this.#tellPlay();
+    this.#askForFrame();
+  }
+
+  /** A hand has taken hold of time (the slider is being dragged): until release() nothing settles, so nothing is asked. */
+  hold() {
+    this.#held = true;
+    this.#clock.cancel(this.#settleTimer);
+  }
+
+  get held() {
+    return this.#held;
+  }
+
+  /** The hand has let go; the step settles at once. */
+  release() {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#settle();
+  }
+
+  /** Stop playing; the step settles at once. */
+  pause() {
+    if (!this.#playing) return;
+    this.#playing = false;
+    this.#waiting = null;
+    this.#tellPlay();
+    this.#settle();
+  }
+
+  get playing() {
+    return this.#playing;
+  }
+
+  /** A sentence that says what playing waits for, null while it does not. */
+  get waiting() {
+    return this.#waiting;
+  }
+
+  /** Checkpoints per second while playing; every one is shown, so the screen's own rate is the limit. */
+  get speed() {
+    return this.#speed;
+  }
+
+  set speed(framesPerSecond) {
+    if (!(framesPerSecond > 0)) return;
+    this.#speed = framesPerSecond;
+    this.#dueMs = this.#clock.now() + 1000 / this.#speed;
+    this.#tellPlay();
+  }
+
+  get loop() {
+    return this.#loop;
+  }
+
+  set loop(wanted) {
+    this.#loop = Boolean(wanted);
+    this.#tellPlay();
+  }
+
+  /**
+   * Let playing wait for frames.
+   * @param {(index: number) => boolean | string} gate for an index: true (the frame is here), false (it will come), or
+   *   "missing" (it will never come: go on)
+   * @param {(index: number) => string} [describe] the sentence to show while this gate is shut
+   * @returns {() => void} removes the gate
+   */
+  addGate(gate, describe) {
+    this.#gates.set(gate, describe);
+    return () => this.#gates.delete(gate);
+  }
+
+  // ---- what moves time
+
+  #askForFrame() {
+    if (this.#framePending) return;
+    this.#framePending = true;
+    this.#clock.requestFrame(() => this.#onFrame());
+  }
+
+  #onFrame() {
+    this.#framePending = false;
+    if (this.#playing && this.#index === this.#announced) this.#advance(this.#clock.now()); // never past one that was not shown
+    if (this.#index !== this.#announced) {
+      this.#announced = this.#index;
+      for (const subscriber of [...this.#subscribers]) subscriber(this.#index, this.step);
     }
-    if (playing) askForFrame();
+    if (this.#playing) this.#askForFrame();
   }
 
-  function advance(nowMs) {
-    if (nowMs < dueMs - EARLY_MS) return;
-    const atEnd = index >= checkpoints.length - 1;
-    if (atEnd && !loop) {
-      bus.pause();
+  #advance(nowMs) {
+    if (nowMs < this.#dueMs - EARLY_MS) return;
+    const atEnd = this.#index >= this.#checkpoints.length - 1;
+    if (atEnd && !this.#loop) {
+      this.pause();
       return;
     }
-    const next = atEnd ? 0 : index + 1;
-    const shut = shutGate(next);
+    const next = atEnd ? 0 : this.#index + 1;
+    const shut = this.#shutGate(next);
     if (shut !== null) {
-      setWaiting(shut);
+      this.#setWaiting(shut);
       return;
     }
-    setWaiting(null);
-    index = next;
+    this.#setWaiting(null);
+    this.#index = next;
     // Keep the beat over late frames, but never make up for more than one.
-    dueMs = Math.max(dueMs + 1000 / speed, nowMs - 1000 / speed);
+    this.#dueMs = Math.max(this.#dueMs + 1000 / this.#speed, nowMs - 1000 / this.#speed);
   }
 
   /** The sentence of the first gate that has not got this checkpoint's frame yet, or null. */
-  function shutGate(wanted) {
-    for (const [gate, describe] of gates) {
+  #shutGate(wanted) {
+    for (const [gate, describe] of this.#gates) {
       if (gate(wanted) === false) return (describe && describe(wanted)) || "waiting for frames";
     }
     return null;
   }
 
-  function setWaiting(sentence) {
-    if (sentence === waiting) return;
-    waiting = sentence;
-    tellPlay();
+  #setWaiting(sentence) {
+    if (sentence === this.#waiting) return;
+    this.#waiting = sentence;
+    this.#tellPlay();
   }
 
-  function tellPlay() {
-    for (const subscriber of [...playSubscribers]) subscriber(bus);
+  #tellPlay() {
+    for (const subscriber of [...this.#playSubscribers]) subscriber(this);
   }
 
-  function settleSoon(delayMs) {
-    clock.cancel(settleTimer);
-    settleTimer = clock.after(delayMs, settle);
+  #settleSoon(delayMs) {
+    this.#clock.cancel(this.#settleTimer);
+    this.#settleTimer = this.#clock.after(delayMs, () => this.#settle());
   }
 
-  function settle() {
-    clock.cancel(settleTimer);
-    if (playing || held || index < 0 || index === settledIndex) return;
-    settledIndex = index;
-    for (const subscriber of [...settledSubscribers]) subscriber(index, bus.step);
+  #settle() {
+    this.#clock.cancel(this.#settleTimer);
+    if (this.#playing || this.#held || this.#index < 0 || this.#index === this.#settledIndex) return;
+    this.#settledIndex = this.#index;
+    for (const subscriber of [...this.#settledSubscribers]) subscriber(this.#index, this.step);
   }
+}
 
-  const bus = {
-    /**
-     * Take up a run's checkpoints. Subscribers hear of the first index on the next animation frame; it settles at once.
-     * @param {{step: number, label: ?string, epoch: ?number, problem: ?string}[]} list sorted by step
-     * @param {?number} [step] where to stand; the last checkpoint where there is no such step
-     */
-    open(list, step = null) {
-      bus.pause();
-      checkpoints = list;
-      indexByStep = new Map(list.map((checkpoint, position) => [checkpoint.step, position]));
-      index = indexByStep.has(step) ? indexByStep.get(step) : list.length - 1;
-      announced = null;
-      settledIndex = null;
-      if (index < 0) return;
-      askForFrame();
-      tellPlay();
-      settle();
-    },
-    /** Position of the current checkpoint, 0..count-1; -1 where nothing is open. */
-    get index() {
-      return index;
-    },
-    /** Step of the current checkpoint, null where nothing is open. */
-    get step() {
-      return index < 0 ? null : checkpoints[index].step;
-    },
-    get count() {
-      return checkpoints.length;
-    },
-    get checkpoints() {
-      return checkpoints;
-    },
-    /** The current checkpoint as the REST API gives it, null where nothing is open. */
-    get checkpoint() {
-      return checkpoints[index] || null;
-    },
-    /**
-     * Go to a position; clamped to what there is. Drawn on the next animation frame.
-     * @param {number} wanted
-     */
-    request(wanted) {
-      if (!Number.isFinite(wanted) || !checkpoints.length) return;
-      const next = Math.min(Math.max(Math.round(wanted), 0), checkpoints.length - 1);
-      if (next === index) return;
-      index = next;
-      askForFrame();
-      if (!playing) settleSoon(SETTLE_MS);
-    },
-    /**
-     * Go to a step, or to the nearest one where a checkpoint of this step does not exist.
-     * @param {number} step
-     * @returns {?number} the step gone to, null where nothing is open
-     */
-    requestStep(step) {
-      if (!Number.isFinite(step) || !checkpoints.length) return null;
-      let nearest = 0;
-      checkpoints.forEach((checkpoint, position) => {
-        if (Math.abs(checkpoint.step - step) < Math.abs(checkpoints[nearest].step - step)) nearest = position;
-      });
-      bus.request(indexByStep.has(step) ? indexByStep.get(step) : nearest);
-      return bus.step;
-    },
-    /** @param {number} step @returns {number} its position, -1 where there is no such checkpoint */
-    indexOf(step) {
-      return indexByStep.has(step) ? indexByStep.get(step) : -1;
-    },
-    /**
-     * @param {function(number, number): void} subscriber called with (index, step) at most once per animation frame
-     * @returns {function(): void} stops listening
-     */
-    subscribe(subscriber) {
-      subscribers.add(subscriber);
-      return () => subscribers.delete(subscriber);
-    },
-    /**
-     * @param {function(number, number): void} subscriber called with (index, step) when the hand rests; never while playing
-     * @returns {function(): void} stops listening
-     */
-    onSettled(subscriber) {
-      settledSubscribers.add(subscriber);
-      return () => settledSubscribers.delete(subscriber);
-    },
-    /**
-     * @param {function(Object): void} subscriber called with the bus when playing, waiting, speed, loop or the
-     *   checkpoints change
-     * @returns {function(): void} stops listening
-     */
-    onPlayChange(subscriber) {
-      playSubscribers.add(subscriber);
-      return () => playSubscribers.delete(subscriber);
-    },
-    /** Play from here; from the start where this is the end. */
-    play() {
-      if (playing || checkpoints.length < 2) return;
-      clock.cancel(settleTimer);
-      playing = true;
-      if (index >= checkpoints.length - 1) index = 0;
-      dueMs = clock.now() + 1000 / speed;
-      tellPlay();
-      askForFrame();
-    },
-    /** A hand has taken hold of time (the slider is being dragged): until release() nothing settles, so nothing is asked. */
-    hold() {
-      held = true;
-      clock.cancel(settleTimer);
-    },
-
-    get held() {
-      return held;
-    },
-
-    /** The hand has let go; the step settles at once. */
-    release() {
-      if (!held) return;
-      held = false;
-      settle();
-    },
-
-    /** Stop playing; the step settles at once. */
-    pause() {
-      if (!playing) return;
-      playing = false;
-      waiting = null;
-      tellPlay();
-      settle();
-    },
-    get playing() {
-      return playing;
-    },
-    /** A sentence that says what playing waits for, null while it does not. */
-    get waiting() {
-      return waiting;
-    },
-    /** Checkpoints per second while playing; every one is shown, so the screen's own rate is the limit. */
-    get speed() {
-      return speed;
-    },
-    set speed(framesPerSecond) {
-      if (!(framesPerSecond > 0)) return;
-      speed = framesPerSecond;
-      dueMs = clock.now() + 1000 / speed;
-      tellPlay();
-    },
-    get loop() {
-      return loop;
-    },
-    set loop(wanted) {
-      loop = Boolean(wanted);
-      tellPlay();
-    },
-    /**
-     * Let playing wait for frames.
-     * @param {function(number): (boolean|string)} gate for an index: true (the frame is here), false (it will come), or
-     *   "missing" (it will never come: go on)
-     * @param {function(number): string} [describe] the sentence to show while this gate is shut
-     * @returns {function(): void} removes the gate
-     */
-    addGate(gate, describe) {
-      gates.set(gate, describe);
-      return () => gates.delete(gate);
-    },
-  };
-  return bus;
-};
-
-export const time = makeTimeBus();
+export const time = new TimeBus();
 
 time.onSettled((index, step) => {
   if (window.dash_clientside && window.dash_clientside.set_props) {

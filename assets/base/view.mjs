@@ -17,19 +17,24 @@ const STORE_DELAY_MS = 60;
 const MAXIMUM_UNIT = 1000000; // as in app/web/dash/view_state.py
 const OF_A_LAYER = ["unit", "units", "channels", "parameter"]; // mean nothing for another layer
 const subscribers = new Set();
+/** @type {any[] | null} */
 let fields = null;
+/** @type {any | null} complete once anybody asked for it */
 let shown = null;
-let storeTimer = null;
+/** @type {number | undefined} */
+let storeTimer;
 let isOpen = false;
 
 /** The schema's fields; the step, which belongs to the time bus, is among them. */
 function schema() {
-  if (!fields) {
+  let known = fields;
+  if (!known) {
     const place = document.getElementById("view-schema");
     if (!place) throw new Error('The page has no <script id="view-schema">; app/web/dash/view_state.py writes it.');
-    fields = JSON.parse(place.textContent);
+    known = /** @type {any[]} */ (JSON.parse(place.textContent || ""));
+    fields = known;
   }
-  return fields;
+  return known;
 }
 
 const fieldsOfView = () => schema().filter((field) => field.key !== "step");
@@ -91,7 +96,6 @@ function checked(field, value) {
       throw new Error(`${field.key}: ${error.message}`);
     }
   }
-  // eslint-disable-next-line no-control-regex
   if (text.length > 1000 || /[\u0000-\u001f\u007f]/.test(text)) throw new Error(`${field.key} is too long or not printable.`);
   return text;
 }
@@ -105,9 +109,10 @@ function encoded(value) {
 /**
  * Read a hash.
  * @param {string} hash with or without "#"
- * @returns {{view: Object, step: ?number, problems: string[]}} complete with defaults; a sentence for each bad entry
+ * @returns {{view: any, step: number | null, problems: string[]}} complete with defaults; a sentence for each bad entry
  */
 function parse(hash) {
+  /** @type {{view: any, step: number | null, problems: string[]}} */
   const found = { view: defaults(), step: null, problems: [] };
   for (const entry of hash.replace(/^#/, "").split("&").filter(Boolean)) {
     const cut = entry.indexOf("=");
@@ -131,8 +136,8 @@ function parse(hash) {
 
 /**
  * Write a hash: one readable key=value each, defaults left out.
- * @param {Object} wanted a view
- * @param {?number} step
+ * @param {any} wanted a view
+ * @param {number | null} step
  * @returns {string} with "#"
  */
 function format(wanted, step) {
@@ -145,7 +150,7 @@ function format(wanted, step) {
 
 function writeHash(how) {
   // While a run is gone there is no step, and the address keeps the one for when it is there again.
-  const hash = format(shown, time.step === null ? parse(location.hash).step : time.step);
+  const hash = format(view.get(), time.step === null ? parse(location.hash).step : time.step);
   if (hash === location.hash) return;
   history[how === "push" ? "pushState" : "replaceState"](history.state, "", hash);
 }
@@ -160,7 +165,7 @@ function mirror() {
 
 /** Take over a whole view; returns the keys that changed. */
 function apply(next) {
-  const changed = Object.keys(next).filter((key) => next[key] !== shown[key]);
+  const changed = Object.keys(next).filter((key) => next[key] !== (shown || {})[key]);
   if (!changed.length) return changed;
   shown = next;
   mirror();
@@ -207,10 +212,10 @@ export const view = {
   parseUnits,
   formatUnits,
 
-  /** @returns {Object[]} the schema of the view */
+  /** @returns {any[]} the schema of the view */
   fields: schema,
 
-  /** @returns {Object} the view, complete, by key */
+  /** @returns {any} the view, complete, by key */
   get() {
     if (!shown) shown = defaults();
     return { ...shown };
@@ -219,8 +224,8 @@ export const view = {
   /**
    * Change the view. Selecting another layer puts what belonged to the old one (unit, units, channels, parameter) back to
    * its default, unless it is set in the same call. A wrong value is left out, and said.
-   * @param {Object} partial values by key; null stands for the default
-   * @param {{history: ("push"|"replace")}} [options] "push" (the default) for what Back should undo
+   * @param {any} partial values by key; null stands for the default
+   * @param {{history?: "push" | "replace"}} [options] "push" (the default) for what Back should undo
    */
   set(partial, options = {}) {
     const next = view.get();
@@ -240,8 +245,8 @@ export const view = {
   },
 
   /**
-   * @param {function(Object, string[]): void} subscriber called with (view, keys that changed)
-   * @returns {function(): void} stops listening
+   * @param {(a: any, b: string[]) => void} subscriber called with (view, keys that changed)
+   * @returns {() => void} stops listening
    */
   subscribe(subscriber) {
     subscribers.add(subscriber);
@@ -250,7 +255,7 @@ export const view = {
 
   /**
    * Begin with a subject: the view of the hash, and the hash's step or the last checkpoint. Called by openSubject.
-   * @param {Object} subject
+   * @param {any} subject
    */
   open(subject) {
     const found = settledOnSubject(parse(location.hash), subject);

@@ -12,84 +12,99 @@ const LINES_SHOWN = 8;
 const ONLY_EDITORS = "Only an editor may name outputs.";
 
 /**
- * @param {{run: string, corpus: ?string, basis: Object}} subject
- * @param {boolean} isEditor
+ * The form of a subject.
+ * @param {{run: string, corpus: string | null, basis: any}} subject
+ * @param {boolean} isEditor whether the outputs may be named
  * @returns {HTMLFormElement}
  */
-export const basisForm = (subject, isEditor) => {
-  const { output, classes } = subject.basis;
-  const chosen = output.from === "chosen" ? output.layer : "";
-  const before = classes.names.join("\n");
-  const isUnnamed = classes.named_by === null && classes.matched_by === "not matched";
-  const select = element("select", { class: "form-select basis-output", disabled: !isEditor });
-  const layers = [...new Set([chosen, ...output.others])].filter(Boolean);
-  const choices = [["", "as the network has it"], ...layers.map((layer) => [layer, layer])];
-  select.append(...choices.map(([value, text]) => element("option", { value }, [text])));
-  select.value = chosen;
-  const names = element("textarea", {
-    class: "basis-names", rows: Math.min(LINES_SHOWN, Math.max(2, classes.names.length)), spellcheck: "false", disabled: !isEditor,
-  }); // prettier-ignore
-  names.value = before;
-  const problem = element("p", { class: "basis-problem", role: "alert" }, [isEditor ? "" : ONLY_EDITORS]);
-  const theCorpuss = button("Use the corpus's names in its order", isEditor && subject.corpus);
-  theCorpuss.hidden = true;
-  const save = button("Save", isEditor, "submit");
-  const reset = button("Reset", isEditor);
-  reset.title = "Forget what was saved here: as options and files have it";
-  const form = element("form", { class: "basis-form" }, [
-    element("h3", { class: "basis-heading" }, ["Name the outputs"]),
-    ...(layers.length ? [element("label", { class: "basis-field" }, [element("span", {}, ["Output"]), select])] : []),
-    element("label", { class: "basis-field" }, [
-      element("span", {}, ["A name per line, in the network's order; names of the corpus's classes are matched with them"]),
-      names,
-    ]),
-    element("div", { class: "basis-buttons" }, [save, reset, theCorpuss]),
-    problem,
-  ]);
+export const basisForm = (subject, isEditor) => new Form(subject, isEditor).node;
 
-  form.addEventListener("submit", (event) => {
+class Form {
+  constructor(subject, isEditor) {
+    const { output, classes } = subject.basis;
+    this.subject = subject;
+    this.chosen = output.from === "chosen" ? output.layer : "";
+    this.before = classes.names.join("\n");
+    this.isUnnamed = classes.named_by === null && classes.matched_by === "not matched";
+    const layers = [...new Set([this.chosen, ...output.others])].filter(Boolean);
+    this.select = element("select", { class: "form-select basis-output", disabled: !isEditor });
+    const choices = [["", "as the network has it"], ...layers.map((layer) => [layer, layer])];
+    this.select.append(...choices.map(([value, text]) => element("option", { value }, [text])));
+    this.select.value = this.chosen;
+    this.names = element("textarea", {
+      class: "basis-names", rows: Math.min(LINES_SHOWN, Math.max(2, classes.names.length)), spellcheck: "false", disabled: !isEditor,
+    }); // prettier-ignore
+    this.names.value = this.before;
+    this.problem = element("p", { class: "basis-problem", role: "alert" }, [isEditor ? "" : ONLY_EDITORS]);
+    this.buttons = this.makeButtons(isEditor);
+    this.node = this.arranged(layers.length > 0);
+    this.node.addEventListener("submit", (event) => this.submit(event));
+    if (isEditor && subject.corpus) this.offerNamesOfCorpus();
+  }
+
+  makeButtons(isEditor) {
+    const made = (text, isEnabled, type = "button") => element("button", { type, class: "basis-action", disabled: !isEnabled }, [text]);
+    const buttons = {
+      save: made("Save", isEditor, "submit"),
+      reset: made("Reset", isEditor),
+      theCorpuss: made("Use the corpus's names in its order", isEditor && this.subject.corpus),
+    };
+    buttons.theCorpuss.hidden = true;
+    buttons.reset.title = "Forget what was saved here: as options and files have it";
+    buttons.reset.addEventListener("click", () => this.send({ output: null, classes: [] }));
+    return buttons;
+  }
+
+  arranged(hasOutputs) {
+    const { save, reset, theCorpuss } = this.buttons;
+    return element("form", { class: "basis-form" }, [
+      element("h3", { class: "basis-heading" }, ["Name the outputs"]),
+      ...(hasOutputs ? [element("label", { class: "basis-field" }, [element("span", {}, ["Output"]), this.select])] : []),
+      element("label", { class: "basis-field" }, [
+        element("span", {}, ["A name per line, in the network's order; names of the corpus's classes are matched with them"]),
+        this.names,
+      ]),
+      element("div", { class: "basis-buttons" }, [save, reset, theCorpuss]),
+      this.problem,
+    ]);
+  }
+
+  submit(event) {
     event.preventDefault();
-    const written = names.value.replace(/\s+$/, "");
-    // Left as they are, names of another output, and those that nobody gave, are not said; all others are from now on.
-    const isUnsaid = written === before && (select.value !== chosen || isUnnamed);
-    send({ output: select.value || null, classes: isUnsaid || !written ? [] : written.split("\n") });
-  });
-  reset.addEventListener("click", () => send({ output: null, classes: [] }));
-  if (isEditor && subject.corpus) offerNamesOfCorpus();
+    const written = this.names.value.replace(/\s+$/, "");
+    // Left as they are, names of another output, and those that nobody gave, are not sent; all others are from now on.
+    const isUnsaid = written === this.before && (this.select.value !== this.chosen || this.isUnnamed);
+    this.send({ output: this.select.value || null, classes: isUnsaid || !written ? [] : written.split("\n") });
+  }
 
-  async function offerNamesOfCorpus() {
+  async offerNamesOfCorpus() {
+    const { theCorpuss } = this.buttons;
     try {
-      const { class_names: found } = await fetchJson(api(["corpora", subject.corpus]));
-      theCorpuss.hidden = !found.length || found.length !== classes.names.length;
+      const { class_names: found } = await fetchJson(api(["corpora", String(this.subject.corpus)]));
+      theCorpuss.hidden = !found.length || found.length !== this.subject.basis.classes.names.length;
       theCorpuss.addEventListener("click", () => {
-        names.value = found.join("\n");
-        names.focus();
+        this.names.value = found.join("\n");
+        this.names.focus();
       });
     } catch {
       theCorpuss.hidden = true; // the images say what is wrong with the corpus
     }
   }
 
-  async function send(order) {
-    const buttons = [save, reset];
-    for (const each of buttons) each.disabled = true;
-    problem.textContent = "";
+  async send(order) {
+    const { save, reset } = this.buttons;
+    save.disabled = reset.disabled = true;
+    this.problem.textContent = "";
     try {
-      await fetchAnswer(api(["runs", subject.run, "outputs"]), undefined, {
+      await fetchAnswer(api(["runs", this.subject.run, "outputs"]), undefined, {
         method: "PUT",
         headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
-        body: JSON.stringify({ ...order, corpus: subject.corpus }),
+        body: JSON.stringify({ ...order, corpus: this.subject.corpus }),
       });
       askForSubject();
     } catch (error) {
-      problem.textContent = error.message;
+      this.problem.textContent = error.message;
     }
-    for (const each of buttons) each.disabled = false;
+    save.disabled = reset.disabled = false;
   }
-
-  return form;
-};
-
-function button(text, isEnabled, type = "button") {
-  return element("button", { type, class: "basis-action", disabled: !isEnabled }, [text]);
 }

@@ -12,6 +12,10 @@ import { compare } from "mloscope/compare/state.mjs";
 
 /** The button of one side. */
 class Side {
+  /** @type {any} */ subject;
+  /** @type {any} */ letter;
+  /** @type {any} */ line;
+
   constructor(line, letter) {
     Object.assign(this, { line, letter, subject: null });
     this.badge = element("span", { class: "basis-badge", hidden: true }, [letter]);
@@ -25,7 +29,7 @@ class Side {
     this.button.addEventListener("click", () => line.toggle(this));
   }
 
-  /** @param {?Object} subject @param {string} badge "" where there is one side only */
+  /** @param {any | null} subject @param {string} badge "" where there is one side only */
   show(subject, badge) {
     const record = subject && subject.basis ? subject.basis : null;
     this.subject = record ? subject : null;
@@ -45,6 +49,12 @@ class Side {
 }
 
 class Line {
+  /** @type {any} */ shown;
+  /** @type {any} */ open;
+  /** @type {any} */ told;
+  /** @type {any} */ isEditor;
+  /** @type {any} */ root;
+
   constructor(root, { editor = false }) {
     Object.assign(this, { root, isEditor: editor, open: null, told: "" });
     this.sides = [new Side(this, "A"), new Side(this, "B")];

@@ -10,12 +10,13 @@ import { basisWords } from "mloscope/basis/words.mjs";
 const OUTPUTS_LISTED = 1000;
 
 /**
- * @param {{run: string, corpus: ?string, basis: Object}} subject
+ * @param {import("mloscope/base/subject.mjs").Subject} subject
  * @param {boolean} isEditor whether the outputs may be named
- * @returns {Node[]}
+ * @returns {any[]}
  */
 export const basisPanel = (subject, isEditor) => {
-  const { basis, run, corpus } = subject;
+  const { run, corpus } = subject;
+  const basis = /** @type {any} */ (subject.basis);
   const { runs = {}, corpora = {} } = subject.titles || {};
   const of = `${runs[run] || run}${corpus ? ` over ${corpora[corpus] || corpus}` : ""}`;
   const address = api(["runs", run, "basis"], { corpus });

@@ -71,12 +71,12 @@ function inClasses({ corpus, classes: { count, named_by: by, matched_by: how } }
 export const basisWords = {
   KINDS,
 
-  /** The record in one short line. @param {Object} record @returns {string} */
+  /** The record in one short line. @param {any} record @returns {string} */
   line: (record) => [pixels(record), output(record), classes(record)].filter(Boolean).join(" · "),
 
   /**
    * What has to be seen without opening anything: warnings, with the first one's beginning; how much is assumed or left out.
-   * @param {Object} record
+   * @param {any} record
    * @returns {{kind: string, icon: string, number: number, words: string}[]}
    */
   flags(record) {
@@ -90,7 +90,7 @@ export const basisWords = {
 
   /**
    * The record as rows under headings.
-   * @param {Object} record
+   * @param {any} record
    * @returns {{heading: string, rows: [string, string][]}[]}
    */
   rows(record) {

@@ -6,7 +6,7 @@
  *
  * What is told of the cluster follows the time bus; its page is asked for when time has settled.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { button, element, grouped, hit, mounted } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -19,6 +19,15 @@ const EDGE = 64;
 const FLOWS = 6; // clusters named
 
 class Images {
+  /** @type {HTMLParagraphElement} */ hint;
+  /** @type {any} */ caught;
+  /** @type {any} */ cluster;
+  /** @type {HTMLParagraphElement} */ before;
+  /** @type {HTMLParagraphElement} */ after;
+  /** @type {any} */ data;
+  /** @type {any} */ asked;
+  /** @type {any} */ abort;
+
   constructor(root) {
     this.root = root;
     this.page = 0; // of the lasso
@@ -49,8 +58,8 @@ class Images {
     this.cluster.node.insertBefore(this.after, this.cluster.tiles);
     this.root.append(this.hint, this.caught.node, this.cluster.node);
     this.root.addEventListener("click", (event) => {
-      const tile = event.target.closest(".cluster-tile");
-      const link = event.target.closest(".cluster-link");
+      const tile = hit(event, ".cluster-tile");
+      const link = hit(event, ".cluster-link");
       if (tile) view.set({ image: tile.dataset.id });
       else if (link) view.set({ cluster: Number(link.dataset.cluster), "cluster-offset": null });
     });
@@ -206,6 +215,7 @@ function tellFlow(node, flow, cluster, step, word, stay) {
   if (!isKnown) return;
   const others = flow.filter(([other]) => other !== cluster);
   const kept = flow.find(([other]) => other === cluster);
+  /** @type {(string | Node)[]} */
   const parts = [`${grouped(kept ? kept[1] : 0)} ${stay} step ${grouped(step)}`];
   if (others.length) parts.push(`; ${word} `);
   others.slice(0, FLOWS).forEach(([other, count], place) => {
@@ -227,8 +237,8 @@ function tellFlow(node, flow, cluster, step, word, stay) {
 function section(label, turn) {
   const title = element("h3", { class: "cluster-title" });
   const where = element("span", { class: "cluster-where" });
-  const back = button("‹", `Page before of ${label.toLowerCase()}`, () => turn(-1));
-  const on = button("›", `Next page of ${label.toLowerCase()}`, () => turn(1));
+  const back = button("tool-button", "‹", `Page before of ${label.toLowerCase()}`, () => turn(-1));
+  const on = button("tool-button", "›", `Next page of ${label.toLowerCase()}`, () => turn(1));
   const pager = element("span", { class: "cluster-pager" }, [where, back, on]);
   const tiles = element("div", { class: "cluster-tiles" });
   const message = element("p", { class: "cluster-message", role: "status" });
@@ -252,12 +262,6 @@ function tile(corpus, id, title) {
   const node = element("button", { type: "button", class: "cluster-tile", "data-id": id, title, "aria-label": title }, [picture]);
   picture.addEventListener("error", () => node.classList.add("images-broken"));
   picture.src = imageRecords.picture(corpus, id, EDGE);
-  return node;
-}
-
-function button(text, title, act) {
-  const node = element("button", { type: "button", class: "tool-button", title, "aria-label": title }, [text]);
-  node.addEventListener("click", act);
   return node;
 }
 

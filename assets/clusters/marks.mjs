@@ -38,6 +38,6 @@ export const marks = {
     return element("svg:svg", { class: "cluster-mark", viewBox: "0 0 10 10", width: size, height: size, "aria-hidden": "true" }, [path]);
   },
 
-  /** @returns {number[]} red, green, blue, 0..255, of each colour in turn */
+  /** @returns {number[][]} red, green, blue, 0..255, of each colour in turn */
   rgb: () => marks.colours.map((text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16))),
 };

@@ -4,6 +4,7 @@
  * Both take the same frame: x and y in codes of the map (int16), a group for each point (uint8: which colour), and two colours for
  * each group. Points of a higher level are drawn over those of a lower one.
  */
+import { context2d } from "mloscope/base/dom.mjs";
 
 const NO_COORDINATE = -32768;
 const GROUPS = 256;
@@ -28,11 +29,22 @@ const COLOURING = `#version 300 es
     pixel = vec4(colour.rgb * colour.a, colour.a) * cover;
   }`;
 
-/** @typedef {{x: Int16Array, y: Int16Array, group: Uint8Array, palette: Uint8Array, raised: Uint8Array, box: Object, size: number}} Frame
+/** @typedef {{x: Int16Array, y: Int16Array, group: Uint8Array, palette: Uint8Array, raised: Uint8Array, box: any, size: number}} Frame
  *  palette: red, green, blue, alpha of each of 256 groups; raised: 1 for groups drawn over the others; box: where codes lie on the
  *  canvas, {x, y, width, height} in its pixels; size: of a point, in its pixels */
 
 class WithWebGL {
+  /** @type {any} */ place;
+  /** @type {any} */ places;
+  /** @type {any} */ groups;
+  /** @type {any} */ x;
+  /** @type {any} */ last;
+  /** @type {any} */ both;
+  /** @type {any} */ canvas;
+  /** @type {any} */ gl;
+  /** @type {any} */ kind;
+  /** @type {any} */ y;
+
   static make(canvas) {
     const gl = canvas.getContext("webgl2", { alpha: true, antialias: false, premultipliedAlpha: true, preserveDrawingBuffer: true });
     return gl ? new WithWebGL(canvas, gl) : null;
@@ -135,8 +147,14 @@ function hasGraphicsProcessor() {
 }
 
 class WithPixels {
+  /** @type {any} */ image;
+  /** @type {any} */ pixels;
+  /** @type {any} */ canvas;
+  /** @type {any} */ context;
+  /** @type {any} */ kind;
+
   static make(canvas) {
-    return new WithPixels(canvas, canvas.getContext("2d"));
+    return new WithPixels(canvas, context2d(canvas));
   }
 
   constructor(canvas, context) {
@@ -179,8 +197,8 @@ class WithPixels {
 export const pointDraw = {
   /**
    * @param {HTMLCanvasElement} canvas
-   * @param {("webgl"|"pixels")} [kind] to insist on one; otherwise WebGL where a graphics processor draws it
-   * @returns {{kind: string, draw: function(Frame): void}}
+   * @param {"webgl"|"pixels"} [kind] to insist on one; otherwise WebGL where a graphics processor draws it
+   * @returns {{kind: string, draw: ((a: Frame) => void)}}
    */
   renderer(canvas, kind) {
     const made = kind === "webgl" || (kind !== "pixels" && hasGraphicsProcessor()) ? WithWebGL.make(canvas) : null;

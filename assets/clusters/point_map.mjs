@@ -4,43 +4,60 @@
  * Every frame is drawn from points that are here already. data-step and data-state on the canvas say whose points they are:
  * ready, pending or missing. Dragging draws a line around images; a click selects the nearest one.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { button, element, mounted } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { MOST_ZOOM, WHOLE, allowed, lensOf, textOf, within } from "mloscope/clusters/lens.mjs";
+import { MapHand, ZOOM_STEP } from "mloscope/clusters/map_hand.mjs";
+import { MapLegend } from "mloscope/clusters/map_legend.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 import { pointDraw } from "mloscope/clusters/point_draw.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
-import { imageRecords } from "mloscope/images/records.mjs";
 
 const MARGIN_PX = 14;
-const REACH_PX = 9; // how far from the pointer an image may lie to be meant
-const DRAG_PX = 4;
-const MOST_ZOOM = 64;
-const ZOOM_STEP = 1.5; // of a key or a button
-const ZOOM_PER_PX = 0.0015; // of the wheel, as a power of e
-const PAN_SHARE = 0.1; // of what is in view, for an arrow key
 const KEEP_MS = 250; // until the address has what is in view
-const PICTURE_PX = 56;
-const HOVER_MS = 60; // before a picture is asked for
-const LEGEND_NAMES = 20;
 const GREY = 15; // group of images that have no class, prediction or cluster
 const PLAIN = 0;
 const FADED = 16;
 const RAISED = 32;
 const ALPHA = { [PLAIN]: 190, [FADED]: 26, [RAISED]: 255 };
-const COLOURINGS = [
-  ["class", "class"],
-  ["prediction", "predicted class"],
-  ["cluster", "cluster"],
-];
+const COLOURINGS = [["class", "class"], ["prediction", "predicted class"], ["cluster", "cluster"]]; // prettier-ignore
+const WATCHED = new Set(["cluster", "point-colour", "image", "lasso", "map-area"]);
 
 class MovingMap {
+  /** @type {any} the ClusterData of what the page is about */ data;
+  /** @type {any} */ view;
+  /** @type {any} the points that are drawn */ shown;
+  group = new Uint8Array(0);
+  lens = lensOf("");
+  keeping = 0;
+
   constructor(root, props) {
     this.root = root;
     marks.colours = props.colours || marks.colours;
-    this.kind = props.kind;
-    this.lens = lensOf("");
-    this.build();
+    this.colouring = element(
+      "select",
+      { class: "form-select", title: "What the colour of a point says", "aria-label": "Colour of the points" },
+      COLOURINGS.map(([value, text]) => element("option", { value }, [text])),
+    );
+    this.free = button("cluster-button", "forget the lasso", "Forget the line drawn around images (Escape)", () =>
+      view.set({ lasso: null }),
+    );
+    this.canvas = element("canvas", {
+      class: "points-canvas", tabindex: "0", role: "img",
+      "aria-label": "Map of all images by their class probabilities. Plus and minus magnify, arrows move, L chooses the images in view.",
+    }); // prettier-ignore
+    this.trail = element("svg:path", { class: "points-trail" });
+    this.line = element("svg:path", { class: "points-lasso" });
+    this.ring = element("svg:circle", { class: "points-ring", r: 6 });
+    this.overlay = element("svg:svg", { class: "points-overlay", "aria-hidden": "true" }, [this.trail, this.line, this.ring]);
+    this.message = element("p", { class: "points-message", role: "status", hidden: true });
+    this.hand = new MapHand(this);
+    this.stage = element("div", { class: "points-stage" }, [this.canvas, this.overlay, this.message, this.hand.tip]);
+    this.legend = new MapLegend();
+    root.append(this.tools(), this.stage, this.legend.node);
+    this.renderer = pointDraw.renderer(this.canvas, props.kind);
+    this.canvas.dataset.renderer = this.renderer.kind;
     this.sizes = new ResizeObserver(() => this.resize());
     this.sizes.observe(this.stage);
     this.themes = new MutationObserver(() => this.draw());
@@ -55,7 +72,7 @@ class MovingMap {
       ),
       () => this.sizes.disconnect(),
       () => this.themes.disconnect(),
-      () => clearTimeout(this.hovering),
+      () => this.hand.destroy(),
       () => clearTimeout(this.keeping),
     ];
   }
@@ -65,71 +82,22 @@ class MovingMap {
     this.root.replaceChildren();
   }
 
-  build() {
-    this.colouring = element(
-      "select",
-      { class: "form-select", title: "What the colour of a point says", "aria-label": "Colour of the points" },
-      COLOURINGS.map(([value, text]) => element("option", { value }, [text])),
-    );
+  /** The row above the map. */
+  tools() {
     this.colouring.addEventListener("change", () => view.set({ "point-colour": this.colouring.value }));
-    this.free = element("button", { type: "button", class: "cluster-button", title: "Forget the line drawn around images (Escape)" }, [
-      "forget the lasso",
+    const zooms = element("span", { class: "points-zooms", role: "group", "aria-label": "What part of the map is in view" }, [
+      button("cluster-button", "−", "Show more of the map (−)", () => this.zoom(1 / ZOOM_STEP)),
+      button("cluster-button", "fit", "Show the whole map (0)", () => this.look(WHOLE)),
+      button("cluster-button", "+", "Magnify the map (+)", () => this.zoom(ZOOM_STEP)),
+      button("cluster-button", "choose what is in view", "Lasso all images in view (L)", () => this.lassoView()),
     ]);
-    this.free.addEventListener("click", () => view.set({ lasso: null }));
-    this.hint = element("span", { class: "points-hint" }, ["drag: lasso · click: select · wheel: zoom · Shift-drag: move"]);
-    const button = (text, title, act) => {
-      const made = element("button", { type: "button", class: "cluster-button", title, "aria-label": title }, [text]);
-      made.addEventListener("click", act);
-      return made;
-    };
-    this.zooms = element("span", { class: "points-zooms", role: "group", "aria-label": "What part of the map is in view" }, [
-      button("−", "Show more of the map (−)", () => this.zoom(1 / ZOOM_STEP)),
-      button("fit", "Show the whole map (0)", () => this.look({ x: 0.5, y: 0.5, zoom: 1 })),
-      button("+", "Magnify the map (+)", () => this.zoom(ZOOM_STEP)),
-      button("choose what is in view", "Lasso all images in view (L)", () => this.lassoView()),
+    return element("div", { class: "points-tools" }, [
+      element("label", { class: "tool" }, [element("span", {}, ["colour by"]), this.colouring]),
+      zooms,
+      this.free,
+      element("span", { class: "points-hint" }, ["drag: lasso · click: select · wheel: zoom · Shift-drag: move"]),
     ]);
-    this.canvas = element("canvas", {
-      class: "points-canvas", tabindex: "0", role: "img",
-      "aria-label": "Map of all images by their class probabilities. Plus and minus magnify, arrows move, L chooses the images in view.",
-    }); // prettier-ignore
-    this.trail = element("svg:path", { class: "points-trail" });
-    this.line = element("svg:path", { class: "points-lasso" });
-    this.ring = element("svg:circle", { class: "points-ring", r: 6 });
-    this.overlay = element("svg:svg", { class: "points-overlay", "aria-hidden": "true" }, [this.trail, this.line, this.ring]);
-    this.tip = element("div", { class: "points-tip", hidden: true });
-    this.message = element("p", { class: "points-message", role: "status", hidden: true });
-    this.stage = element("div", { class: "points-stage" }, [this.canvas, this.overlay, this.message, this.tip]);
-    this.legend = element("div", { class: "points-legend" });
-    this.root.append(
-      element("div", { class: "points-tools" }, [
-        element("label", { class: "tool" }, [element("span", {}, ["colour by"]), this.colouring]),
-        this.zooms,
-        this.free,
-        this.hint,
-      ]),
-      this.stage,
-      this.legend,
-    );
-    this.renderer = pointDraw.renderer(this.canvas, this.kind);
-    this.canvas.dataset.renderer = this.renderer.kind;
-    const { canvas } = this;
-    canvas.addEventListener("pointermove", (event) => this.move(event));
-    canvas.addEventListener("pointerdown", (event) => this.press(event));
-    canvas.addEventListener("pointerup", (event) => this.release(event));
-    canvas.addEventListener("pointercancel", () => this.drop());
-    canvas.addEventListener("pointerleave", () => this.leave());
-    canvas.addEventListener("keydown", (event) => this.key(event));
-    canvas.addEventListener(
-      "wheel",
-      (event) => {
-        event.preventDefault();
-        this.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 16 : 1) * ZOOM_PER_PX), this.at(event));
-      },
-      { passive: false },
-    );
   }
-
-  // ------------------------------------------------------------------------------------------------------ drawing
 
   take(data) {
     if (!data) return;
@@ -138,7 +106,8 @@ class MovingMap {
     if (!this.keeping) this.lens = lensOf(this.view["map-area"]);
     this.colouring.value = this.view["point-colour"];
     this.free.disabled = !this.view.lasso; // not hidden: the row above the map keeps its height
-    this.tellLegend();
+    const kind = this.view["point-colour"];
+    this.legend.show(kind, kind === "cluster" ? [] : data.classNames, data.points(time.index));
     this.draw();
     this.drawTrail();
   }
@@ -170,11 +139,9 @@ class MovingMap {
     return { x: clientWidth / 2 - x * width, y: clientHeight / 2 - (1 - y) * height, width, height };
   }
 
-  // --------------------------------------------------------------------------------------------------- what is in view
-
-  /** @param {{x: number, y: number, zoom: number}} lens the middle of what is in view, from 0 to 1 across and up, and how often magnified */
-  look({ x, y, zoom }) {
-    this.lens = zoom > 1 ? { x: within(x, 0, 1), y: within(y, 0, 1), zoom: Math.min(zoom, MOST_ZOOM) } : { x: 0.5, y: 0.5, zoom: 1 };
+  /** @param {import("mloscope/clusters/lens.mjs").Lens} wanted */
+  look(wanted) {
+    this.lens = allowed(wanted);
     this.draw();
     this.drawTrail();
     clearTimeout(this.keeping);
@@ -185,7 +152,7 @@ class MovingMap {
   }
 
   /** Magnify so that what lies at a place of the stage, its middle by default, stays there. */
-  zoom(factor, [left, top] = [this.stage.clientWidth / 2, this.stage.clientHeight / 2]) {
+  zoom(factor, /** @type {number[]} */ [left, top] = [this.stage.clientWidth / 2, this.stage.clientHeight / 2]) {
     if (!this.shown) return;
     const { clientWidth, clientHeight } = this.stage;
     const box = this.box(this.shown);
@@ -208,21 +175,14 @@ class MovingMap {
     this.lasso([[0, 0], [clientWidth, 0], [clientWidth, clientHeight], [0, clientHeight]]); // prettier-ignore
   }
 
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { clientWidth, clientHeight } = this.stage;
-    const pan = (across, down) => this.pan(across * PAN_SHARE * clientWidth, down * PAN_SHARE * clientHeight);
-    const forget = () => (this.drawn ? this.drop() : view.set({ lasso: null }));
-    const moves = { ArrowLeft: () => pan(1, 0), ArrowRight: () => pan(-1, 0), ArrowUp: () => pan(0, 1), ArrowDown: () => pan(0, -1) };
-    const acts = {
-      Escape: forget, "+": () => this.zoom(ZOOM_STEP), "=": () => this.zoom(ZOOM_STEP), "-": () => this.zoom(1 / ZOOM_STEP),
-      0: () => this.look({ x: 0.5, y: 0.5, zoom: 1 }), l: () => this.lassoView(),
-      ...(this.lens.zoom > 1 ? moves : {}), // of the whole map there is nothing to move: the arrows are the timeline's
-    }; // prettier-ignore
-    const act = this.shown && acts[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
+  /** Choose the images within a line. @param {number[][]} corners in pixels of the stage */
+  lasso(corners) {
+    const box = this.box(this.shown);
+    const code = (/** @type {number[]} */ [x, y]) => [
+      ((x - box.x) / box.width) * 65534 - 32767,
+      32767 - ((y - box.y) / box.height) * 65534,
+    ];
+    view.set({ lasso: clusters.lasso(time.step, corners.map(code)) });
   }
 
   draw() {
@@ -237,7 +197,7 @@ class MovingMap {
     if (!points) this.message.textContent = reason === null ? "The map is on its way …" : reason;
     this.shown = points;
     this.root.classList.toggle("points-none", !points);
-    this.hide();
+    this.hand.hide();
     if (!points) {
       this.renderer.draw({ ...this.nothing(), box: { x: 0, y: 0, width: 1, height: 1 }, size: 1 });
       this.ring.setAttribute("visibility", "hidden");
@@ -315,7 +275,8 @@ class MovingMap {
     this.drawLine();
   }
 
-  drawLine(corners = this.drawn) {
+  /** The line around images: the one that is being drawn, else that of the view at its step. */
+  drawLine(corners = this.hand.drawn) {
     if (corners) {
       this.line.setAttribute("d", `M${corners.map((corner) => corner.join(" ")).join("L")}Z`);
       return;
@@ -327,7 +288,10 @@ class MovingMap {
       return;
     }
     const box = this.box(this.shown);
-    const place = ([x, y]) => [box.x + ((x + 32767) / 65534) * box.width, box.y + ((32767 - y) / 65534) * box.height];
+    const place = (/** @type {number[]} */ [x, y]) => [
+      box.x + ((x + 32767) / 65534) * box.width,
+      box.y + ((32767 - y) / 65534) * box.height,
+    ];
     this.line.setAttribute(
       "d",
       `M${outline.corners
@@ -350,189 +314,15 @@ class MovingMap {
     }
     this.drawLine();
   }
-
-  tellLegend() {
-    const { data, legend } = this;
-    const kind = this.view["point-colour"];
-    const shown = data.points(time.index);
-    const names = kind === "cluster" ? [] : data.classNames;
-    const key = JSON.stringify([kind, names, Boolean(shown), this.view.lasso]);
-    if (key === this.told) return;
-    this.told = key;
-    const items =
-      names.length > LEGEND_NAMES
-        ? []
-        : names.map((name, number) => element("span", { class: "points-name" }, [colourDot(marks.colour(number)), name]));
-    const said = [];
-    if (names.length > LEGEND_NAMES)
-      said.push(`${grouped(names.length)} classes share ${marks.colours.length} colours; the pointer says which.`);
-    else if (names.length > marks.colours.length) said.push(`Colours repeat after ${marks.colours.length}.`);
-    if (kind === "cluster") said.push("Colours as in the rows.");
-    if (shown) {
-      const [first, second] = shown.explained.map((share) => `${Math.round(share * 100)} %`);
-      said.push(`Principal components of the class probabilities at all steps together: ${first} of their variance across, ${second} up.`);
-    }
-    legend.replaceChildren(...items, element("span", { class: "points-said" }, [said.join(" ")]));
-  }
-
-  // ------------------------------------------------------------------------------------------------------ pointer
-
-  /** Position of the image nearest to a place on the stage, -1 where none is near. */
-  nearest(left, top) {
-    const points = this.shown;
-    if (!points) return -1;
-    const box = this.box(points);
-    const perX = box.width / 65534;
-    const perY = box.height / 65534;
-    const x = (left - box.x) / perX - 32767;
-    const y = 32767 - (top - box.y) / perY;
-    const reachX = REACH_PX / perX;
-    let best = -1;
-    let least = REACH_PX * REACH_PX;
-    for (let image = 0; image < points.images; image += 1) {
-      const across = points.x[image] - x;
-      if (across > reachX || across < -reachX || points.x[image] === clusters.NO_COORDINATE) continue;
-      const away = (across * perX) ** 2 + ((points.y[image] - y) * perY) ** 2;
-      if (away < least) [best, least] = [image, away];
-    }
-    return best;
-  }
-
-  at(event) {
-    const { left, top } = this.canvas.getBoundingClientRect();
-    return [event.clientX - left, event.clientY - top];
-  }
-
-  press(event) {
-    const grabs = event.button === 1 || (event.button === 0 && event.shiftKey);
-    if (!(event.button === 0 || grabs) || !this.shown) return;
-    event.preventDefault(); // of the middle button: no scrolling by itself
-    this.canvas.focus({ preventScroll: true });
-    if (grabs) this.grabbed = { at: this.at(event), lens: this.lens };
-    else this.start = this.at(event);
-    this.canvas.setPointerCapture(event.pointerId);
-    this.hide();
-  }
-
-  move(event) {
-    const here = this.at(event);
-    if (this.grabbed) {
-      const { at, lens } = this.grabbed;
-      this.pan(here[0] - at[0], here[1] - at[1], lens);
-      return;
-    }
-    if (!this.start) {
-      this.hover(here);
-      return;
-    }
-    if (!this.drawn && Math.hypot(here[0] - this.start[0], here[1] - this.start[1]) < DRAG_PX) return;
-    this.drawn = this.drawn || [this.start];
-    this.drawn.push(here.map((n) => Math.round(n * 10) / 10));
-    this.drawLine();
-  }
-
-  release(event) {
-    const { drawn, start } = this;
-    this.drop();
-    if (!start || !this.shown) return;
-    if (!drawn || drawn.length < 3) {
-      const position = this.nearest(...this.at(event));
-      if (position >= 0 && this.data.images) view.set({ image: this.data.images.ids[position] });
-      return;
-    }
-    this.lasso(drawn);
-  }
-
-  /** Choose the images within a line. @param {number[][]} corners in pixels of the stage */
-  lasso(corners) {
-    const box = this.box(this.shown);
-    const code = ([x, y]) => [((x - box.x) / box.width) * 65534 - 32767, 32767 - ((y - box.y) / box.height) * 65534];
-    view.set({ lasso: clusters.lasso(time.step, corners.map(code)) });
-  }
-
-  drop() {
-    this.start = this.drawn = this.grabbed = null;
-    this.drawLine();
-  }
-
-  leave() {
-    if (!this.start) this.hide();
-  }
-
-  hide() {
-    clearTimeout(this.hovering);
-    this.hovered = -1;
-    this.tip.hidden = true;
-    this.canvas.style.cursor = "";
-  }
-
-  hover([left, top]) {
-    const position = this.nearest(left, top);
-    this.canvas.style.cursor = position < 0 ? "" : "pointer";
-    if (position === this.hovered) return;
-    this.hide();
-    if (position < 0) return;
-    this.hovered = position;
-    this.hovering = setTimeout(() => this.tell(position, left, top), HOVER_MS);
-  }
-
-  tell(position, left, top) {
-    const { data, shown, tip } = this;
-    if (!shown || !data.images) return;
-    const { NONE } = clusters;
-    const id = data.images.ids[position];
-    const name = (number) => data.classNames[number] || `class ${number}`;
-    const label = data.images.labels[position];
-    const { corpus } = data.statistics.overview;
-    const picture = element("img", { alt: "", width: PICTURE_PX, height: PICTURE_PX, src: imageRecords.picture(corpus, id, PICTURE_PX) });
-    picture.addEventListener("error", () => picture.remove());
-    const lines = [
-      element("strong", {}, [id]),
-      label >= 0 ? name(label) : "no label",
-      shown.predicted[position] === NONE ? "not predicted" : `predicted ${name(shown.predicted[position])}`,
-      shown.cluster[position] === NONE ? "no cluster" : `cluster ${shown.cluster[position]}`,
-    ];
-    tip.replaceChildren(
-      picture,
-      element(
-        "div",
-        { class: "points-facts" },
-        lines.map((line) => element("span", {}, [line])),
-      ),
-    );
-    tip.hidden = false;
-    const { clientWidth, clientHeight } = this.stage;
-    const x = left + 14 + tip.offsetWidth > clientWidth ? left - 14 - tip.offsetWidth : left + 14;
-    const y = Math.min(top + 10, clientHeight - tip.offsetHeight);
-    tip.style.transform = `translate(${Math.max(0, x)}px, ${Math.max(0, y)}px)`;
-  }
 }
-
-const WATCHED = new Set(["cluster", "point-colour", "image", "lasso", "map-area"]);
-
-const within = (value, least, most) => Math.min(most, Math.max(least, value));
-
-/** @param {string} text "0.25,0.5,4" @returns {{x: number, y: number, zoom: number}} the whole map where it says nothing else */
-function lensOf(text) {
-  const [x, y, zoom] = (text || "").split(",").map(Number);
-  return zoom > 1 && x >= 0 && x <= 1 && y >= 0 && y <= 1 ? { x, y, zoom: Math.min(zoom, MOST_ZOOM) } : { x: 0.5, y: 0.5, zoom: 1 };
-}
-
-const textOf = ({ x, y, zoom }) => (zoom > 1 ? [x, y, zoom].map((number) => String(Number(number.toFixed(4)))).join(",") : "");
 
 function pointSize(images) {
   return Math.max(2, Math.min(6, 90 / Math.sqrt(images)) + 1.5);
 }
 
-function colourDot(colour) {
-  const dot = element("span", { class: "points-dot" });
-  dot.style.background = colour;
-  return dot;
-}
-
 /**
  * The React component behind components/browser_parts.py.
- * @param {{id: string, colours: string[], kind: ?string}} props kind: "pixels" to do without WebGL
+ * @param {{id: string, colours: string[], kind: string | null}} props kind: "pixels" to do without WebGL
  */
 export const PointMap = (props) => mounted("points", mount, props);
 

@@ -18,6 +18,12 @@ const NONE = 65535;
 const dataOf = new WeakMap(); // Statistics -> ClusterData
 
 class ClusterData {
+  /** @type {any} */ fetchingSheets;
+  /** @type {any} */ asking;
+  /** @type {any} */ positions;
+  /** @type {any} */ caught;
+  /** @type {any} */ leave;
+
   constructor(statistics) {
     this.statistics = statistics;
     this.listeners = new Set();
@@ -59,7 +65,7 @@ class ClusterData {
   /**
    * The rows of a checkpoint.
    * @param {number} index position on the time bus
-   * @returns {?Object} {step, before, after, refit, clusters: [{cluster, size, state, purity, majority, mean, nearest, from, to}],
+   * @returns {any | null} {step, before, after, refit, clusters: [{cluster, size, state, purity, majority, mean, nearest, from, to}],
    *   pictures: {address, edge, across, places: Map}}; null where they are not here
    */
   rows(index) {
@@ -67,7 +73,7 @@ class ClusterData {
     return checkpoint ? this.rowChunks.value(checkpoint.step) : null;
   }
 
-  /** @returns {?Object} {images, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array, ...}, null as above */
+  /** @returns {any | null} {images, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array, ...}, null as above */
   points(index) {
     const checkpoint = time.checkpoints[index];
     return checkpoint ? this.pointChunks.value(checkpoint.step) : null;
@@ -83,7 +89,7 @@ class ClusterData {
     return time.checkpoints.map(({ step }) => this.pointChunks.peek(step));
   }
 
-  /** @param {("rowChunks"|"pointChunks")} which @returns {?string} why there is nothing at this index; null where there may be */
+  /** @param {"rowChunks"|"pointChunks"} which @returns {string | null} why there is nothing at this index; null where there may be */
   reason(index, which) {
     const { statistics } = this;
     const checkpoint = time.checkpoints[index];
@@ -108,7 +114,7 @@ class ClusterData {
     if (this.fetchingSheets) return;
     this.fetchingSheets = true;
     for (let address = this.nextSheet(); address && this.listeners.size; address = this.nextSheet()) {
-      const sheet = { bitmap: null, error: null };
+      const sheet = /** @type {{bitmap: ImageBitmap | null, error: string | null}} */ ({ bitmap: null, error: null });
       this.sheets.set(address, sheet);
       try {
         const answer = await fetchAnswer(mountedAt(address));
@@ -163,7 +169,7 @@ class ClusterData {
   /**
    * The images within a line drawn on the map.
    * @param {string} lasso as the view holds it: "step:x,y;x,y;...", x and y from 0 (left, below) to 999
-   * @returns {?{step: number, positions: number[]}} null where there is no line, or its step's points are not here
+   * @returns {null | {step: number, positions: number[]}} null where there is no line, or its step's points are not here
    */
   lassoed(lasso) {
     const outline = clusters.outline(lasso);
@@ -243,8 +249,7 @@ export const clusters = {
 
   /**
    * @param {ArrayBuffer} buffer "MLP1" as docs/http_api.md lays it out
-   * @returns {{step: number, value: {images: number, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array,
-   *   xRange: number[], yRange: number[], explained: number[]}}[]}
+   * @returns {{step: number, value: {images: number, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array, xRange: number[], yRange: number[], explained: number[]}}[]}
    */
   parse(buffer) {
     const { header, start } = openContainer(buffer, "MLP1", "points on a map");
@@ -266,7 +271,7 @@ export const clusters = {
 
   /**
    * @param {string} lasso see ClusterData.lassoed
-   * @returns {?{step: number, corners: number[][]}} corners in codes of the map; null where the text is no line
+   * @returns {null | {step: number, corners: number[][]}} corners in codes of the map; null where the text is no line
    */
   outline(lasso) {
     const found = /^(\d{1,15}):(\d{1,3},\d{1,3}(?:;\d{1,3},\d{1,3}){2,})$/.exec(lasso || "");
@@ -288,7 +293,7 @@ export const clusters = {
     return `${step}:${kept.map(([x, y]) => `${part(x)},${part(y)}`).join(";")}`;
   },
 
-  /** @param {Statistics} statistics @returns {ClusterData} the one that belongs to it */
+  /** @param {any} statistics @returns {ClusterData} the one that belongs to it */
   of(statistics) {
     if (!dataOf.has(statistics)) dataOf.set(statistics, new ClusterData(statistics));
     return dataOf.get(statistics);
@@ -296,10 +301,11 @@ export const clusters = {
 
   /**
    * Follow the clusters of what the page is about, as statistics.follow does the statistics.
-   * @param {function(ClusterData): void} listener
-   * @returns {function(): void} stops following
+   * @param {(a: ClusterData) => void} listener
+   * @returns {() => void} stops following
    */
   follow(listener) {
+    /** @type {ClusterData | null} */
     let data = null;
     let leave = () => {};
     const stop = statistics.follow((statistics) => {

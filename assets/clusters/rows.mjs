@@ -4,16 +4,13 @@
  * A row keeps its number, its colour and, while time moves, its place; where another order than by place is chosen, rows are put
  * into it when time has settled. data-step and data-state on the root say whose rows these are: ready, pending or missing.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
+import { PICTURE_PX, PICTURE_GAP_PX, Row } from "mloscope/clusters/row.mjs";
 
-const PICTURE_PX = 32;
-const PICTURE_GAP_PX = 3;
-const BARS_PX = { width: 120, height: 36 };
-const FLOWS_PX = { width: 72, height: 14 };
 const ORDERS = [
   ["place", "place"],
   ["size", "size"],
@@ -29,13 +26,26 @@ const COLUMNS = [
   ["from", "In which clusters its images were at the step before; its own colour: they were here"],
   ["to", "In which clusters its images will be at the next step; its own colour: they stay"],
 ];
-const STATES = {
-  born: ["born", "It had no images, or other ones, at the step before"],
-  died: ["died", "It had images at the step before and has none now"],
-  empty: ["empty", "It has no images at this step"],
-};
 
 class Rows {
+  /** @type {any} */ order;
+  /** @type {any} */ split;
+  /** @type {HTMLLabelElement} */ splitTool;
+  /** @type {HTMLSpanElement} */ about;
+  /** @type {HTMLDivElement} */ head;
+  /** @type {HTMLDivElement} */ list;
+  /** @type {HTMLParagraphElement} */ message;
+  /** @type {any} */ data;
+  /** @type {any} */ chosen;
+  /** @type {any} */ image;
+  /** @type {any} */ ordering;
+  /** @type {any} */ largest;
+  /** @type {any} */ ready;
+  /** @type {any} */ focus;
+  /** @type {any} */ across;
+  /** @type {any} */ shown;
+  /** @type {any} */ placed;
+
   constructor(root, props) {
     this.root = root;
     marks.colours = props.colours || marks.colours;
@@ -202,7 +212,7 @@ class Rows {
   // -------------------------------------------------------------------------------------------------------- hands
 
   click(event) {
-    const node = event.target.closest(".cluster-row");
+    const node = hit(event, ".cluster-row");
     if (!node) return;
     const row = this.rows[Number(node.dataset.cluster)];
     const position = event.target === row.pictures ? row.pictureAt(event.offsetX) : null;
@@ -232,145 +242,11 @@ class Rows {
 
   /** What lies under the pointer is said in the browser's own tip. */
   hover(event) {
-    const node = event.target.closest(".cluster-row");
+    const node = hit(event, ".cluster-row");
     if (!node || !this.shown) return;
     const row = this.rows[Number(node.dataset.cluster)];
     const title = row.said(event.target, event.offsetX, this.data);
     if (title !== null && event.target.title !== title) event.target.title = title;
-  }
-}
-
-/** One cluster. */
-class Row {
-  constructor(cluster) {
-    this.cluster = cluster;
-    this.number = element("span", { class: "cluster-number" }, [marks.mark(cluster, 12), String(cluster)]);
-    this.name = element("strong", { class: "cluster-name" });
-    this.purity = element("span", { class: "cluster-purity" });
-    this.others = element("span", { class: "cluster-others" });
-    this.size = element("span", { class: "cluster-size" });
-    this.meter = element("span", { class: "cluster-meter" });
-    this.meter.style.background = marks.colour(cluster);
-    this.bars = canvas("cluster-bars", BARS_PX);
-    this.pictures = element("canvas", { class: "cluster-pictures", height: 1, width: 1 });
-    this.from = canvas("cluster-flow", FLOWS_PX);
-    this.to = canvas("cluster-flow", FLOWS_PX);
-    this.node = element("div", { class: "cluster-row cluster-grid", role: "option", "data-cluster": cluster }, [
-      this.number,
-      element("span", { class: "cluster-classes" }, [element("span", { class: "cluster-first" }, [this.name, this.purity]), this.others]),
-      element("span", { class: "cluster-count" }, [this.size, element("span", { class: "cluster-track" }, [this.meter])]),
-      this.bars,
-      this.pictures,
-      this.from,
-      this.to,
-    ]);
-  }
-
-  /** @param {?Object} row of the step; null where it is not here */
-  show(row, { data, rows, largest, across, selected }) {
-    this.row = row;
-    this.rows = rows;
-    this.across = across;
-    const state = row ? row.state : "pending";
-    if (this.node.dataset.state !== state) this.node.dataset.state = state;
-    const [word] = STATES[state] || [""];
-    const majority = row ? row.majority : [];
-    const share = (count) => `${Math.round((100 * count) / row.size)} %`;
-    const name = (number) => data.classNames[number] || `class ${number}`;
-    const unlabelled = row && row.size && !majority.length;
-    write(this.name, !row ? "" : majority.length ? name(majority[0][0]) : unlabelled ? "no known class" : word);
-    write(this.purity, row && row.purity !== null ? `${Math.round(row.purity * 100)} %` : "");
-    const more = majority.slice(1).map(([number, count]) => `${name(number)} (${share(count)})`);
-    write(this.others, [majority.length ? word : "", ...more].filter(Boolean).join(", "));
-    write(this.size, row ? grouped(row.size) : "");
-    this.meter.style.transform = `scaleX(${row ? row.size / largest : 0})`;
-    this.node.setAttribute(
-      "aria-label",
-      row ? `Cluster ${this.cluster}, ${row.size} images, ${this.name.textContent} ${this.purity.textContent}` : `Cluster ${this.cluster}`,
-    );
-    this.drawBars(row);
-    this.drawPictures(data, selected);
-    this.drawFlow(this.from, row ? row.from : []);
-    this.drawFlow(this.to, row ? row.to : []);
-  }
-
-  drawBars(row) {
-    const context = cleared(this.bars, BARS_PX.width, BARS_PX.height);
-    if (!row || !row.mean.length) return;
-    const each = Math.min(14, BARS_PX.width / row.mean.length);
-    const gap = each > 4 ? 1 : 0;
-    context.fillStyle = style("--surface-sunken");
-    context.fillRect(0, 0, each * row.mean.length - gap, BARS_PX.height);
-    row.mean.forEach(([number, probability], place) => {
-      const height = Math.max(probability * BARS_PX.height, probability > 0.002 ? 1 : 0);
-      context.fillStyle = marks.colour(number);
-      context.fillRect(place * each, BARS_PX.height - height, each - gap, height);
-    });
-  }
-
-  drawPictures(data, selected) {
-    const { row, rows, across, pictures } = this;
-    const step = PICTURE_PX + PICTURE_GAP_PX;
-    const context = cleared(pictures, Math.max(1, across * step), PICTURE_PX + 4);
-    if (!row) return;
-    context.imageSmoothingEnabled = false;
-    row.nearest.slice(0, across).forEach((position, place) => {
-      const x = place * step + 2;
-      const found = data.picture(rows, position);
-      if (found) context.drawImage(found.bitmap, found.x, found.y, found.edge, found.edge, x, 2, PICTURE_PX, PICTURE_PX);
-      else {
-        context.fillStyle = style("--surface-sunken");
-        context.fillRect(x, 2, PICTURE_PX, PICTURE_PX);
-      }
-      if (position === selected) {
-        context.strokeStyle = style("--accent");
-        context.lineWidth = 2;
-        context.strokeRect(x - 1, 1, PICTURE_PX + 2, PICTURE_PX + 2);
-      }
-    });
-  }
-
-  drawFlow(node, flow) {
-    const context = cleared(node, FLOWS_PX.width, FLOWS_PX.height);
-    const total = flow.reduce((sum, [, count]) => sum + count, 0);
-    let x = 0;
-    // What stays comes first: how long that piece is, is what one looks for.
-    for (const [other, count] of stayedFirst(flow, this.cluster)) {
-      const width = (count / total) * FLOWS_PX.width;
-      context.fillStyle = other < 0 ? style("--missing-b") : marks.colour(other);
-      context.globalAlpha = other === this.cluster ? 1 : 0.55;
-      context.fillRect(x, 0, Math.max(width - (width > 3 ? 1 : 0), 0.5), FLOWS_PX.height);
-      x += width;
-    }
-    context.globalAlpha = 1;
-  }
-
-  /** @returns {?number} position of the picture at this place, null where there is none */
-  pictureAt(x) {
-    const place = Math.floor((x - 2) / (PICTURE_PX + PICTURE_GAP_PX));
-    const shown = this.row ? this.row.nearest.slice(0, this.across) : [];
-    return place >= 0 && place < shown.length ? shown[place] : null;
-  }
-
-  /** What to say of the place under the pointer; null where it says enough by itself. */
-  said(target, x, data) {
-    const { row, rows } = this;
-    if (!row) return "";
-    if (target === this.bars) {
-      const each = Math.min(14, BARS_PX.width / Math.max(1, row.mean.length));
-      const found = row.mean[Math.floor(x / each)];
-      return found ? `${data.classNames[found[0]] || `class ${found[0]}`}: ${found[1]}` : "";
-    }
-    if (target === this.pictures) {
-      const position = this.pictureAt(x);
-      if (position === null || !data.images) return "";
-      const label = data.images.labels[position];
-      return [data.images.ids[position], label >= 0 ? data.classNames[label] : ""].filter(Boolean).join(", ");
-    }
-    if (target === this.from) return flowText(row.from, this.cluster, rows.before, "from", "since");
-    if (target === this.to) return flowText(row.to, this.cluster, rows.after, "to", "until");
-    const [, why] = STATES[row.state] || [];
-    return target === this.others && why ? `${why}.` : null;
   }
 }
 
@@ -384,20 +260,6 @@ function changed(row) {
   return total ? 1 - (stayed ? stayed[1] : 0) / total : 0;
 }
 
-const stayedFirst = (flow, cluster) => [...flow].sort(([a], [b]) => (b === cluster) - (a === cluster));
-
-function flowText(flow, cluster, step, word, since) {
-  if (step === null) return word === "from" ? "This is the first step that has clusters." : "This is the last step that has clusters.";
-  const parts = stayedFirst(flow, cluster)
-    .slice(0, 12)
-    .map(([other, count]) => {
-      const many = grouped(count);
-      if (other === cluster) return word === "from" ? `${many} were here` : `${many} stay`;
-      return other < 0 ? `${many} ${word} no cluster` : `${many} ${word} cluster ${other}`;
-    });
-  return parts.length ? `${parts.join("\n")}\n(${since} step ${grouped(step)})` : "No images.";
-}
-
 function choice(label, options, act) {
   const select = element(
     "select",
@@ -406,38 +268,6 @@ function choice(label, options, act) {
   );
   select.addEventListener("change", () => act(select.value));
   return select;
-}
-
-function canvas(name, { width, height }) {
-  const node = element("canvas", { class: name });
-  Object.assign(node.style, { width: `${width}px`, height: `${height}px` });
-  return node;
-}
-
-/** The drawing context of an emptied canvas, in CSS pixels. */
-function cleared(node, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  const wide = Math.round(width * ratio);
-  const high = Math.round(height * ratio);
-  const context = node.getContext("2d");
-  if (node.width !== wide || node.height !== high) Object.assign(node, { width: wide, height: high });
-  else context.clearRect(0, 0, width, height);
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return context;
-}
-
-let styles = { theme: null };
-
-/** A custom property's value; looked up once for each theme, not once for each row and frame. */
-function style(name) {
-  const { theme } = document.documentElement.dataset;
-  if (styles.theme !== theme) styles = { theme };
-  if (!(name in styles)) styles[name] = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  return styles[name];
-}
-
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
 }
 
 /**

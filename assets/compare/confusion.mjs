@@ -14,141 +14,30 @@ import { fetchJson } from "mloscope/base/http.mjs";
 import { haveSameOutputs, onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { CountMatrix, dense, signed } from "mloscope/compare/count_matrix.mjs";
 import { compare } from "mloscope/compare/state.mjs";
-import { colours } from "mloscope/films/colour_tables.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
 
-const NUMBER_PX = 22; // cells at least this large hold their number
-const LABEL_PX = 64;
-const TOP_PX = 18;
 const MOVED_SHOWN = 24;
 const REST_MS = 150;
 const NOT_COMPARABLE =
   "The outputs of the two networks do not stand for the same classes in the same order, so their confusion cannot be compared. What the numbers rest on, above, says which class each output is.";
 const SIDES = [["a", "A"], ["b", "B"], ["pair", "A − B"]]; // prettier-ignore
 
-/** One matrix on a canvas. */
-class Matrix {
-  constructor(owner, side, title) {
-    Object.assign(this, { owner, side });
-    this.title = element("span", { class: "film-title" }, [title]);
-    this.canvas = element("canvas", { class: "compare-matrix-canvas", "data-state": "pending" });
-    this.stage = element(
-      "div",
-      {
-        class: "compare-matrix-stage",
-        tabindex: 0,
-        role: "application",
-        "data-own-keys": true,
-        "aria-label": `${title}: confusion matrix; arrow keys move, Enter selects`,
-      },
-      [this.canvas],
-    );
-    this.message = element("p", { class: "compare-matrix-message", role: "status", hidden: true });
-    this.legend = element("p", { class: "quiet-text" });
-    this.node = element("div", { class: "compare-matrix", "data-side": side }, [
-      element("div", { class: "film-head" }, [this.title]),
-      element("div", { class: "compare-matrix-box" }, [this.stage, this.message]),
-      this.legend,
-    ]);
-    this.canvas.addEventListener("pointermove", (event) => owner.hover(this.at(event), event));
-    this.canvas.addEventListener("pointerleave", () => owner.hover(null));
-    this.canvas.addEventListener("click", (event) => owner.select(this.at(event)));
-    this.stage.addEventListener("keydown", (event) => owner.key(event));
-  }
-
-  at(event) {
-    const box = this.canvas.getBoundingClientRect();
-    const { place } = this;
-    if (!place) return null;
-    const column = Math.floor((event.clientX - box.left - LABEL_PX) / place.cell);
-    const row = Math.floor((event.clientY - box.top - TOP_PX) / place.cell);
-    return column >= 0 && row >= 0 && row < place.classes && column < place.columns ? { actual: row, predicted: column } : null;
-  }
-
-  /** @param {?{values: Float64Array, classes: number, columns: number, span: number[], table: string}} picture @param {string[]} names */
-  draw(picture, names, step, state, said, legend) {
-    const { canvas, stage } = this;
-    canvas.dataset.state = state;
-    if (state === "ready") canvas.dataset.step = step;
-    else canvas.removeAttribute("data-step");
-    this.message.hidden = !said;
-    if (this.message.textContent !== said) this.message.textContent = said;
-    if (this.legend.textContent !== legend) this.legend.textContent = legend;
-    canvas.hidden = !picture;
-    if (!picture) return;
-    const { classes, columns, values, shown } = picture; // `shown` columns: the last one only where somebody is in it
-    const without = view.get().diagonal === "off";
-    const room = [stage.clientWidth - LABEL_PX - 4, stage.clientHeight - TOP_PX - 4];
-    const cell = Math.max(1, Math.floor(Math.min(room[0] / shown, room[1] / classes)));
-    this.place = { cell, classes, columns: shown };
-    const [width, height] = [LABEL_PX + cell * shown + 1, TOP_PX + cell * classes + 1];
-    const ratio = window.devicePixelRatio || 1;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
-    }
-    const context = canvas.getContext("2d");
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name) => style.getPropertyValue(name).trim();
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    context.font = `11px ${colour("--font")}`;
-    context.textBaseline = "middle";
-    const table = colours.table(picture.table);
-    const [lo, hi] = picture.span;
-    for (let row = 0; row < classes; row += 1) {
-      for (let column = 0; column < shown; column += 1) {
-        const value = values[row * columns + column];
-        const shade = without && row === column && !picture.centred ? 0 : hi > lo ? Math.round(((value - lo) / (hi - lo)) * 255) : 128;
-        const at = 3 * Math.min(255, Math.max(0, shade));
-        context.fillStyle = `rgb(${table[at]},${table[at + 1]},${table[at + 2]})`;
-        const [x, y] = [LABEL_PX + column * cell, TOP_PX + row * cell];
-        context.fillRect(x, y, cell > 3 ? cell - 1 : cell, cell > 3 ? cell - 1 : cell);
-        if (cell >= NUMBER_PX && value) {
-          const bright = 0.299 * table[at] + 0.587 * table[at + 1] + 0.114 * table[at + 2];
-          context.fillStyle = bright > 140 ? "#16191f" : "#ffffff";
-          context.textAlign = "center";
-          context.fillText(signed(value, picture.centred), x + cell / 2, y + cell / 2, cell - 2);
-        }
-      }
-    }
-    context.fillStyle = colour("--text-quiet");
-    const every = Math.max(1, Math.ceil(13 / cell));
-    for (let index = 0; index < classes; index += every) {
-      context.textAlign = "right";
-      context.fillText(short(names[index] ?? index, 9), LABEL_PX - 5, TOP_PX + (index + 0.5) * cell);
-    }
-    const across = Math.max(1, Math.ceil(34 / cell));
-    for (let index = 0; index < shown; index += across) {
-      context.textAlign = "center";
-      context.fillText(short(index === classes ? "none" : (names[index] ?? index), 5), LABEL_PX + (index + 0.5) * cell, TOP_PX / 2);
-    }
-    const { owner } = this;
-    const frame = (mark, line, dash) => {
-      if (!mark || mark.actual >= classes || mark.predicted >= shown) return;
-      context.strokeStyle = line;
-      context.lineWidth = 2;
-      context.setLineDash(dash);
-      context.strokeRect(LABEL_PX + mark.predicted * cell - 0.5, TOP_PX + mark.actual * cell - 0.5, cell, cell);
-    };
-    frame(owner.selected(), colour("--accent"), []);
-    frame(owner.cursor, colour("--text"), [3, 2]);
-    frame(owner.over, colour("--text"), []);
-  }
-}
-
-const short = (text, most) => (String(text).length > most ? `${String(text).slice(0, most - 1)}…` : String(text));
-const signed = (value, isDifference) => (isDifference && value > 0 ? `+${value}` : String(value).replace("-", "−"));
-
 class Confusion {
+  /** @type {any} */ pending;
+  /** @type {any} */ now;
+  /** @type {any} */ cursor;
+  /** @type {any} */ resting;
+  /** @type {any} */ asked;
+  /** @type {any} statistics of a side */ A;
+  /** @type {any} */ B;
+
   constructor(root) {
     this.root = root;
     this.over = this.cursor = null;
-    this.matrices = Object.fromEntries(SIDES.map(([side, title]) => [side, new Matrix(this, side, title)]));
+    this.matrices = Object.fromEntries(SIDES.map(([side, title]) => [side, new CountMatrix(this, side, title)]));
     this.row = element(
       "div",
       { class: "compare-matrices" },
@@ -211,7 +100,10 @@ class Confusion {
     this.rest();
   }
 
-  /** Counts of a side now: {values, classes, columns, images}; or {said}. */
+  /**
+   * Counts of a side now.
+   * @returns {any} {values, classes, columns, images, step}; or {said}
+   */
   side(shared, step, run) {
     if (!shared) return { said: compare.problem || "loading" };
     if (step === null) return { said: compare.reason() || "There is no checkpoint here." };
@@ -307,11 +199,11 @@ class Confusion {
     return { lines, where: `actual ${name(actual)} · ${where}` };
   }
 
-  hover(found, event = null) {
+  hover(found, /** @type {MouseEvent | null} */ event = null) {
     const place = this.isComparable ? found : null;
     this.over = place;
     this.tip.hidden = !place;
-    if (place) {
+    if (place && event) {
       const { lines, where } = this.inWords(place);
       this.tip.replaceChildren(...lines.map((text) => element("b", {}, [text])), element("span", {}, [where]));
       const x = Math.min(event.clientX + 14, innerWidth - this.tip.offsetWidth - 4);
@@ -405,20 +297,6 @@ class Confusion {
     button.addEventListener("click", () => view.set({ image: image.id, "compare-panel": "image" }));
     return button;
   }
-}
-
-/** A sparse matrix as numbers by row; a last column where some images were not predicted. */
-function dense({ cells, counts, images, classes }) {
-  const columns = classes + 1;
-  let shown = classes;
-  const values = new Float64Array(classes * columns);
-  const rows = new Float64Array(classes);
-  for (let at = 0; at < cells.length; at += 1) {
-    values[cells[at]] = counts[at];
-    rows[Math.floor(cells[at] / columns)] += counts[at];
-    if (cells[at] % columns === classes) shown = columns;
-  }
-  return { values, classes, columns, shown, images, largest: rows.reduce((most, count) => Math.max(most, count), 0) };
 }
 
 export const ComparisonConfusion = (props) => mounted("compare-confusion", mount, props);

@@ -2,7 +2,7 @@
  * Pictures and files to keep: `compareExport`. Canvases as PNG, or as SVG that holds their pixels and, as text, what
  * stands around them; charts as Plotly makes them.
  */
-import { element } from "mloscope/base/dom.mjs";
+import { context2d, element } from "mloscope/base/dom.mjs";
 import { fetchAnswer } from "mloscope/base/http.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { subject } from "mloscope/base/subject.mjs";
@@ -72,7 +72,7 @@ async function rasterised({ svg, width, height }) {
   image.src = address;
   await image.decode();
   const canvas = element("canvas", { width: width * 2, height: height * 2 });
-  const context = canvas.getContext("2d");
+  const context = context2d(canvas);
   context.imageSmoothingEnabled = false;
   context.drawImage(image, 0, 0, width * 2, height * 2);
   URL.revokeObjectURL(address);
@@ -86,7 +86,7 @@ const nameNow = () => {
 export const compareExport = {
   drawing,
 
-  /** @param {Element} place with the films @param {("png"|"svg")} format */
+  /** @param {Element} place with the films @param {"png"|"svg"} format */
   async picture(place, format) {
     const chosen = drawing(place);
     if (!chosen.films) {
@@ -97,7 +97,7 @@ export const compareExport = {
     save(blob, `${nameNow()}.${format}`);
   },
 
-  /** A file of the server's; a refusal is said. @param {?string} url null where there is nothing to compare */
+  /** A file of the server's; a refusal is said. @param {string | null} url null where there is nothing to compare */
   async file(url) {
     if (!url) {
       notice("There is nothing to save: one of the sides is missing.");

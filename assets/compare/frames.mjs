@@ -164,8 +164,8 @@ export const compareFrames = {
 
   /**
    * The largest |A − B| of finite values.
-   * @param {Object} a frame
-   * @param {Object} b frame of the same shape
+   * @param {any} a frame
+   * @param {any} b frame of the same shape
    * @returns {number} 0 where nothing is finite
    */
   largest(a, b) {
@@ -184,13 +184,14 @@ export const compareFrames = {
 
   /**
    * A − B. What its ranges are is worked out when somebody asks.
-   * @param {Object} a frame
-   * @param {Object} b frame of the same shape
+   * @param {any} a frame
+   * @param {any} b frame of the same shape
    * @param {number} [components] 3 where red, green and blue lie beside each other
    */
   difference(a, b, components = 1) {
     const units = a.unitRanges.length / 2;
     const size = a.codes.length / units;
+    /** @type {any} */
     let ranges = null;
     const measured = () => (ranges = ranges || rangesOfDifference(a, b, units, size));
     const valueAt = (at, unit) => {
@@ -214,8 +215,8 @@ export const compareFrames = {
 
   /**
    * log₂ of the norms' ratio, a value for each tile: 1 where A's is twice B's.
-   * @param {Object} a frame
-   * @param {Object} b frame of the same shape
+   * @param {any} a frame
+   * @param {any} b frame of the same shape
    * @param {number} tiles how many
    */
   ratio(a, b, tiles) {
@@ -266,9 +267,9 @@ export const compareFrames = {
 
   /**
    * A left of a divider, B right of it.
-   * @param {Object} a frame
-   * @param {Object} b frame of the same shape
-   * @param {function(): number} share where the divider stands, 0..1 of the width
+   * @param {any} a frame
+   * @param {any} b frame of the same shape
+   * @param {() => number} share where the divider stands, 0..1 of the width
    * @param {Uint32Array} room as large as the canvas, written
    */
   wipe(a, b, share, room) {

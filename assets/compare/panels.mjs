@@ -3,7 +3,7 @@
  * selected image's class probabilities (ComparisonPredictions).
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, mounted } from "mloscope/base/dom.mjs";
+import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
 import { readLines } from "mloscope/base/http.mjs";
 import { onOpen, outputOf, subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -22,10 +22,10 @@ const HOW = { hand: "by hand", name: "name", "kind and shape": "kind, shape", ki
 function showPanels() {
   const viewNow = view.get();
   for (const page of document.querySelectorAll(".compare")) page.dataset.show = viewNow["compare-show"];
-  for (const panel of document.querySelectorAll("[data-compare-panel]"))
+  for (const panel of /** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll("[data-compare-panel]")))
     panel.hidden = panel.dataset.comparePanel !== viewNow["compare-panel"];
   for (const button of document.querySelectorAll(".compare [data-view]")) {
-    button.setAttribute("aria-pressed", viewNow[button.dataset.view] === button.dataset.value);
+    button.setAttribute("aria-pressed", viewNow[String(button.dataset.view)] === button.dataset.value);
   }
   for (const button of document.querySelectorAll(".compare [data-toggle]")) {
     button.setAttribute("aria-pressed", listed(button.dataset.toggle).includes(button.dataset.value));
@@ -42,15 +42,15 @@ function toggle(key, name) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target instanceof Element && event.target.closest(".compare [data-view], .compare [data-toggle]");
+  const button = hit(event, ".compare [data-view], .compare [data-toggle]");
   if (!button) return;
   if (button.dataset.toggle) toggle(button.dataset.toggle, button.dataset.value);
-  else view.set({ [button.dataset.view]: button.dataset.value });
+  else view.set({ [String(button.dataset.view)]: button.dataset.value });
 });
 
 /** A click on a unit's point or bar selects the unit. */
 function listenToCharts() {
-  for (const plot of document.querySelectorAll(".compare .js-plotly-plot:not([data-compare])")) {
+  for (const plot of /** @type {NodeListOf<any>} */ (document.querySelectorAll(".compare .js-plotly-plot:not([data-compare])"))) {
     if (!plot.on) continue;
     plot.dataset.compare = "on";
     plot.on("plotly_click", ({ points }) => {
@@ -128,6 +128,13 @@ class Layers {
 
 /** One run's predictions of one image, at every step; read once. */
 class Course {
+  /** @type {any} */ abort;
+  /** @type {any} */ key;
+  /** @type {any} */ rows;
+  /** @type {any} */ reasons;
+  /** @type {any} */ error;
+  /** @type {any} */ retry;
+
   constructor(onChange) {
     this.onChange = onChange;
     this.close();
@@ -143,7 +150,7 @@ class Course {
     this.error = null;
   }
 
-  /** @param {?string} key address of the stream; null for nothing @param {?number} near */
+  /** @param {string | null} key address of the stream; null for nothing @param {number | null} near */
   ask(key, near) {
     if (key === this.key) return;
     this.close();
@@ -174,6 +181,9 @@ class Course {
 }
 
 class Predictions {
+  /** @type {any} */ empty;
+  /** @type {any} */ image;
+
   constructor(root) {
     this.root = root;
     this.rows = [];
@@ -216,7 +226,7 @@ class Predictions {
         : image
           ? null
           : "Choose an image.";
-    const address = (run) => api(["runs", run, "predictions", image], { corpus: subject.corpus, stream: true });
+    const address = (run) => api(["runs", run, "predictions", image], { corpus: subject.corpus, stream: "true" });
     const may = open && this.empty === null;
     const possible = (side) => side && whyNoPredictions(side) === null;
     this.a.ask(may && possible(subject) ? address(subject.run) : null, time.step);
@@ -248,13 +258,13 @@ class Predictions {
     const said =
       this.empty ??
       [this.sentence("A", this.a, subject, time.step), this.sentence("B", this.b, compare.subject, step)].filter(Boolean).join(" ");
-    if (this.message.textContent !== said) this.message.textContent = said;
+    write(this.message, said);
     this.root.dataset.step = time.step;
     this.root.dataset.bStep = step;
     this.fill(this.empty === null ? pair : [undefined, undefined]);
   }
 
-  fill([a, b]) {
+  fill(/** @type {any[]} */ [a, b]) {
     const sides = [subject, compare.subject];
     const value = (row, index) => (row && Number.isFinite(row[index]) ? row[index] : -1);
     const likelier = ({ outputs: [i, j] }) => Math.max(value(a, i), value(b, j));
@@ -271,13 +281,13 @@ class Predictions {
     const best = [a, b].map((row) => (row && row.every(Number.isFinite) ? row.indexOf(Math.max(...row)) : -1));
     shown.forEach((pair, place) => {
       const { row, name, bars, texts } = this.rows[place];
-      if (name.textContent !== pair.name) name.textContent = pair.name;
+      write(name, pair.name);
       [a, b].forEach((numbers, side) => {
         const output = pair.outputs[side];
         const number = numbers && output !== null && output < numbers.length ? numbers[output] : undefined;
         bars[side].style.transform = `scaleX(${Number.isFinite(number) ? Math.min(1, Math.max(0, number)) : 0})`;
         const text = number === undefined ? "–" : Number.isFinite(number) ? `${(number * 100).toFixed(1)} %` : "NaN";
-        if (texts[side].textContent !== text) texts[side].textContent = text;
+        write(texts[side], text);
         texts[side].classList.toggle("compare-best", output !== null && best[side] === output);
       });
       row.classList.toggle("compare-true", isTrue(pair));
@@ -300,8 +310,8 @@ class Predictions {
 
 /**
  * Outputs of two networks that stand for the same: the same class of the corpus, else the same name; each of the others alone.
- * @param {(?Object)[]} sides two subjects @param {number[]} counts how many outputs each has
- * @returns {{name: string, outputs: (?number)[]}[]} in A's order, then what only B has
+ * @param {(any | null)[]} sides two subjects @param {number[]} counts how many outputs each has
+ * @returns {any[]} in A's order, then what only B has
  */
 function pairedOutputs(sides, counts) {
   const [ofA, ofB] = sides.map((side, at) => [...Array(counts[at]).keys()].map((output) => standsFor(side, output)));

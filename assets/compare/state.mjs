@@ -21,15 +21,23 @@ const listeners = new Set();
 const onlookers = new Set(); // who hears of B without making anything be asked
 let users = 0;
 let undo = [];
+/** @type {any} */
 let overview = null;
+/** @type {any} */
 let overviewKey = null;
+/** @type {any} */
 let problem = null;
+/** @type {any} */
 let abort = null;
+/** @type {any} */
 let retry = null;
+/** @type {any} */
 let held = null; // B's index while its own slider is being dragged
+/** @type {any} */
 let settleTimer = null;
 let frame = 0;
 let said = "";
+/** @type {any} */
 let table = null; // B's position for each of A's, until something but time changes
 let version = 0; // counts such changes
 
@@ -157,7 +165,7 @@ export const compare = {
   /**
    * B's position for a position of A.
    * @param {number} index among A's checkpoints
-   * @returns {?number} among B's; null where there is none, and `reason` says why
+   * @returns {number | null} among B's; null where there is none, and `reason` says why
    */
   indexAt(index) {
     if (!overview || index < 0) return null;
@@ -230,7 +238,7 @@ export const compare = {
   },
 
   /** Address of what is compared now, as a file or table; null where one side is missing. */
-  exportUrl(what, format = null) {
+  exportUrl(what, /** @type {string | null} */ format = null) {
     const now = view.get();
     const layer = compare.layer().name;
     if (!subject || !overview || !layer || compare.step() === null || time.step === null) return null;
@@ -284,8 +292,8 @@ export const compare = {
   },
 
   /**
-   * @param {function(): void} listener called when B as a subject came, changed or went, by what others have asked
-   * @returns {function(): void} stops listening
+   * @param {() => void} listener called when B as a subject came, changed or went, by what others have asked
+   * @returns {() => void} stops listening
    */
   onSubject(listener) {
     onlookers.add(listener);
@@ -293,9 +301,9 @@ export const compare = {
   },
 
   /**
-   * @param {function(): void} listener called, at most once a frame, when B or what is known of it changed; not when the
+   * @param {() => void} listener called, at most once a frame, when B or what is known of it changed; not when the
    *   time bus moves
-   * @returns {function(): void} stops listening
+   * @returns {() => void} stops listening
    */
   subscribe(listener) {
     listeners.add(listener);

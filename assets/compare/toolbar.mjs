@@ -4,7 +4,7 @@
  * Every control writes the view and shows what the view says; nothing is kept here. The rows A and B say which run, layer,
  * array, units and moment each side has; on B "as A" is the default of each.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -37,6 +37,7 @@ const COLOURS = ["auto", "viridis", "cividis", "magma", "grey", "blue-red", "pur
 const RANGES = [["fixed", "fixed over time"], ["step", "per step"], ["unit", "per unit"]]; // prettier-ignore
 
 const get = (key) => view.get()[key];
+/** @param {string} key @param {any} value @param {"push" | "replace"} [history] */
 const set = (key, value, history = "push") => view.set({ [key]: value }, { history });
 
 /** A row of buttons of which one is pressed. */
@@ -98,6 +99,20 @@ const layerOf = (subject, name) => (subject ? subject.layers.find((layer) => lay
 const HOW = { hand: "paired by hand", name: "same name", "kind and shape": "same kind and shape", kind: "same kind, same place" };
 
 class Toolbar {
+  /** @type {any} */ modes;
+  /** @type {HTMLDivElement} */ saves;
+  /** @type {any} */ parts;
+  /** @type {any} */ scaleTools;
+  /** @type {any} */ arrays;
+  /** @type {HTMLOutputElement} */ stepA;
+  /** @type {HTMLSpanElement} */ runA;
+  /** @type {any} */ filmTools;
+  /** @type {HTMLInputElement} */ slider;
+  /** @type {HTMLOutputElement} */ stepB;
+  /** @type {any} */ times;
+  /** @type {any} */ alignNode;
+  /** @type {any} */ linked;
+
   constructor(place) {
     this.saying = element("span", { class: "compare-saying" });
     const rows = [this.how(), this.rowA(), this.rowB()];
@@ -153,6 +168,7 @@ class Toolbar {
     return row;
   }
 
+  /** What is shown of B, and when. */
   rowB() {
     const names = () => (subject && subject.runs) || [];
     const title = (name) => ((subject.titles || {}).runs || {})[name] || name;
@@ -178,6 +194,17 @@ class Toolbar {
       () => get("b-units"),
       (v) => setUnits("b-units", v),
     );
+    this.stepB = element("output", { class: "compare-step" });
+    this.parts.push(run, layer, array, units);
+    this.arrays.push(array.node);
+    this.filmTools.push(layer.node, units.node);
+    return element("div", { class: "compare-row compare-row-side" }, [
+      badge("B"), run.node, layer.node, array.node, units.node, ...this.timesOfB(), this.stepB,
+    ]); // prettier-ignore
+  }
+
+  /** How B's moment follows A's: the rule, and what the rule in force is told by. */
+  timesOfB() {
     const follow = choice(
       "compare-follow",
       "time",
@@ -222,15 +249,10 @@ class Toolbar {
     });
     this.slider.addEventListener("input", () => compare.hold(Number(this.slider.value)));
     this.slider.addEventListener("change", () => compare.release());
-    this.stepB = element("output", { class: "compare-step" });
     this.times = { fixed: step.node, lag: lag.node, same: align.node, free: this.slider };
     this.alignNode = align.node;
-    this.parts.push(run, layer, array, units, follow, step, lag, align);
-    this.arrays.push(array.node);
-    this.filmTools.push(layer.node, units.node);
-    return element("div", { class: "compare-row compare-row-side" }, [
-      badge("B"), run.node, layer.node, array.node, units.node, follow.node, step.node, lag.node, align.node, this.slider, this.stepB,
-    ]); // prettier-ignore
+    this.parts.push(follow, step, lag, align);
+    return [follow.node, step.node, lag.node, align.node, this.slider];
   }
 
   /** All but the readouts of time. */
@@ -247,7 +269,7 @@ class Toolbar {
     const { follow } = compare;
     for (const [name, node] of Object.entries(this.times)) node.hidden = name !== follow;
     this.alignNode.hidden = compare.isSameRun || (follow !== "same" && follow !== "lag");
-    this.slider.max = Math.max(0, compare.subject ? compare.subject.checkpoints.length - 1 : 0);
+    this.slider.max = String(Math.max(0, compare.subject ? compare.subject.checkpoints.length - 1 : 0));
     this.links();
     this.showTime();
   }
@@ -257,7 +279,7 @@ class Toolbar {
     write(this.stepA, momentOf(time.checkpoint));
     const index = compare.index;
     write(this.stepB, index === null ? "–" : momentOf(compare.subject.checkpoints[index]));
-    if (index !== null && compare.follow === "free" && Number(this.slider.value) !== index) this.slider.value = index;
+    if (index !== null && compare.follow === "free" && Number(this.slider.value) !== index) this.slider.value = String(index);
   }
 
   links() {
@@ -310,13 +332,10 @@ function momentOf(checkpoint) {
   return `step ${checkpoint.label || grouped(checkpoint.step)}${epoch}${checkpoint.problem ? " ✕" : ""}`;
 }
 
-function write(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
-
 class BothSides {
   constructor(root) {
     const bar = element("div", { class: "compare-bar", role: "toolbar", "aria-label": "What is compared, and how" });
+    /** @type {any} */
     const places = Object.fromEntries(
       ["a", "b", "pair"].map((name) => [name, element("div", { class: `film compare-film compare-film-${name}` })]),
     );

@@ -9,6 +9,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 
 const LOOK_FOR_CHART_MS = 400;
+/** @returns {any} Plotly's chart */
 const chart = () => document.querySelector("#compare-training .js-plotly-plot");
 
 /** Where a checkpoint stands on the chart's axis; null where it has no place there. */
@@ -81,7 +82,7 @@ setInterval(() => {
   move();
 }, LOOK_FOR_CHART_MS);
 
-/** Called by the component of the page, while it is there. @returns {function(): void} stops */
+/** Called by the component of the page, while it is there. @returns {() => void} stops */
 export const followTraining = () => {
   const undo = [time.subscribe(move), compare.subscribe(move)];
   return () => undo.forEach((stop) => stop());

@@ -1,7 +1,7 @@
 /**
  * The selected cell: the component ConfusionCell. Its count at this step, at every step as a sparkline, and all of its images.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -16,6 +16,23 @@ const ORDERS = [
 const SPARK = { width: 300, height: 46, inset: 3 };
 
 class Cell {
+  /** @type {HTMLParagraphElement} */ hint;
+  /** @type {HTMLHeadingElement} */ title;
+  /** @type {HTMLParagraphElement} */ sentence;
+  /** @type {SVGPathElement} */ line;
+  /** @type {SVGLineElement} */ cursor;
+  /** @type {SVGCircleElement} */ dot;
+  /** @type {SVGSVGElement} */ spark;
+  /** @type {HTMLDivElement} */ ends;
+  /** @type {HTMLDivElement} */ orders;
+  /** @type {any} */ images;
+  /** @type {HTMLDivElement} */ body;
+  /** @type {any} */ course;
+  /** @type {any} */ most;
+  /** @type {any} */ count;
+  /** @type {any} */ shown;
+  /** @type {any} */ asking;
+
   constructor(root) {
     this.root = root;
     this.model = confusion;
@@ -185,10 +202,6 @@ class Cell {
       return found;
     });
   }
-}
-
-function write(node, text) {
-  if (node.textContent !== (text || "")) node.textContent = text || "";
 }
 
 /**

@@ -10,7 +10,7 @@ const mostOf = new WeakMap();
 
 export const confusionCounts = {
   /**
-   * @param {Object} step
+   * @param {any} step
    * @param {number} actual
    * @param {number} predicted
    * @returns {number} images of class `actual` that are taken for class `predicted`
@@ -28,7 +28,7 @@ export const confusionCounts = {
   },
 
   /**
-   * @param {Object} step
+   * @param {any} step
    * @returns {{rows: Float64Array, columns: Float64Array, diagonal: Float64Array, total: number, correct: number}} `rows`: images of
    *   each class; `columns`: images taken for each class, the last one for none; `diagonal`: images recognised
    */
@@ -60,8 +60,8 @@ export const confusionCounts = {
 
   /**
    * What a cell's shading follows.
-   * @param {("count"|"row"|"column")} shade images; share of the row's images; share of the column's
-   * @returns {function(number, number, number): number} from (count, actual, predicted); NaN where the row or column is empty
+   * @param {"count"|"row"|"column"} shade images; share of the row's images; share of the column's
+   * @returns {(a: number, b: number, c: number) => number} from (count, actual, predicted); NaN where the row or column is empty
    */
   measure(step, shade) {
     const { rows, columns } = confusionCounts.sums(step);
@@ -89,7 +89,7 @@ export const confusionCounts = {
   /**
    * The upper end of the shading, the same at every step. With the diagonal: a whole class, or all of a row or column. Without: half
    * of the steps stay below it, so that the time when everything is taken for one class does not make all that follows pale.
-   * @param {Object[]} steps all that are here
+   * @param {any[]} steps all that are here
    * @returns {number} above 0
    */
   ceiling(steps, shade, diagonal) {
@@ -104,7 +104,7 @@ export const confusionCounts = {
 
   /**
    * The cells off the diagonal with the largest counts, largest first; of equals the first in reading order.
-   * @param {Object} step
+   * @param {any} step
    * @param {number} limit
    * @returns {{actual: number, predicted: number, count: number}[]}
    */
@@ -121,8 +121,8 @@ export const confusionCounts = {
 
   /**
    * The cells off the diagonal that have grown most between two steps.
-   * @param {Object} from
-   * @param {Object} to
+   * @param {any} from
+   * @param {any} to
    * @param {number} limit
    * @returns {{actual: number, predicted: number, before: number, count: number}[]} `count` at `to`, more than `before` at `from`
    */

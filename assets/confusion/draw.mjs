@@ -26,7 +26,7 @@ export const confusionDraw = {
    */
   palette(scale, colours) {
     const palette = new Uint32Array(256);
-    const stops = scale.map(([place, colour]) => [place, bytesOf(colour)]);
+    const stops = scale.map(([place, colour]) => /** @type {[number, number[]]} */ ([place, bytesOf(colour)]));
     for (let code = LOWEST; code <= HIGHEST; code += 1) {
       const share = (code - LOWEST) / (HIGHEST - LOWEST);
       let next = stops.findIndex(([place]) => place >= share);
@@ -46,7 +46,7 @@ export const confusionDraw = {
    * Where rows or columns lie.
    * @param {number} first position in the order that is in view
    * @param {number} last
-   * @param {function(number): number} edge device pixel, not rounded, where a position begins
+   * @param {(a: number) => number} edge device pixel, not rounded, where a position begins
    * @returns {{first: number, last: number, from: Int32Array, to: Int32Array, size: number}} pixels [from, to) of each position,
    *   at least one each; `size` before rounding
    */
@@ -67,8 +67,7 @@ export const confusionDraw = {
    * @param {Uint8Array} codes (row, column) of width x height, written
    * @param {number} width
    * @param {number} height
-   * @param {{step: Object, shade: string, diagonal: ("all"|"off"), ceiling: number, rowPlace: Int32Array, columnPlace: Int32Array,
-   *   rowOrder: Int32Array, columnOrder: Int32Array, rows: Object, columns: Object}} picture `rows` and `columns` are strips; places:
+   * @param {{step: any, shade: "count" | "row" | "column", diagonal: ("all"|"off"), ceiling: number, rowPlace: Int32Array, columnPlace: Int32Array, rowOrder: Int32Array, columnOrder: Int32Array, rows: any, columns: any}} picture `rows` and `columns` are strips; places:
    *   position of each class; orders: class at each position
    */
   paint(codes, width, height, picture) {
@@ -153,4 +152,4 @@ function leaveOut({ codes, width, height, rows, columns }, row, column) {
 }
 
 const bytesOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-const pixel = ([red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+const pixel = (/** @type {number[]} */ [red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;

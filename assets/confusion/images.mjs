@@ -1,7 +1,7 @@
 /**
  * Images behind a number, page by page: `ConfusionImages`. A click on one selects it everywhere.
  */
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { button, element, grouped, hit } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
@@ -10,19 +10,29 @@ const PAGE = 60;
 const EDGE = 64;
 
 export class ConfusionImages {
+  /** @type {HTMLDivElement} */ list;
+  /** @type {any} */ previous;
+  /** @type {any} */ next;
+  /** @type {HTMLSpanElement} */ where;
+  /** @type {HTMLDivElement} */ pages;
+  /** @type {HTMLParagraphElement} */ message;
+  /** @type {any} */ abort;
+  /** @type {any} */ total;
+
   /**
    * @param {HTMLElement} root
-   * @param {?string} [offsetKey] key of the view that holds how many images come before the page shown; null: it is forgotten
+   * @param {string | null} [offsetKey] key of the view that holds how many images come before the page shown; null: it is forgotten
    */
   constructor(root, offsetKey = null) {
     this.root = root;
     this.offsetKey = offsetKey;
+    /** @type {any} */
     this.asked = null;
     this.build();
     this.undo = [
       view.subscribe((view, changed) => {
         if (changed.includes("image")) this.mark();
-        if (this.asked && changed.includes(offsetKey)) this.open(this.offsetWithin(this.total));
+        if (this.asked && changed.includes(String(offsetKey))) this.open(this.offsetWithin(this.total));
       }),
     ];
   }
@@ -34,13 +44,13 @@ export class ConfusionImages {
 
   build() {
     this.list = element("div", { class: "confusion-images", role: "listbox", "aria-label": "Images", "data-own-keys": true });
-    this.previous = button("‹", "Previous page of images", () => this.turn(-1));
-    this.next = button("›", "Next page of images", () => this.turn(1));
+    this.previous = button("tool-button", "‹", "Previous page of images", () => this.turn(-1));
+    this.next = button("tool-button", "›", "Next page of images", () => this.turn(1));
     this.where = element("span", { class: "confusion-where", role: "status" });
     this.pages = element("div", { class: "confusion-pages" }, [this.where, this.previous, this.next]);
     this.message = element("p", { class: "quiet-text", role: "status" });
     this.root.append(this.pages, this.list, this.message);
-    this.list.addEventListener("click", (event) => this.take(event.target.closest(".confusion-image")));
+    this.list.addEventListener("click", (event) => this.take(hit(event, ".confusion-image")));
     this.list.addEventListener("keydown", (event) => this.key(event));
     this.pages.hidden = true;
   }
@@ -74,7 +84,7 @@ export class ConfusionImages {
   /**
    * @param {string} shows what is shown, in one word; kept as data-shows
    * @param {number} expected how many there should be
-   * @param {function(number, number, AbortSignal): Promise<{total: number, images: Object[]}>} ask for (offset, limit)
+   * @param {(a: number, b: number, c: AbortSignal) => Promise<{total: number, images: any[]}>} ask for (offset, limit)
    */
   show(shows, expected, ask) {
     if (this.asked && this.asked.shows === shows) return;
@@ -186,8 +196,8 @@ export class ConfusionImages {
   }
 
   key(event) {
-    const tiles = [...this.list.querySelectorAll("button.confusion-image")];
-    const at = tiles.indexOf(document.activeElement);
+    const tiles = /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll("button.confusion-image")]);
+    const at = tiles.findIndex((tile) => tile === document.activeElement);
     if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     const across = tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length;
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - across, ArrowDown: at + across, Home: 0, End: tiles.length - 1 }[
@@ -197,10 +207,4 @@ export class ConfusionImages {
     event.preventDefault();
     if (tiles[to]) tiles[to].focus();
   }
-}
-
-function button(text, title, act) {
-  const node = element("button", { type: "button", class: "tool-button", title, "aria-label": title }, [text]);
-  node.addEventListener("click", act);
-  return node;
 }

@@ -14,6 +14,18 @@ const EDGE = 64;
 const AWAY_PX = 14;
 
 export class ConfusionPointer {
+  /** @type {HTMLElement} */ title;
+  /** @type {HTMLSpanElement} */ fact;
+  /** @type {HTMLDivElement} */ sample;
+  /** @type {HTMLSpanElement} */ more;
+  /** @type {HTMLDivElement} */ card;
+  /** @type {any} */ at;
+  /** @type {any} */ entered;
+  /** @type {any} */ timer;
+  /** @type {any} */ count;
+  /** @type {any} */ abort;
+  /** @type {any} */ pressed;
+
   constructor(matrix) {
     this.matrix = matrix;
     this.cell = null; // {row, column} under the pointer

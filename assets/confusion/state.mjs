@@ -14,15 +14,18 @@ import { statistics } from "mloscope/statistics/statistics.mjs";
 const listeners = new Set();
 const orders = new Map(); // address -> {order, groups} | {problem} | null while it is coming
 const KEYS = ["order", "actual", "predicted", "since", "shade", "diagonal", "split", "area", "pairs"];
+/** @type {any} */
 let leave = null;
+/** @type {any} */
 let told = null;
 let tellings = 0;
+/** @type {any} */
 let arranged = null; // what the order was made from
 
 export const confusion = {
   /** Statistics object (assets/statistics/statistics.mjs); null before a subject is open. */
-  statistics: null,
-  names: [],
+  statistics: /** @type {any} */ (null),
+  names: /** @type {string[]} */ ([]),
   classes: 0,
   /** Columns of the matrix: the classes and, where some image has no prediction at some step, one more. */
   columns: 0,
@@ -33,17 +36,17 @@ export const confusion = {
   place: new Int32Array(0),
   columnPlace: new Int32Array(0),
   /** [{name, first, count}] where the classes are ordered by group, else null. */
-  groups: null,
+  groups: /** @type {{name: string, first: number, count: number}[] | null} */ (null),
   /** A sentence where the wanted order cannot be had. */
-  orderProblem: null,
+  orderProblem: /** @type {string | null} */ (null),
   /** The ConfusionMatrix on the page, null where there is none. */
-  matrix: null,
+  matrix: /** @type {any} */ (null),
   /** Counts up whenever order or columns change. */
   arrangement: 0,
 
   /**
-   * @param {function(Object, string[]): void} listener called at once, and with (model, view keys that changed) when anything did
-   * @returns {function(): void} stops following
+   * @param {(a: any, b: string[]) => void} listener called at once, and with (model, view keys that changed) when anything did
+   * @returns {() => void} stops following
    */
   follow(listener) {
     listeners.add(listener);
@@ -63,7 +66,7 @@ export const confusion = {
 
   /**
    * @param {{images: number}} step
-   * @returns {?string} said where the classes of images are unknown to the network: they are neither right nor wrong, and count nowhere
+   * @returns {string | null} said where the classes of images are unknown to the network: they are neither right nor wrong, and count nowhere
    */
   uncounted({ images }) {
     const { overview } = confusion.statistics;
@@ -73,18 +76,19 @@ export const confusion = {
     return `${confusion.number(left)} not counted: no output stands for ${left === 1 ? "its class" : "their classes"}`;
   },
 
-  /** @returns {?{actual: number, predicted: number}} the selected cell, null where none is */
+  /** @returns {null | {actual: number, predicted: number}} the selected cell, null where none is */
   cell() {
     const { actual, predicted } = view.get();
     const is = actual !== null && predicted !== null && actual < confusion.classes && predicted < confusion.columns;
     return is ? { actual, predicted } : null;
   },
 
+  /** @param {number} actual @param {number} predicted @param {"push" | "replace"} [history] */
   select(actual, predicted, history = "push") {
     view.set({ actual, predicted, "cell-offset": 0 }, { history });
   },
 
-  /** The step that changes are counted from: the view's, or the ready checkpoint before `index`. @returns {?number} its index */
+  /** The step that changes are counted from: the view's, or the ready checkpoint before `index`. @returns {number | null} its index */
   sinceIndex(index = time.index) {
     const { since } = view.get();
     if (since !== null && time.indexOf(since) >= 0) return time.indexOf(since);
@@ -129,7 +133,7 @@ export const confusion = {
     return `${whole} ${of === 1 || count === 1 ? "is" : "are"} ${verb} at step ${grouped(atStep)}${share}.`;
   },
 
-  /** Images of a cell, asked for once as long as its content is the same. @returns {Promise<{total: number, images: Object[]}>} */
+  /** Images of a cell, asked for once as long as its content is the same. @returns {Promise<{total: number, images: any[]}>} */
   cellImages(index, actual, predicted, query, signal) {
     const { statistics } = confusion;
     const { step } = time.checkpoints[index];

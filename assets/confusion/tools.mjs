@@ -2,7 +2,7 @@
  * Controls above the confusion matrix and the numbers beside it: the components ConfusionTools (shading, order, split, class
  * search) and ConfusionAccuracy (exact counts at the step that is shown).
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { element, grouped, hit, mounted, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -24,6 +24,18 @@ const ORDERS = [
 // ------------------------------------------------------------------------------------------------------- controls
 
 class Tools {
+  /** @type {HTMLDivElement} */ shades;
+  /** @type {HTMLInputElement} */ diagonal;
+  /** @type {any} */ order;
+  /** @type {any} */ split;
+  /** @type {HTMLInputElement} */ text;
+  /** @type {HTMLUListElement} */ matches;
+  /** @type {HTMLDivElement} */ find;
+  /** @type {HTMLButtonElement} */ whole;
+  /** @type {any} */ splitNames;
+  /** @type {any} */ found;
+  /** @type {any} */ chosen;
+
   constructor(root) {
     this.root = root;
     this.model = confusion;
@@ -65,7 +77,7 @@ class Tools {
     this.text.addEventListener("focus", () => this.search());
     this.text.addEventListener("keydown", (event) => this.key(event));
     this.matches.addEventListener("click", (event) => {
-      const option = event.target.closest("[data-class]");
+      const option = hit(event, "[data-class]");
       if (option) this.go(Number(option.dataset.class));
     });
   }
@@ -195,10 +207,6 @@ class Accuracy {
     this.root.dataset.step = time.step;
     this.root.dataset.correct = correct;
   }
-}
-
-function write(node, text) {
-  if (node.textContent !== (text || "")) node.textContent = text || "";
 }
 
 /**

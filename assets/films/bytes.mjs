@@ -16,7 +16,7 @@ export const filmBytes = {
   /**
    * Read film bytes, without copying them.
    * @param {ArrayBuffer} buffer
-   * @returns {{steps: number[], shape: number[], frame: function(number): Object}} `frame(i)` is the i-th step's {codes:
+   * @returns {{steps: number[], shape: number[], frame: ((a: number) => any)}} `frame(i)` is the i-th step's {codes:
    *   Uint8Array (unit, channel, row, column, component), unitRanges: Float32Array (unit, 2), layerRange: Float32Array (2)}
    * @throws {Error} with a sentence where the bytes are no film
    */

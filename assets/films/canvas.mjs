@@ -8,18 +8,17 @@
  * step whose pixels are on it (absent while pending). What the pointer and the keys do stands in assets/films/pointer.mjs.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
-import { onOpen, subject } from "mloscope/base/subject.mjs";
+import { context2d, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { onOpen } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 import { filmKinds } from "mloscope/films/kinds.mjs";
-import { films } from "mloscope/films/films.mjs";
 import { filmLegend } from "mloscope/films/legend.mjs";
+import { MAIN } from "mloscope/films/main_side.mjs";
 import { filmPointer } from "mloscope/films/pointer.mjs";
 
-const IN_BOTH = ["parameters", "features"]; // side by side on the main display
 const ROW_LABEL_PX = 14;
 const COLUMN_LABEL_PX = 26;
 const ROW_HEADER_PX = 34;
@@ -41,37 +40,30 @@ function explosions(films) {
   };
 }
 
-/** What a film shows on the main display: the subject at the time bus's step. */
-const MAIN = {
-  subject: () => subject,
-  view: () => view.get(),
-  step: () => time.step,
-  stepAt: (index) => time.checkpoints[index].step,
-  isShown: (film) => {
-    const { mode } = view.get();
-    return mode === film.show || ((mode === "both" || mode === undefined) && IN_BOTH.includes(film.show));
-  },
-  wanted(film) {
-    const { url, empty } = film.wantedUrl();
-    return { key: url, empty, open: () => films.open(`${url}&near=${time.step}`) };
-  },
-  /** What the ends of the scale are made of: [lo, hi] or null over time, at this step, of a unit at this step. */
-  spans: (film) => ({
-    fixed: () => film.film.range(),
-    step: () => film.frame && film.frame.layerRange,
-    unit: (unit) => film.frame && film.frame.unitRanges.subarray(unit * 2, unit * 2 + 2),
-    exploded: () => [[film.film.exploded(), time.step]],
-  }),
-  legend: () => ({}),
-  selected: (header) => header.units.indexOf(view.get().unit),
-  select: (header, place) => view.set({ unit: header.units[place] }),
-};
-
 export class FilmView {
+  /** @type {any} */ destroyed;
+  /** @type {HTMLSpanElement} */ title;
+  /** @type {HTMLSpanElement} */ status;
+  /** @type {HTMLSpanElement} */ zoomPlace;
+  /** @type {HTMLCanvasElement} */ canvas;
+  /** @type {any} */ context;
+  /** @type {HTMLDivElement} */ plate;
+  /** @type {HTMLDivElement} */ columnLabels;
+  /** @type {HTMLDivElement} */ rowLabels;
+  /** @type {HTMLDivElement} */ corner;
+  /** @type {HTMLDivElement} */ sheet;
+  /** @type {HTMLDivElement} */ stage;
+  /** @type {HTMLParagraphElement} */ message;
+  /** @type {HTMLDivElement} */ legendPlace;
+  /** @type {any} */ shown;
+  /** @type {any} */ image;
+  /** @type {any} */ pixels;
+  /** @type {any} */ blank;
+
   /**
    * @param {HTMLElement} root
    * @param {string} show name of a kind of film
-   * @param {Object} [side] what is looked at, see MAIN; assets/compare/sides.mjs has others
+   * @param {any} [side] what is looked at, see MAIN; assets/compare/sides.mjs has others
    */
   constructor(root, show, side = MAIN) {
     this.root = root;
@@ -125,7 +117,7 @@ export class FilmView {
     this.status = element("span", { class: "film-status", role: "status" });
     this.zoomPlace = element("span", { class: "film-zoom" });
     this.canvas = element("canvas", { class: "film-canvas", "data-state": "pending" });
-    this.context = this.canvas.getContext("2d");
+    this.context = context2d(this.canvas);
     this.plate = element("div", { class: "film-plate" }, [this.canvas]);
     this.columnLabels = element("div", { class: "film-columns", "aria-hidden": "true" });
     this.rowLabels = element("div", { class: "film-rows", "aria-hidden": "true" });
@@ -382,10 +374,6 @@ function shareOf(span, ends) {
 }
 
 /** Text set only where it changes: neither layout nor screen readers are troubled for nothing. */
-function write(node, text) {
-  if (node.textContent !== (text || "")) node.textContent = text || "";
-}
-
 /** A CSS colour as one opaque pixel. */
 function pixelOf(colour, context) {
   context.fillStyle = "#ffffff";

@@ -45,7 +45,7 @@ function oklabOf(red, green, blue) {
   ];
 }
 
-/** sRGB 0..1, not clipped: outside that interval the colour cannot be shown. */
+/** sRGB 0..1, not clipped: outside that interval the colour cannot be shown. @param {number[]} colour @returns {number[]} */
 function srgbOf([lightness, a, b]) {
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;

@@ -16,7 +16,7 @@ export const filmDraw = {
    * @param {{units: number[], channels: number[], rows: number, columns: number, components: number}} header
    * @param {number} boxWidth room on screen, in CSS pixels
    * @param {number} boxHeight
-   * @returns {Object} `across` and `down` tiles; `grid` (rows are units, columns are channels); `magnifyX`
+   * @returns {any} `across` and `down` tiles; `grid` (rows are units, columns are channels); `magnifyX`
    *   and `magnifyY` canvas pixels a value; `gap`; `stepX` and `stepY` from tile to tile; `width` and `height` of the canvas; counts of the header
    */
   layout(header, boxWidth, boxHeight) {
@@ -52,10 +52,10 @@ export const filmDraw = {
 
   /**
    * What lies under a point of the canvas.
-   * @param {Object} layout
+   * @param {any} layout
    * @param {number} x canvas pixels
    * @param {number} y
-   * @returns {?{unit: number, channel: number, row: number, column: number}} positions within the film; null in a gap
+   * @returns {null | {unit: number, channel: number, row: number, column: number}} positions within the film; null in a gap
    */
   at(layout, x, y) {
     const across = Math.floor(x / layout.stepX);
@@ -85,9 +85,9 @@ export const filmDraw = {
 
   /**
    * The ends of the colour scale.
-   * @param {?number[]} span [lo, hi]; null or NaN where no value is finite
+   * @param {number[] | null} span [lo, hi]; null or NaN where no value is finite
    * @param {boolean} symmetric widen it to be the same on both sides of zero
-   * @returns {?number[]}
+   * @returns {number[] | null}
    */
   ends(span, symmetric) {
     if (!span || !(span[0] <= span[1])) return null;
@@ -102,7 +102,7 @@ export const filmDraw = {
    * @param {Uint32Array} pixels the colour table
    * @param {number} lo the unit's range, to which the codes refer
    * @param {number} hi
-   * @param {?number[]} ends of the colour scale; everything is in its middle where they are one number
+   * @param {number[] | null} ends of the colour scale; everything is in its middle where they are one number
    */
   fillTable(table, pixels, lo, hi, ends) {
     table[0] = table[1] = table[2] = 0;
@@ -123,10 +123,10 @@ export const filmDraw = {
   /**
    * Draw a frame.
    * @param {Uint32Array} target the canvas's pixels, width x height; gaps are left as they are
-   * @param {Object} layout
+   * @param {any} layout
    * @param {{codes: Uint8Array, unitRanges: Float32Array}} frame
    * @param {Uint32Array} pixels the colour table (greys where components is 3)
-   * @param {function(number): ?number[]} endsOf the ends of the scale for a unit
+   * @param {(a: number) => number[] | null} endsOf the ends of the scale for a unit
    */
   draw(target, layout, frame, pixels, endsOf) {
     const { fillTable, offset } = filmDraw;

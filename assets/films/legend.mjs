@@ -1,7 +1,7 @@
 /**
  * What the colours of a film mean: a bar, the numbers at its ends, the rule in words. `filmLegend`.
  */
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { context2d, element, grouped } from "mloscope/base/dom.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
@@ -16,7 +16,7 @@ const RULES = {
 };
 
 /** The middle of a scale, to a thousandth of its length: −0.00018 between −1 and 1 would say nothing more than 0. */
-function middleOf([lo, hi]) {
+function middleOf(/** @type {number[]} */ [lo, hi]) {
   const grain = (hi - lo) / 1000;
   return grain > 0 ? Math.round((lo + hi) / 2 / grain) * grain : lo;
 }
@@ -48,24 +48,25 @@ class Legend {
     this.words = element("span", { class: "film-rule" }, [this.warning, this.text]);
     const scale = element("div", { class: "film-scale" }, [this.bar, ...this.ticks]);
     place.append(scale, this.words);
+    /** @type {string | null} */
     this.table = null;
     this.said = "";
   }
 
   /**
-   * @param {Object} about
+   * @param {object} about
    * @param {string} about.table the colour table
    * @param {boolean} about.coloured red, green and blue stand for three channels
-   * @param {("fixed"|"step"|"unit")} about.rule
+   * @param {"fixed"|"step"|"unit"} about.rule
    * @param {boolean} about.symmetric
-   * @param {?number[]} about.ends numbers at the ends; null where there are none, or where they differ from unit to unit
-   * @param {?number} about.unit the unit that `ends` are of, where the rule is "unit"
+   * @param {number[] | null} about.ends numbers at the ends; null where there are none, or where they differ from unit to unit
+   * @param {number | null} about.unit the unit that `ends` are of, where the rule is "unit"
    * @param {boolean} about.known whether anything came yet
    * @param {string} about.soFar how much of a fixed range is known, "" where all of it is
    * @param {number} [about.times] how many times the median step's the values shown are, where they exploded; else 0
    * @param {number[]} [about.leftOut] the steps that a fixed range leaves out because they exploded
    * @param {number} [about.filled] which share of a fixed scale the values shown fill
-   * @param {function(number): string} [about.format] a number at an end, in words
+   * @param {(a: number) => string} [about.format] a number at an end, in words
    * @param {string[]} [about.more] further sentences
    * @param {string} [about.precision] what the values may be off by
    */
@@ -74,7 +75,7 @@ class Legend {
       this.table = table;
       const image = new ImageData(256, 1);
       new Uint32Array(image.data.buffer).set(colours.pixels(table));
-      this.bar.getContext("2d").putImageData(image, 0, 0);
+      context2d(this.bar).putImageData(image, 0, 0);
     }
     const number = format || filmDraw.number;
     const own = rule === "unit" && !ends;

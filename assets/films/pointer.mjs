@@ -4,7 +4,7 @@
  * Where the pointer is follows by arithmetic from the layout; what is under it is read off the frame's codes, so the number
  * under a resting pointer changes as time moves.
  */
-import { element } from "mloscope/base/dom.mjs";
+import { button, element } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
@@ -14,11 +14,15 @@ const TIP_DISTANCE_PX = 14;
 const CHANNEL_WORDS = ["red", "green", "blue"];
 
 class Pointer {
-  /** @param {Object} film the FilmView of assets/films/canvas.mjs */
+  /** @type {any} */ shownUnit;
+  /** @type {any} */ zoomReadout;
+
+  /** @param {any} film the FilmView of assets/films/canvas.mjs */
   constructor(film) {
     this.film = film;
     this.over = null; // {unit, channel, row, column} under the pointer, as positions in the film
     this.cursor = null; // {unit, channel} of the keyboard
+    /** @type {any} */
     this.hand = null; // where the pointer is on screen
     this.marks = {};
     for (const name of ["hover", "cursor", "selected"]) {
@@ -226,22 +230,19 @@ class Pointer {
   // ------------------------------------------------------------------------------------------------------- zoom
 
   buildZoom() {
-    const button = (text, title, act) => {
-      const node = element("button", { type: "button", class: "film-button", title, "aria-label": title }, [text]);
-      node.addEventListener("click", act);
-      return node;
-    };
-    this.zoomReadout = button("fit", "Fit the film into its box (0)", () => view.set({ zoom: "fit" }, { history: "replace" }));
+    this.zoomReadout = button("film-button", "fit", "Fit the film into its box (0)", () =>
+      view.set({ zoom: "fit" }, { history: "replace" }),
+    );
     this.zoomReadout.classList.add("film-zoom-readout");
     this.film.zoomPlace.append(
-      button("−", "Smaller (− or Ctrl and wheel)", () => this.zoom(-1)),
+      button("film-button", "−", "Smaller (− or Ctrl and wheel)", () => this.zoom(-1)),
       this.zoomReadout,
-      button("+", "Larger (+ or Ctrl and wheel)", () => this.zoom(1)),
+      button("film-button", "+", "Larger (+ or Ctrl and wheel)", () => this.zoom(1)),
     );
   }
 
   /** One step larger or smaller than what is on screen now, about a point of the stage. */
-  zoom(direction, about = null) {
+  zoom(direction, /** @type {{x: number, y: number} | null} */ about = null) {
     const { layout, stage } = this.film;
     if (!layout) return;
     const now = layout.scale * Math.min(layout.magnifyX, layout.magnifyY);

@@ -16,8 +16,8 @@ export const filmSpan = {
   reachOf,
 
   /**
-   * @param {Iterable<[*, number[]]>} ranges what a step goes by, and [lo, hi] of its finite values (NaN, or lo > hi, where none is)
-   * @returns {{span: ?number[], exploded: Map}} `span`: [lo, hi] over the steps that did not explode, null where no
+   * @param {Iterable<[any, number[]]>} ranges what a step goes by, and [lo, hi] of its finite values (NaN, or lo > hi, where none is)
+   * @returns {{span: number[] | null, exploded: Map}} `span`: [lo, hi] over the steps that did not explode, null where no
    *   value is finite; `exploded`: by step, how many times the median step's its largest absolute value is
    */
   of(ranges) {
@@ -25,6 +25,7 @@ export const filmSpan = {
     const reaches = known.map(([, , reach]) => reach).filter((reach) => reach > 0).sort((a, b) => a - b); // prettier-ignore
     const median = reaches.length < LEAST_STEPS ? Infinity : reaches[(reaches.length - 1) >> 1];
     const exploded = new Map();
+    /** @type {number[] | null} */
     let span = null;
     for (const [step, [lo, hi], reach] of known) {
       if (reach > EXPLODED * median) exploded.set(step, reach / median);

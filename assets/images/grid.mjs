@@ -5,7 +5,7 @@
  *     address ──read──► query (one object) ──write──► controls, address, GET .../images?search=&label=&split=&random=
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { button, element, grouped, hit, mounted } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { onOpen } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -25,13 +25,33 @@ const OF_EVERY_CORPUS = [
 ]; // so that nothing jumps before the corpus says which facets there are
 
 class Grid {
+  /** @type {HTMLInputElement} */ text;
+  /** @type {any} */ random;
+  /** @type {any} */ order;
+  /** @type {HTMLDivElement} */ choices;
+  /** @type {HTMLSpanElement} */ total;
+  /** @type {HTMLImageElement} */ picture;
+  /** @type {HTMLDivElement} */ facts;
+  /** @type {HTMLDivElement} */ selected;
+  /** @type {HTMLDivElement} */ window;
+  /** @type {HTMLDivElement} */ spacer;
+  /** @type {HTMLDivElement} */ scroller;
+  /** @type {HTMLParagraphElement} */ message;
+  /** @type {any} */ typing;
+  /** @type {any} */ corpus;
+  /** @type {any} */ pending;
+  /** @type {any} */ across;
+  /** @type {any} */ size;
+
   constructor(root) {
     this.root = root;
     this.tiles = new Map(); // position -> button
     this.focus = 0; // position of the one tile that Tab reaches
+    /** @type {any} */
     this.search = null;
     this.query = {}; // words as the API takes them, by name
-    this.facets = new Map(); // name -> select
+    /** @type {Map<string, HTMLSelectElement>} */
+    this.facets = new Map();
     this.build();
     this.resizes = new ResizeObserver(() => this.render());
     this.resizes.observe(this.scroller);
@@ -57,8 +77,8 @@ class Grid {
     }); // prettier-ignore
     this.choices = element("div", { class: "images-choices" });
     this.offer(OF_EVERY_CORPUS);
-    this.random = button("random", "Show them in a random order; again for another", () => this.shuffle());
-    this.order = button("in order", "Show them in their own order again", () => this.shuffle(null));
+    this.random = button("images-button", "random", "Show them in a random order; again for another", () => this.shuffle());
+    this.order = button("images-button", "in order", "Show them in their own order again", () => this.shuffle(null));
     this.order.hidden = true;
     this.total = element("span", { class: "images-total", role: "status" });
     this.picture = element("img", { class: "images-selected-picture", alt: "" });
@@ -86,7 +106,7 @@ class Grid {
     this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     this.scroller.addEventListener("click", (event) => {
-      const tile = event.target.closest(".images-tile");
+      const tile = hit(event, ".images-tile");
       if (tile) this.select(Number(tile.dataset.position));
     });
   }
@@ -128,6 +148,7 @@ class Grid {
     }
   }
 
+  /** @param {number | null} [seed] null for the corpus's own order */
   shuffle(seed = 1 + Math.floor(Math.random() * 2 ** 31)) {
     this.change({ random: seed === null ? "" : String(seed) });
   }
@@ -135,13 +156,14 @@ class Grid {
   /** A select for each facet; those that were there stay the same elements. */
   offer(facets) {
     for (const { name, title, values } of facets) {
-      if (!this.facets.has(name)) {
-        const word = title.toLowerCase();
-        const select = element("select", { class: "images-choice", title: `Only images of this ${word}`, "aria-label": title });
-        select.addEventListener("change", () => this.change({ [name]: select.value }));
+      const word = title.toLowerCase();
+      let select = this.facets.get(name);
+      if (!select) {
+        select = element("select", { class: "images-choice", title: `Only images of this ${word}`, "aria-label": title });
+        select.addEventListener("change", (event) => this.change({ [name]: /** @type {HTMLSelectElement} */ (event.target).value }));
         this.facets.set(name, select);
       }
-      fillChoices(this.facets.get(name), `every ${title.toLowerCase()}`, values, this.query[name]);
+      fillChoices(select, `every ${word}`, values, this.query[name]);
     }
     for (const name of this.facets.keys()) if (!facets.some((facet) => facet.name === name)) this.facets.delete(name);
     this.choices.replaceChildren(...this.facets.values());
@@ -330,12 +352,6 @@ class Grid {
   }
 }
 
-function button(text, title, act) {
-  const node = element("button", { type: "button", class: "images-button", title }, [text]);
-  node.addEventListener("click", act);
-  return node;
-}
-
 /** @param {string} address words as the API takes them, "search=7&split=test"; empty for all images in their own order */
 const readQuery = (address) => Object.fromEntries(new URLSearchParams(address));
 
@@ -351,7 +367,9 @@ function fillChoices(select, all, names, chosen = "") {
   select.hidden = names.length < 2;
 }
 
-function nothingFound({ search, label, split, random: _, ...others }) {
+function nothingFound(query) {
+  const { search, label, split, ...more } = query;
+  const others = { ...more, random: "" };
   const among = [label && `of class ${label}`, split && `in ${split}`, ...Object.values(others)].filter(Boolean).join(" ");
   return search ? `No image${among && ` ${among}`} has "${search}" in its name, id or class.` : `There is no image ${among}.`;
 }

@@ -5,7 +5,7 @@
  * these are: ready, pending or missing.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { readLines } from "mloscope/base/http.mjs";
 import { onOpen, outputOf, subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -18,6 +18,20 @@ const RETRY_MS = 2000;
 const PASSING = new Set(["unavailable", "unreachable"]);
 
 class Bars {
+  /** @type {HTMLUListElement} */ list;
+  /** @type {HTMLParagraphElement} */ kind;
+  /** @type {HTMLParagraphElement} */ message;
+  /** @type {any} */ probabilities;
+  /** @type {any} */ reasons;
+  /** @type {any} */ trueClass;
+  /** @type {any} */ error;
+  /** @type {any} */ abort;
+  /** @type {any} */ anew;
+  /** @type {any} */ asking;
+  /** @type {any} */ empty;
+  /** @type {any} */ key;
+  /** @type {any} */ retry;
+
   constructor(root) {
     this.root = root;
     this.rows = [];
@@ -86,7 +100,7 @@ class Bars {
   ask(anew) {
     const { image } = view.get();
     this.empty = this.reasonForNothing(subject, image);
-    const query = { corpus: subject && subject.corpus, stream: true };
+    const query = { corpus: subject && subject.corpus, stream: "true" };
     const key = this.empty === null ? api(["runs", subject.run, "predictions", image], query) : null;
     if (key === this.key && !anew) return;
     this.leave();
@@ -161,7 +175,7 @@ class Bars {
     if (state === "pending" || step === null || this.empty !== null) this.root.removeAttribute("data-step");
     else this.root.dataset.step = step;
     const said = row ? "" : (this.empty ?? (reason ? `Step ${grouped(step)} is missing: ${reason}` : (this.error ?? "evaluating")));
-    if (this.message.textContent !== said) this.message.textContent = said;
+    write(this.message, said);
     this.message.hidden = !said;
     // Rows of a step that is not here keep their place, emptied, so that nothing jumps; never with another step's numbers.
     this.list.hidden = this.empty !== null || (!row && !this.rows.length);
@@ -211,7 +225,7 @@ class Bars {
 
   fillRow({ row, name, bar, text }, label, probability, isPredicted, isTrue) {
     const isNumber = Number.isFinite(probability);
-    if (name.textContent !== label) name.textContent = label;
+    write(name, label);
     bar.style.transform = `scaleX(${isNumber ? Math.min(1, Math.max(0, probability)) : 0})`;
     const said = probability === null ? "" : percent(probability);
     text.textContent = said;

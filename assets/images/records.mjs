@@ -9,10 +9,16 @@ const known = new Map(); // "corpus id" -> promise of a record
 
 /** One search: its pages come as they are asked for. */
 class Search {
+  /** @type {string} */
+  corpus;
+  /** @type {any} */
+  query;
+  /** @type {() => void} */
+  onChange;
   /**
    * @param {string} corpus
-   * @param {Object<string, string>} query words as the API takes them
-   * @param {function(): void} onChange called when a page or a refusal came
+   * @param {Record<string, string>} query words as the API takes them
+   * @param {() => void} onChange called when a page or a refusal came
    */
   constructor(corpus, query, onChange) {
     Object.assign(this, { corpus, query, onChange });
@@ -22,7 +28,7 @@ class Search {
     this.abort = new AbortController();
   }
 
-  /** @param {number} position @returns {?Object} the record at this place of the answer; null until its page came */
+  /** @param {number} position @returns {any | null} the record at this place of the answer; null until its page came */
   at(position) {
     const page = Math.floor(position / PAGE);
     if (!this.pages.has(page)) this.fetch(page);
@@ -59,14 +65,14 @@ export const imageRecords = {
   /**
    * Keep a record that came with something else, so that it need not be asked for.
    * @param {string} corpus
-   * @param {Object} record
+   * @param {any} record
    */
   remember: (corpus, record) => known.set(`${corpus} ${record.id}`, Promise.resolve(record)),
 
   /**
    * @param {string} corpus
    * @param {string} id
-   * @returns {Promise<?Object>} {id, name, label, class_name, split, metadata}; null where there is no such image
+   * @returns {Promise<any | null>} {id, name, label, class_name, split, metadata}; null where there is no such image
    */
   record(corpus, id) {
     const key = `${corpus} ${id}`;

@@ -3,7 +3,7 @@
  *
  * The picture is as large as the chart on the screen and has the page's ground, where the chart on the page has none.
  */
-import { element } from "mloscope/base/dom.mjs";
+import { element, hit } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 
 const PIXELS = { png: 2, svg: 1 }; // for each on the screen
@@ -12,8 +12,8 @@ const PIXELS = { png: 2, svg: 1 }; // for each on the screen
 const fileName = (words) => words.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "").slice(0, 80); // prettier-ignore
 
 /**
- * @param {HTMLElement} graph of Plotly
- * @param {("png"|"svg")} format
+ * @param {any} graph of Plotly
+ * @param {"png"|"svg"} format
  * @returns {Promise<string>} a data URL
  */
 function picture(graph, format) {
@@ -38,7 +38,7 @@ async function save(button) {
 }
 
 document.addEventListener("click", (event) => {
-  const button = event.target instanceof Element && event.target.closest("[data-chart-format]");
+  const button = hit(event, "[data-chart-format]");
   if (button) save(button);
 });
 export const chartExport = { picture };

@@ -34,7 +34,7 @@ function selectedLayer() {
 
 /** What each of the controls was given to show, or has told the view. Empty where the page is new. */
 function shownValues() {
-  const page = document.getElementById("films");
+  const page = /** @type {HTMLElement} */ (document.getElementById("films"));
   if (!valuesShown.has(page)) valuesShown.set(page, new Map());
   return valuesShown.get(page);
 }
@@ -130,7 +130,7 @@ clientside.mloscope = {
 
   /** The page that is shown is marked in the top bar: not before it is there, for it may be long in coming, or refused. */
   markPage() {
-    for (const link of document.querySelectorAll(".nav-link")) {
+    for (const link of /** @type {NodeListOf<HTMLAnchorElement>} */ (document.querySelectorAll(".nav-link"))) {
       if (link.pathname === window.location.pathname) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
@@ -148,15 +148,12 @@ clientside.mloscope = {
     const parameters = layer ? layer.parameters : [];
     const parameter = parameters.find(({ name }) => name === viewNow.parameter) || parameters[0];
     const dense = parameter && parameter.axes.join() === "channel,unit";
-    const tool = (id, shown) => document.getElementById(`${id}-tool`).classList.toggle("tool-absent", !shown);
+    const tool = (id, shown) => /** @type {HTMLElement} */ (document.getElementById(`${id}-tool`)).classList.toggle("tool-absent", !shown);
     const ofParameters = viewNow.mode === "both" || filmKinds.offers(viewNow.mode, "parameter");
     tool("parameter", parameters.length > 1 && ofParameters);
     tool("layout", dense && ofParameters);
-    tool(
-      "channels",
-      extents().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extents().channel < 2),
-    );
-    document.getElementById("films").dataset.mode = viewNow.mode;
+    tool("channels", extents().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extents().channel < 2));
+    /** @type {HTMLElement} */ (document.getElementById("films")).dataset.mode = viewNow.mode;
     const wanted = { ...viewNow, parameter: parameter ? parameter.name : null };
     const shown = shownValues();
     const written = CONTROLS.map((key, i) => {
@@ -209,8 +206,9 @@ clientside.mloscope = {
 };
 
 document.addEventListener("keydown", (event) => {
-  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "range";
-  if (event.key === "?" && !typing) document.getElementById("help").click();
+  const target = /** @type {HTMLInputElement} */ (event.target);
+  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) && target.type !== "range";
+  if (event.key === "?" && !typing) /** @type {HTMLElement} */ (document.getElementById("help")).click();
 });
 
 window.addEventListener("mloscope-theme", () => clientside.set_props("theme", { data: document.documentElement.dataset.theme }));

@@ -2,7 +2,7 @@
  * The timeline: the component TimeSlider. A native range input whose stops are all checkpoints, a rail below it that
  * shows them, and play, speed, loop and jump. It owns nothing: it asks the time bus and shows what the bus says.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { films } from "mloscope/films/films.mjs";
 
@@ -31,6 +31,22 @@ const isKnown = (value) => value !== null && value !== undefined;
 const short = (epoch) => String(Number(Number(epoch).toFixed(2)));
 
 class Timeline {
+  /** @type {any} */ play;
+  /** @type {any} */ loop;
+  /** @type {HTMLSelectElement} */ speed;
+  /** @type {HTMLInputElement} */ range;
+  /** @type {SVGSVGElement} */ rail;
+  /** @type {HTMLOutputElement} */ readout;
+  /** @type {HTMLInputElement} */ jump;
+  /** @type {HTMLSpanElement} */ status;
+  /** @type {HTMLUListElement} */ broken;
+  /** @type {any} */ checkpoints;
+  /** @type {any} */ saidAt;
+  /** @type {any} */ width;
+  /** @type {SVGPathElement} */ loadedPath;
+  /** @type {SVGGElement} */ explosions;
+  /** @type {any} */ markedSteps;
+
   constructor(root) {
     this.root = root;
     this.drawnRail = "";
@@ -56,14 +72,8 @@ class Timeline {
   }
 
   build() {
-    const button = (icon, title, act) => {
-      const node = element("button", { type: "button", class: "timeline-button", title, "aria-label": title.replace(/ \(.*/, "") });
-      node.append(drawIcon(icon));
-      node.addEventListener("click", act);
-      return node;
-    };
-    this.play = button("play", "Play (space)", () => toggle());
-    this.loop = button("loop", "Start again at the end", () => (time.loop = !time.loop));
+    this.play = button("timeline-button", drawIcon("play"), "Play (space)", () => toggle());
+    this.loop = button("timeline-button", drawIcon("loop"), "Start again at the end", () => (time.loop = !time.loop));
     this.speed = element(
       "select",
       { class: "timeline-speed", title: "Checkpoints per second while playing; every one is shown", "aria-label": "Speed" },
@@ -95,11 +105,11 @@ class Timeline {
     this.root.setAttribute("aria-label", "Timeline");
     this.root.append(
       element("div", { class: "timeline-controls" }, [
-        button("first", "First checkpoint (Home)", () => go(0)),
-        button("back", "One checkpoint back (←)", () => go(time.index - 1)),
+        button("timeline-button", drawIcon("first"), "First checkpoint (Home)", () => go(0)),
+        button("timeline-button", drawIcon("back"), "One checkpoint back (←)", () => go(time.index - 1)),
         this.play,
-        button("on", "One checkpoint on (→)", () => go(time.index + 1)),
-        button("last", "Last checkpoint (End)", () => go(time.count - 1)),
+        button("timeline-button", drawIcon("on"), "One checkpoint on (→)", () => go(time.index + 1)),
+        button("timeline-button", drawIcon("last"), "Last checkpoint (End)", () => go(time.count - 1)),
         this.loop,
         this.speed,
       ]),
@@ -115,9 +125,9 @@ class Timeline {
   showStep() {
     const checkpoint = time.checkpoint;
     if (!checkpoint) return;
-    if (this.range.value !== String(time.index)) this.range.value = time.index;
+    if (this.range.value !== String(time.index)) this.range.value = String(time.index);
     this.range.setAttribute("aria-valuetext", inWords(checkpoint));
-    this.range.style.setProperty("--share", time.count > 1 ? time.index / (time.count - 1) : 0);
+    this.range.style.setProperty("--share", String(time.count > 1 ? time.index / (time.count - 1) : 0));
     this.readout.textContent = readoutOf(time.index);
     if (this.saidAt !== undefined && this.saidAt !== time.index) this.say("");
     if (checkpoint.problem && !time.waiting) this.say(`✕ ${checkpoint.problem}`, true);
@@ -135,7 +145,7 @@ class Timeline {
     if (this.speed.value !== String(time.speed)) this.speed.value = String(time.speed);
     if (this.checkpoints !== time.checkpoints) {
       this.checkpoints = time.checkpoints;
-      this.range.max = Math.max(0, time.count - 1);
+      this.range.max = String(Math.max(0, time.count - 1));
       this.range.disabled = time.count < 2;
       this.keepRoom();
       this.drawRail();
@@ -157,7 +167,7 @@ class Timeline {
 
   say(text, isTrouble = false) {
     this.saidAt = text ? time.index : undefined;
-    if (this.status.textContent !== text) this.status.textContent = text;
+    write(this.status, text);
     this.status.title = text;
     this.status.classList.toggle("timeline-trouble", isTrouble);
   }

@@ -9,11 +9,13 @@
 import { view } from "mloscope/base/view.mjs";
 
 const clientside = (window.dash_clientside = window.dash_clientside || {});
-let rules = null;
+/** @type {Record<string, {keys: string[], onlyWhere: Record<string, string[]>}> | undefined} */
+let rules;
 
 function ruleOf(id) {
-  rules = rules || JSON.parse(document.getElementById("view-parts").textContent);
-  return rules[id];
+  const table = rules || JSON.parse(/** @type {HTMLElement} */ (document.getElementById("view-parts")).textContent);
+  rules = table;
+  return table[id];
 }
 
 /** The fields of the view that the store keeps; a field that means nothing now holds its default. */

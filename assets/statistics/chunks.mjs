@@ -16,9 +16,14 @@ const RETRY_MS = [1000, 2000, 4000, 8000];
 const WORTH_A_RETRY = new Set(["unavailable", "unreachable"]);
 
 export class StatisticsChunks {
+  /** @type {any} */ budgetBytes;
+  /** @type {any} */ isWatched;
+  /** @type {any} */ onChange;
+  /** @type {any} */ onStale;
+  /** @type {any} */ parse;
+
   /**
-   * @param {{parse: function(ArrayBuffer): {step: number, value: Object}[], onChange: function(): void,
-   *   onStale: function(): void, isWatched: function(): boolean, budgetBytes: number}} how `onStale` is called where the server does
+   * @param {{parse: ((a: ArrayBuffer) => {step: number, value: any}[]), onChange: (() => void), onStale: (() => void), isWatched: (() => boolean), budgetBytes: number}} how `onStale` is called where the server does
    *   not know an address any more (404, 409): the overview has to be read again. Nothing is fetched while nobody watches.
    */
   constructor({ parse, onChange, onStale, isWatched, budgetBytes }) {
@@ -64,7 +69,7 @@ export class StatisticsChunks {
 
   /**
    * @param {number} step
-   * @returns {?Object} the step's value; null where it has not come (it is fetched then, if there is one)
+   * @returns {any | null} the step's value; null where it has not come (it is fetched then, if there is one)
    */
   value(step) {
     this.asked = true;
@@ -76,13 +81,13 @@ export class StatisticsChunks {
     return null;
   }
 
-  /** @returns {?Object} the step's value where it is here; asks for nothing */
+  /** @returns {any | null} the step's value where it is here; asks for nothing */
   peek(step) {
     const held = this.values.get(step);
     return held ? held.value : null;
   }
 
-  /** @returns {?string} why the step's value cannot be had */
+  /** @returns {string | null} why the step's value cannot be had */
   reason(step) {
     return this.reasons.get(step) || null;
   }

@@ -4,7 +4,7 @@
  * data-state on the root: loading, failed, empty (nothing is ready: the page has nothing else to show), partial, complete. A job's
  * progress stands here, with the buttons that start, pause, resume and cancel it.
  */
-import { element, grouped, mounted } from "mloscope/base/dom.mjs";
+import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
@@ -19,6 +19,20 @@ const ACTIONS = {
 const OFFERED = { starting: ["cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
 
 class State {
+  /** @type {HTMLParagraphElement} */ sentence;
+  /** @type {HTMLParagraphElement} */ more;
+  /** @type {HTMLElement} */ code;
+  /** @type {any} */ copy;
+  /** @type {HTMLDivElement} */ command;
+  /** @type {HTMLProgressElement} */ meter;
+  /** @type {HTMLSpanElement} */ progress;
+  /** @type {any} */ buttons;
+  /** @type {any} */ retry;
+  /** @type {HTMLDivElement} */ work;
+  /** @type {HTMLParagraphElement} */ trouble;
+  /** @type {any} */ statistics;
+  /** @type {any} */ copied;
+
   constructor(root) {
     this.root = root;
     this.problem = null; // what the server said to the last button
@@ -35,14 +49,14 @@ class State {
     this.sentence = element("p", { class: "statistics-sentence", role: "status" });
     this.more = element("p", { class: "statistics-more" });
     this.code = element("code", { class: "statistics-code" });
-    this.copy = button("Copy", "Copy the command", () => this.copyCommand());
+    this.copy = button("statistics-button", "Copy", "Copy the command", () => this.copyCommand());
     this.command = element("div", { class: "statistics-command" }, [this.code, this.copy]);
     this.meter = element("progress", { class: "statistics-meter", max: 1, "aria-label": "Progress of the statistics" });
     this.progress = element("span", { class: "statistics-progress" });
     this.buttons = Object.fromEntries(
-      Object.entries(ACTIONS).map(([action, [text, title]]) => [action, button(text, title, () => this.act(action))]),
+      Object.entries(ACTIONS).map(([action, [text, title]]) => [action, button("statistics-button", text, title, () => this.act(action))]),
     );
-    this.retry = button("Try again", "Ask the server again", () => this.statistics.reread());
+    this.retry = button("statistics-button", "Try again", "Ask the server again", () => this.statistics.reread());
     this.work = element("div", { class: "statistics-work" }, [
       this.meter, this.progress, ...Object.values(this.buttons), this.retry,
     ]); // prettier-ignore
@@ -138,8 +152,9 @@ class State {
   async copyCommand() {
     const range = document.createRange();
     range.selectNodeContents(this.code);
-    window.getSelection().removeAllRanges();
-    window.getSelection().addRange(range);
+    const selection = /** @type {Selection} */ (window.getSelection());
+    selection.removeAllRanges();
+    selection.addRange(range);
     try {
       await navigator.clipboard.writeText(this.code.textContent);
     } catch {
@@ -148,12 +163,6 @@ class State {
     write(this.copy, "Copied");
     this.copied = setTimeout(() => write(this.copy, "Copy"), COPIED_MS);
   }
-}
-
-function button(text, title, act) {
-  const node = element("button", { type: "button", class: "statistics-button", title }, [text]);
-  node.addEventListener("click", act);
-  return node;
 }
 
 /** Whether the network tells no classes, so that no statistics of it can be computed anywhere. */
@@ -166,10 +175,6 @@ function duration(seconds) {
 }
 
 /** Text set only where it changes: screen readers are not troubled for nothing. */
-function write(node, text) {
-  if (node.textContent !== (text || "")) node.textContent = text || "";
-}
-
 /**
  * The React component behind components/browser_parts.py.
  * @param {{id: string}} props

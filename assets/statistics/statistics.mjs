@@ -21,6 +21,10 @@ const AT_WORK = new Set(["starting", "running"]);
 const sharedByKey = new Map();
 
 class Statistics {
+  /** @type {any} */ corpus;
+  /** @type {any} */ run;
+  /** @type {any} */ split;
+
   constructor(run, corpus, split) {
     Object.assign(this, { run, corpus, split });
     /** The overview as the REST API gives it (GET runs/{run}/statistics); null until it came. */
@@ -55,7 +59,7 @@ class Statistics {
   /**
    * Confusion counts of a checkpoint.
    * @param {number} index position on the time bus
-   * @returns {?{cells: Uint32Array, counts: Uint32Array, images: number, classes: number}} `cells` ascending,
+   * @returns {null | {cells: Uint32Array, counts: Uint32Array, images: number, classes: number}} `cells` ascending,
    *   actual * (classes + 1) + predicted, predicted == classes meaning not predicted; null where they are not here
    */
   step(index) {
@@ -63,19 +67,19 @@ class Statistics {
     return checkpoint ? this.confusions.value(checkpoint.step) : null;
   }
 
-  /** @param {number} index @returns {?Object} as step(), but nothing is fetched for it */
+  /** @param {number} index @returns {any | null} as step(), but nothing is fetched for it */
   peek(index) {
     const checkpoint = time.checkpoints[index];
     return checkpoint ? this.confusions.peek(checkpoint.step) : null;
   }
 
-  /** @param {number} index @returns {("ready"|"pending"|"missing")} */
+  /** @param {number} index @returns {"ready"|"pending"|"missing"} */
   state(index) {
     if (this.step(index)) return "ready";
     return this.reason(index) === null ? "pending" : "missing";
   }
 
-  /** @param {number} index @returns {?string} why the checkpoint has no statistics; null where they are here or may come */
+  /** @param {number} index @returns {string | null} why the checkpoint has no statistics; null where they are here or may come */
   reason(index) {
     if (!this.overview) return this.error;
     const checkpoint = time.checkpoints[index];
@@ -88,7 +92,7 @@ class Statistics {
     return "It has no statistics yet.";
   }
 
-  /** @param {number} index @returns {?Object} the overview's entry of a checkpoint: step, state, key, accuracy, loss, ... */
+  /** @param {number} index @returns {any | null} the overview's entry of a checkpoint: step, state, key, accuracy, loss, ... */
   entry(index) {
     const checkpoint = time.checkpoints[index];
     return (checkpoint && this.entries.get(checkpoint.step)) || null;
@@ -114,21 +118,21 @@ class Statistics {
   }
 
   /**
-   * @param {function(): void} listener called when anything came
-   * @returns {function(): void} stops listening
+   * @param {() => void} listener called when anything came
+   * @returns {() => void} stops listening
    */
   subscribe(listener) {
     this.listeners.add(listener);
     if (this.listeners.size === 1) this.reread();
     return () => {
       this.listeners.delete(listener);
-      if (!this.isWatched) clearTimeout(this.timer);
+      if (!this.isWatched) clearTimeout(this.timer || undefined);
     };
   }
 
   /** Read the overview again, now. */
   reread() {
-    clearTimeout(this.timer);
+    clearTimeout(this.timer || undefined);
     if (this.reading)
       this.readAgain = true; // what is on its way may be older than the reason for asking
     else this.reading = this.read();
@@ -161,8 +165,9 @@ class Statistics {
   }
 
   readLater() {
-    clearTimeout(this.timer);
+    clearTimeout(this.timer || undefined);
     if (!this.isWatched) return;
+    /** @type {number | null} */
     let delayMs = null;
     if (this.error) {
       delayMs = RETRY_MS[Math.min(this.attempts, RETRY_MS.length - 1)];
@@ -182,7 +187,7 @@ class Statistics {
 
   /**
    * Start, pause, resume or cancel the job that computes what is missing.
-   * @param {("start"|"pause"|"resume"|"cancel")} action
+   * @param {"start"|"pause"|"resume"|"cancel"} action
    * @returns {Promise<void>} rejects with the server's sentence
    */
   async job(action) {
@@ -205,8 +210,8 @@ export const statistics = {
   budgetBytes: 256 * 2 ** 20,
 
   /**
-   * @param {{run: string, corpus: ?string}} subject
-   * @param {?string} [split] the server's choice where absent: "test" where there is one, else the last
+   * @param {{run: string, corpus: string | null}} subject
+   * @param {string | null} [split] the server's choice where absent: "test" where there is one, else the last
    * @returns {Statistics} the same object for the same run, corpus and split
    */
   open(subject, split = "") {
@@ -220,11 +225,12 @@ export const statistics = {
 
   /**
    * Follow the statistics of what the page is about: the subject, and the view's split.
-   * @param {function(Statistics): void} listener called at once where a subject is open, when another run, corpus or split is
+   * @param {(a: Statistics) => void} listener called at once where a subject is open, when another run, corpus or split is
    *   chosen, and when anything came
-   * @returns {function(): void} stops following
+   * @returns {() => void} stops following
    */
   follow(listener) {
+    /** @type {Statistics | null} */
     let shared = null;
     let leave = () => {};
     const choose = (isNew) => {

@@ -322,7 +322,7 @@ def test_the_wheel_with_control_and_the_buttons_zoom(visit):
     assert transform(page)[2] > scale * 1.2
     assert target.bounding_box()["x"] == pytest.approx(before["x"], abs=6)  # the point under the pointer stays
     page.get_by_role("button", name="Zoom out").click()
-    page.get_by_role("button", name="Show the whole network").click()
+    page.get_by_role("button", name="Fit").click()
     transform(page)
     box = node(page, "predictions").bounding_box()
     assert box["x"] + box["width"] <= 1440

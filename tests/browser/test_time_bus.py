@@ -10,7 +10,7 @@ CLOCK = """() => {
   window.now = 0;
   window.frames = [];
   window.timers = [];
-  window.bus = makeTimeBus({
+  window.bus = new TimeBus({
     now: () => now,
     requestFrame: (callback) => frames.push(callback),
     after: (delay, callback) => {

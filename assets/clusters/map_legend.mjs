@@ -1,0 +1,40 @@
+/** What the colours of the map of images say, and what its axes are. */
+import { element, grouped } from "mloscope/base/dom.mjs";
+import { marks } from "mloscope/clusters/marks.mjs";
+
+const LEGEND_NAMES = 20;
+
+export class MapLegend {
+  told = "";
+  node = element("div", { class: "points-legend" });
+
+  /**
+   * @param {"class" | "prediction" | "cluster"} kind what a colour stands for
+   * @param {string[]} names of the classes; [] where colours stand for clusters
+   * @param {any} shown the points of the step, null where they have not come
+   */
+  show(kind, names, shown) {
+    const key = JSON.stringify([kind, names, Boolean(shown)]);
+    if (key === this.told) return;
+    this.told = key;
+    const isLong = names.length > LEGEND_NAMES;
+    const items = isLong
+      ? []
+      : names.map((name, number) => element("span", { class: "points-name" }, [colourDot(marks.colour(number)), name]));
+    const said = [];
+    if (isLong) said.push(`${grouped(names.length)} classes share ${marks.colours.length} colours; the pointer says which.`);
+    else if (names.length > marks.colours.length) said.push(`Colours repeat after ${marks.colours.length}.`);
+    if (kind === "cluster") said.push("Colours as in the rows.");
+    if (shown) {
+      const [first, second] = shown.explained.map((share) => `${Math.round(share * 100)} %`);
+      said.push(`Principal components of the class probabilities at all steps together: ${first} of their variance across, ${second} up.`);
+    }
+    this.node.replaceChildren(...items, element("span", { class: "points-said" }, [said.join(" ")]));
+  }
+}
+
+function colourDot(colour) {
+  const dot = element("span", { class: "points-dot" });
+  dot.style.background = colour;
+  return dot;
+}

@@ -1,0 +1,218 @@
+/** What changed between two steps: the component ConfusionChanges. It comes when time settles. */
+import { element, grouped, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
+import { confusionCounts } from "mloscope/confusion/counts.mjs";
+import { ConfusionImages } from "mloscope/confusion/images.mjs";
+import { Since, markLong } from "mloscope/confusion/since.mjs";
+import { confusion } from "mloscope/confusion/state.mjs";
+
+const MOVES = 12;
+
+class Changes {
+  /** @type {any} */ since;
+  /** @type {HTMLParagraphElement} */ sentence;
+  /** @type {HTMLOListElement} */ list;
+  /** @type {HTMLButtonElement} */ more;
+  /** @type {HTMLParagraphElement} */ rest;
+  /** @type {any} */ limit;
+  /** @type {any} */ images;
+  /** @type {any} */ shown;
+  /** @type {any} */ answer;
+  /** @type {any} */ asking;
+  /** @type {any} */ abort;
+  /** @type {any} */ isWhole;
+  /** @type {any} */ steps;
+  /** @type {any} */ to;
+
+  constructor(root) {
+    this.root = root;
+    this.model = confusion;
+    this.chosen = null; // the move whose images are shown
+    this.build();
+    this.undo = [
+      this.model.follow((model, changed) => this.change(changed)),
+      time.subscribe(() => this.stale()),
+      time.onSettled(() => this.settle()),
+      () => clearTimeout(this.asking),
+    ];
+  }
+
+  destroy() {
+    if (this.abort) this.abort.abort();
+    this.images.destroy();
+    for (const undo of this.undo) undo();
+    this.root.replaceChildren();
+  }
+
+  build() {
+    const place = element("div", {});
+    this.since = new Since(place, "What changed since ");
+    this.sentence = element("p", { class: "confusion-cell-sentence", role: "status" });
+    this.list = element("ol", { class: "confusion-pairs-list" });
+    this.more = element("button", { type: "button", class: "confusion-more", hidden: true }, []);
+    this.rest = element("p", { class: "quiet-text", hidden: true });
+    this.more.addEventListener("click", () => {
+      this.limit = Infinity;
+      this.fill();
+    });
+    const images = element("div", { class: "confusion-cell-images" });
+    this.images = new ConfusionImages(images);
+    this.root.append(place, this.sentence, this.list, this.more, this.rest, images);
+    this.list.addEventListener("click", (event) => {
+      const row = hit(event, "[data-move]");
+      if (row) this.choose(this.answer.moves[Number(row.dataset.move)]);
+    });
+  }
+
+  change(changed) {
+    const { statistics } = this.model;
+    if (!statistics.overview) return;
+    markLong(this.root, this.model.names);
+    this.since.show(statistics);
+    if (changed.includes("since")) this.stale();
+    this.settle();
+  }
+
+  /** Time moves: what is listed belongs to another step. */
+  stale() {
+    const key = this.key();
+    if (key === this.shown) return;
+    this.shown = null;
+    this.answer = null;
+    this.chosen = null;
+    if (this.abort) this.abort.abort();
+    this.list.replaceChildren();
+    this.more.hidden = this.rest.hidden = true;
+    this.images.forget();
+    write(this.sentence, "…");
+    this.root.removeAttribute("data-shows");
+  }
+
+  key() {
+    const { statistics } = this.model;
+    const since = this.model.sinceIndex();
+    if (!statistics || since === null) return null;
+    const { index } = time;
+    const key = (at) => (statistics.entry(at) || {}).key;
+    return `${since}>${index} ${key(since)} ${key(index)}`;
+  }
+
+  settle() {
+    clearTimeout(this.asking);
+    this.asking = setTimeout(() => this.ask(), 60);
+  }
+
+  async ask() {
+    const { model } = this;
+    const { statistics } = model;
+    if (time.playing || !statistics || !statistics.overview) return;
+    const since = model.sinceIndex();
+    const key = this.key();
+    const problem = this.cannot(since);
+    if (problem !== null) {
+      this.stale();
+      this.shown = key;
+      write(this.sentence, problem);
+      return;
+    }
+    if (key === this.shown && this.answer) {
+      if (!this.isWhole) this.fill();
+      return;
+    }
+    this.stale();
+    const [from, to] = [time.checkpoints[Number(since)].step, time.step];
+    if (this.abort) this.abort.abort();
+    const abort = (this.abort = new AbortController());
+    try {
+      const url = statistics.address(["statistics", "moves"], { from, to, limit: 1 });
+      const answer = await model.asked(url, key, abort.signal);
+      if (abort.signal.aborted || key !== this.key()) return;
+      Object.assign(this, { answer, shown: key, limit: MOVES, steps: [from, to] });
+      this.root.dataset.shows = `${from}>${to}`;
+      this.fill();
+    } catch (error) {
+      if (error.name !== "AbortError" && !abort.signal.aborted) write(this.sentence, error.message);
+    }
+  }
+
+  cannot(since) {
+    const { statistics } = this.model;
+    if (since === null) return "There is no step before this one.";
+    if (since === time.index) return "That is the step that is shown; choose another one.";
+    for (const index of [since, time.index]) {
+      const entry = statistics.entry(index);
+      if (!entry || entry.state !== "ready") return `Step ${grouped(time.checkpoints[index].step)}: ${statistics.reason(index)}`;
+    }
+    return null;
+  }
+
+  fill() {
+    const { answer, model } = this;
+    const [from, to] = this.steps;
+    const grouped = model.number;
+    const counts = [from, to].map((step) => model.statistics.peek(time.indexOf(step)));
+    this.isWhole = Boolean(counts[0] && counts[1]); // else again when they have come
+    let gain = "";
+    if (counts[0] && counts[1]) {
+      const correct = counts.map((step) => confusionCounts.sums(step).correct);
+      const more = correct[1] - correct[0];
+      gain = more === 0 ? " As many are right as before." : ` ${grouped(Math.abs(more))} ${more > 0 ? "more" : "fewer"} are right.`;
+    }
+    const moved = answer.total;
+    write(
+      this.sentence,
+      moved ? `${grouped(moved)} ${moved === 1 ? "image is" : "images are"} taken for another class at step ${grouped(to)} than at step ${grouped(from)}.${gain}`
+        : counts[1] && !counts[1].images ? model.uncounted(counts[1]) || "There are no images with classes."
+        : `Every image ${counts[1] && model.uncounted(counts[1]) ? "that counts " : ""}is taken for the same class at step ${grouped(to)} as at step ${grouped(from)}.`,
+    ); // prettier-ignore
+    const moves = answer.moves.slice(0, this.limit);
+    this.list.replaceChildren(...moves.map((move, at) => this.row(move, at)));
+    this.more.hidden = answer.moves.length <= this.limit;
+    write(this.more, `show all ${grouped(answer.moves.length)} moves`);
+    this.rest.hidden = !this.more.hidden || answer.kinds <= answer.moves.length;
+    write(
+      this.rest,
+      `These are the ${grouped(answer.moves.length)} most frequent of ${grouped(answer.kinds)} moves; the exported table has all.`,
+    );
+  }
+
+  row(move, at) {
+    const { model } = this;
+    const grouped = model.number;
+    const kind = move.to === move.actual ? "confusion-good" : move.from === move.actual ? "confusion-bad" : "";
+    const title = `${grouped(move.count)} ${move.count === 1 ? "image" : "images"} of ${model.name(move.actual)}: taken for ${model.name(move.from)} before, for ${model.name(move.to)} now`;
+    const button = element("button", { type: "button", class: `confusion-pair confusion-move ${kind}`, "data-move": at, title }, [
+      element("span", { class: "confusion-move-class" }, [model.name(move.actual)]),
+      element("span", { class: "confusion-pair-name" }, [model.name(move.from)]),
+      element("span", { class: "confusion-pair-arrow" }, ["→"]),
+      element("span", { class: "confusion-pair-name" }, [model.name(move.to)]),
+      element("span", { class: "confusion-pair-number" }, [grouped(move.count)]),
+    ]);
+    return element("li", {}, [button]);
+  }
+
+  choose(move) {
+    const { model } = this;
+    const key = this.shown;
+    for (const row of this.list.querySelectorAll("[data-move]")) {
+      if (this.answer.moves[Number(row.dataset.move)] === move) row.setAttribute("aria-current", "true");
+      else row.removeAttribute("aria-current");
+    }
+    const [from, to] = this.steps;
+    this.images.show(`${key}/${move.actual},${move.from},${move.to}`, move.count, (offset, limit, signal) => {
+      const query = { from, to, actual: move.actual, before: move.from, after: move.to, offset, limit };
+      return model.asked(model.statistics.address(["statistics", "moves"], query), key, signal);
+    });
+  }
+}
+
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string}} props
+ */
+export const ConfusionChanges = (props) => mounted("confusion-changes", mount, props);
+
+function mount(root) {
+  const changes = new Changes(root);
+  return () => changes.destroy();
+}

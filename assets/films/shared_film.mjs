@@ -1,0 +1,263 @@
+/**
+ * One film, however many look at it: its manifest, its chunks, its frames, within a budget of bytes over all films.
+ */
+import { mountedAt } from "mloscope/base/addresses.mjs";
+import { fetchAnswer, readLines } from "mloscope/base/http.mjs";
+import { filmBytes } from "mloscope/films/bytes.mjs";
+
+const CHUNKS_AT_ONCE = 3;
+const RETRY_MS = [1000, 2000, 4000, 8000];
+const WORTH_A_RETRY = new Set(["unavailable", "unreachable", "hung-up"]);
+
+/** All films, and what they may hold. */
+export const store = {
+  /** @type {Map<string, SharedFilm>} */
+  films: new Map(),
+  /** Bytes of frames that are held, and how many may be. */
+  heldBytes: 0,
+  budgetBytes: 256 * 2 ** 20,
+  /** The clock of "least recently used". */
+  uses: 0,
+  /** Who hears, at most once a frame, that any film changed. @type {Set<() => void>} */
+  listeners: new Set(),
+};
+let isTelling = false;
+
+/**
+ * One film, however many look at it. Its chunks are, in turn: wanted, coming, here; let-go (over the budget: wanted again
+ * when somebody asks for its step); gone (the server has forgotten it: wanted again when a manifest names it); lost.
+ */
+export class SharedFilm {
+  constructor(key, clock) {
+    this.key = key;
+    this.clock = clock;
+    this.url = "";
+    this.viewers = new Set();
+    this.header = null;
+    this.error = null;
+    this.progress = null;
+    this.complete = false;
+    this.detached = false;
+    this.frames = new Map(); // step -> frame, while its chunk is in memory
+    this.chunkOf = new Map(); // step -> chunk
+    this.chunks = new Map(); // address -> chunk
+    this.reasons = new Map(); // step -> why it is missing
+    this.layerRanges = new Map(); // step -> [lo, hi]; small, kept when the frame is let go
+    this.over = null; // range over time and exploded steps; null until somebody asks
+    this.fetching = 0;
+    this.manifests = 0; // how many were asked for
+    this.attempts = 0;
+    this.abort = null;
+    this.retryTimer = null;
+  }
+
+  /** Begin, or go on after everybody had left. */
+  read() {
+    if (this.complete) this.fetchMore();
+    if (this.complete || this.abort) return;
+    const abort = (this.abort = new AbortController());
+    let ended = false;
+    this.manifests += 1;
+    readLines(this.url, abort.signal, (line) => {
+      if (abort.signal.aborted) return;
+      ended = ended || Boolean(line.done || line.error);
+      this.take(line);
+    })
+      .then(() => {
+        if (!ended) throw Object.assign(new Error(this.hungUp()), { kind: "hung-up" });
+      })
+      .catch((error) => {
+        if (abort.signal.aborted) return;
+        if (error instanceof TypeError) error = Object.assign(new Error(this.hungUp()), { kind: "hung-up" });
+        this.fail(error);
+      });
+  }
+
+  hungUp() {
+    return `The server stopped before the film was complete: ${this.loaded} of ${this.total || "?"} checkpoints came.`;
+  }
+
+  /** One line of the manifest. */
+  take(line) {
+    if (line.film) {
+      this.header = line.film;
+      this.error = null;
+    } else if (line.chunk) {
+      this.name(line.chunk);
+      this.fetchMore();
+    } else if (line.missing) {
+      this.reasons.set(line.missing.step, line.missing.reason);
+    } else if (line.progress) {
+      this.progress = line.progress;
+    } else if (line.error) {
+      this.fail(Object.assign(new Error(line.error.message), { kind: line.error.kind }));
+    } else if (line.done) {
+      this.complete = true;
+      this.abort = null;
+      this.attempts = 0;
+      this.progress = null;
+    }
+    this.tell();
+  }
+
+  name({ address, steps, bytes }) {
+    if (!this.chunks.has(address)) {
+      this.chunks.set(address, { film: this, address, steps, bytes, state: "wanted", used: 0, held: 0, forgotten: 0 });
+    }
+    const chunk = this.chunks.get(address);
+    chunk.namedIn = this.manifests;
+    if (chunk.state === "gone") chunk.state = "wanted";
+    for (const step of steps) {
+      this.reasons.delete(step);
+      this.chunkOf.set(step, chunk);
+    }
+  }
+
+  /** Hang up. */
+  stop() {
+    clearTimeout(this.retryTimer || undefined);
+    if (this.abort) this.abort.abort();
+    this.abort = null;
+  }
+
+  /** Say what went wrong and, where waiting may help, ask again while somebody looks. */
+  fail(error) {
+    this.stop();
+    this.complete = false;
+    this.error = error.message;
+    this.progress = null;
+    if (WORTH_A_RETRY.has(error.kind)) {
+      // Where nobody answers, asking often costs nobody anything.
+      const most = error.kind === "unavailable" ? RETRY_MS.length - 1 : 1;
+      const delayMs = RETRY_MS[Math.min(this.attempts, most)];
+      this.attempts += 1;
+      this.retryTimer = setTimeout(() => this.viewers.size && this.read(), delayMs);
+    }
+    this.tell();
+  }
+
+  /** Fetch what is wanted, a few at a time, nearest to the current step first. */
+  fetchMore() {
+    while (this.viewers.size && this.fetching < CHUNKS_AT_ONCE) {
+      const wanted = [...this.chunks.values()].filter((chunk) => chunk.state === "wanted");
+      if (!wanted.length) return;
+      this.fetchChunk(wanted.reduce((best, chunk) => (distance(chunk) < distance(best) ? chunk : best)));
+    }
+  }
+
+  async fetchChunk(chunk) {
+    const manifest = chunk.namedIn;
+    chunk.state = "coming";
+    this.fetching += 1;
+    try {
+      const answer = await fetchAnswer(mountedAt(chunk.address)).catch((error) => {
+        if (error.status !== 404) throw error;
+        return fetchAnswer(this.framesAddress(chunk.steps));
+      });
+      const buffer = await answer.arrayBuffer();
+      this.place(chunk, filmBytes.parse(buffer), buffer.byteLength);
+    } catch (error) {
+      this.lose(chunk, error, manifest);
+    }
+    this.fetching -= 1;
+    this.fetchMore();
+    this.tell();
+  }
+
+  /** Where to ask for these steps when the server's cache, which a chunk's address leads to, has let it go or is away. */
+  framesAddress(steps) {
+    const [path, query = ""] = this.key.split("?");
+    return `${path.replace(/film$/, "frames")}?${query ? `${query}&` : ""}steps=${steps.join(",")}`;
+  }
+
+  place(chunk, film, bytes) {
+    chunk.state = "here";
+    chunk.forgotten = 0;
+    chunk.used = store.uses += 1;
+    film.steps.forEach((step, position) => {
+      if (this.chunkOf.get(step) !== chunk) return; // a later manifest has another content for this step
+      const frame = film.frame(position);
+      this.frames.set(step, frame);
+      this.layerRanges.set(step, frame.layerRange.slice());
+    });
+    this.over = null;
+    if (this.detached) return;
+    chunk.held = bytes;
+    store.heldBytes += bytes;
+    keepBudget();
+  }
+
+  /**
+   * A chunk that cannot be had. What is neither in the server's cache nor to be made of these files any more (404) is to be
+   * looked for in one more manifest, the same one for all that an older `manifest` named.
+   */
+  lose(chunk, error, manifest) {
+    if (error.status === 404 && (chunk.forgotten += 1) === 1) {
+      chunk.state = chunk.namedIn > manifest ? "wanted" : "gone";
+      if (this.manifests > manifest) return;
+      this.stop();
+      this.complete = false;
+      this.read();
+    } else if (WORTH_A_RETRY.has(error.kind)) {
+      chunk.state = "gone";
+      this.fail(error);
+    } else {
+      chunk.state = "lost";
+      for (const step of chunk.steps) this.reasons.set(step, error.message);
+    }
+  }
+
+  letGo(chunk) {
+    store.heldBytes -= chunk.held;
+    chunk.held = 0;
+    chunk.state = this.viewers.size ? "let-go" : "wanted";
+    for (const step of chunk.steps) if (this.chunkOf.get(step) === chunk) this.frames.delete(step);
+    if (!this.viewers.size && !this.frames.size) store.films.delete(this.key);
+  }
+
+  get total() {
+    return this.header ? this.header.steps.length : 0;
+  }
+
+  get loaded() {
+    return this.header ? this.header.steps.filter((step) => this.has(step)).length : 0;
+  }
+
+  has(step) {
+    return this.frames.has(step) || this.reasons.has(step);
+  }
+
+  tell() {
+    for (const viewer of [...this.viewers]) for (const listener of [...viewer.listeners]) listener();
+    tellAny();
+  }
+}
+
+/** How many checkpoints a chunk is away from the current one. */
+function distance(chunk) {
+  const { clock } = chunk.film;
+  const here = clock.index;
+  return Math.min(...chunk.steps.map((step) => Math.abs(clock.indexOf(step) - here)));
+}
+
+/** Films that nobody looks at go first, the least recently drawn before others; then what is farthest from the current step. */
+export function keepBudget() {
+  while (store.heldBytes > store.budgetBytes) {
+    const held = [...store.films.values()].flatMap((film) => [...film.chunks.values()].filter((chunk) => chunk.held));
+    const idle = held.filter((chunk) => !chunk.film.viewers.size);
+    if (held.length < 2) return;
+    const victim = idle.length
+      ? idle.reduce((oldest, chunk) => (chunk.used < oldest.used ? chunk : oldest))
+      : held.reduce((farthest, chunk) => (distance(chunk) > distance(farthest) ? chunk : farthest));
+    victim.film.letGo(victim);
+  }
+}
+
+export function tellAny() {
+  if (isTelling) return;
+  isTelling = true;
+  requestAnimationFrame(() => {
+    isTelling = false;
+    for (const listener of [...store.listeners]) listener();
+  });
+}

@@ -1,0 +1,50 @@
+/** What ESLint holds the modules of assets/ to: no mistakes that a type checker overlooks, and the sizes that can be read at once. */
+const BROWSER = [
+  "AbortController", "Blob", "CSS", "CustomEvent", "DOMException", "DOMParser", "Element", "Event", "Headers", "HTMLButtonElement",
+  "HTMLCanvasElement", "HTMLElement", "Image", "ImageData", "IntersectionObserver", "MutationObserver", "Node", "Path2D", "ResizeObserver",
+  "Response", "SVGElement", "TextDecoder", "URL", "URLSearchParams", "XMLSerializer", "innerHeight", "innerWidth", "queueMicrotask", "structuredClone", "cancelAnimationFrame", "clearInterval",
+  "clearTimeout", "createImageBitmap", "devicePixelRatio", "document", "fetch", "getComputedStyle", "history", "location", "matchMedia",
+  "navigator", "performance", "requestAnimationFrame", "setInterval", "setTimeout", "window",
+]; // prettier-ignore
+
+export default [
+  {
+    files: ["assets/**/*.mjs"],
+    languageOptions: {
+      ecmaVersion: 2024,
+      sourceType: "module",
+      globals: Object.fromEntries(BROWSER.map((name) => [name, "readonly"])),
+    },
+    rules: {
+      "array-callback-return": "error",
+      eqeqeq: "error",
+      "max-lines": ["error", 400],
+      "max-lines-per-function": ["error", 50],
+      "no-cond-assign": "error",
+      "no-const-assign": "error",
+      "no-constant-condition": "error",
+      "no-control-regex": "off",
+      "no-dupe-class-members": "error",
+      "no-dupe-else-if": "error",
+      "no-dupe-keys": "error",
+      "no-duplicate-imports": "error",
+      "no-else-return": "error",
+      "no-fallthrough": "error",
+      "no-import-assign": "error",
+      "no-irregular-whitespace": "error",
+      "no-loss-of-precision": "error",
+      "no-self-assign": "error",
+      "no-undef": "error",
+      "no-unreachable": "error",
+      "no-unsafe-finally": "error",
+      "no-unused-expressions": "error",
+      "no-unused-vars": "error",
+      "no-useless-escape": "error",
+      "no-useless-rename": "error",
+      "no-var": "error",
+      "object-shorthand": "error",
+      "prefer-const": "error",
+      "require-atomic-updates": "off",
+    },
+  },
+];
