@@ -98,6 +98,12 @@ def test_each_unit_has_its_own_range_and_ranges_given_count() -> None:
     assert part.layer_ranges.tolist() == [[-1, 100]]
 
 
+@pytest.mark.parametrize("dimensions", [4, 6])
+def test_a_frame_has_five_axes(dimensions: int) -> None:
+    with pytest.raises(ValueError, match="unit, channel, row, column, component"):
+        encoding.quantise([0], [np.zeros((1,) * dimensions, np.float32)])
+
+
 def test_a_value_outside_the_range_is_its_end() -> None:
     film = encoding.quantise([0], frame(-5, 0.5, 5), np.array([[[0, 1]]]), np.array([[0, 1]]))
     assert film.codes.ravel().tolist() == [3, 129, 255]
