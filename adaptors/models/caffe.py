@@ -11,9 +11,9 @@ import numpy as np
 
 from mloscope.adaptors.files.run_folder import Notes, checkpoints_of, read_notes, shortened
 from mloscope.adaptors.interface import Layer, RunOptions, Unreadable
-from mloscope.adaptors.networks.caffe_layers import stored_names
 from mloscope.adaptors.networks.translated_run import CheckpointFiles, TranslatedRun
 from mloscope.adaptors.readers.caffe.architecture import Architecture, find_architecture
+from mloscope.adaptors.readers.caffe.layers import stored_names
 from mloscope.adaptors.readers.caffe.snapshots import compared, read_arrays, stem
 
 

@@ -11,9 +11,9 @@ import numpy as np
 
 from mloscope.adaptors.files.run_folder import Notes, read_notes
 from mloscope.adaptors.interface import ASSUMED, Checkpoint, Layer, Preprocessing, RunOptions, Unreadable
-from mloscope.adaptors.networks.cuda_convnet_layers import arrays_of, nodes_of
 from mloscope.adaptors.networks.translated_run import CheckpointFiles, TranslatedRun
 from mloscope.adaptors.readers.cuda_convnet.files import NAME, State, is_run_file, read_state
+from mloscope.adaptors.readers.cuda_convnet.layers import arrays_of, nodes_of
 from mloscope.adaptors.readers.cuda_convnet.training_record import batches_meta_beside, curves, step_factor
 
 

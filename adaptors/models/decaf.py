@@ -20,12 +20,12 @@ import numpy as np
 
 from mloscope.adaptors.files.run_folder import checkpoints_of, read_notes, shortened
 from mloscope.adaptors.interface import ASSUMED, Layer, Preprocessing, RunOptions, Unreadable
-from mloscope.adaptors.networks import cuda_convnet_layers
-from mloscope.adaptors.networks.decaf_layers import arrays_of_layer, nodes_of_net
 from mloscope.adaptors.networks.network import NetworkBuilder, Node
 from mloscope.adaptors.networks.translated_run import CheckpointFiles, TranslatedRun
+from mloscope.adaptors.readers.cuda_convnet import layers as cuda_convnet_layers
 from mloscope.adaptors.readers.cuda_convnet.files import State
 from mloscope.adaptors.readers.decaf.files import SavedNet, is_net, meta_beside, places, read_content, some_of_each_kind
+from mloscope.adaptors.readers.decaf.layers import arrays_of_layer, nodes_of_net
 
 
 class DecafRun(TranslatedRun):

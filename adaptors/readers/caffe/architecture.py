@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mloscope.adaptors.interface import ASSUMED, AdaptorError, NothingThere, Preprocessing, RunOptions, Unreadable
-from mloscope.adaptors.networks.caffe_layers import DATA_TYPES, nodes_of
 from mloscope.adaptors.networks.network import Node, input_shape_of
 from mloscope.adaptors.readers.caffe.choice import descriptions
+from mloscope.adaptors.readers.caffe.layers import DATA_TYPES, nodes_of
 from mloscope.adaptors.readers.caffe.protobuf import CaffeNet, read_blob_file, read_caffemodel, read_prototxt
 from mloscope.adaptors.readers.caffe.snapshots import Shapes
 

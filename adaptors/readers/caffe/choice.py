@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mloscope.adaptors.interface import AdaptorError
-from mloscope.adaptors.networks.caffe_layers import settings_of
+from mloscope.adaptors.readers.caffe.layers import settings_of
 from mloscope.adaptors.readers.caffe.protobuf import CaffeLayer, CaffeNet, read_prototxt
 from mloscope.adaptors.readers.caffe.snapshots import Shapes, stem
 

@@ -27,11 +27,11 @@ from mloscope.adaptors.interface import (
 )
 from mloscope.adaptors.networks.network import Node as TranslatedNode
 from mloscope.adaptors.networks.network import outputs_of as graph_outputs
-from mloscope.adaptors.networks.tensorflow_graph.translation import Translated, translate
 from mloscope.adaptors.readers.keras.architecture import outputs_of as keras_outputs
 from mloscope.adaptors.readers.keras.building import build_model, refuse_code
 from mloscope.adaptors.readers.keras.descriptions import given_architecture, parsed_nodes
 from mloscope.adaptors.readers.keras.saved_model_config import saved_config
+from mloscope.adaptors.readers.tensorflow.graph.translation import Translated, translate
 from mloscope.adaptors.readers.tensorflow.groups import Groups
 from mloscope.adaptors.readers.tensorflow.listing import SAVED_MODEL, VARIABLES, listed
 from mloscope.adaptors.readers.tensorflow.matching import matched

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from mloscope.adaptors.networks.tensorflow_graph.graph import Graph, Op
+from mloscope.adaptors.readers.tensorflow.graph.graph import Graph, Op
 from mloscope.adaptors.readers.tensorflow.variables import Variable
 
 

@@ -14,8 +14,8 @@ import numpy as np
 from mloscope.adaptors.interface import Parameter
 from mloscope.adaptors.networks import network
 from mloscope.adaptors.networks.network import Operation, Shape, Unsupported, Window
-from mloscope.adaptors.networks.tensorflow_graph.graph import ACTIVATIONS, Graph, Op
-from mloscope.adaptors.networks.tensorflow_graph.shapes import Sizes, sample_shape
+from mloscope.adaptors.readers.tensorflow.graph.graph import ACTIVATIONS, Graph, Op
+from mloscope.adaptors.readers.tensorflow.graph.shapes import Sizes, sample_shape
 from mloscope.adaptors.readers.tensorflow.variables import Variable
 
 

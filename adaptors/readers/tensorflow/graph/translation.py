@@ -23,19 +23,19 @@ from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.adaptors.interface import Layer, Parameter, Preprocessing, Unreadable
 from mloscope.adaptors.networks import network
 from mloscope.adaptors.networks.network import NetworkBuilder, Node, Operation, Shape, Unsupported
-from mloscope.adaptors.networks.tensorflow_graph.ends import Ends
-from mloscope.adaptors.networks.tensorflow_graph.graph import ACTIVATIONS, NOT_THE_NETWORKS, PASSING, Graph, Op
-from mloscope.adaptors.networks.tensorflow_graph.input import left_out_before, wanted_pixels
-from mloscope.adaptors.networks.tensorflow_graph.operations import READ, Context
-from mloscope.adaptors.networks.tensorflow_graph.outputs import (
+from mloscope.adaptors.readers.keras.arrays import axes_of
+from mloscope.adaptors.readers.tensorflow.graph.ends import Ends
+from mloscope.adaptors.readers.tensorflow.graph.graph import ACTIVATIONS, NOT_THE_NETWORKS, PASSING, Graph, Op
+from mloscope.adaptors.readers.tensorflow.graph.input import left_out_before, wanted_pixels
+from mloscope.adaptors.readers.tensorflow.graph.operations import READ, Context
+from mloscope.adaptors.readers.tensorflow.graph.outputs import (
     logits_of_losses,
     probabilities_of,
     served,
     signature_outputs,
 )
-from mloscope.adaptors.networks.tensorflow_graph.patterns import dropped, slope
-from mloscope.adaptors.networks.tensorflow_graph.shapes import Sizes, sample_shape
-from mloscope.adaptors.readers.keras.arrays import axes_of
+from mloscope.adaptors.readers.tensorflow.graph.patterns import dropped, slope
+from mloscope.adaptors.readers.tensorflow.graph.shapes import Sizes, sample_shape
 from mloscope.adaptors.readers.tensorflow.variables import Variable
 
 LARGEST_META_BYTES = 512 * 1024 * 1024

@@ -12,7 +12,7 @@ import pytest
 from mloscope.adaptors.interface import RunOptions
 from mloscope.adaptors.models.tensorflow import TensorFlowRun
 from mloscope.adaptors.networks.network import Unsupported
-from mloscope.adaptors.networks.tensorflow_graph.shapes import BATCH, sample_shape
+from mloscope.adaptors.readers.tensorflow.graph.shapes import BATCH, sample_shape
 
 IMAGES = np.random.default_rng(3).random((4, 6, 5, 3), np.float32)
 Build = Callable[[Any, Any], None]
