@@ -1,4 +1,4 @@
-"""What an adaptor promises: the contract between somebody's files and everything else.
+"""What an adaptor promises: the contract between somebody's files and everything else. One file, to be read as one.
 
 A *run* is one training history, a *checkpoint* one saved moment of it, a *corpus* a set of images. Whoever
 implements :class:`RunAdaptor` (and, where the network can be evaluated, :class:`EvaluableRun`) or

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 
 from mloscope.adaptors.interface import AdaptorError, Unreadable
+from mloscope.adaptors.networks.differences import first_difference
 from mloscope.adaptors.networks.translated_run import CheckpointFiles
 from mloscope.adaptors.readers.caffe.protobuf import read_blobs, read_caffemodel
 from mloscope.adaptors.readers.keras import files as keras_files
@@ -112,20 +113,11 @@ def compared(files: CheckpointFiles) -> tuple[CheckpointFiles, Path, Shapes]:
         if name not in problems and name not in chosen:
             problems[name] = (
                 f"{name} holds another network than {chosen[0]} and most of the run "
-                f"({_difference(_network(alike[kinds[name]][1]), commonest)}), so it is not shown with it."
+                f"({first_difference(_network(alike[kinds[name]][1]), commonest)}), so it is not shown with it."
             )
     checkpoints = [dataclasses.replace(each, problem=problems.get(each.name)) for each in files.checkpoints]
     reference, shapes = alike[kinds[chosen[0]]]
     return CheckpointFiles(files.folder, tuple(checkpoints)), reference, shapes
-
-
-def _difference(network: _Network, run: _Network) -> str:
-    """The first difference, in words."""
-    here, there = dict(network), dict(run)
-    name = min(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
-    if name in here and name in there:
-        return f"the arrays of {name} have the shapes {here[name]} in it and {there[name]} there"
-    return f"{name} is in it and not there" if name in here else f"{name} is not in it"
 
 
 def _network(shapes: Shapes) -> _Network:

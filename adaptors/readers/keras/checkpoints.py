@@ -225,25 +225,15 @@ class _Grouping:
     def result(self, notes: Notes, left_out: list[str]) -> Survey:
         problems = [*notes.problems, *shortened(left_out)]
         config, nodes, source = self.known[self.chosen] if self.chosen else (None, None, "")
-        for name, digest in self.network.items():
-            if digest and digest != self.chosen and nodes is not None:
-                difference = first_difference(self.known[digest][1], nodes)
-                self.problem[name] = (
-                    f"{name} holds another network than the run: {difference}. So it is not shown with it."
-                )
         weights_only = [name for name, digest in self.network.items() if not digest]  # those examined first
         if nodes is None:
-            with keras_files.opened(self.folder / weights_only[0]) as file:
-                nodes = nodes_from_weights(file)
-            if not nodes:
-                path = self.folder / weights_only[0]
-                raise Unreadable(f"{path} is an HDF5 file, but no layer that Keras saved is in it.")
+            nodes = self._nodes_without_architecture(weights_only[0])
             problems.append(
-                f"{self.folder} holds weights alone. Put the architecture beside them (model.json or a "
-                ".keras file) or "
-                "name it (--architecture FILE or module:function) to see the network's graph and feature "
-                "maps."
+                f"{self.folder} holds weights alone. Put the architecture beside them (model.json or a .keras file) or "
+                "name it (--architecture FILE or module:function) to see the network's graph and feature maps."
             )
+        else:
+            self._compare_networks(nodes)
         order = outermost_layers(config) if config is not None else [node.path[0] for node in nodes]
         self._compare_weights(weights_only, nodes, order)
         problems += self._remarks()
@@ -275,6 +265,21 @@ class _Grouping:
                 if digest == self.chosen
             },
         )
+
+    def _nodes_without_architecture(self, name: str) -> list[Node]:
+        with keras_files.opened(self.folder / name) as file:
+            nodes = nodes_from_weights(file)
+        if not nodes:
+            raise Unreadable(f"{self.folder / name} is an HDF5 file, but no layer that Keras saved is in it.")
+        return nodes
+
+    def _compare_networks(self, nodes: Sequence[Node]) -> None:
+        for name, digest in self.network.items():
+            if digest and digest != self.chosen:
+                difference = first_difference(self.known[digest][1], nodes)
+                self.problem[name] = (
+                    f"{name} holds another network than the run: {difference}. So it is not shown with it."
+                )
 
     def _remarks(self) -> list[str]:
         """Sentences about checkpoints that are read otherwise than they are stored."""

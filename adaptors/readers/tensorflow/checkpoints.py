@@ -120,9 +120,8 @@ def _fits(stored: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
 
 
 def survey(path: Path, options: RunOptions) -> Survey:
-    """Lists the folder, or takes the one file. The index of one checkpoint of every size is parsed; the
-    others of its size cost a look at how long their files are. Raises Unreadable where no checkpoint is
-    usable."""
+    """List the folder, or take the one file. The index of one checkpoint of each size is parsed; the others of its size
+    cost a look at how long their files are. Raises Unreadable where no checkpoint is usable."""
     folder = path if path.is_dir() else path.parent
     listing = listed(path, options.step_pattern is not None)
     names = listing.names
@@ -136,8 +135,13 @@ def survey(path: Path, options: RunOptions) -> Survey:
         )
     groups = Groups(folder, checkpoints)
     problems = [*notes.problems, *listing.problems, *shortened(left_out)]
+    return _surveyed(groups, notes, options, problems)
+
+
+def _surveyed(groups: Groups, notes: Notes, options: RunOptions, problems: list[str]) -> Survey:
+    """The run with its network's configuration, else with its graph, else with its variables alone."""
+    folder, layers, places = groups.folder, groups.layers, groups.places
     config, source = _architecture(folder, groups.reference, options, problems)
-    layers, places = groups.layers, groups.places
     if config is not None:
         try:
             layers, places = matched(config, parsed_nodes(config, source), groups.variables, source)
@@ -152,10 +156,9 @@ def survey(path: Path, options: RunOptions) -> Survey:
         layers, places, graph, source, pixels = _translated(groups, problems)
     if config is None and not graph:
         problems.append(
-            f"{folder} holds variables alone: layers are in an order that their names suggest, without the "
-            "network's graph. To evaluate the network, name a function that builds it in Keras "
-            "(--architecture module:function), put its configuration beside the checkpoints "
-            "(model.json), or save it as a Keras model."
+            f"{folder} holds variables alone: layers are in an order that their names suggest, without the network's "
+            "graph. To evaluate the network, name a function that builds it in Keras (--architecture module:function), "
+            "put its configuration beside the checkpoints (model.json), or save it as a Keras model."
         )
     return Survey(
         folder=folder,

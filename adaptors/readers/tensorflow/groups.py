@@ -11,6 +11,7 @@ from mloscope.adaptors.files.protobuf_wire import Message
 from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.adaptors.files.run_folder import EXAMINED_UP_TO
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, Unreadable
+from mloscope.adaptors.networks.differences import first_difference
 from mloscope.adaptors.readers.tensorflow import tensor_bundle
 from mloscope.adaptors.readers.tensorflow.tensor_bundle import INDEX, open_bundle
 from mloscope.adaptors.readers.tensorflow.variables import Variable, layers_from, variables_of
@@ -27,7 +28,7 @@ class Groups:
     """The checkpoints sorted by whether they hold the same network; those of the largest group are the run's."""
 
     def __init__(self, folder: Path, checkpoints: Sequence[Checkpoint]) -> None:
-        self._folder = folder
+        self.folder = folder
         problem: dict[str, str] = {}
         group: dict[str, Network] = {}
         self._variables: dict[Network, list[Variable]] = {}
@@ -48,7 +49,7 @@ class Groups:
         for name, found in group.items():
             if found != chosen:
                 problem[name] = (
-                    f"{name} holds another network than the run ({_difference(found, chosen)}), so it is not shown "
+                    f"{name} holds another network than the run ({first_difference(found, chosen)}), so it is not shown "
                     "with it."
                 )
         self.checkpoints = tuple(
@@ -66,7 +67,7 @@ class Groups:
     def _network(
         self, checkpoint: Checkpoint, by_size: dict[_Sizes, tuple[Network, dict[str, int]]], examine: bool
     ) -> Network:
-        path = self._folder / checkpoint.name
+        path = self.folder / checkpoint.name
         prefix = Path(str(path).removesuffix(INDEX))
         size = path.stat().st_size, _size_of_data(prefix)
         if (examine or size not in by_size) and not tensor_bundle.is_index(path):
@@ -87,16 +88,7 @@ class Groups:
         return by_size[size][0]
 
     def _meta(self, name: str) -> Path:
-        return self._folder / f"{name.removesuffix(INDEX)}.meta"
-
-
-def _difference(found: Network, chosen: Network) -> str:
-    """The first difference between two networks, in words."""
-    here, there = dict(found), dict(chosen)
-    key = min(key for key in here.keys() | there.keys() if here.get(key) != there.get(key))
-    if key in here and key in there:
-        return f"{key} has the shape {here[key]} in it and {there[key]} in the run"
-    return f"{key} is in it and not in the run" if key in here else f"{key} is not in it"
+        return self.folder / f"{name.removesuffix(INDEX)}.meta"
 
 
 def _size_of_data(prefix: Path) -> int:
