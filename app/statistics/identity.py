@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,25 +38,32 @@ class Identity:
         self._architectures: dict[str, tuple[Any, str]] = {}
 
     def step(self, run: str, checkpoint: Checkpoint, corpus: str, split: str) -> str:
-        """The key of a checkpoint's statistics: 64 hexadecimal digits.
+        """The key of a checkpoint's statistics, see :meth:`step_keys`."""
+        return self.step_keys(self._workspace.opened_run(run), corpus, split)(checkpoint)
+
+    def step_keys(self, run: OpenedRun, corpus: str, split: str) -> Callable[[Checkpoint], str]:
+        """The key of each checkpoint's statistics: 64 hexadecimal digits.
 
         Made of the checkpoint's fingerprint, the architecture (the run's layers and the file or function that the
         user named), the preprocessing with the content of a mean file, how the output is read and matched with the corpus's
-        classes, the corpus and the split. Raises
-        :class:`MloscopeError` where the checkpoint or the mean cannot be read.
+        classes, the corpus and the split. It, or the function that it returns, raises :class:`MloscopeError` if the mean or
+        the checkpoint cannot be read.
         """
-        opened = self._workspace.opened_run(run)
-        return _digest(
-            CODE_VERSION,
-            "plane",
-            opened.format,
-            opened.fingerprint(checkpoint),
-            self._architecture(opened),
-            _preprocessing(opened),
-            self._reading(run, corpus),
+        before = _json(CODE_VERSION, "plane", run.format)[:-1]
+        after = _json(
+            self._architecture(run),
+            _preprocessing(run),
+            self._reading(run.name, corpus),
             self.corpus(corpus),
             self._split(corpus, split),
-        )
+        )[1:]
+
+        def key(checkpoint: Checkpoint) -> str:
+            """The digest of all parts in one list, of which all but the fingerprint are the same for each checkpoint."""
+            text = f"{before}, {json.dumps(run.fingerprint(checkpoint))}, {after}"
+            return hashlib.sha256(text.encode()).hexdigest()
+
+        return key
 
     def series(self, run: str, corpus: str, split: str) -> str:
         """The key of all that belongs to a run as such, whatever its checkpoints hold: its path, corpus and split."""
@@ -133,5 +140,9 @@ def _files(path: Path) -> Iterator[str]:
             yield f"{os.path.relpath(os.path.join(folder, name), path)}\0{state.st_size}\0{state.st_mtime_ns}\n"
 
 
+def _json(*parts: Any) -> str:
+    return json.dumps(parts, default=repr, sort_keys=True)
+
+
 def _digest(*parts: Any) -> str:
-    return hashlib.sha256(json.dumps(parts, default=repr, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(_json(*parts).encode()).hexdigest()

@@ -128,12 +128,16 @@ class RunStatistics:
     def _imports(self) -> Mapping[int, Mapping[str, Any]]:
         return self.store.imports(self._series)
 
+    @cached_property
+    def _key_of(self) -> Callable[[Checkpoint], str]:
+        return self._statistics.identity.step_keys(self.opened_run, self.corpus, self.split)
+
     def _state(self, checkpoint: Checkpoint) -> StepState:
         store, found = self.store, self._imported(checkpoint.step)
         problem = checkpoint.problem
         if problem is None:
             try:
-                key = self._statistics.identity.step(self.run, checkpoint, self.corpus, self.split)
+                key = self._key_of(checkpoint)
             except MloscopeError as error:
                 problem = str(error)
             else:
