@@ -137,7 +137,7 @@ def summary(outcome: Outcome) -> str:
     words = f"{counted(len(outcome.ready), 'checkpoint')} ready"
     if outcome.evaluated and outcome.seconds:
         rate = outcome.evaluated / outcome.seconds
-        words += f"; {outcome.evaluated:,} evaluations in {duration(outcome.seconds)}, {rate:,.0f} a second"
+        words += f"; {outcome.evaluated:,} evaluations in {duration(outcome.seconds)}, {rate:,.0f} per second"
     if outcome.problems:
         words += f"; {len(outcome.problems)} could not be evaluated"
     return words + "."
