@@ -72,7 +72,7 @@ def open_corpus(path: Path | str, format: str | None = None, adaptors: list[Regi
 
 def _open(path: Path, known: list[Registered], format: str | None, what: str, opening: Callable[[Any], Any]) -> Any:
     if not path.exists():
-        raise NothingThere(f"There is nothing at {path}.")
+        raise NothingThere(f"{path} does not exist.")
     if format is not None:
         named = next((adaptor for adaptor in known if adaptor.name == format), None)
         if named is None:

@@ -1,1 +1,1 @@
-"""Every reader, against real files that have been damaged: see docs/fuzzing.md. Run as ``make fuzz``."""
+"""Run every reader on damaged copies of real files: see docs/fuzzing.md. Run as ``make fuzz``."""

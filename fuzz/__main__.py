@@ -1,4 +1,4 @@
-"""``python -m fuzz``: damaged files for every reader, one line a reader. Ends with 1 where a fault was found."""
+"""``python -m fuzz``: damaged files for every reader, one line per reader. Exits with 1 if a fault was found."""
 
 from __future__ import annotations
 

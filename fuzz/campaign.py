@@ -1,4 +1,4 @@
-"""So many damaged files for one reader, and what came of them."""
+"""Run one reader on many damaged files and tally the results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from fuzz.worker import Outcome, Worker, allowed_bytes
 
 @dataclass
 class Tally:
-    """What came of a reader's examples."""
+    """The results of a reader's examples."""
 
     reader: str
     tried: int = 0
@@ -55,11 +55,11 @@ class Tally:
 
 
 class _NewFault(Exception):
-    """A fault of a kind not met before; Hypothesis then looks for the least damage that brings it about."""
+    """A new kind of fault; Hypothesis then searches for the smallest damage that causes it."""
 
 
 class Campaign:
-    """``temporary`` gets the examples, one at a time; ``found`` keeps, by reader, the smallest of every fault."""
+    """``temporary`` holds one example at a time; ``found`` keeps the smallest example of every fault, by reader."""
 
     def __init__(self, reader: Reader, real: Path, worker: Worker, temporary: Path, found: Path) -> None:
         self._reader, self._worker = reader, worker
@@ -74,13 +74,13 @@ class Campaign:
         self.tally = Tally(reader.name)
 
     def undamaged(self) -> list[Outcome]:
-        """What comes of the files as they are, each sealed anew; to be asked for first."""
+        """Return the result for the intact files, each resealed; call this first."""
         outcomes = [self._read(at, [])[0] for at in range(len(self._seeds))]
         self._usual = {at: outcome.details for at, outcome in enumerate(outcomes)}
         return outcomes
 
     def run(self, examples: int, number: int, told: Callable[[str], None] = print) -> Tally:
-        """The same examples for the same ``number``."""
+        """Run the examples; the same ``number`` gives the same examples."""
         rounds = 0
         while self.tally.tried < examples and rounds < examples:
             before = self.tally.tried

@@ -1,4 +1,4 @@
-"""Files inside files: to damage what is inside and seal it anew, so that it is not the checksum around it that refuses."""
+"""Files inside files: damage the contents and recompute the checksums, so that these do not cause the rejection."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _PNG_SIGNATURE_BYTES = 8
 
 class Container(Protocol):
     def payload(self, data: bytes) -> bytes:
-        """What is inside, to be damaged."""
+        """Return the contents to damage."""
         ...
 
     def sealed(self, payload: bytes, data: bytes) -> bytes:
-        """The file ``data`` with this inside instead."""
+        """Return the file ``data`` with these contents instead."""
         ...
 
 
 @dataclass(frozen=True)
 class Bare:
-    """No container: the bytes are the file's own."""
+    """No container: the bytes are the file itself."""
 
     def payload(self, data: bytes) -> bytes:
         return data
@@ -66,7 +66,7 @@ class ZipMember:
 
 @dataclass(frozen=True)
 class Png:
-    """The chunks of a picture, whose lengths, types and contents may be damaged; their checksums are made anew."""
+    """The chunks of a picture: lengths, types and contents may be damaged; checksums are recomputed."""
 
     def payload(self, data: bytes) -> bytes:
         return data
@@ -85,7 +85,7 @@ class Png:
 
 @dataclass(frozen=True)
 class Records:
-    """The records of a TensorBoard event file; the checksums of their lengths and contents are made anew."""
+    """The records of a TensorBoard event file; checksums of lengths and contents are recomputed."""
 
     def payload(self, data: bytes) -> bytes:
         return data
@@ -104,7 +104,7 @@ class Records:
 
 @dataclass(frozen=True)
 class BundleIndex:
-    """The block of keys and entries in a TensorFlow checkpoint's index (it has one), which has a checksum."""
+    """The single block of keys and entries in a TensorFlow checkpoint's index, which has a checksum."""
 
     def payload(self, data: bytes) -> bytes:
         handle = []
@@ -113,7 +113,7 @@ class BundleIndex:
             number, position = varint(data[-48:], position, "the footer")
             handle.append(number)
         place = data[handle[2] : handle[2] + handle[3]]
-        # How much of the key is shared, how much is its own, how long the value is; the key; the block's place.
+        # Length of the shared part of the key, of its own part, of the value; the key; the block's position.
         _, position = varint(place, 0, "the block of blocks")
         own, position = varint(place, position, "the block of blocks")
         _, position = varint(place, position, "the block of blocks")

@@ -1,4 +1,4 @@
-"""What is done to a file's bytes, as Hypothesis strategies, so that a finding shrinks to the little that it takes."""
+"""Changes to a file's bytes, as Hypothesis strategies, so that a finding shrinks to the smallest change."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 BLOCK_BYTES = 32
 MOST_COPIES = 100_000
 _WORD = re.compile(rb'-?\d+(?:\.\d+)?|"[^"\n]{0,80}"|\b(?:null|true|false)\b')
-# Lengths, counts and offsets that readers are known to trip over: none, one, the ends of every width, and what is
-# too much for any file but not for an integer.
+# Lengths, counts and offsets that often break readers: zero, one, the limits of every width, and numbers
+# too large for any file but not for an integer.
 NUMBERS = (
     0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 10**6, 10**8, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32, 1 << 40,
     (1 << 62) - 1, (1 << 63) - 1, 1 << 63, (1 << 64) - 1,
@@ -27,7 +27,7 @@ TEXTS = (
 
 
 class Mutation(Protocol):
-    """One change. Places are taken modulo the file's length, so that each still means something after the others."""
+    """One change. Positions are modulo the file's length, so that each remains valid after the others."""
 
     def apply(self, data: bytearray, donors: Sequence[bytes]) -> None: ...
 
@@ -85,7 +85,7 @@ class Cut:
 
 @dataclass(frozen=True)
 class Repeat:
-    """A piece of the file once more, or often, right behind itself."""
+    """Repeat a piece of the file once or many times, directly after itself."""
 
     place: int
     length: int
@@ -100,7 +100,7 @@ class Repeat:
 
 @dataclass(frozen=True)
 class Splice:
-    """A piece of another real file of the same reader, or of this one, over or between what is here."""
+    """Insert or overwrite with a piece of another real file of the same reader, or of this one."""
 
     donor: int
     start: int
@@ -118,7 +118,7 @@ class Splice:
 
 @dataclass(frozen=True)
 class Number:
-    """A number over what may be a length, a count or an offset."""
+    """Overwrite what may be a length, a count or an offset with a number."""
 
     place: int
     value: int
@@ -137,7 +137,7 @@ class Number:
 
 @dataclass(frozen=True)
 class Word:
-    """Another word for one of the numbers, texts and truths written in a text."""
+    """Replace one of the numbers, strings and booleans in a text."""
 
     index: int
     by: bytes
@@ -158,8 +158,8 @@ def _varint(value: int) -> bytes:
 
 
 def structure(data: bytes) -> list[int]:
-    """Where the file is likely to describe itself rather than to hold weights or pixels: blocks of text, or with many
-    zeros in them, as small numbers in wide fields leave; neither is found among trained weights."""
+    """Return where the file probably holds structure rather than weights or pixels: blocks of text, or blocks with many
+    zeros, as small numbers in wide fields leave; trained weights have neither."""
     blocks = np.frombuffer(data[: len(data) // BLOCK_BYTES * BLOCK_BYTES], np.uint8).reshape(-1, BLOCK_BYTES)
     zeros = (blocks == 0).sum(axis=1)
     printable = ((blocks >= 32) & (blocks < 127)).sum(axis=1)
@@ -182,7 +182,7 @@ def places(data: bytes) -> st.SearchStrategy[int]:
 
 
 def mutations(data: bytes) -> st.SearchStrategy[list[Mutation]]:
-    """One to six changes of the file."""
+    """Draw one to six changes of the file."""
     place = places(data)
     length = st.integers(1, 64) | st.integers(1, max(1, len(data) // 2))
     is_text = not data or sum(byte < 9 for byte in data[:4096]) == 0

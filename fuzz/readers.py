@@ -33,7 +33,7 @@ _CIFAR10_IN_PICKLE = b"T\x00\xc0\xd4\x01"  # a string of Python 2 with 10,000 pi
 
 @dataclass(frozen=True)
 class Seed:
-    """A run or corpus that can be read, one file of which is damaged."""
+    """A readable run or corpus, one file of which is damaged."""
 
     target: str
     """The file that is damaged."""
@@ -297,7 +297,7 @@ def _folder(folder: Path, *names: str) -> dict[str, bytes]:
 
 
 def _cifar10_pixels(real: Path) -> np.ndarray:
-    """uint8 (image, 3072), out of a batch of which half can be read."""
+    """Return uint8 (image, 3072) from a batch of which half can be read."""
     content = (real / "broken/cifar10_test_batch_truncated").read_bytes()
     start = content.index(_CIFAR10_IN_PICKLE) + len(_CIFAR10_IN_PICKLE)
     return np.frombuffer(content[start : start + PICTURES * 3072], np.uint8).reshape(PICTURES, 3072)
@@ -310,7 +310,7 @@ def _picture(image: Image.Image, format: str, **how: Any) -> bytes:
 
 
 def _packed(content: bytes) -> bytes:
-    """The HDF5 file as ``h5repack`` makes it: in chunks, shuffled, compressed, with checksums."""
+    """Rewrite the HDF5 file as ``h5repack`` does: chunked, shuffled, compressed, with checksums."""
     made = io.BytesIO()
     with h5py.File(io.BytesIO(content), "r") as file, h5py.File(made, "w") as packed:
 
@@ -328,7 +328,7 @@ def _packed(content: bytes) -> bytes:
 
 
 def _pickled_plainly(layers: list[Any]) -> bytes:
-    """The layers without what stands for classes of their own."""
+    """Return the layers without stand-ins for custom classes."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.ndarray):
@@ -351,7 +351,7 @@ class _OfDecaf:
 
 
 def _saved_net(layers: list[Any]) -> bytes:
-    """What decaf's ``Net.save`` writes, with the real first kernels of a network of cuda-convnet."""
+    """Write what decaf's ``Net.save`` writes, with the real first kernels of a cuda-convnet network."""
     first = next(layer for layer in layers if layer.get("type") == "conv")
     kernels = np.array(first["weights"][0], np.float32)
     units = kernels.shape[1]
@@ -401,7 +401,7 @@ def _saved_net(layers: list[Any]) -> bytes:
 
 
 def _digits_network() -> dict[str, Any]:
-    """The network of ``mnist_cnn_tf2`` as Keras describes it."""
+    """Return the network of ``mnist_cnn_tf2`` as a Keras configuration."""
 
     def layer(kind: str, **config: Any) -> dict[str, Any]:
         return {"class_name": kind, "config": config}
@@ -425,14 +425,14 @@ def _digits_network() -> dict[str, Any]:
 
 
 def _keras_metadata() -> bytes:
-    """``SavedMetadata`` of one node, the root, with the network's configuration."""
+    """Return ``SavedMetadata`` with one node, the root, that has the network's configuration."""
     metadata = json.dumps({"class_name": "Sequential", "config": _digits_network()}).encode()
     node = b"\x1a\x04root" + b"\x2a" + _length(len(metadata)) + metadata
     return b"\x0a" + _length(len(node)) + node
 
 
 def _summary(value: float, as_tensor: bool) -> bytes:
-    """A ``Summary`` of one number, as TensorFlow 1 writes it or 2."""
+    """Return a ``Summary`` of one number, as TensorFlow 1 or 2 writes it."""
     number = struct.pack("<f", value)
     if as_tensor:
         plugin = _field(9, _field(1, _field(1, b"scalars")))
@@ -443,7 +443,7 @@ def _summary(value: float, as_tensor: bool) -> bytes:
 
 
 def _record(content: bytes) -> bytes:
-    """Without its checksums."""
+    """Return a record without its checksums."""
     return len(content).to_bytes(8, "little") + bytes(4) + content + bytes(4)
 
 

@@ -1,4 +1,4 @@
-"""What "reading everything" means, through the public path, and what a correct read must keep to."""
+"""Define "reading everything" through the public interface, and what a correct read must satisfy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_PICTURES = 12
 
 
 class WrongRead(Exception):
-    """What was read is not what the interface promises."""
+    """A read violates the interface."""
 
 
 class _Refusals:
@@ -40,8 +40,8 @@ class _Refusals:
 
 
 def read_everything(path: Path, kind: str, format: str) -> list[str]:
-    """Every sentence in which something was refused, none where all was read. Raises WrongRead, and whatever a reader
-    lets escape that is no AdaptorError."""
+    """Return every sentence in which something was refused. Raises WrongRead, and any exception of a reader that is not
+    an AdaptorError."""
     refusals = _Refusals()
     if kind == "run":
         run = refusals.asked(lambda: registry.open_run(path, format=format))

@@ -1,5 +1,5 @@
-"""Reads examples in a process of its own, under watch: one that hangs, dies or takes too much memory costs a process and
-is told."""
+"""Read examples in a separate, monitored process: one that hangs, dies or takes too much memory costs only that process
+and is reported."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def allowed_bytes(size: int) -> int:
 
 
 class Worker:
-    """One process at a time; the next one starts when it is needed."""
+    """One process at a time; the next is started when needed."""
 
     def __init__(self, reading: Reading, hang_s: float = HANG_S) -> None:
         self._reading, self._hang_s = reading, hang_s

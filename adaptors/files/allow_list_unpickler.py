@@ -1,4 +1,4 @@
-"""Pickles of NumPy arrays and plain containers, read without running anything they ask for.
+"""Read pickles of NumPy arrays and plain containers without running code from the file.
 
 Unpickling calls whatever the file names. Here only the names that rebuild NumPy arrays resolve, each to a
 function made for that; any other name ends the reading with :class:`Refused` and is told to the user.
@@ -24,12 +24,12 @@ MOST_PARTS = 2_000_000
 
 
 class _ArrayClass:
-    """Stands for ``numpy.ndarray``, which a pickle could otherwise call for an array of any size."""
+    """Replacement for ``numpy.ndarray``, which a pickle could otherwise call to allocate an array of any size."""
 
 
 class _Type:
-    """Stands for ``numpy.dtype``, whose state may claim that numbers are references, and NumPy believes it:
-    taking down such an array reads memory that is not its own. Of the state, only the byte order counts."""
+    """Replacement for ``numpy.dtype``. The state of a dtype may claim that plain numbers are object references, and
+    freeing such an array accesses foreign memory. Of the state, only the byte order is used."""
 
     def __init__(self, code: str, align: Any = False, copy: Any = False) -> None:
         self.dtype = np.dtype(code)
@@ -40,7 +40,7 @@ class _Type:
 
 
 class _Array(np.ndarray):
-    """An array that takes its state with a :class:`_Type`."""
+    """An array whose state contains a :class:`_Type`."""
 
     def __setstate__(self, state: Any) -> None:
         version, shape, kind, is_fortran, data = state
@@ -83,8 +83,7 @@ _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
 
 
 class AllowListUnpickler(pickle.Unpickler):
-    """Resolves nothing but :data:`_ALLOWED` and what ``also`` adds; raises Refused, with the name, for
-    everything else."""
+    """Resolve only the names in :data:`_ALLOWED` and ``also``; raise Refused, with the name, for any other."""
 
     def __init__(
         self, file: IO[bytes], what: str, also: dict[tuple[str, str], Callable[..., Any]] | None = None
@@ -104,8 +103,8 @@ class AllowListUnpickler(pickle.Unpickler):
 
 
 def check_parts(data: bytes, path: Path) -> None:
-    """Raises Refused where a pickle has so many parts, or numbers them so, that reading it would exhaust
-    time or memory: the unpickler keeps a list as long as the largest number."""
+    """Raise Refused if a pickle has too many parts, or memo numbers too large, to be read within bounded time and
+    memory: the unpickler allocates a list as long as the largest number."""
     for count, (opcode, argument, _) in enumerate(pickletools.genops(data), 1):
         if count > MOST_PARTS or (opcode.name.endswith("PUT") and int(argument or 0) > count):
             raise Refused(
@@ -115,8 +114,7 @@ def check_parts(data: bytes, path: Path) -> None:
 
 
 def read_pickle(path: Path, also: dict[tuple[str, str], Callable[..., Any]] | None = None) -> Any:
-    """What the pickle holds. Raises Refused (it asks for a name that is not allowed) and Unreadable (it is
-    broken)."""
+    """Return the contents of the pickle. Raises Refused (a name is not allowed) and Unreadable (it is damaged)."""
     try:
         data = read_regular(path, LARGEST_UNPACKED_BYTES)
         check_parts(data, path)

@@ -1,4 +1,4 @@
-"""Which number in the file names of a run is the step, decided over all of its names together.
+"""Find the number in a run's file names that is the step, by looking at all names together.
 
 In this order: the number after epoch, step, iter, ckpt and the like (or before: ``300_steps``); the number after weights,
 model and the like, or by itself, that differs in every file; then a number that is part of a word (``m12``); then, with a
@@ -33,7 +33,7 @@ Column = tuple[Hashable, ...]
 
 @dataclass
 class Reading:
-    """What the names tell, by name."""
+    """What the names say, by name."""
 
     steps: dict[str, int] = field(default_factory=dict)
     epochs: dict[str, float] = field(default_factory=dict)
@@ -45,11 +45,11 @@ class Reading:
     why_not: dict[str, str] = field(default_factory=dict)
     """Why each of the others has no step: what follows the name in a sentence."""
     doubts: list[str] = field(default_factory=list)
-    """Sentences about what was taken for the step without certainty."""
+    """Sentences about steps that are uncertain."""
 
 
 def is_special(name: str) -> bool:
-    """Whether the name has best, last, final, latest or the like as a word."""
+    """Return whether the name contains best, last, final, latest or the like as a word."""
     lower = name.lower()
     if not any(word in lower for word in _SPECIAL):
         return False
@@ -61,7 +61,8 @@ def is_special(name: str) -> bool:
 
 
 def read_steps(names: Sequence[str]) -> Reading:
-    """The step of each name (without its extension, folders with slashes), as far as the names of the run tell."""
+    """Return the step of each name (without its extension; folders separated by slashes) for which the names determine
+    one."""
     distinct = list(dict.fromkeys(names))
     special = {name for name in distinct if is_special(name)}
     numbers = {name: numbers_in(name) for name in distinct}
@@ -102,7 +103,8 @@ def _read(numbers: Mapping[str, Sequence[Number]]) -> Reading:
 
 
 def _columns(numbers: Mapping[str, Sequence[Number]]) -> dict[Column, dict[str, Number]]:
-    """The numbers of all names that belong together: those after words of one kind, and those at one place."""
+    """Group the numbers of all names that belong together: those after words of one kind, and those at the same
+    position."""
     columns: dict[Column, dict[str, Number]] = {}
     for name, found in numbers.items():
         seen: Counter[Hashable] = Counter()
@@ -131,13 +133,13 @@ def _distinct(column: Mapping[str, Number]) -> int:
 
 
 def _tells(column: Mapping[str, Number]) -> bool:
-    """Whether the column can tell moments apart: one number that all share does not."""
+    """Return whether the column distinguishes checkpoints; a number that all names share does not."""
     return len(column) == 1 or _distinct(column) > 1
 
 
 def _chosen(columns: Mapping[Column, Mapping[str, Number]], count: int) -> Column | None:
-    """The column that holds the steps: that of the best standing that tells at least half as many moments apart as any
-    column of plain numbers does."""
+    """Return the column with the steps: the one of best standing that distinguishes at least half as many checkpoints
+    as any column of plain numbers."""
     if count == 1:
         return _chosen_of_one(columns)
     telling = {key: column for key, column in columns.items() if _tells(column)}
@@ -153,7 +155,8 @@ def _chosen(columns: Mapping[Column, Mapping[str, Number]], count: int) -> Colum
 
 
 def _chosen_of_one(columns: Mapping[Column, Mapping[str, Number]]) -> Column | None:
-    """Of a single file a number counts where a word or zeros before it say what it is, or where it is the whole name."""
+    """Return the step column of a single file: its number must follow a word or leading zeros that mark it, or be the
+    whole name."""
     for key in sorted(columns, key=lambda key: (int(key[0]), _rank(key))):
         ((name, number),) = columns[key].items()
         is_said = key[1] == "saved" or number.is_padded or number.text == name
@@ -163,8 +166,8 @@ def _chosen_of_one(columns: Mapping[Column, Mapping[str, Number]]) -> Column | N
 
 
 def _merit(key: Column, column: Mapping[str, Number]) -> tuple:
-    """Sorts rivals: those that differ most, those after a better word, those of more names, those that rise as the names
-    do, evenly, with zeros before them, and stand further left."""
+    """Sort key for candidate columns: most distinct values, best preceding word, most names, increasing in the order of
+    the names, evenly spaced, zero-padded, leftmost."""
     values = [column[name].value or 0 for name in sorted(column)]
     by_name = sorted(column, key=lambda name: [int(part) if part.isdigit() else part for part in _PARTS.split(name)])
     place = key[2] if key[1] == "from the left" else len(column)
@@ -184,8 +187,8 @@ def _rank(key: Column) -> int:
 
 
 def _add_epochs(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, reading: Reading) -> None:
-    """Epochs beside steps. Where several files are of one epoch, another number tells them apart: it is the step where it
-    goes on rising from epoch to epoch; where it begins again, both together are the place in time."""
+    """Add epochs to steps. If several files belong to one epoch, another number distinguishes them: it is the step if
+    it keeps rising from epoch to epoch; if it restarts, the pair of both gives the position in time."""
     epochs = columns.get((Standing.KEYED, "epoch", 0), {})
     if not epochs:
         return
@@ -212,7 +215,7 @@ def _add_epochs(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, 
 def _within(
     columns: Mapping[Column, Mapping[str, Number]], chosen: Column, epochs: Mapping[str, Number]
 ) -> Mapping[str, Number] | None:
-    """The numbers that tell the files of one epoch apart; None where epochs do, or nothing does."""
+    """Return the numbers that distinguish the files of one epoch; None if the epochs do, or nothing does."""
     column = columns[chosen]
     if _distinct(column) == len(column):
         return None
@@ -233,7 +236,7 @@ def _doubt(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, readi
     text, word = column[example].text, str(column[example].kind)
     if chosen[0] == Standing.OTHER or (chosen[0] == Standing.GLUED and len(word) > 2 and len(column) > 1):
         reading.doubts.append(
-            f"The number after {word} is taken for the step, for want of another ({text} in {example}); "
+            f"The number after {word} is read as the step, because there is no other ({text} in {example}); "
             "if it means something else, a step pattern or checkpoints.json gives the steps."
         )
         return
@@ -246,7 +249,7 @@ def _doubt(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, readi
             continue
         if _in_order(other) != order:
             reading.doubts.append(
-                f"Several numbers differ in every file name; {text} in {example} is taken for its step, though "
+                f"Several numbers differ in every file name; {text} in {example} is read as its step, though "
                 f"{other[example].text if example in other else 'another'} could be. A step pattern can say which it is."
             )
             return
@@ -269,7 +272,7 @@ def _read_dates(column: Mapping[str, Number], reading: Reading) -> None:
 
 
 def _read_decimals(numbers: Mapping[str, Sequence[Number]], reading: Reading) -> None:
-    """Where every name has decimals alone: fractions of an epoch (``epoch_0.5``), or two numbers with a dot between
+    """Read names with only decimals: fractions of an epoch (``epoch_0.5``), or two numbers separated by a dot
     (``v2.10``)."""
     keyed = {
         name: number.text
@@ -296,7 +299,7 @@ def _read_decimals(numbers: Mapping[str, Sequence[Number]], reading: Reading) ->
     ):  # 10.9 and 10.10 are two numbers each
         factor = 10 ** max(lengths)
         reading.steps = {name: wholes[name] * factor + parts[name] for name in texts}
-        reading.labels, what = dict(texts), f"{texts[example]} in {example}, taken for two numbers"
+        reading.labels, what = dict(texts), f"{texts[example]} in {example}, read as two numbers"
     elif len(set(wholes.values())) == len(texts) and rises_evenly(list(wholes.values())):
         reading.steps, what = wholes, f"what stands before the dot ({texts[example]} in {example})"
     elif keyed:

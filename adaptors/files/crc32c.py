@@ -9,16 +9,16 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def masked_crc32c(data: bytes | np.ndarray) -> int:
-    """The CRC of the bytes as LevelDB's and TensorFlow's files store it. An array counts as its bytes in memory, which must
-    be contiguous."""
+    """Return the CRC of the bytes as LevelDB's and TensorFlow's files store it. For an array, its bytes in memory are
+    used, which must be contiguous."""
     return masked(google_crc32c.value(data))
 
 
 def extended_crc32c(crc: int, data: bytes | np.ndarray) -> int:
-    """The unmasked CRC of all bytes before, whose CRC is given (0 for none), and these."""
+    """Return the unmasked CRC of preceding bytes, whose CRC is given (0 for none), followed by these."""
     return google_crc32c.extend(crc, data)
 
 
 def masked(crc: int) -> int:
-    """Rotated and moved, because these files hold CRCs of CRCs."""
+    """Rotate and offset a CRC, because these files store CRCs of CRCs."""
     return ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF

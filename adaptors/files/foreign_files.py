@@ -1,4 +1,4 @@
-"""What files are that no adaptor reads, in the words of those who made them, and what can be done with them instead."""
+"""Identify files that no adaptor reads, and say what to do with them instead."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TENSORFLOW_TABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a file is; ``instead`` says what its owner can do."""
+    """A kind of file; ``instead`` says what its owner can do."""
 
     name: str
     instead: str
@@ -41,7 +41,7 @@ _FIRST_FORMAT = Kind(
     "TensorFlow checkpoint of the first format",
     "TensorFlow replaced that format in 2016; restore them with tf.train.Saver and save them again (write_version=V2).",
 )
-_FROZEN = Kind("TensorFlow graph", f"A graph by itself is no checkpoint. {_ONE_MOMENT}")
+_FROZEN = Kind("TensorFlow graph", f"A graph alone is not a checkpoint. {_ONE_MOMENT}")
 _KINDS: dict[str, Kind] = {
     **dict.fromkeys((".pth", ".pt", ".pth.tar"), _PYTORCH),
     **dict.fromkeys((".pkl", ".pickle", ".p"), _PICKLE),
@@ -61,7 +61,7 @@ _KINDS: dict[str, Kind] = {
 
 
 def kind_of(path: Path, look: bool = True) -> Kind | None:
-    """What the file is, by its name and, where that leaves it open, its first bytes; None where it is not known.
+    """Return the kind of the file, by its name and, if the name is ambiguous, its first bytes; None if unknown.
 
     ``look``: whether the file is opened."""
     suffix = ".pth.tar" if path.name.lower().endswith(".pth.tar") else path.suffix.lower()
@@ -89,8 +89,8 @@ def _by_content(path: Path, suffix: str) -> Kind | None:
 
 
 def counted(paths: Iterable[Path], most: int = 8) -> tuple[list[str], list[Kind]]:
-    """How many files there are of each kind, commonest first, such as ``7 PyTorch files (.pth)`` or ``2 .csv``; and the
-    kinds. One file of each extension is looked at where its name tells nothing."""
+    """Count the files of each kind, commonest first, such as ``7 PyTorch files (.pth)`` or ``2 .csv``; also return the
+    kinds. If an extension is ambiguous, one file with it is opened."""
     by_suffix: Counter[str] = Counter()
     examples: dict[str, Path] = {}
     for path in paths:

@@ -1,5 +1,5 @@
-"""What training wrote down about itself beside a run's checkpoints: Keras's CSVLogger files and TensorBoard's event
-files. Read without TensorFlow, and never an exception: what cannot be read becomes a sentence.
+"""Read training metrics beside a run's checkpoints: Keras's CSVLogger files and TensorBoard's event files. Read without
+TensorFlow and without raising: problems become sentences.
 
 Where files are looked for: in the run's folder; in its subfolders called like logs (:data:`LOG_FOLDERS`), a few levels
 deep; and, where the run's folder is called like a folder of checkpoints (:data:`CHECKPOINT_FOLDERS`), in such folders
@@ -59,7 +59,7 @@ _NOTHING = frozenset(("", "na", "none", "null"))
 
 @dataclass(frozen=True)
 class MetricFile:
-    """A file that may hold metrics; equal as long as it has not changed."""
+    """A file that may contain metrics; equal as long as it has not changed."""
 
     path: Path
     name: str
@@ -72,8 +72,8 @@ class MetricFile:
 
 
 def find_metric_files(run: Path, most_listed: int = MOST_LISTED) -> tuple[MetricFile, ...]:
-    """The files by name, at most :data:`MOST_FILES` among the first ``most_listed`` names. ``run`` is the run's folder or
-    its one file. Nothing is opened."""
+    """Find the files by name, at most :data:`MOST_FILES` among the first ``most_listed`` names. ``run`` is the run's
+    folder or its single file. No file is opened."""
     if not run.exists():
         return ()
     folder = run if run.is_dir() else run.parent
@@ -102,7 +102,7 @@ def find_metric_files(run: Path, most_listed: int = MOST_LISTED) -> tuple[Metric
                         inner.append(Path(entry.path))
         except OSError:
             continue
-        # Below the run's folder only what is called like logs; inside logs, all.
+        # In the run's folder only subfolders named like logs; within those, all.
         wanted = [each for each in inner if depth > 0 or each.name.lower() in LOG_FOLDERS]
         own = [each for each in wanted if depth > 0 and each.name in (folder.name, folder.parent.name)]
         if depth < DEEPEST:
@@ -133,9 +133,9 @@ def _is_metric_name(name: str) -> bool:
 def read_metric_files(
     files: Sequence[MetricFile], most_curves: int = MOST_CURVES
 ) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
-    """The curves of all files, and a sentence for each that is broken. Of several files with one curve, as event files
-    are after a restart, the later one's points take the place of the earlier one's at the same step. CSV files without a
-    column of epochs or steps are somebody else's and passed over."""
+    """Return the curves of all files, and a sentence for each damaged file. If several files have one curve, as event
+    files do after a restart, points of the later file replace those of the earlier one at the same step. CSV files
+    without a column of epochs or steps are ignored."""
     curves: dict[tuple[str, str, str], tuple[list[float], list[float], str]] = {}
     problems: list[str] = []
     points = 0
@@ -175,7 +175,7 @@ def read_metric_files(
 
 
 def _in_order(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ascending, each x once: what was written last at one place counts."""
+    """Sort ascending with unique x; the last value written for an x wins."""
     order = np.argsort(x, kind="stable")
     x, y = x[order], y[order]
     last = np.append(x[1:] != x[:-1], True) if len(x) else np.zeros(0, bool)
@@ -185,9 +185,8 @@ def _in_order(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def on_both_axes(
     curves: Sequence[Curve], checkpoints: Sequence[Checkpoint]
 ) -> tuple[tuple[Curve, ...], tuple[str, ...]]:
-    """The curves with their places on the other axis, as far as the checkpoints tell: they carry epochs, or, where none
-    does, their steps are epochs themselves, which is assumed where all of them lie among the epochs of a curve and said
-    in a sentence."""
+    """Convert curves to the other axis where the checkpoints allow it: they carry epochs, or, if none does, their steps
+    are themselves epochs, which is assumed, with a notice, if all lie among the epochs of a curve."""
     told = [(checkpoint.epoch, checkpoint.step) for checkpoint in checkpoints if checkpoint.epoch is not None]
     if len({epoch for epoch, _ in told}) > 1:
         epochs, steps = (np.array(sorted(values), np.float64) for values in zip(*told, strict=True))
@@ -203,7 +202,7 @@ def on_both_axes(
         Curve(c.name, c.axis, c.x, c.y, c.source, c.x.astype(np.float64)) if c.axis == "epoch" else c for c in curves
     ]
     said = (
-        f"The checkpoints' steps are taken for epochs in the curves of {over_epochs[0].source}, for they all lie among "
+        f"The checkpoints' steps are read as epochs in the curves of {over_epochs[0].source}, because they all lie among "
         f"its {last:g} epochs."
     )
     return tuple(same), (said,)
@@ -211,7 +210,7 @@ def on_both_axes(
 
 def _converted(curve: Curve, known: np.ndarray, other: np.ndarray) -> Curve:
     x = curve.x.astype(np.float64)
-    # Strictly ascending, so that there is a slope everywhere; beyond both ends that of the nearest two.
+    # Strictly ascending, so that every interval has a slope; beyond both ends, extrapolate from the nearest two.
     keep = np.append(True, np.diff(np.maximum.accumulate(known)) > 0)
     known, other = known[keep], other[keep]
     if len(known) < 2:
@@ -227,7 +226,7 @@ def _converted(curve: Curve, known: np.ndarray, other: np.ndarray) -> Curve:
 
 
 def _csv_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, str, float, float]]:
-    """Name, axis, x, y."""
+    """Yield name, axis, x, y."""
     if file.size > LARGEST_CSV_BYTES:
         problems.append(f"{file.name} is larger than {LARGEST_CSV_BYTES:,} bytes, so it is not read for metrics.")
         return
@@ -272,7 +271,7 @@ def _csv_name(column: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """None where the cell is empty or holds no number; ``nan`` is one."""
+    """Return None if the cell is empty or not a number; ``nan`` is a number."""
     text = text.strip()
     if text.lower() in _NOTHING:
         return None
@@ -286,7 +285,7 @@ def _number(text: str) -> float | None:
 
 
 def _event_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, str, float, float]]:
-    """Name, axis, x, y."""
+    """Yield name, axis, x, y."""
     if file.size > LARGEST_EVENTS_BYTES:
         problems.append(f"{file.name} is larger than {LARGEST_EVENTS_BYTES:,} bytes, so it is not read for metrics.")
         return
@@ -305,8 +304,8 @@ def _event_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, 
 
 
 def _records(data: bytes, name: str) -> Iterator[memoryview]:
-    """The records of a TFRecord file. A last one that is cut off is one that is being written, and left out. Raises
-    ValueError where a checksum does not hold."""
+    """Yield the records of a TFRecord file. A truncated last record is still being written, and skipped. Raises
+    ValueError on a checksum mismatch."""
     view, place = memoryview(data), 0
     while place + 12 <= len(data):
         head = data[place : place + 8]
@@ -323,7 +322,7 @@ def _records(data: bytes, name: str) -> Iterator[memoryview]:
 
 
 def _scalar(value: Message) -> float | None:
-    """The number of a ``Summary.Value``; None where it holds a picture, a histogram, a text ..."""
+    """Return the number of a ``Summary.Value``; None if it has a picture, a histogram, a text ..."""
     if 2 in value:
         stored = value.reals(2, 4)
         return float(stored[-1]) if len(stored) else None

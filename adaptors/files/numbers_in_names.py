@@ -1,4 +1,4 @@
-"""The numbers in a checkpoint's file name, and what each of them is: a step, a date, an accuracy, a size ..."""
+"""Classify the numbers in a checkpoint's file name: a step, a date, an accuracy, a size ..."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import pairwise
 
 
 class Standing(IntEnum):
-    """How much a number looks like a step; the smaller the better."""
+    """How likely a number is a step; smaller is likelier."""
 
     KEYED = 0
     """After a word that says so: epoch, step, iter, ckpt ..."""
@@ -27,7 +27,7 @@ class Standing(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One number of a name."""
+    """One number in a name."""
 
     standing: Standing
     kind: str
@@ -92,7 +92,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-# Letters and digits of a digest: at least one letter follows a digit, and they are too many for anything else.
+# A digest: letters and digits, at least one letter after a digit, too long for anything else.
 _DIGEST = re.compile(r"(?<![0-9a-z])(?=[0-9a-f]*[0-9][a-f])[0-9a-f]{7,64}(?![0-9a-z])", re.IGNORECASE)
 _EXPONENT = re.compile(r"[0-9]e[+-]?[0-9]+$", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -108,12 +108,12 @@ class _Token:
 
 
 def words_in(name: str) -> list[str]:
-    """The words of a name in lower case; ``BestModel_v2`` is best, model, v."""
+    """Return the words of a name in lower case; ``BestModel_v2`` gives best, model, v."""
     return [token.text for token in _tokens(name) if token.what == "word"]
 
 
 def numbers_in(name: str) -> list[Number]:
-    """Every number of a name (without its extension) that may tell a step or something else, in their order."""
+    """Return the numbers of a name (without its extension), in order."""
     tokens = _tokens(name)
     found: list[Number] = []
     for place, token in enumerate(tokens):
@@ -129,7 +129,7 @@ def numbers_in(name: str) -> list[Number]:
 
 
 def _moment(date: str) -> int:
-    """A number that is greater for a later date and time."""
+    """Return a number that increases with date and time."""
     groups = re.findall(r"[0-9]+", date)
     if month := re.search("|".join(_MONTHS), date):
         day, *rest = groups
@@ -142,7 +142,7 @@ def _moment(date: str) -> int:
 
 
 def _tokens(name: str) -> list[_Token]:
-    # Of a camel-case name each word counts; whether something is glued is seen in the name as it is.
+    # Each word of a camel-case name counts; the original name shows whether a number is attached to one.
     spaced = _CAMEL.sub(" ", _DIGEST.sub(lambda found: found[0] if _EXPONENT.search(found[0]) else "", name))
     tokens: list[_Token] = []
     end = -1
@@ -159,7 +159,7 @@ def _tokens(name: str) -> list[_Token]:
 
 
 def _pieces(text: str) -> list[str]:
-    """The whole and decimal numbers of a run of digits and dots: ``03.0.48`` is 03 and 0.48."""
+    """Split digits and dots into integers and decimals: ``03.0.48`` gives 03 and 0.48."""
     if text.isdigit() or "e" in text or text.startswith("."):
         return [text]
     groups = text.replace(",", ".").split(".")
@@ -200,13 +200,13 @@ def _is_word(tokens: Sequence[_Token], place: int, glued: bool = False) -> bool:
 
 
 def _word_before(tokens: Sequence[_Token], place: int) -> tuple[str, bool]:
-    """The word that says what the number is, and whether the number is part of it; empty where another number stands
-    between."""
+    """Return the word that labels the number, and whether the number is part of it; empty if another number is between
+    them."""
     is_glued = tokens[place].glued
     for back in range(place - 1, -1, -1):
         before = tokens[back]
         if before.what != "word":
-            # acc_0_48 is one number, written with what a file name may hold.
+            # acc_0_48 is one number, written without a dot.
             joined = before.text == "0" and back == place - 1 and tokens[place].sign in ("_", "-", "p")
             word = _word_before(tokens, back)[0] if joined and before.what == "number" else ""
             return (word, False) if word in _MEASURES else ("", False)
@@ -235,7 +235,7 @@ def _standing(word: str, is_glued: bool) -> tuple[Standing, str]:
 
 
 def is_measure(word: str) -> bool:
-    """Whether a number after the word, or before it, is a measurement, a setting or a size."""
+    """Return whether a number after the word, or before it, is a measurement, a setting or a size."""
     return word in _MEASURES or word in _UNITS or word in _PERCENT or word.endswith(_MEASURE_ENDINGS)
 
 
@@ -252,6 +252,6 @@ def _kind(word: str) -> str:
 
 
 def rises_evenly(values: Sequence[int]) -> bool:
-    """Whether the values, sorted, lie equally far apart."""
+    """Return whether the sorted values are evenly spaced."""
     ordered = sorted(values)
     return len({second - first for first, second in pairwise(ordered)}) == 1

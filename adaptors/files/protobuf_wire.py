@@ -1,5 +1,4 @@
-"""Protocol Buffers' wire format, as much as it takes to pick single fields out of a message without its
-schema's code.
+"""Read single fields of Protocol Buffers messages in the wire format, without generated code.
 
 Source: https://protobuf.dev/programming-guides/encoding/.
 """
@@ -16,7 +15,7 @@ Buffer = bytes | memoryview
 
 
 def varint(data: Buffer, position: int, what: str) -> tuple[int, int]:
-    """The number at the position and the position behind it. Raises Unreadable where the data ends first."""
+    """Return the number at the position and the position after it. Raises Unreadable if the data is truncated."""
     if position < len(data) and data[position] < 0x80:  # as most are
         return data[position], position + 1
     value = shift = 0
@@ -32,10 +31,10 @@ def varint(data: Buffer, position: int, what: str) -> tuple[int, int]:
 
 
 class Message:
-    """One message: its fields by number. ``what`` names the file, for errors."""
+    """A message: its fields by number. ``what`` names the file in errors."""
 
     def __init__(self, data: Buffer, what: str) -> None:
-        """Splits the message, not those inside it. Raises Unreadable where the bytes are no message."""
+        """Split the message into fields, without nested messages. Raises Unreadable if the bytes are not a message."""
         self._what = what
         self._fields: dict[int, list[int | Buffer]] = {}
         position = 0
@@ -58,17 +57,17 @@ class Message:
             self._fields.setdefault(tag >> 3, []).append(value)
 
     def number(self, field: int, default: int = 0) -> int:
-        """An unsigned or fixed-width number; the last one given, as the format asks."""
+        """Return an unsigned or fixed-width number; the last one wins, as the format requires."""
         found = self._fields.get(field)
         return found[-1] if found and isinstance(found[-1], int) else default
 
     def signed(self, field: int, default: int = 0) -> int:
-        """An ``int32`` or ``int64``."""
+        """Return an ``int32`` or ``int64``."""
         value = self.number(field, default)
         return value - (1 << 64) if value >= 1 << 63 else value
 
     def numbers(self, field: int) -> list[int]:
-        """A repeated ``int32`` or ``int64``, packed or not."""
+        """Return a repeated ``int32`` or ``int64``, packed or not."""
         values: list[int] = []
         for value in self._fields.get(field, ()):
             if isinstance(value, int):
@@ -81,7 +80,7 @@ class Message:
         return [value - (1 << 64) if value >= 1 << 63 else value for value in values]
 
     def reals(self, field: int, size: int) -> np.ndarray:
-        """float64: a repeated ``float`` (``size`` 4) or ``double`` (8), packed or not."""
+        """Return as float64 a repeated ``float`` (``size`` 4) or ``double`` (8), packed or not."""
         values = (
             value.to_bytes(size, "little") if isinstance(value, int) else bytes(value)
             for value in self._fields.get(field, ())
@@ -104,7 +103,7 @@ class Message:
         ]
 
     def message(self, field: int) -> Message:
-        """The message in the field; an empty one where there is none."""
+        """Return the message in the field, or an empty one."""
         return Message(self.data(field), self._what)
 
     def messages(self, field: int) -> Iterator[Message]:

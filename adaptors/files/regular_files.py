@@ -1,4 +1,4 @@
-"""Opening what somebody else put there: regular files only, and never more of one than is wanted.
+"""Open untrusted files: only regular files, and never more bytes than wanted.
 
 A name in a run's folder may be a link to a device that gives bytes for ever, a pipe that nobody writes to, or a file of
 holes that says it has terabytes. All readers open files here, so that each of these is an ``OSError`` with a sentence in
@@ -29,22 +29,23 @@ _MOST_PIECES = 10_000
 
 
 class NotRegular(OSError):
-    """What is there is no regular file: a pipe, a socket or a device. ``strerror`` says which."""
+    """The path is not a regular file but a pipe, a socket or a device; ``strerror`` says which."""
 
 
 class TooLarge(OSError):
-    """The file has more bytes than are read of such a file, or says so without having them. ``strerror`` says how many."""
+    """The file is larger than the limit for its kind, or claims to be, as a sparse file does; ``strerror`` gives the
+    size."""
 
 
 def open_regular(path: str | os.PathLike[str], buffering: int = -1) -> BinaryIO:
-    """The file, open for reading its bytes. Raises OSError as ``open`` does, :class:`NotRegular`, and :class:`TooLarge`
-    where nearly all of a large file is holes. Never waits for another process."""
+    """Open the file for reading bytes. Raises OSError as ``open`` does, :class:`NotRegular`, and :class:`TooLarge` if
+    nearly all of a large file is holes. Never blocks on another process."""
     return cast(BinaryIO, open(path, "rb", buffering=buffering, opener=_open))
 
 
 def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes:
-    """All that the file had when it was opened. Raises OSError as :func:`open_regular` does, and :class:`TooLarge` where
-    that is more than ``most_bytes``."""
+    """Return all bytes that the file had when it was opened. Raises OSError as :func:`open_regular` does, and
+    :class:`TooLarge` beyond ``most_bytes``."""
     with open_regular(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > most_bytes:
@@ -53,18 +54,18 @@ def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes:
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:
-    """Raise OSError as :func:`open_regular` does; for libraries that open a file by themselves."""
+    """Raise OSError as :func:`open_regular` does; for libraries that open files themselves."""
     open_regular(path).close()
 
 
 def map_regular(path: Path, dtype: np.dtype) -> np.ndarray:
-    """The file as one array, read where it is looked at. Raises Unreadable, also where it is empty or cut off."""
+    """Map the file as one array, read on access. Raises Unreadable, also if it is empty or truncated."""
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size == 0 or size % dtype.itemsize:
                 raise Unreadable(
-                    f"{path} has {size:,} bytes, which is no multiple of {dtype.itemsize:,}: it is cut off."
+                    f"{path} has {size:,} bytes, which is not a multiple of {dtype.itemsize:,}: it is cut off."
                 )
             return np.memmap(file, dtype, mode="r")
     except OSError as error:
@@ -72,7 +73,7 @@ def map_regular(path: Path, dtype: np.dtype) -> np.ndarray:
 
 
 def _open(path: str, flags: int) -> int:
-    # Looked at before it is opened as well, for opening is enough to set some devices going.
+    # Also checked before opening, because opening alone activates some devices.
     _check_kind(os.stat(path), path)
     descriptor = os.open(path, flags | _FLAGS)
     try:
@@ -103,7 +104,8 @@ def _check_holes(descriptor: int, size: int, path: str) -> None:
 
 
 def _stored_bytes(descriptor: int, size: int) -> int:
-    """How much of the file is not holes; all of it where the file system does not tell, or in too many pieces."""
+    """Return how many bytes of the file are not holes; its whole size if the file system does not say or has too many
+    extents."""
     found, place = 0, 0
     try:
         for _ in range(_MOST_PIECES):
@@ -122,7 +124,7 @@ def _stored_bytes(descriptor: int, size: int) -> int:
 
 
 def is_inside(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> bool:
-    """Whether the path lies below the folder when all links are followed."""
+    """Return whether the path, with all links followed, is below the folder."""
     try:
         return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
     except (OSError, ValueError):

@@ -1,5 +1,4 @@
-"""A run kept as a folder with one file a checkpoint: steps from file names, and what the folder tells about
-itself.
+"""A run as a folder with one file per checkpoint: steps from file names, and metadata in JSON files.
 
 Two optional JSON files may stand in the folder:
 
@@ -39,7 +38,7 @@ LONGEST_NOTE_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Notes:
-    """What the two JSON files say."""
+    """The contents of both JSON files."""
 
     steps: dict[str, int] = field(default_factory=dict)
     epochs: dict[str, float] = field(default_factory=dict)
@@ -51,12 +50,11 @@ class Notes:
 def checkpoints_of(
     names: Sequence[str], stems: Sequence[str], notes: Notes, pattern: str | None
 ) -> tuple[list[Checkpoint], list[str]]:
-    """The checkpoints, sorted by step, and a sentence for every file without a place among them and about every
-    doubt.
+    """Return the checkpoints, sorted by step, and a sentence for every file without a step and every doubt.
 
-    ``stems`` are the names as the step is read off them. A step that ``notes`` give comes first, then ``pattern``'s
-    first group; without either the names tell, see ``checkpoint_steps.py``. Of several files with one step the first
-    named is taken.
+    ``stems`` are the names from which steps are read. A step in ``notes`` takes precedence, then ``pattern``'s
+    first group; otherwise ``checkpoint_steps.py`` reads the names. If several files have one step, the first
+    one named is used.
     """
     check_pattern(pattern)
     reading = read_steps(stems) if pattern is None else Reading()
@@ -104,7 +102,7 @@ def _step_of(stem: str, pattern: str) -> int | None:
 def _without_step(
     files: Sequence[tuple[str, str]], reading: Reading, pattern: str | None, others_have: bool
 ) -> list[str]:
-    """Sentences about files without a step."""
+    """Return sentences about files without a step."""
     if pattern is not None:
         rule = f"does not match the step pattern {pattern}"
         return [f"{name} {rule}, so it has no place on the time axis and is left out." for name, _ in files]
@@ -141,14 +139,14 @@ def _likely_order(names: Sequence[str]) -> list[str]:
 
 
 def enumerated(names: Sequence[str]) -> str:
-    """The names in a sentence: all up to four of them, else the first three and how many more."""
+    """List the names in a sentence: all of up to four, else the first three and the number of others."""
     if len(names) > 4:
         return f"{', '.join(names[:3])} and {len(names) - 3} more"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
 def check_pattern(pattern: str | None) -> None:
-    """Raises Unreadable where the user's step pattern is no regular expression."""
+    """Raise Unreadable if the user's step pattern is not a regular expression."""
     try:
         re.compile(pattern or "")
     except re.error as error:
@@ -156,8 +154,7 @@ def check_pattern(pattern: str | None) -> None:
 
 
 def read_notes(folder: Path) -> Notes:
-    """What ``checkpoints.json`` and ``mloscope_run.json`` say; what is wrong in them becomes a problem, never
-    an error."""
+    """Read ``checkpoints.json`` and ``mloscope_run.json``; errors in them become problems and are not raised."""
     problems: list[str] = []
     steps: dict[str, int] = {}
     epochs: dict[str, float] = {}
@@ -175,7 +172,7 @@ def read_notes(folder: Path) -> Notes:
             steps[name] = step
         elif step is not None:
             problems.append(
-                f"checkpoints.json: the step of {name[:80]} is ignored, for it is no whole number of 64 bits."
+                f"checkpoints.json: the step of {name[:80]} is ignored, because it is not a 64-bit integer."
             )
         if isinstance(epoch, int | float) and abs(epoch) <= LARGEST_STEP:  # which no NaN is
             epochs[name] = float(epoch)
@@ -191,7 +188,7 @@ def read_notes(folder: Path) -> Notes:
     return Notes(
         steps=steps,
         epochs=epochs,
-        # JSON can write halves of letters, which nothing can be made of.
+        # JSON can encode lone surrogates, which are not valid text.
         class_names=tuple(str(name).encode("utf-8", "replace").decode() for name in names),
         preprocessing=_preprocessing(about.get("preprocessing"), folder, problems),
         problems=tuple(problems),
@@ -235,7 +232,7 @@ def _json(path: Path, problems: list[str]) -> Any:
 
 
 def shortened(sentences: Iterable[str], most: int = 20) -> tuple[str, ...]:
-    """At most ``most`` of the sentences, and one that counts the others."""
+    """Return at most ``most`` of the sentences, and one that counts the others."""
     listed = list(sentences)
     rest = len(listed) - most
     return tuple(listed if rest <= 0 else [*listed[:most], f"And {rest} more files with the same kind of problem."])

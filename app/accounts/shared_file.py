@@ -93,7 +93,7 @@ def _take_over(target: Path, before: os.stat_result, handle: int, temporary: str
             os.fchown(handle, before.st_uid, before.st_gid)
         except PermissionError:
             raise Unavailable(
-                f"The users file {target} belongs to another user (number {before.st_uid}), who could no longer read it; "
+                f"The users file {target} belongs to another user (number {before.st_uid}), who could then no longer read it; "
                 "let that user or root change it."
             ) from None
     elif made.st_gid != before.st_gid:
@@ -102,8 +102,8 @@ def _take_over(target: Path, before: os.stat_result, handle: int, temporary: str
         except PermissionError:
             if before.st_mode & stat.S_IRWXG:
                 raise Unavailable(
-                    f"The users file {target} belongs to a group (number {before.st_gid}) of which you are not a member, and "
-                    "which could no longer read it; let a member of it or root change it."
+                    f"The users file {target} belongs to a group (number {before.st_gid}) that you are not a member of, and "
+                    "that could then no longer read it; let one of its members or root change it."
                 ) from None
     shutil.copystat(target, temporary)
     os.utime(temporary)

@@ -152,7 +152,7 @@ class UserFile:
         """Raises :class:`NotFound`."""
         users = self.users()
         if name not in users:
-            raise NotFound(f'There is no user "{name}"; there are: {_listed(users)}.')
+            raise NotFound(f'There is no user "{name}"; the users are: {_listed(users)}.')
         return users[name]
 
     def tokens(self) -> Mapping[str, Token]:
@@ -239,14 +239,14 @@ class UserFile:
         text = TOKEN_START + secrets.token_urlsafe(32)
         with self._changing() as contents:
             if name in contents["tokens"]:
-                raise BadRequest(f'There is already a token "{name}"; remove it, or choose another name.')
+                raise BadRequest(f'The token "{name}" already exists; revoke it, or choose another name.')
             contents["tokens"][name] = asdict(Token(role, _digest(text), _today()))
         return text
 
     def remove_token(self, name: str) -> None:
         with self._changing() as contents:
             if contents["tokens"].pop(name, None) is None:
-                raise NotFound(f'There is no token "{name}"; there are: {_listed(contents["tokens"])}.')
+                raise NotFound(f'There is no token "{name}"; the tokens are: {_listed(contents["tokens"])}.')
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict[str, Any]]:
@@ -264,7 +264,7 @@ class UserFile:
 
 
 def _parsed(path: Path) -> _Contents:
-    problem = f"The users file {path} is not one that mloscope user wrote"
+    problem = f"The users file {path} was not written by mloscope user"
     try:
         read = json.loads(read_regular(path, _MOST_BYTES))
         if read["version"] != 1:
@@ -277,17 +277,17 @@ def _parsed(path: Path) -> _Contents:
     except OSError as error:
         raise Unavailable(f"The users file {path} cannot be read: {error.strerror}.") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Unavailable(f"{problem}; restore it from a backup, or move it away and start over.") from None
+        raise Unavailable(f"{problem}; restore it from a backup, or move it away to start with none.") from None
     roles = {entry.role for entry in (*contents.users.values(), *contents.tokens.values())}
     if len(contents.secret) < 32 or not roles <= set(get_args(Role)):
-        raise Unavailable(f"{problem}: it has a short secret, or a role that is neither viewer nor editor.")
+        raise Unavailable(f"{problem}: its secret is too short, or a role is neither viewer nor editor.")
     return contents
 
 
 def _check_name(name: str) -> None:
     if not re.fullmatch(_NAME, name):
         raise BadRequest(
-            f'"{name}" cannot be a name; one has up to 64 letters, digits and . _ @ - and begins with a letter or digit.'
+            f'"{name}" is not a valid name; expected up to 64 letters, digits and . _ @ -, beginning with a letter or digit.'
         )
 
 
@@ -302,7 +302,7 @@ def _check_password(name: str, password: str) -> None:
     if len(unicodedata.normalize("NFKC", password).encode()) > LONGEST_PASSWORD_BYTES:
         raise BadRequest(f"The password is longer than {LONGEST_PASSWORD_BYTES} bytes.")
     if password.lower() == name.lower():
-        raise BadRequest("The password is the name; choose another.")
+        raise BadRequest("The password must differ from the name.")
 
 
 def _today() -> str:

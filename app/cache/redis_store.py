@@ -208,7 +208,7 @@ class RedisStore:
         except (redis.RedisError, OSError) as error:
             with self._lock:
                 if not self._backoff_s:
-                    logger.warning("Redis does not answer (%s); results are computed anew until it does.", error)
+                    logger.warning("Redis does not answer (%s); results are computed again until it does.", error)
                 self._backoff_s = min(self._longest_backoff_s, self._backoff_s * 2 or self._first_backoff_s)
                 self._retry_at = self._clock() + self._backoff_s
                 self._problem = f"Redis does not answer: {error}"

@@ -7,7 +7,7 @@ import json
 
 from mloscope.app.process.terminal import write
 
-DESCRIPTION = "List what formats can be read, and what is broken."
+DESCRIPTION = "List the formats that can be read, and adaptors that failed to load."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from mloscope.app.workspace.workspace import Workspace
 
 DESCRIPTION = (
-    "Evaluate a sample of labelled images at the last checkpoint with the preprocessing in force and with "
-    "the usual alternatives (scale, mean, order of colours, order of classes), and say where another one fits better."
+    "Evaluate a sample of labelled images at the last checkpoint with the current preprocessing and with "
+    "the usual alternatives (scale, mean, channel order, order of classes), and report which fit better."
 )
 _SAMPLE_IMAGES = 500
 
@@ -34,9 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run_and_images(parser, "labelled images")
     parser.add_argument(
         "--sample", type=values.whole(1), default=_SAMPLE_IMAGES, metavar="N",
-        help=f"how many images to try, chosen at random by a fixed seed (default: {_SAMPLE_IMAGES})",
+        help=f"size of the sample, drawn at random with a fixed seed (default: {_SAMPLE_IMAGES})",
     )  # fmt: skip
-    parser.add_argument("--json", action="store_true", help="as JSON, with what the numbers rest on")
+    parser.add_argument("--json", action="store_true", help="as JSON, with the basis of the numbers")
     parser.set_defaults(command=_check)
 
 
@@ -93,9 +93,9 @@ def _as_text(found: Check, basis: Basis, split: str) -> str:
     lines += ["", f"Accuracy of {found.images:,} labelled images of the split {printable(split)} at step {found.step}"]
     width = max(len(each.name) for each in found.alternatives)
     for each in found.alternatives:
-        value = each.problem or ("no image has a right output" if each.accuracy is None else f"{each.accuracy:.3f}")
+        value = each.problem or ("no image is predicted right" if each.accuracy is None else f"{each.accuracy:.3f}")
         lines.append(f"  {each.name:<{width}}  {printable(value)}")
     lines += ["", *(f"Warning: {printable(sentence)}" for sentence in found.warnings)]
     if not found.warnings:
-        lines.append("Nothing usual fits clearly better than what is in force.")
+        lines.append("None of the usual alternatives fits clearly better than the current preprocessing.")
     return "\n".join(lines) + "\n"

@@ -32,15 +32,15 @@ class Command(Protocol):
 
 COMMANDS = {
     "serve": "show training runs in the browser",
-    "connect": "show another run or corpus in a server that is up",
+    "connect": "show another run or corpus in a running server",
     "disconnect": "stop showing a connected run or corpus",
-    "inspect": "say what a run or a corpus holds",
-    "demo": "train a small network on handwritten digits, and show it",
+    "inspect": "describe what a run or a corpus contains",
+    "demo": "train a small network on handwritten digits and show it",
     "check": "try other preprocessings and orders of classes on a sample, and compare accuracies",
-    "user": "say who may sign in",
-    "token": "say which programs may ask",
-    "statistics": "evaluate all checkpoints over all images, for confusion matrix and clusters",
-    "adaptors": "list what formats can be read, and what is broken",
+    "user": "manage users who may sign in",
+    "token": "manage access tokens for programs",
+    "statistics": "evaluate all checkpoints over all images, for the confusion matrix and clusters",
+    "adaptors": "list the formats that can be read, and adaptors that failed to load",
 }
 """Every command, in the order of ``mloscope --help``, with its line there: the module of the same name has the rest."""
 
@@ -87,10 +87,10 @@ def _explained(error: Exception) -> tuple[str, int]:
         where = f"{error.filename}: " if error.filename else ""
         return f"{where}{error.strerror or error}.", _FAILED
     if is_missing_home(error):
-        return "A path begins with ~, and there is no home folder; set HOME, or write it out.", _WRONG_USAGE
+        return "A path begins with ~, but there is no home folder; set HOME, or write the path in full.", _WRONG_USAGE
     words = " ".join(str(error).split())[:300] or "no message"
     name = type(error).__name__
-    return f"A fault in ML-o-scope itself, {name} ({words}); MLOSCOPE_DEBUG=1 shows where.", _FAILED
+    return f"Internal error in ML-o-scope: {name} ({words}); MLOSCOPE_DEBUG=1 shows where.", _FAILED
 
 
 # ------------------------------------------------------------------------------------------------- arguments
@@ -98,7 +98,7 @@ def _explained(error: Exception) -> tuple[str, int]:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(_WRONG_USAGE, f"{self.prog}: {message}; {self.prog} --help says what there is.\n")
+        self.exit(_WRONG_USAGE, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
 def parse(given: Sequence[str]) -> argparse.Namespace:

@@ -16,15 +16,15 @@ from mloscope.app.errors import BadRequest, MloscopeError
 from mloscope.app.process.terminal import write
 
 DESCRIPTION = (
-    "Show another run or corpus in a server that is up, without stopping it: puts a link into the folder that "
-    "it watches. Flags about how a run is read belong to mloscope serve and mloscope.toml."
+    "Show another run or corpus in a running server, without stopping it, by a link in the folder that "
+    "it watches. Options on how to read a run belong to mloscope serve and mloscope.toml."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", type=Path, help="a folder of checkpoints, images, or one file")
-    parser.add_argument("--name", metavar="NAME", help="what to call it (default: the name of the folder or file)")
-    options.add_watched_folder(parser, "PATH holds images (default: where it holds no run)")
+    parser.add_argument("--name", metavar="NAME", help="its name (default: that of the folder or file)")
+    options.add_watched_folder(parser, "PATH is a corpus of images (default: if it is not a run)")
     parser.set_defaults(command=_connect)
 
 
@@ -56,19 +56,19 @@ def _connect(arguments: argparse.Namespace) -> int:
     if name in taken:
         lies = os.path.realpath(taken[name])
         if lies != os.path.realpath(path):
-            raise BadRequest(f"The name {name} is taken by {lies}; choose another with --name.")
+            raise BadRequest(f"The name {name} is in use by {lies}; choose another with --name.")
         says = "was connected already"
     else:
         says = "is connected"
         try:
             link.symlink_to(path)
         except OSError as error:
-            raise MloscopeError(f"{link} cannot be made: {error.strerror or error}.") from error
+            raise MloscopeError(f"The link {link} cannot be created: {error.strerror or error}.") from error
     address = f" at {server.address}" if server else ""
     called = name if own == name else f"{title_of(own)} ({name})"
     write(f"The {what} {called} {says}; it is shown{address} within {LOOK_EVERY_S:g} seconds.\n")
     if server is None and Path(os.path.realpath(folder)) not in path.parents:
-        note = f"A server in a container sees {path} only where that folder is mounted at the same path."
+        note = f"A server in a container can read {path} only if that folder is mounted at the same path."
         print(f"mloscope: {note}", file=sys.stderr)
     return 0
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DESCRIPTION = (
     "Train a small network on handwritten digits, or with --images the report's network on "
-    "CIFAR-10, and show it. A run that is there already is shown as it is."
+    "CIFAR-10, and show it. An existing run is shown without training."
 )
 _OTHER_PORTS = 20
 """How many ports behind the usual one are tried where that is taken by a server of ours."""
@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=values.whole(1), metavar="N", help="epochs of the CIFAR-10 network (default: 10)"
     )
-    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="where runs are kept (default: the user's cache)")
-    parser.add_argument("--train-only", action="store_true", help="train, and do not serve")
+    parser.add_argument("--folder", type=Path, metavar="FOLDER", help="folder for runs (default: the user's cache)")
+    parser.add_argument("--train-only", action="store_true", help="train only, without serving")
     options.add_address(parser)
     parser.set_defaults(command=lambda arguments: _demo(arguments, options.settings_of(arguments)))
 
@@ -51,7 +51,7 @@ def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
     from mloscope.app.serving.running_servers import running_at
 
     if arguments.epochs is not None and arguments.images is None:
-        raise BadRequest("--epochs goes with --images PATH, the report's network on CIFAR-10.")
+        raise BadRequest("--epochs requires --images PATH, which selects the report's network on CIFAR-10.")
     folder = arguments.folder or default_folder(os.environ)
     images, epochs = arguments.images, arguments.epochs or 10
     plan = plan_digits(folder) if images is None else plan_cifar10(folder, images, epochs)
@@ -75,7 +75,7 @@ def _demo(arguments: argparse.Namespace, settings: Settings) -> int:
 
 
 def _offered(server: RunningServer, *, open_browser: bool) -> int:
-    write(f"The demo is up already: ML-o-scope listens on {server.address}.\n")
+    write(f"The demo is already running: ML-o-scope listens on {server.address}.\n")
     if open_browser:
         serving.show(server.address, wait=True)
     return 0

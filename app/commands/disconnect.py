@@ -9,12 +9,12 @@ from mloscope.app.commands.arguments import options
 from mloscope.app.errors import BadRequest, NotFound
 from mloscope.app.process.terminal import write
 
-DESCRIPTION = "Take away the link that mloscope connect put there. The run or corpus itself stays where it is."
+DESCRIPTION = "Remove the link that mloscope connect created. The run or corpus itself is kept."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="what it is called")
-    options.add_watched_folder(parser, "NAME is a corpus (default: where no run is called so)")
+    options.add_watched_folder(parser, "NAME is a corpus (default: if no run has this name)")
     parser.set_defaults(command=_disconnect)
 
 
@@ -31,19 +31,19 @@ def _disconnect(arguments: argparse.Namespace) -> int:
         meant = exact or [entry for entry in names if arguments.name in (entry.name, own_name(entry))]
         if len(meant) > 1:
             several = " and ".join(names[entry] for entry in meant)
-            raise BadRequest(f'Several are called "{arguments.name}"; say which by its name in addresses: {several}.')
+            raise BadRequest(f'Several are named "{arguments.name}"; give one of their names in addresses: {several}.')
         for entry, name in names.items():
             if entry in meant:
                 if not entry.is_symlink():
                     raise BadRequest(
-                        f"{entry} is no link but the {what} itself; move it elsewhere to show it no longer."
+                        f"{entry} is not a link but the {what} itself; to stop showing it, move it elsewhere."
                     )
                 led_to = os.path.realpath(entry)
                 entry.unlink()
-                write(f"The {what} {arguments.name} is disconnected; {led_to} stays as it is.\n")
+                write(f"The {what} {arguments.name} is disconnected; {led_to} is unchanged.\n")
                 return 0
             links += [name] if entry.is_symlink() else []
     raise NotFound(
-        f'Nothing was connected as "{arguments.name}"; connected were: {", ".join(links) or "none"}. What a server was '
+        f'Nothing is connected as "{arguments.name}"; connected: {", ".join(links) or "none"}. What a server was '
         "started with is shown until it is stopped."
     )

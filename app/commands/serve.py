@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.workspace import Workspace
 
-DESCRIPTION = "Show training runs in the browser; without RUN, those that mloscope.toml here names."
+DESCRIPTION = "Show training runs in the browser; without RUN, those named in ./mloscope.toml."
 WORKSPACE_FILE = "mloscope.toml"
 
 
@@ -24,12 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("runs", nargs="*", metavar="RUN", type=Path, help="a folder of checkpoints, or one file")
     parser.add_argument(
         "--images", action="append", default=[], metavar="CORPUS", type=Path,
-        help="images to look at: MNIST idx, CIFAR-10, .npz, or folders of pictures; may be repeated",
+        help="images: MNIST idx, CIFAR-10, .npz, or folders of pictures; may be repeated",
     )  # fmt: skip
     parser.add_argument("--images-format", metavar="NAME", help="the adaptor that reads CORPUS")
     parser.add_argument(
         "--name", action="append", default=[], metavar="NAME",
-        help="what to call the run; once for each RUN, in their order",
+        help="name of the run; once per RUN, in the same order",
     )  # fmt: skip
     options.add_run_options(parser)
     options.add_preprocessing(parser)
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_address(parser)
     parser.add_argument(
         "--workers", type=values.whole(1), default=1, metavar="N",
-        help="processes that answer browsers; more than one need Redis and a model service (default: 1)",
+        help="number of web processes; more than one need Redis and a model service (default: 1)",
     )  # fmt: skip
     parser.set_defaults(command=_serve)
 
@@ -86,13 +86,13 @@ def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequenc
         )  # fmt: skip
         for flag in about_runs:
             if getattr(arguments, flag) not in (None, False, [], ()):
-                raise BadRequest(f"--{flag.replace('_', '-')} is about a RUN, and none is named.")
+                raise BadRequest(f"--{flag.replace('_', '-')} needs a RUN, but none is given.")
         return _of_workspace_file(arguments, settings)
     if arguments.workspace is not None:
-        raise BadRequest("Name RUNs or a workspace file with --workspace, not both.")
+        raise BadRequest("Give either RUNs or a workspace file with --workspace, not both.")
     names: list[str | None] = list(arguments.name) or [None] * len(arguments.runs)
     if len(names) != len(arguments.runs):
-        raise BadRequest(f"There are {len(names)} --name for {len(arguments.runs)} RUN; each RUN needs its own.")
+        raise BadRequest(f"Got {len(names)} --name for {len(arguments.runs)} RUN; each RUN needs its own.")
     for name in filter(None, names):
         if url_safe(name) != name:
             raise BadRequest(f'"{name}" cannot be a name, because it stands in addresses; "{url_safe(name)}" could be.')
@@ -100,7 +100,7 @@ def _entries(arguments: argparse.Namespace, settings: Settings) -> tuple[Sequenc
         raise BadRequest("Two RUNs have the same --name; each needs its own.")
     for path in (*arguments.runs, *arguments.images):
         if not path.exists():
-            raise NotFound(f"There is nothing at {path}.")
+            raise NotFound(f"{path} does not exist.")
     how = options.run_options_of(arguments)
     runs = [
         RunEntry(path, name, arguments.format, options=how) for path, name in zip(arguments.runs, names, strict=True)
@@ -123,5 +123,5 @@ def _of_workspace_file(
         )
     runs, corpora = read_workspace_file(named or Path(WORKSPACE_FILE))
     if not runs:
-        raise BadRequest(f"{named or WORKSPACE_FILE} names no run; it needs a table such as [runs.mine].")
+        raise BadRequest(f"{named or WORKSPACE_FILE} has no run; it needs a table such as [runs.mine].")
     return runs, corpora

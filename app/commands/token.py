@@ -7,16 +7,18 @@ import sys
 
 from mloscope.app.commands.arguments.options import add_role, users_of_settings
 
-DESCRIPTION = "Tokens for programs, sent as Authorization: Bearer TOKEN. Shown once and kept as a hash."
+DESCRIPTION = "Tokens for programs, sent as Authorization: Bearer TOKEN. Shown once and stored as a hash."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    add = commands.add_parser("add", help="make a token and print it", description="Make a token and print it, once.")
+    add = commands.add_parser(
+        "add", help="create a token and print it", description="Create a token and print it, once."
+    )
     add.add_argument("name", metavar="NAME", help="what it is for")
     add_role(add)
     add.set_defaults(command=_add_token)
-    remove = commands.add_parser("remove", help="revoke a token", description="Revoke a token, at once.")
+    remove = commands.add_parser("remove", help="revoke a token", description="Revoke a token immediately.")
     remove.add_argument("name", metavar="NAME", help="which")
     remove.set_defaults(command=_revoke_token)
     listing = commands.add_parser("list", help="list tokens and roles", description="List tokens and roles.")
@@ -26,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_token(arguments: argparse.Namespace) -> int:
     text = users_of_settings().add_token(arguments.name, arguments.role or "viewer")
     print(text)
-    print("It is shown this once. Send it as: Authorization: Bearer TOKEN", file=sys.stderr)
+    print("It is shown only once. Send it as: Authorization: Bearer TOKEN", file=sys.stderr)
     return 0
 
 

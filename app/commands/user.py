@@ -10,7 +10,7 @@ from typing import Any
 from mloscope.app.commands.arguments.options import ROLES, ROLES_HELP, add_role, users_of_settings
 from mloscope.app.errors import BadRequest
 
-DESCRIPTION = "Users of a server that others can reach. As soon as there is one, everybody has to sign in."
+DESCRIPTION = "Users of a server that others can connect to. Once there is a user, everyone must sign in."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,17 +18,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = commands.add_parser(
         "add",
         help="add a user",
-        description="Add a user, who can sign in at once. Asks for the password. A user who is there already is given the new "
-        "password, and keeps the role unless another is said; their sessions end.",
+        description="Add a user, who can sign in immediately. Asks for the password. An existing user gets the new "
+        "password and keeps the role unless one is given; their sessions end.",
     )
-    add.add_argument("name", metavar="NAME", help="what they sign in as: letters, digits and . _ @ -")
+    add.add_argument("name", metavar="NAME", help="the name to sign in with: letters, digits and . _ @ -")
     add_role(add)
-    _add_ways(add).add_argument("--no-password", action="store_true", help="only a trusted proxy says who they are")
+    _add_ways(add).add_argument("--no-password", action="store_true", help="they sign in only through a trusted proxy")
     add.set_defaults(command=_add_user)
     password = commands.add_parser(
         "password",
-        help="give a user another password; their sessions end",
-        description="Give a user another password, and ask for it. The role stays; all their sessions end at once.",
+        help="change a user's password; their sessions end",
+        description="Change a user's password, and ask for it. The role is kept; all their sessions end immediately.",
     )
     password.add_argument("name", metavar="NAME", help="who")
     _add_ways(password)
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     role = commands.add_parser(
         "role",
         help="make a user a viewer or an editor",
-        description="Make a user a viewer or an editor, at once, also where they are signed in. The password stays.",
+        description="Make a user a viewer or an editor, immediately, even while they are signed in. The password is kept.",
     )
     role.add_argument("name", metavar="NAME", help="who")
     role.add_argument("role", choices=ROLES, help=ROLES_HELP)
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     remove = commands.add_parser(
         "remove",
         help="remove a user; their sessions end",
-        description="Remove a user. All their sessions end at once.",
+        description="Remove a user. All their sessions end immediately.",
     )
     remove.add_argument("name", metavar="NAME", help="who")
     remove.set_defaults(command=_remove_user)
@@ -65,9 +65,9 @@ def _add_user(arguments: argparse.Namespace) -> int:
     users = users_of_settings()
     password = None if arguments.no_password else _asked_password(arguments.password_stdin)
     new = users.put_user(arguments.name, password, arguments.role)
-    how = "comes in through a proxy" if password is None else "can sign in"
+    how = "signs in through a proxy" if password is None else "can sign in"
     role = users.users()[arguments.name].role
-    print(f"{arguments.name} {how} as {role}{'' if new else ' now'}; this stands in {users.path}.")
+    print(f"{arguments.name} {how} as {role}{'' if new else ' now'}; saved in {users.path}.")
     return 0
 
 
@@ -75,7 +75,7 @@ def _change_password(arguments: argparse.Namespace) -> int:
     users = users_of_settings()
     users.user(arguments.name)  # before anybody is asked for a password
     users.change_password(arguments.name, _asked_password(arguments.password_stdin))
-    print(f"{arguments.name} has another password; all their sessions have ended.")
+    print(f"{arguments.name} has a new password; all their sessions have ended.")
     return 0
 
 
@@ -89,7 +89,7 @@ def _asked_password(from_stdin: bool) -> str:
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
     if not sys.stdin.isatty():
-        raise BadRequest("There is no terminal to ask for the password; use --password-stdin.")
+        raise BadRequest("Cannot ask for the password without a terminal; use --password-stdin.")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
         raise BadRequest("The two passwords differ.")
@@ -98,7 +98,7 @@ def _asked_password(from_stdin: bool) -> str:
 
 def _remove_user(arguments: argparse.Namespace) -> int:
     users_of_settings().remove_user(arguments.name)
-    print(f"{arguments.name} cannot sign in any more.")
+    print(f"{arguments.name} can no longer sign in.")
     return 0
 
 

@@ -61,14 +61,14 @@ def read_pictures(path: Path) -> TrainingImages:
         corpus: CorpusAdaptor = registry.open_corpus(path)
         if corpus.image_shape != (32, 32, 3):
             shape = " x ".join(map(str, corpus.image_shape or ())) or "different sizes"
-            raise NotPossible(
-                f"{path} holds images of {shape}; the report's network takes 32 x 32 x 3, as CIFAR-10 has."
-            )
+            raise NotPossible(f"{path} has images of {shape}; the report's network needs 32 x 32 x 3, as in CIFAR-10.")
         if len(corpus.class_names) < 2:
             raise NotPossible(f"{path} has no class names to learn.")
         training, test = _training_and_test(corpus)
         if not len(training) or not len(test):
-            raise NotPossible(f"{path} has {len(training)} labelled images to train on and {len(test)} to test.")
+            raise NotPossible(
+                f"{path} has {len(training)} labelled images to train on and {len(test)} to test on; it needs both."
+            )
 
         def pixels(positions: np.ndarray) -> np.ndarray:
             found = np.empty((len(positions), 32, 32, 3), np.uint8)

@@ -161,4 +161,4 @@ def _train_in_child(run: Path, images: Path, recipe: Recipe, stream: TextIO) -> 
             child.terminate()
             child.wait()
     if code:
-        raise Unavailable(f"The demo could not be trained: the training process ended with the code {code}.")
+        raise Unavailable(f"The demo could not be trained: the training process exited with status {code}.")

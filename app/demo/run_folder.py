@@ -55,7 +55,7 @@ def check_is_ours(run: Path) -> None:
     if not run.exists() or (run / RECIPE_FILE).is_file():
         return
     if not run.is_dir() or any(not entry.name.startswith(UNFINISHED) for entry in run.iterdir()):
-        raise NotPossible(f"{run} is there, but no demo made it; name another folder with --folder, or move it away.")
+        raise NotPossible(f"{run} exists, but is not a demo; choose another folder with --folder, or move it away.")
 
 
 def begin(run: Path, recipe: Recipe) -> None:

@@ -26,7 +26,7 @@ def compute(statistics: Statistics, stream: TextIO, *, sleep: Callable[[float], 
             if not _is_complete(of):
                 _compute(statistics, of, stream, sleep)
         except MloscopeError as error:
-            _say(stream, f"Confusion and Clusters stay empty. {error}")
+            _say(stream, f"Confusion and Clusters are empty. {error}")
 
 
 def _is_complete(of: RunStatistics) -> bool:

@@ -49,7 +49,7 @@ def train(run: Path, recipe: Recipe, images: TrainingImages, stream: TextIO, mod
     mark_complete(run, recipe, accuracy, seconds)
     progress.say(
         f"Trained {recipe.checkpoints[-1]} steps in {seconds:.0f} s and saved {len(recipe.checkpoints)} checkpoints; "
-        f"{100 * accuracy:.1f} % of {len(images.test_labels)} test images are recognised."
+        f"{100 * accuracy:.1f} % of {len(images.test_labels)} test images are classified correctly."
     )
 
 
@@ -188,7 +188,7 @@ def _main(order_text: str) -> int:
         pictures = read_digits(images) if recipe.network == "lenet" else read_pictures(images)
         train(Path(order["run"]), recipe, pictures, stream)
     except KeyboardInterrupt:
-        print("\nStopped; the next time, training begins anew.", file=sys.stderr)
+        print("\nStopped; next time, training starts again from the beginning.", file=sys.stderr)
         return 130
     except (MloscopeError, OSError) as error:
         print(f"\n{error}", file=sys.stderr)

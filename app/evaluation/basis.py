@@ -1,4 +1,4 @@
-"""What the numbers of a run over a corpus rest on: one record, the same in every command, view and API answer.
+"""The basis of a run's numbers over a corpus: one record, the same in every command, view and API answer.
 
     run ──► input, preprocessing, output ──┐
                                            ├──► Basis ──► json (REST, pages, --json)
@@ -27,12 +27,12 @@ WARNING, IS_ASSUMED, LEFT_OUT, NOTE = "warning", "assumed", "left out", "note"
 KINDS = (WARNING, IS_ASSUMED, LEFT_OUT, NOTE)
 """Kinds of notices, the gravest first."""
 _LISTED_CHECKPOINTS = 5
-_NAMED_BY = {FROM_OPTIONS: "an option", "saved": "what was saved on a page"}
+_NAMED_BY = {FROM_OPTIONS: "an option", "saved": "settings saved on a page"}
 
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing that a reader of the numbers has to know."""
+    """One fact that readers of the numbers must know."""
 
     kind: str
     """One of :data:`KINDS`."""
@@ -65,8 +65,8 @@ class Basis:
 
     @property
     def input_range(self) -> tuple[float, float] | None:
-        """The least and the greatest value that a pixel can become before it enters the network; None where a mean image is
-        subtracted, whose values are not looked at here."""
+        """The smallest and largest value of a pixel at the network's input; None if a mean image is subtracted, whose
+        values are not read here."""
         how = self.preprocessing
         if how.mean is not None and not isinstance(how.mean, tuple):
             return None
@@ -75,7 +75,7 @@ class Basis:
         return min(ends), max(ends)
 
     def json(self) -> dict[str, Any]:
-        """The record for machines; what numbers of it are floats may be None, never NaN."""
+        """The record as JSON; numbers that are floats may be None, never NaN."""
         how = self.preprocessing
         return {
             "run": self.run,
@@ -117,16 +117,16 @@ class Basis:
         }
 
     def notices_json(self) -> list[dict[str, str]]:
-        """The notices alone, for answers that link to the record."""
+        """Only the notices, for answers that link to the record."""
         return [asdict(notice) for notice in self.notices]
 
     def lines(self) -> list[str]:
-        """The record for a terminal: input, output and classes on a line each, then the notices."""
+        """The record for a terminal: one line each for input, output and classes, then the notices."""
         lines = [f"Pixels: {self.pixels_line()}", f"Output: {self.output_line()}", f"Classes: {self.classes_line()}"]
         return lines + [f"{each.kind.capitalize()}: {each.sentence}" for each in self.notices]
 
     def pixels_line(self) -> str:
-        """Preprocessing in words, with the source of each part."""
+        """Describe the preprocessing, with the source of each part."""
         how = self.preprocessing
         parts = [f"0..255 {_scaling(how.scale)} ({how.scale_from})"]
         if how.mean is not None:
@@ -138,13 +138,13 @@ class Basis:
         return ", ".join(parts)
 
     def output_line(self) -> str:
-        """The layer that tells classes and how, or why none does."""
+        """Describe the layer that gives the classes and the rule, or why there is none."""
         if self.output.rule is None:
             return f"no class probabilities. {self.output.refusal}"
         return f"{self.output.layer} ({self.output.source}), {self.output.rule}"
 
     def classes_line(self) -> str:
-        """How many classes there are, who named them, and how they were matched."""
+        """Describe the number of classes, the source of their names, and how they were matched."""
         if self.output.rule is None:
             return "none"
         source = _NAMED_BY.get(self.names_from or "", self.names_from)
@@ -160,8 +160,8 @@ class Basis:
 
 
 def basis_of(run: ConnectedRun, corpus: ConnectedCorpus | None, saved: NamedOutputs | None = None) -> Basis:
-    """The record of a run that could be opened, over a corpus that could be, or alone. ``saved``: what somebody settled on a
-    page or through REST; it comes before what the run's options and files say.
+    """Return the basis of an opened run over an opened corpus, or alone. ``saved``: settings made on a page or through
+    REST, which take precedence over the run's options and files.
 
     Raises :class:`AdaptorError` where the run's layers cannot be read."""
     adaptor = run.adaptor
@@ -177,7 +177,7 @@ def basis_of(run: ConnectedRun, corpus: ConnectedCorpus | None, saved: NamedOutp
         chosen=chosen,
     )
     corpus_names = tuple(images.class_names) if images is not None else None
-    # Of a network that tells no classes here, predictions computed elsewhere can still be imported.
+    # Predictions computed elsewhere can be imported even if the network gives no classes here.
     count = output.classes if output.rule is not None else len(run_names) or len(corpus_names or ())
     classes = match(count, run_names, corpus_names)
     if len(run_names) != count:
@@ -226,10 +226,10 @@ def _of_preprocessing(record: Basis, adaptor: RunAdaptor) -> Iterable[Notice]:
         unknown = unknown_first_layers(adaptor)
         yield Notice(
             IS_ASSUMED,
-            f"Pixels are {_scaling(how.scale)}. That is assumed, since neither the run's files nor its layers say how they "
-            "were prepared; --scale and --mean set it, and mloscope check tries the usual alternatives."
+            f"Pixels are {_scaling(how.scale)}. This is assumed, because neither the run's files nor its layers specify the "
+            "preprocessing; --scale and --mean set it, and mloscope check tries the usual alternatives."
             + (
-                f" What these layers do to pixels is not known: {', '.join(unknown[:3])}; where they scale them, 1 is right."
+                f" The effect of these layers on pixels is unknown: {', '.join(unknown[:3])}; if they scale pixels, use --scale 1."
                 if unknown
                 else ""
             ),
@@ -238,13 +238,12 @@ def _of_preprocessing(record: Basis, adaptor: RunAdaptor) -> Iterable[Notice]:
         what = "the mean image of this corpus's training split" if how.mean == "corpus" else _mean_name(how.mean)
         yield Notice(
             IS_ASSUMED,
-            f"The mean that is subtracted is assumed to be {what}, since the run's own mean is not there; "
-            "--mean names another one.",
+            f"The subtracted mean is assumed to be {what}, because the run's own mean is missing; --mean sets another.",
         )
     if how.channel_order_from == ASSUMED:
         yield Notice(
             IS_ASSUMED,
-            f"The order of colours, {how.channel_order.upper()}, is assumed; --channel-order sets it.",
+            f"The channel order, {how.channel_order.upper()}, is assumed; --channel-order sets it.",
         )
     if own is None:
         return
@@ -253,23 +252,23 @@ def _of_preprocessing(record: Basis, adaptor: RunAdaptor) -> Iterable[Notice]:
     if own.takes == 255.0 and brightest <= 8:
         yield Notice(
             WARNING,
-            f"The network prepares pixels 0..255 by itself ({by}), and before that they are {_scaling(how.scale)} "
-            f"({how.scale_from}): they are probably scaled twice. --scale 1 undoes it.",
+            f"The network preprocesses pixels 0..255 itself ({by}), and before that they are {_scaling(how.scale)} "
+            f"({how.scale_from}): they are probably scaled twice. Use --scale 1 to avoid this.",
         )
     elif own.takes == 1.0 and brightest > 8:
         yield Notice(
             WARNING,
-            f"The network's own layers ({by}) are written for pixels 0..1, and they get values up to {brightest:g} "
+            f"The network's own layers ({by}) expect pixels 0..1, but get values up to {brightest:g} "
             f"({how.scale_from}). --scale 1/255 would fit.",
         )
     elif own.takes is None:
-        yield Notice(NOTE, f"The network changes pixels by itself ({by}); for which range is not certain.")
+        yield Notice(NOTE, f"The network preprocesses pixels itself ({by}); the range it expects is uncertain.")
     else:
-        yield Notice(NOTE, f"The network prepares pixels 0..{own.takes:g} by itself ({by}).")
+        yield Notice(NOTE, f"The network preprocesses pixels 0..{own.takes:g} itself ({by}).")
 
 
 def _of_fitting(record: Basis, images: CorpusAdaptor | None) -> Iterable[Notice]:
-    """How images are made to fit the network's input."""
+    """Yield notices on how images are fitted to the network's input."""
     shape, own = record.input_shape, images.image_shape if images is not None else None
     if shape is None or images is None:
         return
@@ -281,21 +280,23 @@ def _of_fitting(record: Basis, images: CorpusAdaptor | None) -> Iterable[Notice]
     if any(size not in (None, has) for size, has in zip(shape[:2], own[:2], strict=True)):
         yield Notice(NOTE, f"Images of {own[0]} x {own[1]} are resized to {wanted} (bilinear, antialiased).")
     if shape[2] == 3 and own[2] == 1:
-        yield Notice(NOTE, "Grey images are given to a network that takes colour: the three channels are the same.")
+        yield Notice(NOTE, "Grey images are converted for a colour network: all three channels are the same.")
     if shape[2] == 1 and own[2] == 3:
-        yield Notice(NOTE, "Colour images are made grey (ITU-R 601-2 luma) for a network that takes one channel.")
+        yield Notice(
+            NOTE, "Colour images are converted to grey (ITU-R 601-2 luma) for a network with one input channel."
+        )
 
 
 def _of_output(record: Basis) -> Iterable[Notice]:
     if record.output.rule is None:
         yield Notice(
-            WARNING, f"There are no class probabilities, so no predictions and no accuracy. {record.output.refusal}"
+            WARNING, f"There are no class probabilities, hence no predictions and no accuracy. {record.output.refusal}"
         )
         return
     for sentence in record.output.sentences:
         yield Notice(IS_ASSUMED if "assumed" in sentence else NOTE, sentence)
     for sentence in record.classes.sentences:
-        if "names are not used" in sentence or (not record.classes.matched and record.corpus is not None):
+        if "names are ignored" in sentence or (not record.classes.matched and record.corpus is not None):
             yield Notice(WARNING, sentence)
         else:
             yield Notice(IS_ASSUMED if "position" in sentence else NOTE, sentence)
@@ -317,7 +318,7 @@ def _scaling(scale: float) -> str:
 
 
 def _mean_name(mean: Any) -> str:
-    """A mean for people, without the path that leads to it."""
+    """Name a mean for people, without its folder."""
     if isinstance(mean, tuple):
         return ", ".join(f"{value:g}" for value in mean)
     return "of the corpus's training split" if mean == "corpus" else str(mean).replace("\\", "/").rpartition("/")[2]

@@ -1,9 +1,9 @@
-"""``mloscope check``: would another preparation of the images, or another order of classes, give a better accuracy?
+"""``mloscope check``: test whether other preprocessing, or another order of classes, gives a better accuracy.
 
     sample of labelled images ──► each usual preprocessing ──► probabilities at the last checkpoint ──► accuracy of each
                                                                   └──► the assignment of outputs to classes that fits best
 
-Wrong preprocessing is the commonest reason for wrong numbers, and nothing crashes for it: the accuracies side by side show it.
+Wrong preprocessing is the commonest cause of wrong numbers and does not crash; comparing accuracies reveals it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mloscope.adaptors.interface import Preprocessing
 from mloscope.app.errors import NotPossible
 from mloscope.app.evaluation.basis import Basis
 
-IN_FORCE = "in force"
+CURRENT = "current"
 SAMPLE_IMAGES = 500
 _FAR = 0.1
 """An alternative is far better from so much more accuracy on."""
@@ -28,16 +28,16 @@ _IMAGENET_MEAN = (123.68, 116.779, 103.939)
 
 
 class Prepares(Protocol):
-    """Images as the network takes them."""
+    """Prepares images for the network."""
 
     def __call__(self, how: Preprocessing) -> np.ndarray:
-        """float32 (image, row, column, channel) of the sample."""
+        """Return the sample as float32 (image, row, column, channel)."""
         ...
 
 
 @dataclass(frozen=True)
 class Alternative:
-    """One preparation of the sample and what came of it."""
+    """One preprocessing of the sample and its result."""
 
     name: str
     preprocessing: Preprocessing
@@ -48,20 +48,20 @@ class Alternative:
 
 @dataclass(frozen=True)
 class Check:
-    """What was found."""
+    """The results."""
 
     step: int
     images: int
     """Labelled images that were tried."""
     alternatives: tuple[Alternative, ...]
-    """The one in force first, the others best first."""
+    """The current one first, then the others, best first."""
     best_order: tuple[int | None, ...] | None
     """For each output the class of the corpus with which accuracy would be best, where that is far better; else None."""
     best_order_accuracy: float | None
     warnings: tuple[str, ...]
 
     def json(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the result as JSON."""
         return {
             "step": self.step,
             "images": self.images,
@@ -93,14 +93,16 @@ def check(
 ) -> Check:
     """Try the usual alternatives on a sample.
 
-    ``labels``: int (image,), classes of the corpus, -1 where not known; ``prepare`` gives the sample prepared one way or
-    another; ``probabilities`` evaluates it at the step, (image, class). Raises :class:`NotPossible` where nothing can be
-    right or wrong."""
+    ``labels``: int (image,), classes of the corpus, -1 if unknown; ``prepare`` returns the sample with a given
+    preprocessing; ``probabilities`` evaluates it at the step, (image, class). Raises :class:`NotPossible` if accuracy is
+    undefined."""
     if basis.output.rule is None:
         raise NotPossible(f"There is nothing to check. {basis.output.refusal}")
     known = np.flatnonzero(labels >= 0)
     if not len(known):
-        raise NotPossible("The sample has no labelled image, so no accuracy can be had; --split may name other images.")
+        raise NotPossible(
+            "The sample has no labelled images, so accuracy cannot be computed; --split selects other images."
+        )
     found: list[Alternative] = []
     in_force: np.ndarray | None = None
     for name, how in alternatives(
@@ -112,7 +114,7 @@ def check(
         except NotPossible as error:
             found.append(Alternative(name, how, None, str(error)))
             continue
-        if in_force is None and name == IN_FORCE:
+        if in_force is None and name == CURRENT:
             in_force = predicted
         found.append(Alternative(name, how, _accuracy(predicted, basis.classes.outputs_of(labels))))
     order, order_accuracy = (
@@ -128,8 +130,8 @@ def check(
 
 
 def alternatives(how: Preprocessing, channels: int, corpus: bool) -> Iterator[tuple[str, Preprocessing]]:
-    """What is in force, and then the usual others, each with a name; none twice."""
-    yield IN_FORCE, how
+    """List the current preprocessing and then the usual alternatives, each with a name, without duplicates."""
+    yield CURRENT, how
     seen = {_essence(how, channels)}
     scalings: list[tuple[str, float, Any]] = [
         ("0..1", 1 / 255, None),
@@ -139,11 +141,11 @@ def alternatives(how: Preprocessing, channels: int, corpus: bool) -> Iterator[tu
     ]
     if corpus:
         scalings += [
-            ("0..255 less the corpus's mean", 1.0, "corpus"),
-            ("0..1 less the corpus's mean", 1 / 255, "corpus"),
+            ("0..255 minus the corpus's mean", 1.0, "corpus"),
+            ("0..1 minus the corpus's mean", 1 / 255, "corpus"),
         ]
     if channels == 3:
-        scalings += [("0..255 less ImageNet's mean", 1.0, _IMAGENET_MEAN)]
+        scalings += [("0..255 minus ImageNet's mean", 1.0, _IMAGENET_MEAN)]
     for name, scale, mean in scalings:
         for order in ("rgb", "bgr") if channels == 3 else (how.channel_order,):
             means = tuple(reversed(mean)) if order == "bgr" and isinstance(mean, tuple) else mean
@@ -154,7 +156,7 @@ def alternatives(how: Preprocessing, channels: int, corpus: bool) -> Iterator[tu
     if channels == 3:
         turned = replace(how, channel_order="bgr" if how.channel_order == "rgb" else "rgb")
         if _essence(turned, channels) not in seen:
-            yield f"in force, but {turned.channel_order.upper()}", turned
+            yield f"current, but {turned.channel_order.upper()}", turned
 
 
 def _essence(how: Preprocessing, channels: int) -> tuple[Any, ...]:
@@ -162,7 +164,7 @@ def _essence(how: Preprocessing, channels: int) -> tuple[Any, ...]:
 
 
 def _accuracy(probabilities: np.ndarray, right: np.ndarray) -> float | None:
-    """Share of the images that have a right output and are predicted as it; NaN predicts nothing."""
+    """Return the share of images with a known output that are predicted right; NaN predicts nothing."""
     judged = right >= 0
     if not judged.any():
         return None
@@ -173,7 +175,8 @@ def _accuracy(probabilities: np.ndarray, right: np.ndarray) -> float | None:
 def _best_order(
     probabilities: np.ndarray, labels: np.ndarray, outputs: int
 ) -> tuple[tuple[int | None, ...] | None, float | None]:
-    """The assignment of outputs to classes that makes most images right (the Hungarian method over the counts)."""
+    """Return the assignment of outputs to classes with the most right predictions (the Hungarian method on the
+    counts)."""
     judged = (labels >= 0) & ~np.isnan(probabilities).any(axis=1)
     if not judged.any():
         return None, None
@@ -195,12 +198,12 @@ def _warnings(
     if others and others[0].accuracy is not None and others[0].accuracy >= now + _FAR:
         best = others[0]
         warnings.append(
-            f"{best.name} gives an accuracy of {best.accuracy:.3f}, and what is in force {now:.3f}: the preprocessing in force is "
+            f"{best.name} gives an accuracy of {best.accuracy:.3f}, the current preprocessing {now:.3f}: the current one is "
             f"probably not the network's. {_flags(best.preprocessing)} would set it."
         )
     if order_accuracy is not None and basis.classes.matched and order_accuracy >= now + _FAR:
         warnings.append(
-            f"With the outputs in another order the accuracy would be {order_accuracy:.3f} instead of {now:.3f}: outputs and "
+            f"With the outputs in another order, accuracy would be {order_accuracy:.3f} instead of {now:.3f}: outputs and "
             "classes are probably not in the same order. --classes names the outputs."
         )
     elif order_accuracy is not None and not basis.classes.matched:

@@ -1,11 +1,11 @@
-"""Which class of a corpus each output of a network stands for.
+"""Match each output of a network with a class of a corpus.
 
     names of the run ──┐
                        ├──► match ──► ClassMatch: a name and a class of the corpus for every output
     names of the corpus┘
 
-By name where the names agree, else by position where the numbers agree and nothing contradicts it, else not at all:
-names of a corpus are never put on outputs of a network that knows other classes.
+By name if the names agree, else by position if the numbers agree and nothing contradicts it, else not at all:
+names of a corpus are never given to outputs of a network with other classes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LISTED = 5
 
 @dataclass(frozen=True)
 class ClassMatch:
-    """Outputs and the classes that they stand for."""
+    """Outputs and their classes."""
 
     names: tuple[str, ...]
     """Of every output, in the network's order; ``output 3`` where nobody named it."""
@@ -38,15 +38,16 @@ class ClassMatch:
 
     @property
     def matched(self) -> bool:
-        """Whether outputs can be right or wrong about images of the corpus."""
+        """Whether predictions for images of the corpus can be right or wrong."""
         return self.how != NOT_MATCHED
 
     def output_of(self, label: int | None) -> int | None:
-        """The output that stands for a class of the corpus; None where none does."""
+        """Return the output for a class of the corpus, or None."""
         return None if label is None or label < 0 else self._outputs.get(label)
 
     def outputs_of(self, labels: np.ndarray) -> np.ndarray:
-        """Labels of the corpus, int (image,), -1 where not known, as outputs: int32 (image,), -1 where there is none."""
+        """Convert labels of the corpus, int (image,), -1 if unknown, to outputs: int32 (image,), -1 if there is
+        none."""
         return labels_as_outputs(labels, self.corpus_classes)
 
     @property
@@ -55,7 +56,7 @@ class ClassMatch:
 
 
 def labels_as_outputs(labels: np.ndarray, corpus_classes: Sequence[int | None]) -> np.ndarray:
-    """As :meth:`ClassMatch.outputs_of`."""
+    """See :meth:`ClassMatch.outputs_of`."""
     table = np.full(int(labels.max(initial=-1)) + 2, -1, np.int32)  # the last is for label -1
     for output, label in enumerate(corpus_classes):
         if label is not None and label < len(table) - 1:
@@ -64,12 +65,12 @@ def labels_as_outputs(labels: np.ndarray, corpus_classes: Sequence[int | None]) 
 
 
 def match(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str] | None) -> ClassMatch:
-    """Match ``outputs`` outputs, which the run calls ``run_names`` (empty where it does not), with the classes of a corpus
-    (None: there is no corpus)."""
+    """Match ``outputs`` outputs, which the run names ``run_names`` (empty if it does not), with the classes of a corpus
+    (None: no corpus)."""
     sentences: list[str] = []
     if run_names and len(run_names) != outputs:
         sentences.append(
-            f"The run names {len(run_names)} classes, but its network has {outputs} outputs, so these names are not used."
+            f"The run names {len(run_names)} classes, but its network has {outputs} outputs; the names are ignored."
         )
         run_names = ()
     own = tuple(run_names) or tuple(f"output {number}" for number in range(outputs))
@@ -105,7 +106,7 @@ def match(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str] | 
             + (
                 "the names are numbers on one side."
                 if run_names
-                else "the run has no names that could be compared."
+                else "the run has no names to compare."
                 if sentences
                 else "the run does not name its classes."
             )
@@ -144,7 +145,7 @@ def _left_over(found: Mapping[int, int], run_names: Sequence[str], corpus_names:
     if unknown:
         sentences.append(
             f"{len(unknown)} of the corpus's {len(corpus_names)} classes are not among the network's outputs: "
-            f"{_listed(unknown)}. Their images count for no rate."
+            f"{_listed(unknown)}. Their images do not count in any rate."
         )
     unused = [name for output, name in enumerate(run_names) if output not in found]
     if unused:
@@ -155,8 +156,9 @@ def _left_over(found: Mapping[int, int], run_names: Sequence[str], corpus_names:
 
 
 def _by_name(run_names: Sequence[str], corpus_names: Sequence[str]) -> dict[int, int]:
-    """Output -> class of the corpus, one to one: equal names; where these leave one side incomplete, and only then, names of
-    which one holds the other (``7`` and ``7 - seven``), if each name of the smaller side has just one such partner."""
+    """Map outputs to classes of the corpus, one to one: equal names first; only if these leave one side incomplete,
+    also names of which one contains the other (``7`` and ``7 - seven``), if each name of the smaller side has exactly
+    one such partner."""
     here, there = _comparable(run_names), _comparable(corpus_names)
     if _clash(here) or _clash(there):  # such as A and a, or C and C++: they differ in what is else not looked at
         here, there = list(run_names), list(corpus_names)
@@ -186,7 +188,7 @@ def _clash(names: Sequence[str]) -> bool:
 
 
 def _normal(name: str) -> str:
-    """A name without regard to case, to what separates its words, to zeros before numbers, and to how accents are written."""
+    """Normalise a name: case, separators, leading zeros and the encoding of accents."""
     words = re.findall(r"\w+", unicodedata.normalize("NFKC", name).replace("_", " ").casefold())
     return " ".join(word.lstrip("0") or "0" if word.isdecimal() else word for word in words) or name
 
@@ -200,8 +202,8 @@ def _generic(names: Sequence[str]) -> bool:
 
 
 def _counted_otherwise(names: Sequence[str]) -> int | None:
-    """Where names are numbers whose order is not that of the numbers, as file systems sort them (0, 1, 10, 11, 2; a word before
-    them, as in class_10, says no more), the first place that shows it."""
+    """Return the first position at which numeric names are not in numeric order, as file systems sort them (0, 1, 10,
+    11, 2); a common word before them, as in class_10, is ignored."""
     if not names or not _generic(names):
         return None
     numbers = [_number(name) for name in names]

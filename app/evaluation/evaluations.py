@@ -1,4 +1,5 @@
-"""Asking the model service: whether a run's network can be evaluated just now, and what its layers give for an image."""
+"""Ask the model service whether a run's network can be evaluated now, and for the outputs of its layers for an
+image."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ _TEMPORARY = {"starting": "is starting", "restarting": "stopped and is being res
 
 
 class ModelService(Protocol):
-    """What is needed of :class:`mloscope.app.model_service.client.ModelServiceClient`."""
+    """The part of :class:`mloscope.app.model_service.client.ModelServiceClient` used here."""
 
     def evaluate(
         self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
@@ -30,7 +31,7 @@ class ModelService(Protocol):
 
 @dataclass(frozen=True)
 class Availability:
-    """Whether a run's network can be evaluated just now."""
+    """Whether a run's network can be evaluated now."""
 
     possible: bool
     state: str
@@ -46,7 +47,7 @@ class Availability:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the model service gave."""
+    """An answer of the model service."""
 
     arrays: Mapping[tuple[int, str], np.ndarray]
     """float32 in the layer's output shape, by step and layer."""
@@ -55,7 +56,7 @@ class Outputs:
 
 
 class Evaluations:
-    """Asks the model service on behalf of whoever is looking. Thread-safe.
+    """Asks the model service on behalf of the current caller. Thread-safe.
 
     ``model_service`` None: there is none. ``service_state()`` gives its state and a sentence or None, as
     ``ModelServiceProcess.state`` and ``.problem`` do; default: ready where there is a service. ``charge(count)`` is called
@@ -79,7 +80,7 @@ class Evaluations:
         return (NOT_INSTALLED, _no_service()) if self._service is None else (READY, None)
 
     def service_status(self, timeout_s: float = 1.0) -> dict[str, Any]:
-        """JSON-able: ``state``, ``problem``, and what the service says about itself. Takes about ``timeout_s`` at most."""
+        """Return JSON: ``state``, ``problem``, and the service's own status. Takes at most about ``timeout_s``."""
         state, problem = self._state()
         status: dict[str, Any] = {}
         ask = getattr(self._service, "status", None)
@@ -95,12 +96,12 @@ class Evaluations:
         return {**status, "state": state, "problem": problem}
 
     def availability(self, run: OpenedRun) -> Availability:
-        """Whether feature maps and predictions of the run are available just now, and if not, why."""
+        """Return whether feature maps and predictions of the run are available now, and if not, why."""
         if not isinstance(run.adaptor, EvaluableRun):
             return Availability(
                 False,
                 IMPOSSIBLE,
-                f'The network of the run "{run.name}" cannot be evaluated: the format {run.format} holds its weights only.',
+                f'The network of the run "{run.name}" cannot be evaluated: the format {run.format} contains only weights.',
             )
         state, problem = self._state()
         if state == READY and self._service is not None:
@@ -111,8 +112,8 @@ class Evaluations:
         return Availability(False, state, problem or f"The model service {words}.", state in _TEMPORARY)
 
     def check(self, run: OpenedRun, layer: Layer) -> None:
-        """Raise where the layer can never be evaluated. A service that is only starting is no reason: what is in the cache
-        is answered all the same."""
+        """Raise if the layer can never be evaluated. A service that is starting is not an error, because cached results
+        are available."""
         if layer.problem:
             raise NotPossible(layer.problem)
         available = self.availability(run)
@@ -129,15 +130,15 @@ class Evaluations:
         image: NetworkInput,
         priority: int,
     ) -> Outputs:
-        """Evaluate layers at steps, ``wanted`` as (step, layer), in one call. A step that fails, or whose file is no longer
-        the one with the fingerprint, is in ``failed`` and left out."""
+        """Evaluate layers at steps, ``wanted`` as (step, layer), in one call. Steps that fail, or whose file no longer
+        has the given fingerprint, are in ``failed`` and left out."""
         assert self._service is not None
         steps = sorted({step for step, _ in wanted})
         layers = list(dict.fromkeys(layer for _, layer in wanted))
         self._charge(len(steps))
         with self.pace.timed(run.architecture, len(steps)):
             answer = self._service.evaluate(_spec(run), steps, layers, image.values, priority)
-        # Kept under a fingerprint that the file had before, another file's answer would come back with the first file.
+        # Otherwise the new file's result would be cached under the old file's fingerprint.
         failed = {**_changed(run, steps, fingerprints), **answer.failed}
         row = {step: number for number, step in enumerate(steps)}
         arrays = {
@@ -157,7 +158,7 @@ def _spec(run: OpenedRun) -> RunSpec:
 
 
 def _changed(run: OpenedRun, steps: Sequence[int], fingerprints: Mapping[int, str]) -> dict[int, str]:
-    """Sentences about the steps whose files are no longer those with the fingerprints."""
+    """Return sentences about the steps whose files no longer have these fingerprints."""
     now, missing = run.fingerprints(run.checkpoint(step) for step in steps)
     return {
         step: missing.get(step) or str(changed(run.checkpoint(step)))

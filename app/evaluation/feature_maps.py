@@ -1,4 +1,4 @@
-"""Feature maps: what a layer makes of one image at the checkpoints, from the cache or evaluated.
+"""Feature maps: a layer's outputs for one image at the checkpoints, from the cache or evaluated.
 
 run, checkpoints, layer, network input ──► cache ── miss ──► model service, the network's output in the same pass
 """
@@ -30,18 +30,18 @@ class MapsByStep:
 
 
 class FeatureMaps:
-    """Answers from the cache, evaluates what it lacks. Thread-safe."""
+    """Answers from the cache and evaluates what is missing. Thread-safe."""
 
     def __init__(self, cache: ResultCache, evaluations: Evaluations) -> None:
         self._cache = cache
         self._evaluations = evaluations
 
     def check(self, run: OpenedRun, layer: Layer) -> None:
-        """Raise where the layer can never be evaluated; a service that is only starting is no reason."""
+        """Raise if the layer can never be evaluated; a service that is starting is not an error."""
         self._evaluations.check(run, layer)
 
     def one(self, run: OpenedRun, step: int, layer: str, image: NetworkInput) -> np.ndarray:
-        """A layer's output at one step. Raises :class:`NotPossible` where this step has none."""
+        """Return a layer's output at one step. Raises :class:`NotPossible` if the step has none."""
         found = self.at(run, (run.checkpoint(step),), run.layer(layer), image)
         if step in found.missing:
             raise NotPossible(found.missing[step])
@@ -50,7 +50,7 @@ class FeatureMaps:
     def at_steps(
         self, run: OpenedRun, steps: Iterable[int], layer: str, image: NetworkInput, priority: int = 0
     ) -> MapsByStep:
-        """The layer's outputs at these steps, in the order of time."""
+        """Return the layer's outputs at these steps, in temporal order."""
         checkpoints = [run.checkpoint(step) for step in sorted(set(steps))]
         return self.at(run, checkpoints, run.layer(layer), image, priority)
 
@@ -63,7 +63,7 @@ class FeatureMaps:
         priority: int = 0,
         fingerprints: Mapping[int, str] | None = None,
     ) -> MapsByStep:
-        """The layer's outputs at the checkpoints, in the order of time.
+        """Return the layer's outputs at the checkpoints, in temporal order.
 
         What is in the cache is not evaluated again; what is not is evaluated in one call, and the network's output with it.
         ``fingerprints``: by step, where they are known and the maps must be of those very files. Raises where nothing can

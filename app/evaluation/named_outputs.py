@@ -1,4 +1,4 @@
-"""What somebody settled about a network's output: which layer it is, and what its classes are called.
+"""User settings for a network's output: its layer and the names of its classes.
 
 Settled in ``mloscope.toml`` or on the command line (a list, or a file of names), or on a page and through REST. The latter
 is kept in the cache folder, a small file for each run, read by every web worker and command that uses the folder.
@@ -25,7 +25,7 @@ _LONGEST_FILE_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class NamedOutputs:
-    """What was settled of one run. Empty parts are not settled."""
+    """The settings of one run. Empty parts are not set."""
 
     output: str | None = None
     """The layer that tells classes."""
@@ -34,19 +34,19 @@ class NamedOutputs:
 
     @property
     def version(self) -> str:
-        """Another one for other names, the same in every process."""
+        """Changes with the settings; the same in every process."""
         return hashlib.sha256(json.dumps([self.output, self.classes]).encode()).hexdigest()[:12]
 
 
 class NamedOutputsStore:
-    """What was settled on pages and through REST, by the run's path. Thread-safe; None as folder keeps nothing."""
+    """Settings made on pages and through REST, by the run's path. Thread-safe; without a folder nothing is saved."""
 
     def __init__(self, folder: str | Path | None) -> None:
         self._folder = Path(folder) / "outputs" if folder is not None else None
         self._read: dict[Path, tuple[int, NamedOutputs | None]] = {}
 
     def find(self, run: Path) -> NamedOutputs | None:
-        """What is settled of the run at this path."""
+        """Return the settings of the run at this path."""
         if self._folder is None:
             return None
         path = self._path(run)
@@ -60,12 +60,12 @@ class NamedOutputsStore:
         return known[1]
 
     def save(self, run: Path, settled: NamedOutputs | None) -> None:
-        """Settle it; None takes back what was settled. Raises :class:`NotPossible` where there is no folder to keep it in, and
-        :class:`Unavailable` where it cannot be written just now."""
+        """Save the settings; None removes them. Raises :class:`NotPossible` without a folder, and :class:`Unavailable`
+        if it cannot be written at the moment."""
         if self._folder is None:
             if settled is None:
                 return
-            raise NotPossible("There is no folder to keep this in; MLOSCOPE_CACHE_FOLDER names one.")
+            raise NotPossible("There is no folder to save this in; set MLOSCOPE_CACHE_FOLDER.")
         path = self._path(run)
         self._read.pop(path, None)
         try:
@@ -78,11 +78,11 @@ class NamedOutputsStore:
                 file.write(text)
             os.replace(file.name, path)
         except OSError as error:
-            raise Unavailable(f"What was settled cannot be kept: {error.strerror or error}.") from error
+            raise Unavailable(f"The setting cannot be saved: {error.strerror or error}.") from error
 
     def _path(self, run: Path) -> Path:
         assert self._folder is not None
-        # Not resolved: the disk that the run lies on may not answer, and this is asked with every question.
+        # Not resolved, because the run's disk may not answer and every question needs this.
         digest = hashlib.sha256(os.path.abspath(run.expanduser()).encode("utf-8", "surrogateescape")).hexdigest()
         return self._folder / f"{digest[:32]}.json"
 
@@ -96,11 +96,12 @@ def _parsed(path: Path) -> NamedOutputs | None:
 
 
 def checked_names(names: Any) -> tuple[str, ...]:
-    """A list of class names. Raises :class:`BadRequest` for anything else, for empty, doubled and overlong names."""
+    """Return a list of class names. Raises :class:`BadRequest` for anything else and for empty, duplicate and overlong
+    names."""
     if not isinstance(names, Sequence) or isinstance(names, str) or not all(isinstance(name, str) for name in names):
-        raise BadRequest("Class names are a list of texts, one for each output of the network, in its order.")
+        raise BadRequest("Class names must be a list of texts, one per output of the network, in its order.")
     if len(names) > MOST_CLASSES:
-        raise BadRequest(f"{len(names):,} class names were given; {MOST_CLASSES:,} are the most.")
+        raise BadRequest(f"{len(names):,} class names were given; at most {MOST_CLASSES:,} are allowed.")
     stripped = tuple(name.strip() for name in names)
     seen: dict[str, int] = {}
     for number, name in enumerate(stripped):
@@ -115,23 +116,24 @@ def checked_names(names: Any) -> tuple[str, ...]:
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Class names out of a file: a name per line; a JSON list; or a JSON object of numbers and names, either way round, as
-    Keras' ``class_indices`` and ``imagenet_class_index.json`` have it. Raises :class:`NotFound` or :class:`BadRequest`."""
+    """Read class names from a file: one name per line; a JSON list; or a JSON object of numbers and names in either
+    direction, as in Keras' ``class_indices`` and ``imagenet_class_index.json``. Raises :class:`NotFound` or
+    :class:`BadRequest`."""
     try:
         if not path.is_file():
-            raise NotFound(f"There is no file of class names {path}.")
+            raise NotFound(f"The file of class names {path} does not exist.")
         with open(path, "rb") as file:
             data = file.read(_LONGEST_FILE_BYTES + 1)
     except OSError as error:
         raise BadRequest(f"The class names {path} cannot be read: {error.strerror or error}.") from error
     if len(data) > _LONGEST_FILE_BYTES:
         raise BadRequest(
-            f"The class names {path} are larger than {_LONGEST_FILE_BYTES >> 20} MiB, so they are no list of names."
+            f"The class names {path} are larger than {_LONGEST_FILE_BYTES >> 20} MiB; expected a list of names."
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise BadRequest(f"The class names {path} are no text in UTF-8.") from None
+        raise BadRequest(f"The class names {path} are not UTF-8 text.") from None
     if text.lstrip()[:1] not in ("{", "["):
         lines = [line.strip() for line in text.splitlines()]
         while lines and not lines[-1]:
@@ -142,7 +144,7 @@ def read_class_names(path: Path) -> tuple[str, ...]:
             names = _from_json(json.loads(text))
         except (ValueError, RecursionError, KeyError, TypeError, IndexError):
             raise BadRequest(
-                f"{path} is no list of class names: it should be a name per line, a JSON list, or a JSON object of numbers "
+                f"{path} is not a list of class names; expected one name per line, a JSON list, or a JSON object of numbers "
                 "and names."
             ) from None
     try:
@@ -161,7 +163,7 @@ def _from_json(value: Any) -> Any:
     names = [by_number[number] for number in range(len(by_number))]
     plain = [name[-1] if isinstance(name, list) else name for name in names]  # ["n01440764", "tench"]
     often = Counter(plain)
-    # ImageNet has two cranes and two maillots, which their WordNet numbers tell apart.
+    # ImageNet has two cranes and two maillots, distinguished by their WordNet numbers.
     return [
         f"{short} ({name[0]})" if isinstance(name, list) and often[short] > 1 else short
         for name, short in zip(names, plain, strict=True)

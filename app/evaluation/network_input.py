@@ -1,4 +1,4 @@
-"""An image as a network takes it, with the digest under which results for it are kept."""
+"""An image prepared for a network, with the digest under which its results are cached."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mloscope.app.cache.content_keys import digest
 
 @dataclass(frozen=True)
 class NetworkInput:
-    """An image as a network takes it."""
+    """An image prepared for a network."""
 
     values: np.ndarray
     """float32 (row, column, channel)"""

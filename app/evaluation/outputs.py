@@ -1,4 +1,4 @@
-"""Which layer of a network tells its classes, and by which rule its values become class probabilities.
+"""Find the layer of a network that gives its classes, and the rule that turns its values into class probabilities.
 
     declared outputs ──► those that can be classes ──► the one that fits the classes asked for ──► Output
     (else: ends)          (one vector, no regression)
@@ -37,12 +37,12 @@ _WITH_LINEAR_OUTPUT = {"dense", "convolution", "depthwise convolution", "separab
 """Kinds whose output is linear where they name no activation."""
 _REGRESSION_LOSSES = ("meansquared", "meanabsolute", "mse", "mae", "msle", "mape", "huber", "logcosh", "cosinesimilarity",
                       "poisson", "euclidean", "smoothl1")  # fmt: skip
-_OF_EACH = 'The values of "{}" are {}: each class has a probability of its own, and they need not sum to 1'
+_OF_EACH = 'The values of "{}" are {}: each class has its own probability, and they need not sum to 1'
 
 
 @dataclass(frozen=True)
 class Output:
-    """The layer that tells classes, or why none does."""
+    """The layer that gives the classes, or why there is none."""
 
     layer: str | None
     """None where the network has no output at all."""
@@ -66,7 +66,7 @@ class Output:
 def output_of(
     run: RunAdaptor, *, corpus_classes: int | None = None, named_classes: int | None = None, chosen: str | None = None
 ) -> Output:
-    """The output of the run's network.
+    """Return the output of the run's network.
 
     ``corpus_classes``, ``named_classes``: how many classes the corpus has and how many the run names, where known; they decide
     among several heads, and whether numbers that nobody explains may be logits. ``chosen``: the layer that the user named."""
@@ -78,9 +78,7 @@ def output_of(
     if chosen is not None:
         if chosen not in by_name:
             known = ", ".join(names) or "none"
-            refusal = (
-                f'The output was chosen to be "{chosen}", which is no layer of this network; its outputs: {known}.'
-            )
+            refusal = f'The selected output "{chosen}" is not a layer of this network; its outputs: {known}.'
             return Output(None, None, 0, CHOSEN, refusal=refusal)
         others = (_read(by_name[name], by_name, losses, source, expected) for name in names if name != chosen)
         telling = tuple(str(each.layer) for each in others if each.rule is not None)
@@ -105,8 +103,8 @@ def _candidates(run: RunAdaptor, layers: Sequence[Layer]) -> tuple[list[str], st
 
 
 def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[int]) -> Output:
-    """Of the outputs that tell classes most certainly, the one whose classes are as many as are expected, else the first.
-    Beside an output that certainly tells classes, numbers that nobody explains are a regression as likely as not."""
+    """Of the outputs that most certainly give classes, return the one with the expected number of classes, else the
+    first. Beside an output that certainly gives classes, unexplained numbers may equally be a regression."""
     surest = max(each.certainty for each in telling)
     rivals = [each for each in telling if each.certainty == surest]
     fitting = next((each for count in expected for each in rivals if each.classes == count), None)
@@ -117,7 +115,7 @@ def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[
     if others:
         why = f"because it has {best.classes} classes" if fitting else "because it comes first"
         sentences.append(
-            f'The network has several outputs that tell classes; "{best.layer}" is used, {why}. '
+            f'The network has several outputs that give classes; "{best.layer}" is used, {why}. '
             f"Others can be chosen: {', '.join(others)}."
         )
     left = [str(each.layer) for each in read if each.rule is None]
@@ -125,9 +123,7 @@ def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[
         sentences.append(f"Outputs that are not class probabilities are left out: {', '.join(left)}.")
     if doubtful:
         names = ", ".join(str(each.layer) for each in doubtful)
-        sentences.append(
-            f"Outputs of which nothing says that they tell classes are left out: {names} (--output uses one)."
-        )
+        sentences.append(f"Outputs that may not give classes are left out: {names} (--output selects one).")
     return replace(best, others=others, sentences=tuple(sentences))
 
 
@@ -139,12 +135,12 @@ def _read(
     expected: Sequence[int],
     insist: bool = False,
 ) -> Output:
-    """One layer as an output. ``insist``: the user says that it tells classes."""
+    """Examine one layer as an output. ``insist``: the user states that it gives classes."""
     shape = layer.output_shape
     if shape is None and layer.kind == "dense":
         shape = next(((p.shape[p.axes.index("unit")],) for p in layer.parameters if "unit" in p.axes), None)
     if shape is None or None in shape:
-        # Without a shape the count is not known before something is evaluated; what the names say is believed.
+        # Without a shape the count is unknown until evaluation; trust the number of names.
         values = expected[0] if expected and (shape is None or sum(size is None for size in shape) == len(shape)) else 0
     else:
         values = 1
@@ -156,11 +152,13 @@ def _read(
             layer, values, source, f'The output "{layer.name}" is a map of {what} values, not one value per class.'
         )
     if values == 0:
-        return _none(layer, values, source, f'How many values the output "{layer.name}" has is not known.')
+        return _none(layer, values, source, f'The number of values of the output "{layer.name}" is not known.')
     activation = _activation(layer, by_name)
     loss = _plain(losses.get(layer.name, ""))
     if not insist and values in _input_sizes(by_name) and values not in expected and "softmax" not in str(activation):
-        refusal = f'The output "{layer.name}" has as many values as the network takes, {values}, which is no number of classes.'
+        refusal = (
+            f'The output "{layer.name}" has as many values as the input of the network, {values}; they are not classes.'
+        )
         return _none(layer, values, source, refusal)
     rule, sentence, refusal = _rule(layer.name, values, activation, loss, expected, insist)
     if rule is None:
@@ -175,7 +173,7 @@ def _read(
 def _rule(
     name: str, values: int, activation: str | None, loss: str, expected: Sequence[int], insist: bool
 ) -> tuple[str | None, str, str]:
-    """Rule, what is to be said of it, and why there is none."""
+    """Return the rule, a sentence about it, and the reason if there is none."""
     entropy = "crossentropy" in loss
     is_regression = any(word in loss for word in _REGRESSION_LOSSES)
     if activation is not None and "softmax" in activation and "logsoftmax" not in activation:
@@ -191,7 +189,7 @@ def _rule(
         if not is_regression or insist:
             return rule, what + ".", ""
         if class_count(rule, values) in expected:
-            return rule, f"{what}. That is assumed, because the loss, {loss}, is one of regressions too.", ""
+            return rule, f"{what}. This is assumed, because the loss, {loss}, is used for regression too.", ""
     if is_regression and not insist:
         return (
             None,
@@ -205,7 +203,7 @@ def _rule(
     if activation in _LINEAR and values > 1 and loss.startswith("binary") and entropy:
         return SIGMOID, _OF_EACH.format(name, "logits, whose sigmoids are shown") + ".", ""
     if activation not in _LINEAR and "logsoftmax" not in activation and not entropy and not insist:
-        return None, "", f'The output "{name}" ends in {activation}, which gives no class probabilities.'
+        return None, "", f'The output "{name}" ends in {activation}, which does not give class probabilities.'
     if values == 1:
         return _if_expected(name, LOGIT_OF_CLASS_1, 2, expected, entropy or insist)
     return _if_expected(name, SOFTMAX, values, expected, entropy or insist or "logsoftmax" in activation)
@@ -214,23 +212,23 @@ def _rule(
 def _if_expected(
     name: str, rule: str, classes: int, expected: Sequence[int], certain: bool
 ) -> tuple[str | None, str, str]:
-    """The rule where something says that these values tell classes; else why it does not apply."""
+    """Return the rule if something states that these values are classes; else why it does not apply."""
     how = {
         SOFTMAX: f'The values of "{name}" are logits; their softmax is shown',
         LOGIT_OF_CLASS_1: f'The one value of "{name}" is a logit; its sigmoid is the probability of the second class',
-        BY_VALUE: f'The values of "{name}" are taken as probabilities where they sum to 1, and as logits otherwise',
+        BY_VALUE: f'The values of "{name}" are read as probabilities if they sum to 1, and as logits otherwise',
     }[rule]
     if certain:
         return rule, how + ".", ""
     if classes in expected:
-        return rule, f"{how}. That is assumed, because there are {classes} classes.", ""
+        return rule, f"{how}. This is assumed, because there are {classes} classes.", ""
     against = f"; there are {expected[0]} classes" if expected else ""
     return (
         None,
         "",
         (
             f'The output "{name}" has {"one value" if rule == LOGIT_OF_CLASS_1 else f"{classes} values"} per image, and nothing '
-            f"says that they tell classes{against}. If they do, name the output: --output {name}."
+            f"says that they give classes{against}. If they do, select the output: --output {name}."
         ),
     )
 
@@ -240,14 +238,14 @@ def _none(layer: Layer, values: int, source: str, refusal: str) -> Output:
 
 
 def _input_sizes(by_name: Mapping[str, Layer]) -> set[int]:
-    """How many values each input of the network has, as far as that is known."""
+    """Return the number of values of each input of the network, if known."""
     shapes = [layer.output_shape for layer in by_name.values() if layer.kind == "input" and layer.output_shape]
     return {math.prod(size or 0 for size in shape) for shape in shapes} - {0, 1}
 
 
 def _activation(layer: Layer, by_name: Mapping[str, Layer]) -> str | None:
-    """What the values of a layer went through last, in lower case without separators; "linear" where nothing changed them
-    after they were summed up; None where that is not known."""
+    """Return the last activation of a layer, in lower case without separators; "linear" if there is none; None if
+    unknown."""
     for _ in range(len(by_name)):
         said = layer.hyperparameters.get("activation")
         if isinstance(said, dict):

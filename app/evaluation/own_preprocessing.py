@@ -1,4 +1,4 @@
-"""What a network does to pixels by itself, and so which pixels it expects: 0..255 or 0..1.
+"""Find out how a network preprocesses pixels itself, and thus which pixels it expects: 0..255 or 0..1.
 
 Rescaling, Normalization and arithmetic right behind the input (``preprocess_input`` leaves such operations) are affine per
 channel. They are followed from the input to the first layer that is something else; the range that they make of pixels
@@ -34,7 +34,7 @@ _LEAST_WIDTH, _MOST_WIDTH = 0.1, 300.0
 
 @dataclass(frozen=True)
 class OwnPreprocessing:
-    """What the layers behind the input do."""
+    """What the layers after the input do."""
 
     layers: tuple[str, ...]
     """Names of those that change values, in topological order."""
@@ -63,21 +63,21 @@ class _Affine:
 
 
 def own_preprocessing(run: RunAdaptor) -> OwnPreprocessing | None:
-    """What the run's network does to pixels before its first layer that is no preprocessing; None where nothing. Reads the
-    statistics of Normalization layers at the first readable checkpoint."""
+    """Return what the run's network does to pixels before its first other layer; None if nothing. Reads the statistics
+    of Normalization layers at the first readable checkpoint."""
     changing = [end for end, _ in _ends(run) if end.by]
     return _judged(changing[0]) if changing else None
 
 
 def unknown_first_layers(run: RunAdaptor) -> tuple[str, ...]:
-    """Names, with their classes, of layers behind the input and what is known to prepare pixels of which nothing tells what they
-    do to pixels: Lambda layers, layers of somebody's own, operations that are not followed."""
+    """Return the names, with their classes, of layers after the input and known preprocessing whose effect on pixels is
+    unknown: Lambda layers, custom layers, operations that are not supported."""
     found = (layer for _, layer in _ends(run) if not layer.parameters and layer.kind not in _NO_PREPROCESSING)
     return tuple(dict.fromkeys(f"{layer.name} ({layer.source_class})" for layer in found if layer.source_class))
 
 
 def _ends(run: RunAdaptor) -> list[tuple[_Affine, Layer]]:
-    """Where preprocessing ends: what was done to pixels so far, and the layer that takes them."""
+    """Yield where preprocessing ends: what was done to pixels so far, and the layer that takes them."""
     layers = run.layers()
     inputs = [layer for layer in layers if layer.kind == "input"]
     if len(inputs) != 1:
@@ -119,7 +119,7 @@ def _plausible(end: _Affine, brightest: float) -> bool:
 
 
 def _applied(layer: Layer, taken: Sequence[_Affine], run: RunAdaptor) -> _Affine | None:
-    """The layer's output for these inputs; None where it is no preprocessing."""
+    """Return the layer's output for these inputs; None if it is not preprocessing."""
     if layer.source_class == "Rescaling":
         return taken[0].then(
             layer.hyperparameters.get("scale", 1.0), layer.hyperparameters.get("offset", 0.0), layer.name
@@ -140,14 +140,15 @@ def _applied(layer: Layer, taken: Sequence[_Affine], run: RunAdaptor) -> _Affine
 
 
 def _moved(taken: _Affine) -> _Affine | None:
-    """Behind a layer that puts values elsewhere, which channel a value came from is not known; None where that matters."""
+    """After a layer that moves values, the channel of a value is unknown; return None if that matters."""
     if len(set(taken.scale.tolist())) > 1 or len(set(taken.offset.tolist())) > 1:
         return None
     return _Affine(taken.scale[:1], taken.offset[:1], taken.by)
 
 
 def _operation_name(layer: Layer) -> str:
-    """``subtract`` for the Keras 3 class Subtract, and for ``math.subtract`` and ``__operators__.sub`` of Keras 2."""
+    """Return ``subtract`` for the Keras 3 class Subtract, and for ``math.subtract`` and ``__operators__.sub`` of Keras
+    2."""
     name = str(layer.hyperparameters.get("function") or layer.source_class)
     return name.rpartition(".")[2].lower().replace("_", "")
 
@@ -182,8 +183,8 @@ def _first_arrays(layer: Layer, run: RunAdaptor) -> Mapping[str, np.ndarray]:
 
 
 def _arithmetic(forward: Callable[[Any], tuple[Any, Any]], backward: Callable[[Any], tuple[Any, Any] | None]) -> Any:
-    """An operation of a tensor and a constant. ``forward(constant)`` gives (scale, offset) where the tensor comes first,
-    ``backward`` where it comes second."""
+    """Apply an operation of a tensor and a constant. ``forward(constant)`` returns (scale, offset) if the tensor is the
+    first operand, ``backward`` if it is the second."""
 
     def apply(layer: Layer, taken: Sequence[_Affine], operands: Sequence[Any]) -> _Affine | None:
         if len(taken) != 1 or len(operands) != 2 or operands.count(None) != 1:
@@ -201,7 +202,7 @@ def _arithmetic(forward: Callable[[Any], tuple[Any, Any]], backward: Callable[[A
 
 
 def _picked(layer: Layer, taken: Sequence[_Affine], operands: Sequence[Any]) -> _Affine | None:
-    """Slices: of the last axis one channel, or the channels in reverse."""
+    """Apply slices: one channel of the last axis, or all channels reversed."""
     index = next((operand for operand in operands if isinstance(operand, list) and operand), None)
     if index is None or len(taken) != 1:
         return None

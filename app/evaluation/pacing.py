@@ -1,4 +1,4 @@
-"""In which order checkpoints are worked on while somebody waits, and in which portions.
+"""The order and grouping in which checkpoints are processed while a user waits.
 
 The ones nearest to what is looked at come first, in short blocks at first; blocks are grouped so that one call of the
 model service takes about :data:`CALL_S`.
@@ -24,7 +24,7 @@ _TELLING_STEPS = 8
 
 
 def nearest_first(count: int, near: int, size: int = BLOCK_STEPS) -> list[range]:
-    """0..count-1 in ranges of at most ``size`` (a power of two), nearest to ``near`` first.
+    """Yield 0..count-1 in ranges of at most ``size`` (a power of two), nearest to ``near`` first.
 
     The block around ``near`` is halved again and again, so that the first range is short (:data:`FIRST_BLOCK_STEPS`) and
     the next ones grow. Ranges begin at multiples of their length: wherever a viewer stands, mostly the same ranges come,
@@ -49,12 +49,12 @@ def nearest_first(count: int, near: int, size: int = BLOCK_STEPS) -> list[range]
 
 
 def place_of(checkpoints: Sequence[Checkpoint], step: int | None) -> int:
-    """Where the step stands among the checkpoints; 0 where it does not."""
+    """Return the position of the step among the checkpoints; 0 if it is not among them."""
     return next((i for i, checkpoint in enumerate(checkpoints) if checkpoint.step == step), 0)
 
 
 class Pace:
-    """Learns how long networks take, by the digest of their architecture. Thread-safe."""
+    """Learns evaluation times of networks, by the digest of their architecture. Thread-safe."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -69,8 +69,8 @@ class Pace:
             self._step_s[architecture] = (self._clock() - began) / steps
 
     def groups(self, architecture: str, blocks: Sequence[range]) -> Iterator[list[range]]:
-        """The blocks in groups that take about :data:`CALL_S` each, judged by recent evaluations of such a network, and
-        before there were any, by the previous group."""
+        """Group the blocks so that each group takes about :data:`CALL_S`, judged by recent evaluations of the network,
+        or at first by the previous group."""
         rest = list(blocks)
         allowed = 1.0
         while rest:

@@ -1,4 +1,4 @@
-"""Predictions: which classes the network sees in one image, at some checkpoints or all of them."""
+"""Predictions: the class probabilities of one image, at some checkpoints or all of them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Predictions:
 
     @classmethod
     def of(cls, rule: str, outputs: MapsByStep) -> Predictions:
-        """Turn the output layer's values into probabilities."""
+        """Convert the output layer's values to probabilities."""
         if not outputs.maps:
             return cls({}, outputs.missing, AS_GIVEN)
         stacked = np.stack([row.astype(np.float64).ravel() for row in outputs.maps.values()])
@@ -53,7 +53,7 @@ class Predictions:
 
 @dataclass(frozen=True)
 class PredictionCourse:
-    """Predictions of one image over the whole run."""
+    """Predictions for one image over the whole run."""
 
     probabilities: np.ndarray
     """float64 (checkpoint, class), in the checkpoints' order; rows of NaN where there is none."""
@@ -65,7 +65,7 @@ class PredictionCourse:
 
 
 class Predictor:
-    """Answers what the network sees in an image. Thread-safe."""
+    """Answers which classes a network predicts for an image. Thread-safe."""
 
     def __init__(self, cache: ResultCache, evaluations: Evaluations, feature_maps: FeatureMaps) -> None:
         self._cache = cache
@@ -75,7 +75,7 @@ class Predictor:
     def at_steps(
         self, run: OpenedRun, steps: Iterable[int], corpus: str | None, image: NetworkInput, priority: int = 0
     ) -> Predictions:
-        """Class probabilities at these steps."""
+        """Return class probabilities at these steps."""
         output, rule = _classifier(run, corpus)
         wanted = set(steps)
         if len(run.steps) > 1 and wanted == set(run.steps):
@@ -83,7 +83,8 @@ class Predictor:
         return Predictions.of(rule, self._maps.at_steps(run, wanted, output.name, image, priority))
 
     def course(self, run: OpenedRun, corpus: OpenedCorpus, position: int, image: NetworkInput) -> PredictionCourse:
-        """Class probabilities at every checkpoint, and the right class. ``position``: of the image in the corpus."""
+        """Return class probabilities at every checkpoint, and the right class. ``position``: of the image in the
+        corpus."""
         found = self.at_steps(run, run.steps, corpus.name, image)
         classes = max((len(row) for row in found.probabilities.values()), default=0)
         course = np.full((len(run.steps), classes), np.nan)
@@ -97,8 +98,8 @@ class Predictor:
     def stream(
         self, run: OpenedRun, corpus: str | None, image: NetworkInput, near: int | None = None
     ) -> Iterator[Lines]:
-        """Predictions at every checkpoint as they come, nearest to ``near`` first: JSON-able lines, those together that were
-        computed together.
+        """Yield predictions at every checkpoint as they arrive, nearest to ``near`` first, as JSON lines; predictions
+        computed together share a line.
 
         ``{"steps", "probabilities", "kind"}``, ``{"missing": {"step", "reason"}}``, at the end ``{"done": true}`` or
         ``{"error"}``. Raises at once where the question is wrong.
@@ -127,7 +128,7 @@ class Predictor:
     # -------------------------------------------------------------------------- all checkpoints as one result
 
     def _everywhere(self, run: OpenedRun, output: Layer, image: NetworkInput, priority: int) -> MapsByStep:
-        """The network's outputs at every checkpoint: one result in the cache, as they are asked for together."""
+        """Return the network's outputs at every checkpoint: one cached result, because they are needed together."""
         kept = self._kept(run, output, image)
         if kept.found is not None:
             return kept.found
@@ -144,7 +145,7 @@ class Predictor:
         return _KeptOutputs(key, prints, found)
 
     def _keep(self, run: OpenedRun, kept: _KeptOutputs, maps: Mapping[int, np.ndarray]) -> None:
-        """Keep them where they are complete, and the files are still those that the key stands for."""
+        """Cache them if they are complete and the files are still those of the key."""
         if not maps or maps.keys() != kept.prints.keys():
             return
         if run.fingerprints(run.checkpoints).known == kept.prints:
@@ -154,7 +155,7 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _KeptOutputs:
-    """A network's outputs at every checkpoint for one image, as one result of the cache."""
+    """A network's outputs at every checkpoint for one image, as one cached result."""
 
     key: str
     prints: Mapping[int, str]
@@ -164,7 +165,7 @@ class _KeptOutputs:
 
 
 def _classifier(run: OpenedRun, corpus: str | None) -> tuple[Layer, str]:
-    """The layer that tells classes, and the rule by which its values become probabilities."""
+    """Return the output layer and its rule for probabilities."""
     output = run.basis(corpus).output
     if output.layer is None or output.rule is None:
         raise NotPossible(f'The run "{run.name}" gives no class probabilities. {output.refusal}')

@@ -1,4 +1,4 @@
-"""What is done to pixels before a network sees them, and where each part of that comes from.
+"""Preprocessing of pixels before evaluation, and the source of each part.
 
 what the user said ──► what the run's files say ──► what the network's own layers and input show ──► 1/255, assumed
 """
@@ -16,7 +16,7 @@ FROM_OPTIONS, FROM_FILES, BY_DEFAULT = "option", "the run's files", "default"
 
 
 def resolve(said: Preprocessing | None, run: RunAdaptor | None) -> tuple[Preprocessing, OwnPreprocessing | None]:
-    """The preprocessing in force, each part with its source, and what the network does by itself.
+    """Return the effective preprocessing, each part with its source, and what the network does itself.
 
     ``said``: by the user. ``run`` None: it could not be opened."""
     own = own_preprocessing(run) if run is not None else None
@@ -31,8 +31,8 @@ def resolve(said: Preprocessing | None, run: RunAdaptor | None) -> tuple[Preproc
 
 
 def _completed(said: Preprocessing, in_files: Preprocessing) -> Preprocessing:
-    """What the user said, and of the rest what the files say: whoever sets a scale does not mean another order of colours, or
-    no mean. A mean of numbers is kept in the units of pixels where the scale is another one than the files'."""
+    """Complete the user's settings from the files': a user who sets a scale does not mean to change the channel order
+    or drop the mean. A mean of numbers stays in units of pixels if the scale differs from the files'."""
     known = _sourced(in_files, FROM_FILES)
     how = said
     if said.scale_from == ASSUMED:
@@ -69,7 +69,7 @@ def _from_network(run: RunAdaptor | None, own: OwnPreprocessing | None) -> Prepr
 
 
 def input_dtype(run: RunAdaptor) -> str | None:
-    """The type that the network's input declares, such as ``uint8``; None where it declares none."""
+    """Return the type that the network's input declares, such as ``uint8``, or None."""
     found: Layer | None = next((layer for layer in run.layers() if layer.kind == "input"), None)
     dtype = found.hyperparameters.get("dtype") if found is not None else None
     return dtype if isinstance(dtype, str) else None

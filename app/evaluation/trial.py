@@ -1,4 +1,4 @@
-"""Whether a run's network can really be evaluated: found out by evaluating it once."""
+"""Test whether a run's network can be evaluated, by evaluating it once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EDGE_WHERE_FREE = 64
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of it."""
+    """The result."""
 
     possible: bool | None
     """None where it was not tried."""
@@ -33,22 +33,22 @@ class Trial:
     """The checkpoint that was evaluated."""
 
 
-NOT_TRIED = Trial(None, "Whether the network can be evaluated was not tried.")
+NOT_TRIED = Trial(None, "Whether the network can be evaluated was not tested.")
 
 
 def try_network(run: ConnectedRun, basis: Basis) -> Trial:
-    """Evaluate the last readable checkpoint on one black image, in this process. Loads the network's backend, which takes
-    seconds."""
+    """Evaluate the last readable checkpoint on one black image, in this process. Loads the network's backend, which
+    takes seconds."""
     adaptor = run.adaptor
     if adaptor is None or not isinstance(adaptor, EvaluableRun):
-        return Trial(False, f"The format {run.format} holds weights only, and no network to evaluate.")
+        return Trial(False, f"The format {run.format} contains only weights, without a network to evaluate.")
     readable = [checkpoint.step for checkpoint in adaptor.checkpoints() if not checkpoint.problem]
     if not readable:
         return Trial(False, "No checkpoint can be read.")
     try:
         evaluator = evaluator_in_this_process(adaptor, open_run=lambda *_: adaptor)
     except BackendMissing as error:
-        return Trial(None, f"Whether the network can be evaluated was not tried. {error}")
+        return Trial(None, f"Whether the network can be evaluated was not tested. {error}")
     shape = basis.input_shape or (None, None, 3)
     image = np.zeros((shape[0] or _EDGE_WHERE_FREE, shape[1] or _EDGE_WHERE_FREE, shape[2]), np.float32)
     spec = RunSpec(str(run.path.expanduser().absolute()), adaptor.format, run.options)

@@ -61,7 +61,7 @@ class Chunks:
         """A chunk's bytes by the digest in its address. Raises :class:`NotFound` where the cache no longer has them."""
 
         def gone() -> bytes:
-            raise NotFound(f'There is no film "{digest}" any more: ask for its manifest again, which makes it again.')
+            raise NotFound(f'There is no film "{digest}" any more: request its manifest again to recreate it.')
 
         return self._cache.get_or_compute(f"film:{digest}", gone)
 

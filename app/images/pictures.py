@@ -61,7 +61,7 @@ def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1
     units, channels, rows, columns, components = tiles.shape
     across = channels if channels > 1 else max(1, round((units * (rows + GAP) / (columns + GAP)) ** 0.5))
     if not 1 <= zoom <= 32:
-        raise BadRequest(f"zoom = {zoom} cannot be; it must be from 1 to 32 pixels a value.")
+        raise BadRequest(f"zoom must be from 1 to 32 pixels per value, got {zoom}.")
     down = -(-units * channels // across)
     height, width = down * (rows * zoom + GAP) - GAP, across * (columns * zoom + GAP) - GAP
     if height * width > MOST_PIXELS or tiles.size > MOST_VALUES:

@@ -15,8 +15,8 @@ class NoHome(BadRequest):
 
     def __init__(self, variable: str) -> None:
         super().__init__(
-            "There is no home folder: HOME is not set, and the system does not know the user of this process. "
-            f"Set HOME, or name a place in {variable}."
+            "There is no home folder: HOME is not set, and the user of this process has no entry in the system. "
+            f"Set HOME or {variable}."
         )
 
 

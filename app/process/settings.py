@@ -29,7 +29,7 @@ def _text(value: str) -> str:
 
 def _secret(value: str) -> str:
     if not value.isascii() or not value.isprintable():
-        raise ValueError("printable ASCII, which can stand in a header of HTTP (the value is not shown here)")
+        raise ValueError("printable ASCII, as allowed in an HTTP header (the value is not shown here)")
     return value
 
 
@@ -111,7 +111,7 @@ def _header(value: str) -> str:
 
 
 def _networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-    right = 'addresses or networks with commas between them, such as "172.18.0.2" or "10.0.5.0/24"'
+    right = 'addresses or networks separated by commas, such as "172.18.0.2" or "10.0.5.0/24"'
     try:
         networks = tuple(ipaddress.ip_network(word, strict=False) for word in _words(value))
     except ValueError:

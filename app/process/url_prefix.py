@@ -32,7 +32,7 @@ def parse(text: str) -> str:
         raise ValueError('a path such as "/tools/mloscope"')
     if _OURS.match(prefix):
         raise ValueError(
-            f'a path such as "/tools/mloscope" that does not begin with /{segments[0]}, which is an address of ours'
+            f'a path such as "/tools/mloscope" that does not begin with /{segments[0]}, which is an address of this server'
         )
     return prefix
 

@@ -220,7 +220,7 @@ def _bind(host: str, port: int) -> socket.socket:
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except (socket.gaierror, UnicodeError):
-        raise BadRequest(f'"{host}" is no address of this machine; --host takes one, such as 127.0.0.1.') from None
+        raise BadRequest(f'"{host}" is not an address of this machine; --host needs one, such as 127.0.0.1.') from None
     listener = socket.socket(family, kind, protocol)
     try:
         if os.name == "posix":
@@ -240,7 +240,7 @@ def _cannot_bind(host: str, port: int, error: Exception) -> BadRequest:
     if number == errno.EACCES:
         return BadRequest(f"Port {port} of {host} is not allowed to you; choose one above 1023, such as --port 8050.")
     if number == errno.EADDRNOTAVAIL:
-        return BadRequest(f"{host} is no address of this machine; --host takes one, such as 127.0.0.1.")
+        return BadRequest(f"{host} is not an address of this machine; --host needs one, such as 127.0.0.1.")
     return BadRequest(f"Port {port} of {host} cannot be opened: {getattr(error, 'strerror', None) or error}.")
 
 
@@ -336,7 +336,7 @@ def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
     if not workspace.corpora:
         say("No images are named, so there are no feature maps: add --images CORPUS.\n")
     if settings.unprotected:
-        say("Whoever reaches this address can see this, and nobody is asked who they are.\n")
+        say("Anyone who can connect to this address has access without signing in.\n")
     if settings.url_prefix:
         say(f"A proxy shows it below {settings.url_prefix}/.\n")
     say(f"ML-o-scope listens on {address} (Ctrl-C stops it).\n")

@@ -1,4 +1,5 @@
-"""Which disks answer: one that does not, as a network's whose server is away, costs what lies on it and nothing else.
+"""Detect disks that do not answer, such as a network mount whose server is down, so that only what lies on them is
+affected.
 
 A thread that asks such a disk waits until it is back, and cannot be stopped. So a disk is asked by a thread of its own, one for
 each path, and everybody else waits for that thread no longer than :data:`PATIENCE_S`, and not at all once it has waited
@@ -22,7 +23,7 @@ FRESH_S = 1.0
 
 
 def touch(path: Path) -> None:
-    """Whatever the disk says of it is an answer."""
+    """Access the path; any result of the disk counts as an answer."""
     try:
         if stat.S_ISDIR(os.stat(path).st_mode):
             os.scandir(path).close()
@@ -31,7 +32,7 @@ def touch(path: Path) -> None:
 
 
 class _Asked:
-    """One path, and the thread that asks for it."""
+    """A path, and the thread that is accessing it."""
 
     def __init__(self) -> None:
         self.began_s = 0.0
@@ -41,7 +42,7 @@ class _Asked:
 
 
 class AnsweringDisks:
-    """Asks disks by the paths of runs and corpora. Thread-safe."""
+    """Check disks by the paths of runs and corpora. Thread-safe."""
 
     def __init__(
         self,
@@ -51,27 +52,27 @@ class AnsweringDisks:
         fresh_s: float = FRESH_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``ask(path)`` returns when the disk has answered."""
+        """``ask(path)`` returns once the disk has answered."""
         self._ask, self._patience_s, self._fresh_s, self._clock = ask, patience_s, fresh_s, clock
         self._asked: dict[Path, _Asked] = {}
         self._lock = threading.Lock()
 
     def check(self, path: Path, what: str) -> None:
-        """Raise :class:`Unavailable` where the disk does not answer; ``what`` lies there, such as ``The run "lenet"``."""
+        """Raise :class:`Unavailable` if the disk does not answer; ``what`` lies on it, such as ``The run "lenet"``."""
         if not self.answers(path):
             raise Unavailable(self.sentence(path, what))
 
     def sentence(self, path: Path, what: str) -> str:
-        return f"{what} does not answer: the disk of {path} says nothing. It is asked again all the while."
+        return f"{what} does not answer: the disk of {path} does not respond. It is retried continually."
 
     def answers(self, path: Path) -> bool:
         return path in self.answering([path])
 
     def answering(self, paths: Iterable[Path]) -> set[Path]:
-        """Those of the paths whose disks answer. All are asked at once."""
+        """Return the paths whose disks answer. All are checked concurrently."""
         asked = {path: self._start(path) for path in dict.fromkeys(paths)}
         for each in asked.values():
-            # Who comes later does not wait again for what has waited long enough.
+            # Later callers do not wait again once the patience has been used up.
             each.answer.wait(max(0.0, each.began_s + self._patience_s - self._clock()))
         return {path for path, each in asked.items() if each.answer.is_set()}
 

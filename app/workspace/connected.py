@@ -1,4 +1,4 @@
-"""Runs and corpora under their names, opened or with the problem that keeps them from it."""
+"""Runs and corpora under their names: opened, or with the problem that prevented it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mloscope.app.runs.architecture import KnownArchitecture
 
 @dataclass(frozen=True)
 class ConnectedRun:
-    """A run under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be opened."""
+    """A run under its name. ``adaptor`` is None exactly if ``problem`` says why it could not be opened."""
 
     name: str
     path: Path
@@ -37,29 +37,29 @@ class ConnectedRun:
 
     @property
     def format(self) -> str | None:
-        """The format it was opened with, or the one asked for where it could not be opened."""
+        """The format it was opened with, or the requested one if it could not be opened."""
         return self.adaptor.format if self.adaptor is not None else self.asked_format
 
     @property
     def shown_title(self) -> str:
-        """What it is called where people read it; addresses have its name."""
+        """Its title for people; addresses use its name."""
         return self.title or self.name
 
     @functools.cached_property
     def resolved_preprocessing(self) -> tuple[Preprocessing, OwnPreprocessing | None]:
-        """What is done to pixels, and what the network itself does to them; looked up once."""
+        """The preprocessing of pixels, and what the network does to them itself; computed once."""
         return resolve(self.options.preprocessing, self.adaptor)
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """What the user said, else what the files say, else what the network itself shows, else 1/255, each part with its
+        """The user's preprocessing, else the files', else what the network itself shows, else 1/255, each part with its
         source; see :mod:`mloscope.app.evaluation.preprocessing`."""
         return self.resolved_preprocessing[0]
 
 
 @dataclass(frozen=True)
 class ConnectedCorpus:
-    """A corpus under its name. ``adaptor`` is None exactly where ``problem`` says why it could not be opened."""
+    """A corpus under its name. ``adaptor`` is None exactly if ``problem`` says why it could not be opened."""
 
     name: str
     path: Path
@@ -76,10 +76,10 @@ class ConnectedCorpus:
 
     @property
     def format(self) -> str | None:
-        """The format it was opened with, or the one asked for where it could not be opened."""
+        """The format it was opened with, or the requested one if it could not be opened."""
         return self.adaptor.format if self.adaptor is not None else self.asked_format
 
     @property
     def shown_title(self) -> str:
-        """What it is called where people read it; addresses have its name."""
+        """Its title for people; addresses use its name."""
         return self.title or self.name

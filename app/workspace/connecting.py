@@ -1,4 +1,4 @@
-"""Opening what the user named: entries become connected runs and corpora, each with its adaptor or its problem."""
+"""Open entries as connected runs and corpora, each with its adaptor or its problem."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mloscope.app.workspace.names import names_of_paths
 
 @dataclass(frozen=True)
 class Opening:
-    """Opens entries on the disks that answer."""
+    """Opens entries whose disks answer."""
 
     open_run: Callable[..., RunAdaptor]
     open_corpus: Callable[..., CorpusAdaptor]
@@ -32,7 +32,7 @@ class Opening:
         open_corpus: Callable[..., CorpusAdaptor] | None,
         disks: AnsweringDisks | None,
     ) -> Self:
-        """Ask all disks at once whether they answer. What opens defaults to the registry's functions."""
+        """Check concurrently whether all disks answer. The opening functions default to the registry's."""
         if open_run is None or open_corpus is None:
             from mloscope.adaptors import registry
 
@@ -41,7 +41,7 @@ class Opening:
         return cls(open_run, open_corpus, disks, frozenset(disks.answering([Path(entry.path) for entry in entries])))
 
     def runs(self, entries: Sequence[RunEntry]) -> list[ConnectedRun]:
-        """Open the runs; one that cannot be opened has its problem instead of an adaptor."""
+        """Open the runs; a run that cannot be opened has a problem instead of an adaptor."""
         connected = []
         for entry, (name, title) in zip(entries, _names(entries), strict=True):
             path = Path(entry.path)
@@ -100,6 +100,6 @@ class _Opened:
 
 
 def _names(entries: Sequence[RunEntry] | Sequence[CorpusEntry]) -> list[tuple[str, str]]:
-    """Name and title of each: what the user said, else what its path tells."""
+    """Return name and title of each entry: as given by the user, else derived from its path."""
     found = iter(names_of_paths([Path(e.path) for e in entries if not e.name], {e.name for e in entries if e.name}))
     return [(entry.name, "") if entry.name else next(found) for entry in entries]

@@ -1,4 +1,4 @@
-"""What the user names to be connected: runs and corpora, not yet opened, and what is said of them, checked."""
+"""Runs and corpora as named by the user: not yet opened, with their options checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mloscope.app.evaluation.preprocessing import BY_DEFAULT
 
 @dataclass(frozen=True)
 class RunEntry:
-    """A run as the user named it, not yet opened."""
+    """A run named by the user, not yet opened."""
 
     path: Path
     name: str | None = None
@@ -27,7 +27,7 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class CorpusEntry:
-    """A corpus as the user named it, not yet opened."""
+    """A corpus named by the user, not yet opened."""
 
     path: Path
     name: str | None = None
@@ -43,7 +43,7 @@ def check_step_pattern(pattern: str, wrong: Callable[[str], MloscopeError] = Bad
     except re.error as error:
         raise wrong(f'step_pattern = "{pattern}" is not a regular expression: {error}') from None
     if groups < 1:
-        raise wrong(f'step_pattern = "{pattern}" has no group; put the step in brackets, as in "epoch-([0-9]+)"')
+        raise wrong(f'step_pattern = "{pattern}" has no group; put the step in parentheses, as in "epoch-([0-9]+)"')
 
 
 def make_preprocessing(
@@ -51,7 +51,7 @@ def make_preprocessing(
     mean: float | str | Sequence[float] | None = None,
     channel_order: str | None = None,
 ) -> Preprocessing:
-    """Check what the user said. ``mean`` is a number, numbers, the path of a ``.npy``, or "corpus".
+    """Check and combine the user's options. ``mean`` is a number, numbers, the path of a ``.npy``, or "corpus".
 
     With a mean but no scale, pixels stay 0..255, as they do in networks that subtract a mean image; a scale that was not
     given is marked as assumed.

@@ -1,4 +1,4 @@
-"""The file whose values a run's network wants subtracted from its images: ``.npy``, or as Caffe and cuda-convnet keep it."""
+"""Read the mean that a run's network subtracts from its images: ``.npy``, or the formats of Caffe and cuda-convnet."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mloscope.app.errors import NotFound, NotPossible, from_adaptor
 def read_mean_file(
     path: str, shape: tuple[int, ...], run_name: str, scale: float, folder: Path | None = None
 ) -> np.ndarray:
-    """float32 that can be subtracted from images of the shape (row, column, channel).
+    """Return float32 that can be subtracted from images of the shape (row, column, channel).
 
     ``folder``: of the run, where the run's own files name the mean, which may then lie nowhere else, but for the
     ``batches.meta`` of the folder around it; None: the user named it. ``scale``: of pixels, for formats that keep the mean
@@ -35,7 +35,7 @@ def read_mean_file(
     except FileNotFoundError:
         raise NotFound(f'The mean of the run "{run_name}" is {path}, which does not exist.') from None
     except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or "it is no .npy file of numbers"
+        reason = getattr(error, "strerror", None) or "it is not a .npy file of numbers"
         raise NotPossible(f'The mean of the run "{run_name}", {path}, cannot be read: {reason}.') from error
     try:
         if mean.dtype.kind not in "fiu":

@@ -1,4 +1,4 @@
-"""What runs and corpora are called: a name for addresses, and a title for people.
+"""Names of runs and corpora: a name for addresses, and a title for people.
 
 A name says the same for ever, on every worker, in any script: it depends on what it names and never on what came first. Plain
 names, of letters a-z, digits and ``-_.``, stay as they are; one that had to be changed or cut ends in a hash of the whole.
@@ -35,35 +35,35 @@ _GENERIC = frozenset(
 
 
 def url_safe(name: str) -> str:
-    """The name with letters a-z, A-Z, digits and ``-_.`` only, at most :data:`LONGEST`; ``unnamed`` where nothing is left.
-    What it equals can be a name; for what it does not equal it is one to suggest."""
+    """Return the name reduced to letters a-z, A-Z, digits and ``-_.``, at most :data:`LONGEST`; ``unnamed`` if nothing
+    is left. A name that it leaves unchanged is valid; otherwise the result is a suggestion."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     safe = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)[:LONGEST].strip("-.")
     return safe or "unnamed"
 
 
 def address_name(name: str) -> str:
-    """What stands in addresses for something that is called so: the name itself where it can, else as much of it as can
-    and a hash of all of it."""
+    """Return the name for addresses: the original if it is valid, else as much of it as possible and a hash of the
+    whole."""
     safe = url_safe(name)
     return safe if safe == name else _hashed(safe, name)
 
 
 def _hashed(safe: str, whole: str) -> str:
-    # One name, whichever way its accents are written: file systems change that.
+    # One name for all encodings of its accents, because file systems change them.
     digest = hashlib.sha256(os.fsencode(unicodedata.normalize("NFC", whole))).hexdigest()[:_HASH_LETTERS]
     return f"{safe[: LONGEST - _HASH_LETTERS - 1].rstrip('-.')}-{digest}"
 
 
 def title_of(name: str) -> str:
-    """The name of a file for people to read, whatever bytes it is made of."""
+    """Return the name of a file for people, whatever bytes it has."""
     text = os.fsencode(name).decode("utf-8", "replace")
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def own_name(path: Path, otherwise: str | None = None) -> str:
-    """Of a file without what tells its format. ``otherwise``: where nobody can tell whether it is one, as of a link that
-    leads nowhere just now."""
+    """Return the name of a file without its format's extension. ``otherwise``: the result if it is unknown whether it
+    is a file, as for a link that is broken at the moment."""
     if not path.suffix:  # not looked at: it may be a link to a disk that does not answer
         return path.name
     try:
@@ -75,8 +75,8 @@ def own_name(path: Path, otherwise: str | None = None) -> str:
 def names_of_entries(
     entries: Iterable[Path], taken: Collection[str] = (), own: Callable[[Path], str] = own_name
 ) -> dict[Path, str]:
-    """A name for each entry of one folder. Where several would have the same, as ``a.npz`` and a folder ``a``, or it is
-    ``taken``, it is nobody's, and each is called by its whole name with a hash."""
+    """Return a name for each entry of a folder. If several would share a name, as ``a.npz`` and a folder ``a``, or it
+    is ``taken``, none of them gets it, and each is named by its full name with a hash."""
     plain = {entry: address_name(own(entry)) for entry in entries}
     counts = Counter(plain.values())
     return {
@@ -86,12 +86,12 @@ def names_of_entries(
 
 
 def is_generic(path: Path) -> bool:
-    """Whether the folder around it is needed to tell what it is."""
+    """Return whether the parent folder is needed to identify it."""
     return path.name.lower() in _GENERIC and bool(path.parent.name)
 
 
 def names_of_paths(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[tuple[str, str]]:
-    """Name and title for each of these, wherever they lie, none of them among those taken."""
+    """Return name and title of each path, wherever it lies, distinct from those taken."""
     places = [Path(os.path.abspath(path.expanduser())) for path in paths]
     calls = [_calls(place) for place in places]
     ranks = [int(is_generic(place)) for place in places]
@@ -113,7 +113,7 @@ def names_of_paths(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[tup
 
 
 def _calls(place: Path) -> list[tuple[str, str]]:
-    """What it could be called, from little of its path to all."""
+    """Yield candidate names, from the last part of its path to all of it."""
     own = own_name(place) or place.parent.name or "root"
     around = f"{title_of(place.parent.name)}/{title_of(own)}" if place.parent.name else title_of(own)
     return [
@@ -124,8 +124,8 @@ def _calls(place: Path) -> list[tuple[str, str]]:
 
 
 def unique_name(name: str, taken: set[str]) -> str:
-    """The name, or with the first number that makes it another than those taken; it is taken from now on. For what is the
-    same in all else."""
+    """Return the name, or the name with the first number that makes it unique, and mark it as taken. For paths that are
+    otherwise identical."""
     candidate, number = name, 2
     while candidate in taken:
         candidate, number = f"{name}-{number}", number + 1

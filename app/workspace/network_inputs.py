@@ -1,4 +1,4 @@
-"""Images as a run's network takes them: resized, in its channels and their order, scaled, without the mean.
+"""Prepare images for a run's network: resized, in its channels and their order, scaled, minus the mean.
 
 corpus ──► pixels ──► fitted to the input's shape ──► scaled ──► mean subtracted ──► float32 (row, column, channel)
 """
@@ -22,7 +22,7 @@ _TRAINING = ("training", "train")
 
 
 class NetworkInputs:
-    """Prepares images for networks. Remembers the means that are subtracted. Thread-safe."""
+    """Prepares images for networks. Caches the means. Thread-safe."""
 
     def __init__(self) -> None:
         self._means: dict[Hashable, np.ndarray] = {}
@@ -41,10 +41,10 @@ class NetworkInputs:
         return self._scaled(run, corpus, picture, how or run.preprocessing)
 
     def batch(self, run: OpenedRun, corpus: OpenedCorpus, positions: range) -> np.ndarray:
-        """Prepare consecutive images: float32 (image, row, column, channel), bit for bit what :meth:`one` gives.
+        """Prepare consecutive images: float32 (image, row, column, channel), bit-identical to :meth:`one`.
 
-        A picture that cannot be read is NaN. Quick where the corpus gives blocks
-        (:class:`~mloscope.adaptors.interface.HasPixelBlocks`) and no picture has to be resized. Raises
+        An unreadable picture is NaN. Fast if the corpus returns blocks
+        (:class:`~mloscope.adaptors.interface.HasPixelBlocks`) and no picture must be resized. Raises
         :class:`NotPossible` where the network takes any size and the images do not share one.
         """
         if not 0 <= positions.start < positions.stop <= len(corpus):
@@ -73,7 +73,7 @@ class NetworkInputs:
 
     @staticmethod
     def _block(run: OpenedRun, corpus: OpenedCorpus, positions: range) -> np.ndarray | None:
-        """All images at once, at the size that the network takes; None where they have to be prepared one by one."""
+        """Return all images together at the network's size; None if they must be prepared one by one."""
         shape = run.adaptor.input_shape
         exact = corpus.values(positions, shape)
         if exact is not None:
@@ -125,7 +125,7 @@ class NetworkInputs:
         return mean * np.float32(how.scale)
 
     def _mean_of_file(self, run: OpenedRun, how: Preprocessing, shape: tuple[int, ...]) -> np.ndarray:
-        # What the user named may lie anywhere; a run's files may name only what lies among them.
+        # A path from the user may be anywhere; a run's files may only name files among them.
         folder = None if how.mean_from == FROM_OPTIONS else run.path if run.path.is_dir() else run.path.parent
         key = ("file", how.mean, folder, how.scale, shape)
         mean = self._means.get(key)
@@ -135,7 +135,8 @@ class NetworkInputs:
 
 
 def _training_mean(run: OpenedRun, corpus: OpenedCorpus, shape: tuple[int, ...]) -> np.ndarray:
-    """float32 mean of the training split's pixels, 0..255, RGB, at the network's size; broken pictures left out."""
+    """Return the float32 mean of the training split's pixels, 0..255, RGB, at the network's size, without damaged
+    pictures."""
     splits = corpus.adaptor.splits
     split = next((positions for name, positions in splits.items() if name in _TRAINING), None)
     if not split:
@@ -154,18 +155,18 @@ def _training_mean(run: OpenedRun, corpus: OpenedCorpus, shape: tuple[int, ...])
         total += _fitted(pixels, size, run.name) if values is None else values[0]
         count += 1
     if not count:
-        raise NotPossible(f'No picture of the training split of the corpus "{corpus.name}" can be read.')
+        raise NotPossible(f'No picture in the training split of the corpus "{corpus.name}" can be read.')
     return (total / count).astype(np.float32)
 
 
 def _fitted(pixels: np.ndarray, shape: InputShape | None, run_name: str) -> np.ndarray:
-    """The image, uint8 (row, column, channel), at the size and with the channels of the network's input."""
+    """Return the image, uint8 (row, column, channel), with the size and channels of the network's input."""
     if shape is None:
         return pixels
     rows, columns = shape[0] or pixels.shape[0], shape[1] or pixels.shape[1]
     channels = shape[2]
     if channels not in (1, 3):
-        raise NotPossible(f'The run "{run_name}" takes images of {channels} channels; images of a corpus have 1 or 3.')
+        raise NotPossible(f'The run "{run_name}" needs images with {channels} channels; those of a corpus have 1 or 3.')
     if pixels.shape == (rows, columns, channels):
         return pixels
     picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

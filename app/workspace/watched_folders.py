@@ -1,12 +1,12 @@
-"""Runs and corpora that come, grow and go while the server is up.
+"""Connect, update and remove runs and corpora while the server is running.
 
     folder of runs ────┐
     folder of corpora ─┼─ every few seconds: what is there now? ──► Workspace.replace
     named runs ────────┘
 
 Every folder or file directly in a watched folder is one run, or one corpus, named after itself; a link is what it leads to,
-under the link's name. What changed is opened anew, so that checkpoints that training has saved since are there, and so that
-what was half copied becomes whole. What vanished stays in the list for a while and says that it is gone.
+under the link's name. Changed entries are opened again, which adds checkpoints that training has saved since and completes entries
+that were still being copied. Removed entries stay in the list for a while, marked as removed.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ _WAIT_FOR_THE_FIRST_LOOK_S = 3.0
 FORGET_AFTER_S = 3600.0
 _DEPTH = 3
 _MOST_ENTRIES = 20_000
-"""Beyond so many files a folder is compared by those alone: enough to see a checkpoint come, without hanging on a disk."""
+"""Only this many files of a folder are compared: enough to notice a new checkpoint without waiting long for a disk."""
 
 _Listing = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass
 class _Watched:
-    """What is known of a run or corpus besides what the workspace has."""
+    """What is known of a run or corpus in addition to the workspace's data."""
 
     entry: Path
     """In the watched folder, or as it was named."""
@@ -65,7 +65,7 @@ class _Watched:
 
 
 class _Look:
-    """One entry being looked at, in a thread of its own: it may wait for a disk that does not answer."""
+    """The check of one entry, in its own thread, because its disk may not answer."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
         self.found: Any = None
@@ -77,7 +77,7 @@ class _Look:
         try:
             self.found = self._work()
         except Exception:
-            logger.exception("An entry of a watched folder could not be looked at")
+            logger.exception("An entry of a watched folder could not be read")
         finally:
             self._done.set()
 
@@ -86,8 +86,8 @@ class _Look:
 
 
 def listing(path: Path) -> _Listing:
-    """Relative name, size in bytes, time of change in ns and mode of what lies at and below the path. Raises OSError where
-    nothing does, or nobody may know."""
+    """Return relative name, size in bytes, modification time in ns and mode of everything at and below the path. Raises
+    OSError if it does not exist or cannot be read."""
     status = os.stat(path)
     if not stat.S_ISDIR(status.st_mode):
         return (("", status.st_size, status.st_mtime_ns, status.st_mode),)
@@ -116,7 +116,7 @@ def _below(path: Path | str, prefix: str, depth: int) -> Iterator[tuple[os.DirEn
 
 
 class WatchedFolders:
-    """Keeps a workspace up to date with the disk. :meth:`look` once, or :meth:`start` for every few seconds."""
+    """Keeps a workspace in sync with the disk: :meth:`look` once, or :meth:`start` to repeat every few seconds."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class WatchedFolders:
         look_every_s: float = LOOK_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``runs``, ``corpora``: folders to watch; what the workspace holds already is kept up to date as well."""
+        """``runs``, ``corpora``: folders to watch; entries already in the workspace are kept up to date too."""
         self._workspace = workspace
         self._folders = {"run": runs, "corpus": corpora}
         self._open_run, self._open_corpus = open_run, open_corpus
@@ -152,8 +152,8 @@ class WatchedFolders:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Look now, and then every few seconds until :meth:`stop`. Returns after the first look; where that takes long, while
-        it goes on."""
+        """Check now, and then every few seconds until :meth:`stop`. Returns after the first check, or before its end if
+        it takes long."""
         self._thread = threading.Thread(target=self._watch, name="watched folders", daemon=True)
         self._thread.start()
         self._looked.wait(_WAIT_FOR_THE_FIRST_LOOK_S)
@@ -169,13 +169,14 @@ class WatchedFolders:
             try:
                 self.look()
             except Exception:  # one strange folder must not end the watch
-                logger.exception("The watched folders could not be looked at")
+                logger.exception("The watched folders could not be read")
             self._looked.set()
             took_s = self._clock() - began - self._waited_s  # waiting for a disk is no work for it
             self._ending.wait(max(self._look_every_s, min(_LONGEST_PAUSE_S, _PAUSES_FOR_EACH_LOOK * took_s)))
 
     def look(self) -> bool:
-        """Compare with the disk and connect what changed, as it is opened where that takes long. Whether anything did."""
+        """Compare with the disk and connect changes, each as soon as it is opened if that takes long. Returns whether
+        anything changed."""
         self._waited_s = 0.0
         before = (self._workspace.runs, self._workspace.corpora)
         runs, corpora = list(before[0]), list(before[1])
@@ -188,7 +189,7 @@ class WatchedFolders:
         for what, known in (("run", runs), ("corpus", corpora)):
             known[:] = self._called(what, known, listed[what], answering)
         for what, known in (("run", runs), ("corpus", corpora)):
-            # What is new comes first, and is shown before anything that may take long is looked at again.
+            # New entries first, so that they are shown before slow checks of known ones.
             looked_at = [self._watched[what, connected.name].was_looked_at for connected in known]
             for position in sorted(range(len(known)), key=looked_at.__getitem__):
                 if self._ending.is_set():
@@ -209,7 +210,7 @@ class WatchedFolders:
         return self._workspace.runs if what == "run" else self._workspace.corpora
 
     def _listed(self) -> dict[str, list[Path]]:
-        """What lies in each watched folder; what is known of one that does not answer."""
+        """List each watched folder; use the last known contents of one that does not answer."""
         answering = self._workspace.disks.answering([folder for folder in self._folders.values() if folder])
         return {
             what: self._entries(what)
@@ -219,7 +220,8 @@ class WatchedFolders:
         }
 
     def _looked_at(self, what: str, connected: Any, answering: set[Path]) -> Any:
-        """The run or corpus as it is now; as it was, where its disk does not answer, or it takes long to look at."""
+        """Return the run or corpus as it is now, or as last known if its disk does not answer or checking takes
+        long."""
         watched = self._watched[what, connected.name]
         if watched.looking is None:
             if watched.entry not in answering:
@@ -241,8 +243,8 @@ class WatchedFolders:
         return connected if found is None else replace(found, name=connected.name, title=connected.title)
 
     def _called(self, what: str, known: list[Any], entries: list[Path], answering: set[Path]) -> list[Any]:
-        """What is known, and what is new in the watched folder, not yet opened; each under the name it has among all that
-        lies there now."""
+        """Return known entries, and new ones in the watched folder, not yet opened, each with its name among all
+        current entries."""
         watched = {name: about for (kind, name), about in self._watched.items() if kind == what}
         entries = _without_named(entries, watched, answering)
         by_entry = {about.entry: about for about in watched.values() if about.in_folder}
@@ -256,7 +258,7 @@ class WatchedFolders:
             if about.in_folder and about.entry not in names and name in names.values():
                 continue  # it is gone, and a new entry has its name
             if name != each.name:
-                sentence = 'The %s "%s" is now called "%s", because another entry would have the same name.'
+                sentence = 'The %s "%s" is now named "%s", because another entry would have the same name.'
                 logger.info(sentence, what, each.name, name)
             about.own = own.get(about.entry, about.own)
             after[what, name] = about
@@ -286,7 +288,7 @@ class WatchedFolders:
         return entries
 
     def _up_to_date(self, what: str, connected: Any, watched: _Watched) -> Any:
-        """As it is now; None where nothing is another than it was."""
+        """Return the current state; None if nothing changed."""
         place = _place(watched.entry) if watched.in_folder else connected.path
         state = _state(place)
         is_first, watched.was_looked_at = not watched.was_looked_at, True
@@ -313,7 +315,7 @@ class WatchedFolders:
         how = f"{connected.path} was removed"
         if not os.path.lexists(watched.entry) and os.path.lexists(connected.path):
             how = f"its link to {connected.path} was removed"
-        sentence = f'The {what} "{connected.name}" is gone: {how}.'
+        sentence = f'The {what} "{connected.name}" was removed: {how}.'
         logger.info("%s", sentence)
         return replace(connected, adaptor=None, problem=sentence, gone=True)
 
@@ -323,7 +325,7 @@ class WatchedFolders:
         return self._open_corpus(path, connected.asked_format)
 
     def _is_forgotten(self, what: str, connected: Any) -> bool:
-        """Whether it left its watched folder so long ago that nobody looks for it any more."""
+        """Return whether it left its watched folder so long ago that it need no longer be listed as removed."""
         watched = self._watched[what, connected.name]
         if not connected.gone or not watched.in_folder or os.path.lexists(watched.entry):
             watched.gone_since_s = None
@@ -341,8 +343,8 @@ def _version(state: _Listing | str | None) -> str:
 
 
 def _without_named(entries: list[Path], watched: Mapping[str, _Watched], answering: set[Path]) -> list[Path]:
-    """The entries, without those that were named when the server started and lie here too, or are linked here: they are
-    shown under that name alone."""
+    """Return the entries without those that were named at the server's start and are also here, or linked here: they
+    are shown only under that name."""
     named = {
         os.path.realpath(about.entry) for about in watched.values() if not about.in_folder and about.entry in answering
     }
@@ -363,7 +365,8 @@ def _being_opened(what: str, entry: Path, name: str, own: str, answers: bool) ->
 
 
 def _place(entry: Path) -> Path:
-    """Where the files are: a link is followed, for what belongs to a file lies beside it and not beside the link."""
+    """Return where the files are: links are followed, because accompanying files are beside the target and not beside
+    the link."""
     return Path(os.path.realpath(entry)) if os.path.islink(entry) else entry
 
 

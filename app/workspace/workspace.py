@@ -1,4 +1,4 @@
-"""What is connected: runs and corpora under URL-safe names; questions about one begin with its handle."""
+"""The connected runs and corpora under URL-safe names; every question about one starts with its handle."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _Connected = TypeVar("_Connected", ConnectedRun, ConnectedCorpus)
 
 @dataclass(frozen=True)
 class _Connections:
-    """What is connected at one moment. Replaced as a whole, so that nobody sees half of a change."""
+    """What is connected at one moment. Replaced as a whole, so that no reader sees half of a change."""
 
     runs: tuple[ConnectedRun, ...]
     corpora: tuple[ConnectedCorpus, ...]
@@ -64,7 +64,7 @@ class Workspace:
         *,
         disks: AnsweringDisks | None = None,
     ) -> None:
-        """``disks``: asked whether they answer before anything is read of a run or corpus."""
+        """``disks``: checked before anything of a run or corpus is read."""
         self.disks = disks or AnsweringDisks()
         self.named_outputs = named_outputs or NamedOutputsStore(None)
         """What was settled on pages and through REST about the runs' outputs."""
@@ -85,8 +85,8 @@ class Workspace:
         return self._connections.corpora
 
     def replace(self, runs: Sequence[ConnectedRun], corpora: Sequence[ConnectedCorpus]) -> None:
-        """Connect these instead, all at once; a question that is being answered goes on with what it began with. Raises
-        ValueError where two share a name."""
+        """Replace all connections atomically; questions in progress continue with the old ones. Raises ValueError if
+        two share a name."""
         connections = _Connections.of(runs, corpora)
         changed = any(self._connections.corpus_by_name.get(corpus.name) != corpus for corpus in corpora)
         with self._lock:
@@ -105,7 +105,7 @@ class Workspace:
         open_corpus: Callable[..., CorpusAdaptor] | None = None,
         disks: AnsweringDisks | None = None,
     ) -> Workspace:
-        """Open everything. What cannot be opened stays in the list with its problem, and the rest works.
+        """Open everything. Entries that cannot be opened stay in the list with their problem.
 
         ``open_run(path, options, format)`` and ``open_corpus(path, format)`` default to the registry's.
         """
@@ -113,16 +113,16 @@ class Workspace:
         return cls(opening.runs(runs), opening.corpora(corpora), disks=opening.disks)
 
     def run(self, name: str) -> ConnectedRun:
-        """The run of this name, which may have a problem. Raises :class:`NotFound`."""
+        """Return the run of this name, which may have a problem. Raises :class:`NotFound`."""
         return _named(name, self._connections.run_by_name, "run")
 
     def corpus(self, name: str) -> ConnectedCorpus:
-        """The corpus of this name, which may have a problem. Raises :class:`NotFound`."""
+        """Return the corpus of this name, which may have a problem. Raises :class:`NotFound`."""
         return _named(name, self._connections.corpus_by_name, "corpus")
 
     def opened_run(self, name: str) -> OpenedRun:
-        """The handle of the run. Raises :class:`NotFound`, :class:`NotPossible` where it could not be opened, and
-        :class:`Unavailable` where its disk does not answer just now."""
+        """Return the handle of the run. Raises :class:`NotFound`, :class:`NotPossible` if it could not be opened, and
+        :class:`Unavailable` if its disk does not answer at the moment."""
         run = self.run(name)
         if run.adaptor is None:
             raise _not_opened(run, "run")
@@ -130,7 +130,7 @@ class Workspace:
         return OpenedRun(run, run.adaptor, self._corpus_of(run), functools.partial(self._basis, run))
 
     def opened_corpus(self, name: str) -> OpenedCorpus:
-        """The handle of the corpus. Raises as :meth:`opened_run`."""
+        """Return the handle of the corpus. Raises as :meth:`opened_run`."""
         corpus = self.corpus(name)
         if corpus.adaptor is None:
             raise _not_opened(corpus, "corpus")
@@ -138,22 +138,22 @@ class Workspace:
         return OpenedCorpus(corpus, corpus.adaptor)
 
     def corpus_for(self, run: OpenedRun, name: str | None = None) -> OpenedCorpus:
-        """The corpus of this name, or the one to show with the run. Raises :class:`NotPossible` where there is none."""
+        """Return the corpus of this name, or the run's default. Raises :class:`NotPossible` if there is none."""
         name = name or run.corpus
         if name is None:
-            raise NotPossible("No corpus of images is connected: mloscope serve RUN --images PATH connects one.")
+            raise NotPossible("No corpus is connected; mloscope serve RUN --images PATH connects one.")
         return self.opened_corpus(name)
 
     def network_input(self, run: OpenedRun, corpus: str | None, image: str | None) -> NetworkInput:
-        """The image of this id as the run's network takes it. ``corpus``: default, the run's. Raises :class:`BadRequest`
-        where no image is named."""
+        """Return the image of this id as input of the run's network. ``corpus`` defaults to the run's. Raises
+        :class:`BadRequest` without an image."""
         if not image:
-            raise BadRequest("Feature maps and predictions are those of an image: add image=ID.")
+            raise BadRequest("Feature maps and predictions need an image: add image=ID.")
         images = self.corpus_for(run, corpus)
         return NetworkInput.of(self.inputs.one(run, images, images.position(image)))
 
     def corpus_of(self, run_name: str) -> str | None:
-        """The corpus to show with a run where none is chosen: its own, else the first that could be opened, else None."""
+        """Return the default corpus of a run: its own, else the first that could be opened, else None."""
         return self._corpus_of(self.run(run_name))
 
     def _corpus_of(self, run: ConnectedRun) -> str | None:
@@ -163,8 +163,8 @@ class Workspace:
         return next((corpus.name for corpus in (*usable, *self.corpora)), None)
 
     def basis(self, run_name: str, corpus_name: str | None = None) -> Basis:
-        """What the numbers of the run over the corpus (default: the run's own, if any can be opened) rest on. Raises
-        :class:`NotFound`, and :class:`NotPossible` where the run could not be opened."""
+        """Return the basis of the run's numbers over the corpus (default: the run's own, if any can be opened). Raises
+        :class:`NotFound`, and :class:`NotPossible` if the run could not be opened."""
         return self.opened_run(run_name).basis(corpus_name)
 
     def _basis(self, run: ConnectedRun, corpus_name: str | None) -> Basis:
@@ -185,24 +185,24 @@ class Workspace:
         return found
 
     def version(self, run_name: str) -> str:
-        """Changes whenever a file of the run changes, or what somebody settled about its outputs; the same in every web
+        """Return a version that changes with any file of the run and with its saved outputs; the same in every web
         process."""
         run = self.run(run_name)
         settled = self.named_outputs.find(run.path)
         return run.version if settled is None else f"{run.version}+{settled.version}"
 
     def class_names(self, run_name: str, corpus_name: str | None = None) -> tuple[str, ...]:
-        """Names of the classes that the run's network tells, in the order of its outputs; empty where it tells none."""
+        """Return the names of the run's classes, in the order of its network's outputs; empty if it gives none."""
         return self.basis(run_name, corpus_name).classes.names
 
     # --------------------------------------------------------------------------------------------- images
 
     def thumbnail(self, corpus_name: str, position: int, edge_px: int | None = None) -> bytes:
-        """The image as PNG; see :class:`mloscope.app.images.thumbnails.Thumbnails`."""
+        """Return the image as PNG; see :class:`mloscope.app.images.thumbnails.Thumbnails`."""
         return self._thumbnails.png(self.opened_corpus(corpus_name), position, edge_px)
 
     def image_index(self, corpus_name: str) -> ImageIndex:
-        """What finds images of the corpus, kept while it is connected. Raises as :meth:`opened_corpus`."""
+        """Return the search index of the corpus, kept while it is connected. Raises as :meth:`opened_corpus`."""
         corpus = self.opened_corpus(corpus_name)
         with self._lock:
             return self._image_indexes.setdefault(corpus_name, ImageIndex(corpus_name, corpus.adaptor))
@@ -212,7 +212,7 @@ def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
     try:
         return known[name]
     except KeyError:
-        # A link from when folders of this name were called by it alone.
+        # A link from an older version, which used the plain folder name.
         called_so = [each for each in known.values() if each.title.rpartition("/")[2] == name]
         if len(called_so) == 1:
             return called_so[0]

@@ -88,7 +88,7 @@ def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusE
     try:
         document = tomllib.loads(read_regular(path, _MOST_FILE_BYTES).decode())
     except FileNotFoundError:
-        raise NotFound(f"There is no workspace file {path}.") from None
+        raise NotFound(f"The workspace file {path} does not exist.") from None
     except OSError as error:
         raise BadRequest(f"The workspace file {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -102,7 +102,7 @@ def read_workspace_file(path: Path) -> tuple[tuple[RunEntry, ...], tuple[CorpusE
 
 
 def _in_words(error: ErrorDetails) -> str:
-    """What pydantic found wrong: table, key and value, and what would be right."""
+    """Describe pydantic's error: table, key and value, and what is expected."""
     table, key = _table_and_key([str(part) for part in error["loc"]])
     where = f"[{'.'.join(table)}]" if table else "the top of the file"
     if key is None:
@@ -116,7 +116,7 @@ def _in_words(error: ErrorDetails) -> str:
 
 
 def _table_and_key(place: list[str]) -> tuple[list[str], str | None]:
-    """The table and the key of an error; the key is None where the table itself is not one."""
+    """Return the table and the key of an error; the key is None if the table itself is invalid."""
     depth = 0 if len(place) == 1 else 3 if place[2:3] == ["preprocessing"] and len(place) > 3 else 2
     return place[:depth], place[depth] if len(place) > depth else None  # behind the key pydantic names types it tried
 
@@ -130,7 +130,7 @@ def _keys_of(table: list[str]) -> dict[str, Any]:
 
 
 def _entries(folder: Path, file: _File) -> tuple[tuple[RunEntry, ...], tuple[CorpusEntry, ...]]:
-    """``folder``: what relative paths are relative to. Errors begin with the table's name."""
+    """``folder``: base of relative paths. Errors begin with the table's name."""
     for kind, tables in (("corpora", file.corpora), ("runs", file.runs)):
         for name in tables:
             if url_safe(name) != name:

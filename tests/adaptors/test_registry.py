@@ -62,7 +62,7 @@ def test_an_adaptor_is_one_file_under_100_lines() -> None:
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(NothingThere, match=f"There is nothing at {tmp_path}/absent"):
+    with pytest.raises(NothingThere, match=f"{tmp_path}/absent does not exist"):
         registry.open_run(tmp_path / "absent")
     with pytest.raises(NothingThere):
         registry.open_corpus(tmp_path / "absent", format="npz")

@@ -145,7 +145,7 @@ class ArrayRun:
         return f"{checkpoint.step:x}v{self.versions[checkpoint.step]}"
 
     def problems(self) -> tuple[str, ...]:
-        return ("notes.txt is no checkpoint.",)
+        return ("notes.txt is not a checkpoint.",)
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
         raise AssertionError("the web process never reads all weights")
@@ -336,11 +336,11 @@ def make_bench() -> Callable[..., Bench]:
         workspace = Workspace(
             [
                 ConnectedRun("lenet", Path("arrays"), run, options),
-                ConnectedRun("lost", Path("gone"), None, problem="There is nothing at gone.", asked_format="keras"),
+                ConnectedRun("lost", Path("gone"), None, problem="gone does not exist.", asked_format="keras"),
             ],
             [
                 ConnectedCorpus("noise", Path("noise"), corpus),
-                ConnectedCorpus("nowhere", Path("gone"), None, "There is nothing at gone."),
+                ConnectedCorpus("nowhere", Path("gone"), None, "gone does not exist."),
             ],
         )
         if cache_folder is not None:

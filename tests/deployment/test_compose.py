@@ -239,9 +239,9 @@ def test_a_run_that_is_added_while_it_is_up_appears_and_one_that_is_removed_says
 
     def gone() -> bool:
         problems = {run["name"]: run["problem"] for run in team.api("runs")["runs"]}
-        return "is gone" in str(problems.get("later"))
+        return "was removed" in str(problems.get("later"))
 
-    _until(gone, "the removed run says that it is gone", 30)
+    _until(gone, "the removed run is shown as removed", 30)
 
 
 def _images(team: Team, first: int, count: int) -> list[str]:

@@ -68,7 +68,7 @@ def test_redis_killed_and_started_again_empty(team: Team, measured: Callable[...
     status, _, body = team.ask(chunk)
     if status != 200:
         assert status == 404
-        assert b"ask for its manifest again" in body
+        assert b"request its manifest again" in body
     assert film_chunk(team) == chunk
     assert team.ask(chunk)[0] == 200
     assert team.is_right(team.predictions(image))

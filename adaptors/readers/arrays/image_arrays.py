@@ -93,7 +93,7 @@ class ArrayCorpus:
         path, given = self._path, [str(name) for name in class_names]
         highest = int(labels.max(initial=-1))
         if not all(map(_is_text, given)):
-            raise Unreadable(f"{path} has a class name that is no text: its letters are not Unicode's.")
+            raise Unreadable(f"{path} has a class name that is not valid Unicode.")
         if highest >= max(MOST_CLASSES, len(given)):
             raise Unreadable(f"{path} has a label {highest:,}; no corpus has more than {MOST_CLASSES:,} classes.")
         if given and highest >= len(given):

@@ -122,9 +122,7 @@ def _texts(arrays: Mapping[str, np.ndarray], found: Labels, where: str) -> dict[
     distinct = {split: set(each) - {""} for split, each in texts.items()}
     together = set().union(*distinct.values())
     if not found.class_names and all(text.isascii() and text.isdigit() and len(text) < 7 for text in together):
-        found.notes.append(
-            f"{where}: the labels are texts of whole numbers, and those are taken for the class numbers."
-        )
+        found.notes.append(f"{where}: the labels are texts of whole numbers, which are used as class numbers.")
         return {s: np.array([int(text) if text else -1 for text in each], np.int64) for s, each in texts.items()}
     was_named = bool(found.class_names)
     for split in sorted(distinct, key=lambda split: split != "training"):

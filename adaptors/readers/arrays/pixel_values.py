@@ -100,7 +100,7 @@ def _axes(array: np.ndarray, what: str, notes: list[str]) -> np.ndarray:
         if array.shape[-1] not in (1, 3):
             array = array.transpose(0, 2, 3, 1)
         elif array.shape[1:] != (1, 1, 1):
-            notes.append(f"{given}: the last axis is taken for the channels.")
+            notes.append(f"{given}: the last axis is read as channels.")
     if array.ndim != 4 or array.shape[-1] not in (1, 3) or array.dtype.kind not in "buif":
         raise Unreadable(f"{given}; pictures should be numbers of (image, row, column[, 1 or 3 channels]).")
     return array
@@ -154,9 +154,9 @@ def _range_of_integers(array: np.ndarray, low: float, high: float, what: str) ->
     if low >= 0 and high <= 255:
         return _Range(0, 255, _darkness(high))
     if array.dtype == np.int8:
-        return _Range(-128, 127, "is of int8: -128 is taken for black and 127 for white")
+        return _Range(-128, 127, "is of int8: -128 is read as black and 127 as white")
     if array.dtype.kind == "u" and array.dtype.itemsize == 2:
-        return _Range(0, 65535, f"is of 16 bits and runs to {high:.0f}: 65535 is taken for white")
+        return _Range(0, 65535, f"is of 16 bits and runs to {high:.0f}: 65535 is read as white")
     raise Unreadable(f"{what} runs from {low:.0f} to {high:.0f}; {_EXPECTED}.")
 
 
@@ -164,17 +164,17 @@ def _range_of_floats(array: np.ndarray, low: float, high: float, what: str) -> _
     runs = f"runs from {low:.7g} to {high:.7g}"
     room = LARGEST_OVERSHOOT
     if low >= 0 and high <= 1:
-        return _Range(0, 1, f"has the value {low:g} everywhere, taken for one in 0..1" if low == high != 0 else "")
+        return _Range(0, 1, f"has the value {low:g} everywhere, read as one in 0..1" if low == high != 0 else "")
     if -room <= low and high <= 1 + room:
-        return _Range(0, 1, f"{runs}: taken for 0..1")
+        return _Range(0, 1, f"{runs}: read as 0..1")
     if -1 - 2 * room <= low <= -0.95 and high <= 1 + 2 * room:
-        note = f"{runs}: -1 is taken for black and 1 for white"
+        note = f"{runs}: -1 is read as black and 1 as white"
         return _Range(-1, 1, f"{note}, so a network trained on these values wants the scale 1/127.5 and the mean 1")
     are_pixels = high > 16 or all(np.array_equal(block, np.rint(block)) for block in _blocks(array))
     if low >= 0 and high <= 255 and are_pixels:
         return _Range(0, 255, _darkness(high))
     if -255 * room <= low and 16 < high <= 255 * (1 + room):
-        return _Range(0, 255, f"{runs}: taken for 0..255")
+        return _Range(0, 255, f"{runs}: read as 0..255")
     raise Unreadable(f"{what} {runs}; {_EXPECTED}. {_advice(low)}")
 
 

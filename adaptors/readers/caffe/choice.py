@@ -104,7 +104,7 @@ def _doubts(found: Sequence[_Candidate], snapshot: Path) -> list[str]:
     doubts = []
     if others:
         doubts.append(
-            f"{first.net.path.name} is taken for the network of {snapshot.name}, though {', '.join(others)} would fit it "
+            f"{first.net.path.name} is used as the network of {snapshot.name}, though {', '.join(others)} would fit it "
             "as well and describes another one; --architecture FILE says which it is."
         )
     if first.misfits:

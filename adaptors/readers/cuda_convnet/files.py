@@ -144,7 +144,7 @@ def _unpacked(path: Path) -> bytes:
                 member = archive.getinfo("data")
                 check_expansion(member.file_size, packed_bytes, str(path))
                 return archive.read(member)
-    raise Unreadable(f"{path} begins with {head!r}, and so is no pickle, gzip or ZIP.")
+    raise Unreadable(f"{path} begins with {head!r}, and so is not a pickle, gzip or ZIP.")
 
 
 def _place(layer: Any) -> tuple[int, str]:

@@ -151,7 +151,7 @@ def _tell_folders_in_between(path: Path, tree: Tree, parts: Sequence[_Part], lay
             splits = [each for each in inner if _split_of(each)]
             if (name == lone and len(inner) > 1) or len(splits) > 1:
                 layout.problems.append(
-                    f"{path}: {part.relative}{name} is taken for one class, though folders called {_few(inner)} lie in it; if "
+                    f"{path}: {part.relative}{name} is read as one class, though folders named {_few(inner)} lie in it; if "
                     f"those are the classes or splits, give {path / part.relative / name} instead."
                 )
 

@@ -110,7 +110,7 @@ def _weights_member(path: Path) -> Iterator[Window]:
     with open_regular(path) as raw, zipfile.ZipFile(raw) as archive:
         names = [name for name in archive.namelist() if name.endswith(".weights.h5")]
         if not names:
-            raise Unreadable(f"{path} holds no model.weights.h5, so there are no weights in it.")
+            raise Unreadable(f"{path} holds no model.weights.h5, so it has no weights.")
         member = archive.getinfo(names[0])
         if member.flag_bits & 1:
             raise Unreadable(f"{path} is encrypted; save it without a password.")

@@ -235,7 +235,7 @@ def remarks_on(config: Mapping[str, Any], backend: str | None) -> list[str]:
     said = [f"Keras {config.get('keras_version') or '1'} wrote the network, which is read in the words of Keras 2"
             f"{': ' + renamed if renamed else ''}."]  # fmt: skip
     if any(new == "BatchNormalization" for _, new in classes):
-        said.append("What Keras 1 calls running_std is taken for the variance, which it holds.")
+        said.append("What Keras 1 calls running_std is read as the variance, which it contains.")
     return said + _on_backend(layers, backend)
 
 

@@ -84,5 +84,5 @@ def _by_shape(shapes: Mapping[str, Sequence[int]], sorted_out: Members, where: s
     if len(pictures) == len(others) == 1 and shapes[pictures[0]][0] == shapes[others[0]][0]:
         sorted_out.images["all"], sorted_out.labels["all"] = pictures[0], others[0]
         sorted_out.notes.append(
-            f"{where} does not name its arrays; by their shapes {pictures[0]} is taken for the images and {others[0]} for the labels."
+            f"{where} does not name its arrays; by their shapes {pictures[0]} is read as the images and {others[0]} as the labels."
         )

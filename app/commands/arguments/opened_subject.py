@@ -30,7 +30,7 @@ def open_subject(arguments: argparse.Namespace) -> OpenedSubject:
     options of :func:`run_options_of`. Raises :class:`NotFound`, :class:`Unrecognised` or :class:`NotPossible`."""
     for path in (arguments.run, arguments.images):
         if not path.exists():
-            raise NotFound(f"There is nothing at {path}.")
+            raise NotFound(f"{path} does not exist.")
     workspace = Workspace.connect(
         [RunEntry(arguments.run, "run", arguments.format, options=run_options_of(arguments))],
         [CorpusEntry(arguments.images, "corpus", arguments.images_format)],
@@ -41,7 +41,7 @@ def open_subject(arguments: argparse.Namespace) -> OpenedSubject:
     splits = workspace.opened_corpus("corpus").adaptor.splits
     split = arguments.split or default_split(splits)
     if split not in splits:
-        raise NotFound(f'{arguments.images} has no split "{split}"; it has: {", ".join(splits)}.')
+        raise NotFound(f'{arguments.images} has no split "{split}"; its splits: {", ".join(splits)}.')
     settings = Settings.from_environment(os.environ, but=ABOUT_SERVING)
     cache_folder = str(cache_folder_of(settings, os.environ))
     workspace.named_outputs = NamedOutputsStore(cache_folder)

@@ -29,7 +29,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust",
         action="store_true",
-        help="run code that came with the files (Lambda layers); know who made them",
+        help="run code that the files contain (Lambda layers); only if you trust their author",
     )
 
 
@@ -42,9 +42,9 @@ def add_address(parser: argparse.ArgumentParser) -> None:
         "--url-prefix",
         type=values.url_prefix,
         metavar="PATH",
-        help="path below which a proxy shows this server, such as /tools/mloscope",
+        help="path under which a proxy serves this server, such as /tools/mloscope",
     )
-    parser.add_argument("--unprotected", action="store_true", help="let in everybody who reaches the address")
+    parser.add_argument("--unprotected", action="store_true", help="accept anyone who can connect, without sign-in")
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
 
 
@@ -54,18 +54,16 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preprocessing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--scale", type=values.scale, metavar="NUMBER", help="what pixels 0..255 are multiplied by, such as 1/255"
-    )
+    parser.add_argument("--scale", type=values.scale, metavar="NUMBER", help="factor for pixels 0..255, such as 1/255")
     parser.add_argument(
         "--mean", type=values.mean, metavar="MEAN",
         help='subtracted after scaling: a number, one per channel ("0.5,0.5,0.5"), a .npy file, a mean image '
         '(.binaryproto of Caffe, batches.meta of cuda-convnet), or "corpus" '
         "for the mean image of the training split",
     )  # fmt: skip
-    parser.add_argument("--channel-order", choices=("rgb", "bgr"), help="the order that the network takes channels in")
+    parser.add_argument("--channel-order", choices=("rgb", "bgr"), help="channel order of the network's input")
     parser.add_argument(
-        "--output", metavar="LAYER", help="the layer that tells classes (default: the network's declared output)"
+        "--output", metavar="LAYER", help="the layer that gives the classes (default: the network's declared output)"
     )
     parser.add_argument(
         "--classes", type=values.classes, metavar="FILE",
@@ -127,7 +125,7 @@ def add_watched_folder(parser: argparse.ArgumentParser, as_corpus: str) -> None:
     """Add which server of this machine is meant, or which folder it watches."""
     parser.add_argument("--as-corpus", action="store_true", help=as_corpus)
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--port", metavar="NUMBER", type=int, help="port of your server, where you run several")
+    where.add_argument("--port", metavar="NUMBER", type=int, help="port of your server, if you run several")
     where.add_argument(
         "--watched", metavar="FOLDER", type=Path,
         help="the folder that the server watches (default: that of your server, or MLOSCOPE_WATCH_RUNS, _CORPORA)",

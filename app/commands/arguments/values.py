@@ -30,7 +30,7 @@ def whole(least: int) -> Callable[[str], int]:
 
     def read(text: str) -> int:
         if not text.isdecimal() or int(text) < least:
-            raise argparse.ArgumentTypeError(f'"{text}" must be a whole number from {least}')
+            raise argparse.ArgumentTypeError(f'"{text}" must be a whole number of at least {least}')
         return int(text)
 
     return read
@@ -51,7 +51,7 @@ def classes(text: str) -> tuple[str, ...]:
     try:
         return checked_names(json.loads(text)) if text.lstrip().startswith("[") else read_class_names(Path(text))
     except json.JSONDecodeError:
-        raise argparse.ArgumentTypeError("it begins like a JSON list of names, and is not one") from None
+        raise argparse.ArgumentTypeError("it begins like a JSON list of names, but is not one") from None
     except (BadRequest, NotFound) as error:
         raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from None
 
@@ -61,8 +61,6 @@ def mean(text: str) -> float | list[float] | str:
         try:
             numbers = [float(part) for part in text.split(",")]
         except ValueError:
-            raise argparse.ArgumentTypeError(
-                f'"{text}" must be a number, or several with commas between them'
-            ) from None
+            raise argparse.ArgumentTypeError(f'"{text}" must be a number, or several separated by commas') from None
         return numbers[0] if len(numbers) == 1 else numbers
     return text if text == "corpus" else str(Path(text).expanduser().absolute())

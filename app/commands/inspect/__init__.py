@@ -9,18 +9,18 @@ from pathlib import Path
 from mloscope.app.commands.arguments import options
 from mloscope.app.process.terminal import write
 
-DESCRIPTION = "Say what a run or a corpus holds, and what of it cannot be read and why."
+DESCRIPTION = "Describe what a run or a corpus contains, and what cannot be read and why."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", metavar="PATH", type=Path)
     parser.add_argument("--json", action="store_true", help="as JSON, with everything")
     parser.add_argument(
-        "--images", metavar="CORPUS", type=Path, help="say what numbers of the run over these images would rest on"
+        "--images", metavar="CORPUS", type=Path, help="show the basis of the run's numbers over these images"
     )
     parser.add_argument("--images-format", metavar="NAME", help="the adaptor that reads CORPUS")
     parser.add_argument(
-        "--quick", action="store_true", help="do not try whether the network can be evaluated, which loads TensorFlow"
+        "--quick", action="store_true", help="do not test whether the network can be evaluated, which loads TensorFlow"
     )
     options.add_network_options(parser)
     parser.set_defaults(command=_inspect)

@@ -27,7 +27,7 @@ def _run_text(path: str, run: dict[str, Any]) -> list[str]:
     checkpoints, layers = run["checkpoints"], run["layers"]
     broken = sum(bool(checkpoint["problem"]) for checkpoint in checkpoints)
     lines = [f"Run {printable(path)}, format {run['format']}"]
-    evaluable = {True: "can be evaluated (tried)", False: "cannot be evaluated", None: "not tried"}[run["evaluable"]]
+    evaluable = {True: "can be evaluated (tested)", False: "cannot be evaluated", None: "not tried"}[run["evaluable"]]
     lines += _pairs(
         ("input", _shape(run["input_shape"]) if run["input_shape"] else "not known"),
         ("classes", _classes(run["class_names"])),

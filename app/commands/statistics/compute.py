@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DESCRIPTION = (
     "Evaluate every checkpoint of a run over every image of a corpus, and keep class probabilities, "
     "confusion counts and clusters for the pages /confusion and /clusters. Finished work is kept; run the command again to "
-    "resume. mloscope statistics import and mloscope statistics export have help of their own."
+    "resume. See also mloscope statistics import --help and mloscope statistics export --help."
 )
 _FAILED = 1
 _STOP_WORD = "stop"
@@ -40,11 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--processes", type=values.whole(0), default=0, metavar="N",
-        help="without --dask: evaluate in so many processes (default: in a thread of this one)",
+        help="without --dask: evaluate in N processes (default: in a thread of this one)",
     )  # fmt: skip
     add_clusters(parser)
     add_keep(parser)
-    parser.add_argument("--batch", type=values.whole(1), metavar="N", help="images that are evaluated at once")
+    parser.add_argument("--batch", type=values.whole(1), metavar="N", help="number of images evaluated together")
     parser.add_argument("--json", action="store_true", help="progress and result as JSON, one object per line")
     parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
 
@@ -55,7 +55,9 @@ def _steps(text: str) -> list[tuple[int, int]]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
-            raise argparse.ArgumentTypeError(f'"{part}" is no step or range of steps; right is "0,100,500-2000"')
+            raise argparse.ArgumentTypeError(
+                f'"{part}" is not a step or a range of steps; expected something like "0,100,500-2000"'
+            )
         found.append((int(first), int(last) if dash else int(first)))
     return found
 
@@ -95,7 +97,7 @@ def _computed(arguments: argparse.Namespace) -> int:
 
     told = JsonLines(sys.stdout) if arguments.json else progress_on(sys.stderr)
     stop = _Stop(arguments.supervised)
-    told(Progress("starting", 0, 0, message="Looking at run and corpus"))
+    told(Progress("starting", 0, 0, message="Reading run and corpus"))
     subject = Subject(arguments)
     told.basis = subject.basis
     job = plan(

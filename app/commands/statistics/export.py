@@ -29,12 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--statistic", metavar="NAME",
         help="instead of a table: one statistic at every step, such as recall (the REST API's /statistics lists all)",
     )  # fmt: skip
-    parser.add_argument("--layer", metavar="NAME", help="of a --statistic of weights: the layer")
+    parser.add_argument("--layer", metavar="NAME", help="the layer, for a --statistic computed from weights")
     parser.add_argument(
         "--step", type=values.whole(0), metavar="STEP", help="the checkpoint (default: the last with statistics)"
     )
     parser.add_argument(
-        "--since", type=values.whole(0), metavar="STEP", help="of moves: the earlier step (default: the first)"
+        "--since", type=values.whole(0), metavar="STEP", help="for moves: the earlier step (default: the first)"
     )
     parser.add_argument(
         "--to", type=Path, metavar="FILE", help="a .csv, .parquet or .json file (default: CSV on stdout)"

@@ -12,19 +12,23 @@ from mloscope.app.errors import NotFound
 from mloscope.app.process.terminal import printable
 
 DESCRIPTION = (
-    "Take predictions computed elsewhere, one file per checkpoint: .npy, .npz, .csv, .parquet, or Dataset "
-    "Cartography's dynamics_epoch_N.jsonl; docs/statistics.md says what is in them. Everything is checked first."
+    "Import predictions computed elsewhere, one file per checkpoint: .npy, .npz, .csv, .parquet, or Dataset "
+    "Cartography's dynamics_epoch_N.jsonl; see docs/statistics.md for their contents. Everything is checked first."
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", metavar="FILE",
-        help="its name tells the step, as a checkpoint's does; STEP=FILE says another; a folder stands for its files",
+        help="its name gives the step, as a checkpoint's does, unless STEP=FILE does; a folder means all its files",
     )  # fmt: skip
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument(
-        "--logits", dest="kind", action="store_const", const="logits", help="the files hold logits, unless they say"
+        "--logits",
+        dest="kind",
+        action="store_const",
+        const="logits",
+        help="the files contain logits, unless they state otherwise",
     )
     kinds.add_argument(
         "--probabilities", dest="kind", action="store_const", const="probabilities", help="the default, checked"
@@ -62,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     planes = subject.planes()
     hidden = [str(step) for step in files if planes[step].about.get("source") != "imported"]
     if hidden:
-        print(f"Statistics that were evaluated here come before imported ones at the steps {', '.join(hidden)}.")
+        print(f"Statistics evaluated here take precedence over imported ones at steps {', '.join(hidden)}.")
     if arguments.clusters != 0:
         cluster_run(subject.store, subject.series, list(planes.items()), arguments.clusters, arguments.seed)
     print(f"{counted(len(planes), 'checkpoint')} ready.")
@@ -80,7 +84,7 @@ def _listed(words: Sequence[str]) -> list[tuple[int | None, Path]]:
         elif Path(word).is_dir():
             inside = sorted(path for path in Path(word).iterdir() if path.suffix.lower() in suffixes)
             if not inside:
-                raise NotFound(f"The folder {word} holds no file of predictions ({', '.join(suffixes)}).")
+                raise NotFound(f"The folder {word} contains no file of predictions ({', '.join(suffixes)}).")
             found += [(None, path) for path in inside]
         else:
             found.append((None, Path(word)))

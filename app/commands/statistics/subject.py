@@ -64,7 +64,7 @@ class Subject:
         for first, last in ranges:
             if not any(first <= step <= last for step in known):
                 span = f"{first}" if first == last else f"{first} to {last}"
-                ends = f"its steps go from {min(known)} to {max(known)}" if known else "it has no checkpoint"
+                ends = f"its steps go from {min(known)} to {max(known)}" if known else "it has no checkpoints"
                 raise NotFound(f"The run has no checkpoint of step {span}; {ends}.")
         return [step for step in known if any(first <= step <= last for first, last in ranges)]
 

@@ -96,7 +96,7 @@ def _of_json(path: Path, text: str, class_names: Sequence[str]) -> list[Group]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise NotPossible(f"The hierarchy {path} is no JSON: {error}.") from None
+        raise NotPossible(f"The hierarchy {path} is not JSON: {error}.") from None
     if not isinstance(document, dict):
         raise NotPossible(f'The hierarchy {path} must be an object of groups, such as {{"animals": ["cat", "dog"]}}.')
     known, taken, groups = _numbers(class_names), dict[int, str](), []
@@ -108,7 +108,7 @@ def _of_json(path: Path, text: str, class_names: Sequence[str]) -> list[Group]:
             is_number = isinstance(member, int) and not isinstance(member, bool)
             number = member if is_number else known.get(str(member), -1)
             if not 0 <= number < len(class_names):
-                raise NotPossible(f'In the hierarchy {path}, the group "{name}" has {member!r}, which is no class.')
+                raise NotPossible(f'In the hierarchy {path}, the group "{name}" has {member!r}, which is not a class.')
             if number in taken:
                 raise NotPossible(
                     f'In the hierarchy {path}, the class {class_names[number]} is in "{taken[number]}" and in "{name}".'

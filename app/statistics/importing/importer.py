@@ -155,9 +155,7 @@ class Importer:
                     f'{path}, row {row + 1}: several images of the split are called "{name}"; name them by their ids.'
                 )
             if order[place] >= 0:
-                raise BadRequest(
-                    f'{path}: the image "{name}" stands in it twice, in the rows {order[place] + 1} and {row + 1}.'
-                )
+                raise BadRequest(f'{path}: the image "{name}" occurs twice, in rows {order[place] + 1} and {row + 1}.')
             order[place] = row
         missing = np.flatnonzero(order < 0)
         if len(missing):

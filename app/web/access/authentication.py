@@ -124,7 +124,7 @@ class Authentication:
         if scheme.lower() == "bearer":
             found = self._users.token(credentials.strip())
             if found is None:
-                raise NotSignedIn("The token is not in force; mloscope token add makes one.")
+                raise NotSignedIn("The token is invalid, expired or revoked; mloscope token add creates one.")
             return Caller(found[0], found[1].role, "token", origin.address)
         if origin.proxied and self._settings.proxy_user_header:
             name = headers.get(self._settings.proxy_user_header, "")
@@ -199,6 +199,6 @@ def check_address(settings: Settings, authentication: Authentication) -> None:
         return
     where = settings.host or "every address"
     raise BadRequest(
-        f"Whoever reaches {where} over the network could come in, for there are no users: add one with "
+        f"Anyone who can connect to {where} could use this server, because it has no users: add one with "
         "mloscope user add NAME, or say --unprotected."
     )

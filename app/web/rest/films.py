@@ -122,7 +122,7 @@ def frames(
     try:
         numbers = [int(step) for step in steps.split(",")]
     except ValueError:
-        raise BadRequest(f'steps = "{steps}" cannot be; it must be whole numbers with commas between them.') from None
+        raise BadRequest(f'steps must be whole numbers separated by commas, got "{steps}".') from None
     return answer(services.films.frames(asked.question(services.workspace), numbers), "application/octet-stream")
 
 

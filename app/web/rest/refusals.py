@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 REFUSALS: dict[type[MloscopeError], str] = {
     errors.BadRequest: "A value in the question is wrong.",
-    errors.NotSignedIn: "Sign in, or send `Authorization: Bearer` with a token that is in force.",
+    errors.NotSignedIn: "Sign in, or send `Authorization: Bearer` with a valid token.",
     errors.Forbidden: "Your role does not allow it, or another site asked in your name.",
     errors.NotFound: "There is no such run, checkpoint, layer, unit, image or film.",
     errors.Conflict: "What is asked for contradicts what is there, such as a file that changed meanwhile.",
@@ -94,7 +94,7 @@ async def _unexpected(request: Request, error: Exception) -> Response:
 
 
 async def unknown_address(request: Request) -> Response:
-    return _refusal(NotFound(f"There is no {request.method} {request.url.path}; /api/docs lists what there is."))
+    return _refusal(NotFound(f"There is no {request.method} {request.url.path}; see /api/docs."))
 
 
 def _refusal(error: MloscopeError, status: int | None = None) -> JSONResponse:

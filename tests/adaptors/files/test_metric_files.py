@@ -262,7 +262,7 @@ def test_steps_are_taken_for_epochs_only_where_they_may_be() -> None:
     (same,), said = on_both_axes([known], [Checkpoint(1, "a"), Checkpoint(4, "b")])
     assert same.along("step").tolist() == [1, 2, 3, 4]
     assert said == (
-        "The checkpoints' steps are taken for epochs in the curves of log.csv, for they all lie among its 4 epochs.",
+        "The checkpoints' steps are read as epochs in the curves of log.csv, because they all lie among its 4 epochs.",
     )
     (apart,), said = on_both_axes([known], [Checkpoint(1, "a"), Checkpoint(500, "b")])
     assert apart.along("step") is None

@@ -102,8 +102,8 @@ def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None
         (["serve", "run", "--scale", "x"], '"x" must be a number, such as 0.0039 or 1/255'),
         (["serve", "run", "--mean", "1,,2"], '"1,,2" must be a number'),
         (["serve", "run", "--channel-order", "grb"], "'grb'"),
-        (["demo", "--epochs", "0"], '"0" must be a whole number from 1'),
-        (["demo", "--epochs", "3"], "--epochs goes with --images"),
+        (["demo", "--epochs", "0"], '"0" must be a whole number of at least 1'),
+        (["demo", "--epochs", "3"], "--epochs requires --images"),
     ],
 )
 def test_wrong_usage_is_one_sentence(arguments: list[str], sentence: str, refused: Callable[..., str]) -> None:
@@ -113,10 +113,10 @@ def test_wrong_usage_is_one_sentence(arguments: list[str], sentence: str, refuse
 def test_paths_that_are_nothing(refused: Callable[..., str], tmp_path: Path, run_folder: Path) -> None:
     absent = tmp_path / "absent"
 
-    assert f"There is nothing at {absent}." in refused("inspect", absent)
-    assert f"There is nothing at {absent}." in refused("serve", absent)
-    assert f"There is nothing at {absent}." in refused("serve", run_folder, "--images", absent)
-    assert f"There is nothing at {absent}." in refused("demo", "--images", absent, "--port", "0")
+    assert f"{absent} does not exist." in refused("inspect", absent)
+    assert f"{absent} does not exist." in refused("serve", absent)
+    assert f"{absent} does not exist." in refused("serve", run_folder, "--images", absent)
+    assert f"{absent} does not exist." in refused("demo", "--images", absent, "--port", "0")
 
 
 def test_a_folder_without_checkpoints_says_what_it_holds_and_who_looked(
@@ -134,11 +134,11 @@ def test_names_and_workspaces_that_do_not_fit(refused: Callable[..., str], run_f
     assert '"a-b" could be' in refused("serve", run_folder, "--name", "a b")
     assert "same --name" in refused("serve", run_folder, run_folder, "--name", "a", "--name", "a")
     assert "not both" in refused("serve", run_folder, "--workspace", "mloscope.toml")
-    assert "--trust is about a RUN" in refused("serve", "--trust")
+    assert "--trust needs a RUN" in refused("serve", "--trust")
     assert "no group" in refused("serve", run_folder, "--step-pattern", "x")
     nothing = tmp_path / "empty.toml"
     nothing.write_text("")
-    assert "names no run" in refused("serve", "--workspace", nothing)
+    assert "has no run" in refused("serve", "--workspace", nothing)
 
 
 def test_serve_without_arguments_wants_a_workspace_file(
@@ -167,12 +167,12 @@ def test_what_was_asked_for_is_looked_at_before_the_port(
     absent = tmp_path / "absent"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = ("--port", taken.getsockname()[1])
-        assert f"nothing at {absent}" in refused("serve", absent, *port)
-        assert f"nothing at {absent}" in refused("serve", run_folder, "--images", absent, *port)
-        assert f"nothing at {absent}" in refused("serve", absent, *port, "--workers", "2")
+        assert f"{absent} does not exist" in refused("serve", absent, *port)
+        assert f"{absent} does not exist" in refused("serve", run_folder, "--images", absent, *port)
+        assert f"{absent} does not exist" in refused("serve", absent, *port, "--workers", "2")
         assert "MLOSCOPE_REDIS_URL" in refused("serve", run_folder, *port, "--workers", "2")
         assert "keras (folders of" in refused("serve", tmp_path / "run" / "..", *port)
-        assert f"nothing at {absent}" in refused("demo", "--images", absent, *port)
+        assert f"{absent} does not exist" in refused("demo", "--images", absent, *port)
 
 
 def test_a_port_that_a_server_of_ours_has_is_named_with_its_address(
@@ -190,7 +190,7 @@ def test_a_port_that_a_server_of_ours_has_is_named_with_its_address(
 
 
 def test_a_host_that_is_not_this_machine(refused: Callable[..., str], run_folder: Path) -> None:
-    assert "192.0.2.1 is no address of this machine" in refused(
+    assert "192.0.2.1 is not an address of this machine" in refused(
         "serve", run_folder, "--host", "192.0.2.1", "--port", "0", "--unprotected"
     )
 
@@ -390,7 +390,7 @@ def test_serve_reads_the_workspace_file_of_its_folder_and_says_what_is_broken(
         assert "absent" in runs[1]["problem"]
         assert any("No images are named" in line for line in said)
         process.terminate()
-        assert process.communicate(timeout=15)[1] == "mloscope: There is nothing at absent.\n"
+        assert process.communicate(timeout=15)[1] == "mloscope: absent does not exist.\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to see a process's children")

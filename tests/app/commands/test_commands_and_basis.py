@@ -65,7 +65,7 @@ def test_statistics_and_check_say_it(subject: tuple[str, str], tmp_path: Path, c
     assert cli.main(["check", *words, "--json", "--sample", "10"]) == 0
     found = json.loads(capfd.readouterr().out)
     assert (found["images"], found["step"], found["basis"]["corpus"]) == (10, 20, "corpus")
-    assert found["alternatives"][0]["name"] == "in force"
+    assert found["alternatives"][0]["name"] == "current"
     assert cli.main(["check", *words, "--sample", "10"]) == 0
     assert says_what_it_rests_on(capfd.readouterr().out)
 

@@ -67,7 +67,7 @@ def test_a_link_is_put_into_the_watched_folder_and_taken_away(
     code, answer = typed(f"connect {line} --watched watched")
     assert code == 0
     assert answer.startswith(f"{said}; it is shown within 5 seconds.\n")
-    assert "only where that folder is mounted at the same path" in answer
+    assert "only if that folder is mounted at the same path" in answer
     assert os.readlink(folder / "watched" / link) == str(folder / line.split()[0])
     assert typed(f"connect {line} --watched watched")[1].startswith(
         said.replace("is connected", "was connected already")
@@ -79,20 +79,20 @@ def test_a_link_is_put_into_the_watched_folder_and_taken_away(
     assert (folder / line.split()[0]).exists()
     code, answer = typed(f"disconnect {name} --watched watched")
     assert code == 2
-    assert f'Nothing was connected as "{name}"; connected were: none.' in answer
+    assert f'Nothing is connected as "{name}"; connected: none.' in answer
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("nothing", "There is nothing at {folder}/nothing."),
+        ("nothing", "{folder}/nothing does not exist."),
         ("watched", "{folder}/watched is no run that any adaptor reads. It is an empty folder."),
         ("run --as-corpus", "{folder}/run is no corpus that any adaptor reads."),
         ('run --name a+b', '"a+b" cannot be a name, because it stands in addresses; "a-b" could be.'),
         ("run --name ../x", '"../x" cannot be a name'),
         ("run --name .x", '".x" cannot be a name'),
-        ("run --name taken", "The name taken is taken by {folder}/watched/taken; choose another with --name."),
-        ("run --name file", "The name file is taken by {folder}/watched/file.txt; choose another with --name."),
+        ("run --name taken", "The name taken is in use by {folder}/watched/taken; choose another with --name."),
+        ("run --name file", "The name file is in use by {folder}/watched/file.txt; choose another with --name."),
         ("run --watched nowhere", "There is no folder nowhere that a server could watch."),
     ],
 )  # fmt: skip
@@ -112,7 +112,7 @@ def test_data_is_never_taken_away(folder: Path, typed: Typed) -> None:
     shutil.move(folder / "run", folder / "watched" / "run")
     code, answer = typed("disconnect run --watched watched")
     assert code == 2
-    assert "is no link but the run itself" in answer
+    assert "is not a link but the run itself" in answer
     assert any((folder / "watched" / "run").iterdir())
 
 
@@ -163,7 +163,7 @@ def test_what_the_server_was_started_with_keeps_its_name(folder: Path, typed: Ty
     with announced("http://127.0.0.1:8050", Settings(), os.environ, workspace):
         assert typed("connect run")[1].startswith("The run run was connected already; ")
         code, answer = typed("connect other/run")
-        assert (code, answer) == (2, f"mloscope: The name run is taken by {folder}/run; choose another with --name.\n")
+        assert (code, answer) == (2, f"mloscope: The name run is in use by {folder}/run; choose another with --name.\n")
         assert "started with is shown until it is stopped" in typed("disconnect run")[1]
 
 
@@ -192,7 +192,7 @@ def test_a_server_that_is_up_shows_what_is_connected_and_says_what_is_gone(folde
             subprocess.run([*program, "connect", path], check=True, env=environment, timeout=60)
         until(lambda: shown() == {"run": None, "other": None, "images": None})
         subprocess.run([*program, "disconnect", "other"], check=True, env=environment, timeout=60)
-        until(lambda: "is gone" in str(shown()["other"]))
+        until(lambda: "was removed" in str(shown()["other"]))
         assert shown() | {"other": None} == {"run": None, "other": None, "images": None}
     finally:
         server.send_signal(signal.SIGTERM)

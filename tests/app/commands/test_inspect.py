@@ -122,7 +122,7 @@ def test_a_corpus_is_counted_by_split_and_class(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_told_is_said_once_and_by_the_one_who_knows(tmp_path: Path) -> None:
-    with pytest.raises(NothingThere, match=r"^There is nothing at \S+\.$"):
+    with pytest.raises(NothingThere, match=r"^\S+ does not exist\.$"):
         inspect(tmp_path / "absent")
 
     (tmp_path / "notes").mkdir()
@@ -163,7 +163,7 @@ def test_a_real_resnet_of_keras_2_is_told_whole() -> None:
 @pytest.mark.parametrize(
     ("trial", "words"),
     [
-        (Trial(True, None, 20), "can be evaluated (tried)"),
+        (Trial(True, None, 20), "can be evaluated (tested)"),
         (Trial(False, "step_0020.keras holds no kernel of the layer conv.", 20), "holds no kernel"),
         (NOT_TRIED, "not tried"),
     ],
@@ -175,7 +175,7 @@ def test_that_a_network_can_be_evaluated_is_said_only_where_it_was_tried(
     assert report["run"]["evaluable"] is trial.possible
     text = as_text(report)
     assert words in text
-    assert ("can be evaluated (tried)" in text) == (trial.possible is True)
+    assert ("can be evaluated (tested)" in text) == (trial.possible is True)
 
 
 def test_with_images_the_record_is_that_of_the_run_over_them(keras_folder: Callable[..., Path], tmp_path: Path) -> None:

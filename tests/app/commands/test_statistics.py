@@ -150,11 +150,11 @@ def test_predictions_come_in_and_tables_go_out(tmp_path: Path, subject, capfdbin
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("nowhere", "--images", "{images}"), "There is nothing at nowhere."),
-        (("{run}", "--images", "{images}", "--split", "val"), 'has no split "val"; it has: test.'),
+        (("nowhere", "--images", "{images}"), "nowhere does not exist."),
+        (("{run}", "--images", "{images}", "--split", "val"), 'has no split "val"; its splits: test.'),
         (("{run}", "--images", "{images}", "--steps", "6-9"), "no checkpoint of step 6 to 9; its steps go from 0 to 40."),
         (("export", "{run}", "--images", "{images}"), "No step has statistics yet; this computes them: mloscope statistics"),
-        (("import", "{run}", "--images", "{images}", "{run}"), "holds no file of predictions"),
+        (("import", "{run}", "--images", "{images}", "{run}"), "contains no file of predictions"),
         (("import", "{run}", "--images", "{images}", "7=x.npy"), "x.npy is of step 7, and the run has no checkpoint"),
     ],
 )  # fmt: skip
@@ -171,9 +171,9 @@ def test_what_is_wrong_is_one_sentence(tmp_path: Path, subject, capfdbinary, wor
     ("words", "said"),
     [
         ((), "required: RUN, --images"),
-        (("run", "--images", "x", "--steps", "5-3"), '"5-3" is no step or range of steps'),
-        (("run", "--images", "x", "--clusters", "few"), '"few" must be a whole number from 0'),
-        (("run", "--images", "x", "--batch", "0"), '"0" must be a whole number from 1'),
+        (("run", "--images", "x", "--steps", "5-3"), '"5-3" is not a step or a range of steps'),
+        (("run", "--images", "x", "--clusters", "few"), '"few" must be a whole number of at least 0'),
+        (("run", "--images", "x", "--batch", "0"), '"0" must be a whole number of at least 1'),
         (("import", "run", "--images", "x"), "required: FILE"),
     ],
 )

@@ -31,10 +31,10 @@ def test_users_are_added_listed_changed_and_removed(
 ) -> None:
     typed(monkeypatch, "correct horse\n")
     assert cli.main(["user", "add", "anna", "--role", "editor", "--password-stdin"]) == 0
-    assert f"anna can sign in as editor; this stands in {users.path}." in capsys.readouterr().out
+    assert f"anna can sign in as editor; saved in {users.path}." in capsys.readouterr().out
     assert users.user_with_password("anna", "correct horse") is not None
     assert cli.main(["user", "add", "carl", "--no-password"]) == 0
-    assert "comes in through a proxy as viewer" in capsys.readouterr().out
+    assert "signs in through a proxy as viewer" in capsys.readouterr().out
     assert cli.main(["user", "list"]) == 0
     listed = capsys.readouterr().out
     assert [line.split()[:2] for line in listed.splitlines()] == [["anna", "editor"], ["carl", "viewer"]]
@@ -53,7 +53,7 @@ def test_password_and_role_are_changed_one_without_the_other(
     users.put_user("anna", "correct horse", "editor")
     typed(monkeypatch, "another horse\n")
     assert cli.main(["user", "password", "anna", "--password-stdin"]) == 0
-    assert capsys.readouterr().out == "anna has another password; all their sessions have ended.\n"
+    assert capsys.readouterr().out == "anna has a new password; all their sessions have ended.\n"
     found = users.user_with_password("anna", "another horse")
     assert found is not None
     assert found.role == "editor"
@@ -89,11 +89,11 @@ def test_a_token_is_all_that_is_printed(users: UserFile, capsys: Any) -> None:
     [
         (["user", "add", "anna", "--password-stdin"], "short\n", "5 characters"),
         (["user", "add", "anna", "--password-stdin"], "", "0 characters"),
-        (["user", "add", "a b", "--password-stdin"], "correct horse\n", "cannot be a name"),
+        (["user", "add", "a b", "--password-stdin"], "correct horse\n", "not a valid name"),
         (["user", "add", "anna"], "correct horse\n", "--password-stdin"),
-        (["user", "remove", "anna"], "", 'There is no user "anna"; there are: none.'),
-        (["user", "role", "anna", "editor"], "", 'There is no user "anna"; there are: none.'),
-        (["user", "password", "anna"], "", 'There is no user "anna"; there are: none.'),
+        (["user", "remove", "anna"], "", 'There is no user "anna"; the users are: none.'),
+        (["user", "role", "anna", "editor"], "", 'There is no user "anna"; the users are: none.'),
+        (["user", "password", "anna"], "", 'There is no user "anna"; the users are: none.'),
         (["token", "remove", "nightly"], "", 'There is no token "nightly"'),
     ],
 )
@@ -128,6 +128,6 @@ def test_serving_others_without_users_is_refused_before_anything_listens(tmp_pat
     assert answer.returncode == 2
     assert answer.stdout == ""
     assert answer.stderr == (
-        f"mloscope: Whoever reaches {host} over the network could come in, for there are no users: add one with "
+        f"mloscope: Anyone who can connect to {host} could use this server, because it has no users: add one with "
         "mloscope user add NAME, or say --unprotected.\n"
     )

@@ -38,7 +38,7 @@ def two(bench: Any, array_run: Any, tmp_path: Path) -> Any:
         [
             ConnectedRun("lenet", Path("arrays"), bench.run),
             ConnectedRun("wider", Path("arrays"), wider, corpus="other"),
-            ConnectedRun("lost", Path("gone"), None, problem="There is nothing at gone.", asked_format="keras"),
+            ConnectedRun("lost", Path("gone"), None, problem="gone does not exist.", asked_format="keras"),
         ],
         [ConnectedCorpus("noise", Path("noise"), bench.corpus), ConnectedCorpus("other", Path("other"), bench.corpus)],
     )

@@ -181,9 +181,9 @@ def save_pictures(path: Path, count: int, size: int = 32) -> Path:
 def test_pictures_of_another_size_are_refused_with_their_size(tmp_path: Path) -> None:
     pictures = save_pictures(tmp_path / "small.npz", 10, size=16)
 
-    with pytest.raises(NotPossible, match="16 x 16 x 3; the report's network takes 32 x 32 x 3"):
+    with pytest.raises(NotPossible, match="16 x 16 x 3; the report's network needs 32 x 32 x 3"):
         plan_cifar10(tmp_path, pictures)
-    with pytest.raises(NotFound, match="nothing at"):
+    with pytest.raises(NotFound, match="does not exist"):
         plan_cifar10(tmp_path, tmp_path / "absent")
 
 

@@ -69,7 +69,7 @@ def test_what_the_network_does_itself_is_not_done_twice(basis: Any) -> None:
     assert (record.preprocessing.scale, record.preprocessing.assumed) == (1.0, False)
     assert "rescale" in record.preprocessing.scale_from
     assert record.input_range == (0.0, 255.0)
-    assert kinds(record, "by itself") == {NOTE}
+    assert kinds(record, "preprocesses") == {NOTE}
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])

@@ -11,7 +11,7 @@ import pytest
 from mloscope.adaptors.interface import Layer, Preprocessing, RunOptions
 from mloscope.app.errors import NotPossible
 from mloscope.app.evaluation.basis import Basis
-from mloscope.app.evaluation.check import IN_FORCE, alternatives, check
+from mloscope.app.evaluation.check import CURRENT, alternatives, check
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -59,7 +59,7 @@ def network(scale: float, turned: bool = False) -> Any:
 
 def test_what_is_in_force_comes_first_and_nothing_is_tried_twice() -> None:
     tried = list(alternatives(Preprocessing(1 / 255), channels=3, corpus=True))
-    assert tried[0] == (IN_FORCE, Preprocessing(1 / 255))
+    assert tried[0] == (CURRENT, Preprocessing(1 / 255))
     ways = {(round(how.scale, 6), how.mean, how.channel_order) for _, how in tried}
     assert len(ways) == len(tried)
     assert (1.0, None, "rgb") in ways
@@ -75,14 +75,14 @@ def test_grey_networks_have_no_order_of_colours() -> None:
 
 def test_the_order_of_colours_is_tried_with_an_unusual_scale_too() -> None:
     tried = dict(alternatives(Preprocessing(0.25, (3.0,)), channels=3, corpus=False))
-    assert tried["in force, but BGR"] == Preprocessing(0.25, (3.0,), "bgr")
+    assert tried["current, but BGR"] == Preprocessing(0.25, (3.0,), "bgr")
 
 
 def test_a_better_scale_is_found_and_warned_of(basis: Any) -> None:
     found = check(basis(), 20, LABELS, prepare, network(1.0))
     assert (found.step, found.images) == (20, 40)
     first, best = found.alternatives[:2]
-    assert (first.name, first.accuracy) == (IN_FORCE, 0.5)
+    assert (first.name, first.accuracy) == (CURRENT, 0.5)
     assert (best.name, best.accuracy) == ("0..255, RGB", 1.0)
     assert len(found.warnings) == 1
     assert "--scale 1 " in found.warnings[0]

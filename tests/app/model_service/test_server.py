@@ -64,7 +64,7 @@ class Running:
     def open_run(self, path: Path, options: RunOptions, _format: str) -> Any:
         if path.name not in self.runs:
             if not path.name.startswith("lenet"):
-                raise NothingThere(f"There is nothing at {path}.")
+                raise NothingThere(f"{path} does not exist.")
             self.runs[path.name] = MemoryRun.open(path, options)
         return self.runs[path.name]
 
@@ -129,7 +129,7 @@ def test_errors_arrive_as_what_they_are(service: Running) -> None:
     client, spec = service.client(), RunSpec("lenet-4", "memory")
     with pytest.raises(errors.NotFound, match="no layer conv9"):
         client.evaluate(spec, [0], ["conv9"], IMAGE)
-    with pytest.raises(errors.NotFound, match=r"There is nothing at nowhere\."):
+    with pytest.raises(errors.NotFound, match=r"nowhere does not exist\."):
         client.describe(RunSpec("nowhere", "memory"))
     with pytest.raises(errors.BadRequest, match=r"takes \(28, 28, 1\)"):
         client.evaluate(spec, [0], ["conv1"], np.zeros((5, 5, 3), np.float32))

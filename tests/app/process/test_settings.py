@@ -58,7 +58,7 @@ def test_every_setting_can_be_set() -> None:
         ("MLOSCOPE_PORT", "65536", "a whole number from 0 to 65535"),
         ("MLOSCOPE_URL_PREFIX", "tools", '"/tools/mloscope"'),
         ("MLOSCOPE_URL_PREFIX", "//evil.example", '"/tools/mloscope"'),
-        ("MLOSCOPE_URL_PREFIX", "/api", "an address of ours"),
+        ("MLOSCOPE_URL_PREFIX", "/api", "an address of this server"),
         ("MLOSCOPE_PORT", "-1", "a whole number from 0 to 65535"),
         ("MLOSCOPE_CACHE_BUDGET_BYTES", "a lot", '"256M"'),
         ("MLOSCOPE_REDIS_URL", "cache:6379", "redis://"),

@@ -23,7 +23,7 @@ def test_a_subject_holds_all_that_the_browser_needs(bench: Any) -> None:
     assert subject["evaluation"] == {"possible": True, "state": "ready", "message": None, "passing": False}
     assert subject["preprocessing"]["assumed"] is True
     assert any("notes.txt" in problem for problem in subject["problems"])
-    assert any("There is nothing at gone" in problem for problem in subject["problems"])
+    assert any("gone does not exist" in problem for problem in subject["problems"])
 
 
 def test_an_unknown_subject_is_said_and_replaced(bench: Any) -> None:
@@ -33,4 +33,4 @@ def test_an_unknown_subject_is_said_and_replaced(bench: Any) -> None:
     assert any('no corpus "birds"' in problem for problem in subject["problems"])
     lost = bench.subject("lost")
     assert (lost["run"], lost["layers"]) == ("lost", [])
-    assert "There is nothing at gone." in lost["problems"]
+    assert "gone does not exist." in lost["problems"]

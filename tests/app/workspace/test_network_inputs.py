@@ -100,7 +100,7 @@ def test_a_mean_image_that_cannot_be_had_is_said(array_run: Any, array_corpus: A
     assert "has 2 numbers" in refusal((1.0, 2.0))
     assert "does not exist" in refusal(str(tmp_path / "mean.npy"))
     (tmp_path / "mean.npy").write_bytes(b"no array")
-    assert "no .npy file of numbers" in refusal(str(tmp_path / "mean.npy"))
+    assert "not a .npy file of numbers" in refusal(str(tmp_path / "mean.npy"))
     np.save(tmp_path / "mean.npy", np.zeros((5, 5, 3)))
     assert "has the shape (5, 5, 3)" in refusal(str(tmp_path / "mean.npy"))
 

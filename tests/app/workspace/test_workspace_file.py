@@ -109,5 +109,5 @@ def test_a_wrong_file_is_refused_by_key_and_value(tmp_path: Path, text: str, sen
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="no workspace file"):
+    with pytest.raises(NotFound, match=r"mloscope\.toml does not exist"):
         read_workspace_file(tmp_path / "mloscope.toml")

@@ -102,7 +102,7 @@ def _dense(context: Context, op: Op, tensors: Sequence[str], shapes: Sequence[Sh
     variable = context.graph.variable(op.inputs[1])
     transposed = any(op.attributes[name].number(5) for name in ("transpose_a", "transpose_b") if name in op.attributes)
     if variable is None or len(tensors) != 1 or transposed or len(variable.entry.shape) != 2:
-        raise Unsupported("is a matrix product that is no dense layer")
+        raise Unsupported("is a matrix product that is not a dense layer")
     if variable.entry.shape[0] != math.prod(shapes[0]):
         raise Unsupported(f"has weights of the shape {variable.entry.shape} for {math.prod(shapes[0])} inputs")
     parameter = Parameter(variable.name, variable.entry.shape, ("channel", "unit"))

@@ -39,7 +39,7 @@ def test_values_a_hair_outside_are_cut_off_and_said(factor: int, low: float, hig
     pixels, notes = read(values.astype(np.float32))
     assert np.abs(pixels.astype(int) - np.clip(np.rint(values * 255 / factor), 0, 255)).max() == 0
     assert len(notes) == 1
-    assert f"taken for 0..{factor}" in notes[0]
+    assert f"read as 0..{factor}" in notes[0]
 
 
 def test_values_between_levels_are_said_to_be_rounded() -> None:
@@ -60,7 +60,7 @@ def test_values_between_levels_are_said_to_be_rounded() -> None:
 def test_other_ranges_that_the_values_tell_are_read_and_said(array: np.ndarray) -> None:
     pixels, notes = read(array)
     assert np.array_equal(pixels, PICTURES)
-    assert "taken for" in notes[0]
+    assert "read as" in notes[0]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "int64", "bool"])

@@ -41,7 +41,7 @@ def test_two_arrays_for_the_same_are_said() -> None:
 def test_arrays_without_names_are_told_by_their_shapes_and_said() -> None:
     found = sort_members({"arr_0": (4, 8, 8, 3), "arr_1": (4,)}, "a.npz")
     assert (found.images, found.labels) == ({"all": "arr_0"}, {"all": "arr_1"})
-    assert "arr_0 is taken for the images" in found.notes[0]
+    assert "arr_0 is read as the images" in found.notes[0]
     assert sort_members({"arr_0": (4, 8, 8), "arr_1": (5,)}, "a.npz").images == {}
     assert sort_members({"arr_0": (4, 8, 8), "arr_1": (4,), "arr_2": (4,)}, "a.npz").images == {}
 

@@ -213,7 +213,7 @@ def instead(name: str) -> np.ndarray:
         ),
         (
             {"probabilities": probabilities(), "names": instead("test-2")},
-            'the image "test-2" stands in it twice, in the rows 3 and 4',
+            'the image "test-2" occurs twice, in rows 3 and 4',
         ),
         (
             {"probabilities": probabilities(), "names": instead("training-3")},

@@ -116,7 +116,7 @@ def test_a_token_says_who_and_what_they_may(authentication: Callable[..., Authen
     caller = authentication().caller(HERE, {"authorization": f"bearer {text}"}, {})
     assert (caller.name, caller.role, caller.via) == ("nightly", "viewer", "token")
     users.remove_token("nightly")
-    with pytest.raises(NotSignedIn, match="not in force"):
+    with pytest.raises(NotSignedIn, match="invalid, expired or revoked"):
         authentication().caller(HERE, {"authorization": f"Bearer {text}"}, {})
 
 

@@ -210,7 +210,7 @@ def test_status_shows_what_is_cached_what_runs_and_what_failed(house: Callable[.
         "of 64 MiB",
         "lenet",
         "40 checkpoints",
-        "There is nothing at gone.",
+        "gone does not exist.",
         "noise",
         "60 images",
         "anna, editor",

@@ -56,7 +56,7 @@ def test_a_subject_is_complete_and_json(bench: Any) -> None:
     assert subject["basis"]["classes"]["corpus_classes"] == [0, 1, *[None] * 8]
     assert subject["evaluation"]["possible"] is True
     assert subject["preprocessing"]["assumed"] is True
-    assert subject["problems"] == ["notes.txt is no checkpoint."]
+    assert subject["problems"] == ["notes.txt is not a checkpoint."]
     json.dumps(subject, allow_nan=False)
 
 
@@ -67,7 +67,7 @@ def test_without_names_the_first_of_each_is_shown(bench: Any, search: str | None
 
 
 def test_of_a_name_given_twice_the_last_counts(bench: Any) -> None:
-    assert shell.subject_of(bench.services, "?run=nothing&run=lenet")["problems"] == ["notes.txt is no checkpoint."]
+    assert shell.subject_of(bench.services, "?run=nothing&run=lenet")["problems"] == ["notes.txt is not a checkpoint."]
 
 
 def test_an_unknown_run_is_said_and_the_first_takes_its_place(bench: Any) -> None:
@@ -80,7 +80,7 @@ def test_an_unknown_run_is_said_and_the_first_takes_its_place(bench: Any) -> Non
 def test_a_run_that_could_not_be_opened_says_why(bench: Any) -> None:
     subject = shell.subject_of(bench.services, "?run=lost")
     assert subject["run"] == "lost"
-    assert "There is nothing at gone." in subject["problems"]
+    assert "gone does not exist." in subject["problems"]
     assert (subject["checkpoints"], subject["layers"]) == ([], [])
     assert subject["evaluation"]["possible"] is False
 

@@ -116,7 +116,7 @@ def test_a_table_as_parquet(client: TestClient) -> None:
         ("checkpoints/0/clusters/3", 404, "clusters go from 0 to 2"),
         ("checkpoints/0/confusion?format=xlsx", 422, "format"),
         ("statistics?split=x", 404, "it has: training, test"),
-        ("statistics?corpus=nowhere", 422, "There is nothing at gone"),
+        ("statistics?corpus=nowhere", 422, "gone does not exist"),
         ("statistics/moves?from=0&to=10", 404, "step 10"),
         ("statistics/class_order?rule=group", 404, "hierarchy.json"),
         ("images/test-99/trajectory", 404, "test-99"),
