@@ -2,7 +2,7 @@
 
     MloscopeError
     ├── BadRequest 400          a value in the question is wrong: which, and what would be right
-    ├── NotSignedIn 401         whoever asks has not said who they are, or not truly
+    ├── NotSignedIn 401         the caller has not signed in, or not validly
     ├── Forbidden 403           they have, and may not do this; or another site asked in their name
     ├── NotFound 404            no such run, checkpoint, layer, unit, image, film
     ├── Conflict 409            what is asked for contradicts what is there (a checkpoint changed while it was read)
@@ -67,7 +67,7 @@ class Unrecognised(NotPossible):
 
 
 class TooManyRequests(MloscopeError):
-    """Meant for one caller alone: whoever waits for the same result asks for themselves."""
+    """Meant for one caller only: others waiting for the same result ask themselves."""
 
     kind, status = "too-many-requests", 429
 

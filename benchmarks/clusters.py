@@ -64,7 +64,7 @@ DRAW = """async ([frames, count]) => {
     const gl = canvas.getContext("webgl2");
     await new Promise((resolve) => requestAnimationFrame(resolve));
     const from = performance.now();
-    document.documentElement.dataset.theme = n % 2 ? "dark" : "light"; // draws map and rows anew
+    document.documentElement.dataset.theme = n % 2 ? "dark" : "light"; // draws map and rows again
     await Promise.resolve();
     if (gl) gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
     times.push(performance.now() - from);

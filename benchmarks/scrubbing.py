@@ -296,7 +296,7 @@ class Played:
     rate: float
     """Checkpoints a second."""
     display: float
-    """Animation frames a second: what the browser gave on this machine, whoever else used it."""
+    """Animation frames per second of the browser on this machine, under its current load."""
 
 
 class Film:

@@ -1,6 +1,6 @@
 """Folders of pictures: one folder per class, optionally below ``train``, ``test`` or ``val``, or none at all.
 
-Opening lists the folders and opens no picture. docs/corpora.md says what is taken for what."""
+Opening lists the folders and opens no picture. docs/corpora.md says how folders are read."""
 
 from __future__ import annotations
 

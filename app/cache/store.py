@@ -18,7 +18,7 @@ class Store(Protocol):
         ...
 
     def set_many(self, values: Mapping[str, bytes]) -> None:
-        """Keep the values, as far as there is room."""
+        """Keep the values if there is room."""
         ...
 
     def claim(self, keys: Sequence[str]) -> frozenset[str]:

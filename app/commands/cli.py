@@ -75,7 +75,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def _explained(error: Exception) -> tuple[str, int]:
-    """Return a sentence for whoever typed the command, and the exit code."""
+    """Return a sentence for the user, and the exit code."""
     from mloscope.adaptors.interface import AdaptorError, NothingFits, NothingThere, Unknown
     from mloscope.app.errors import BadRequest, MloscopeError, NotFound, Unrecognised
     from mloscope.app.process.home_folder import is_missing_home

@@ -9,7 +9,7 @@ from typing import TextIO
 
 
 class Progress:
-    """One line that is drawn anew in a terminal; a line every tenth of the way elsewhere."""
+    """One line that is drawn again in a terminal; a line every tenth of the way elsewhere."""
 
     def __init__(
         self, stream: TextIO, total: int, *, what: str = "step", clock: Callable[[], float] = time.monotonic

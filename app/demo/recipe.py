@@ -27,7 +27,7 @@ class Recipe:
     bias_speed: float = 1.0
     """The learning rate of biases, as a multiple of :attr:`learning_rate`."""
     slower_after_epochs: int | None = None
-    """The learning rate is divided by 10 after so many epochs."""
+    """The learning rate is divided by 10 after this many epochs."""
     momentum: float = 0.9
     weight_decay: Mapping[str, float] = field(default_factory=dict)
     """By layer, what the kernel is multiplied by to be added to its gradient."""

@@ -18,7 +18,7 @@ Role = Literal["viewer", "editor"]
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever sent a request."""
+    """The sender of a request."""
 
     name: str
     """Of the user or token; empty where nobody needs to sign in."""

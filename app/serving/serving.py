@@ -1,7 +1,7 @@
 """Serving: from what is connected to a web server on a socket, in this process or in several.
 
 serve                one process: web application, supervised model service
-serve_with_workers   this process watches over several that share the socket; uvicorn starts them anew when they die
+serve_with_workers   this process watches over several that share the socket; uvicorn restarts them when they die
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def serve(
 
 
 def check_can_share(count: int, settings: Settings) -> None:
-    """Raise BadRequest where so many processes could not share: what one of them makes, the others must find."""
+    """Raise BadRequest if several processes could not share results."""
     from mloscope.app.process.settings import cache_folder_of
 
     needed = {"MLOSCOPE_REDIS_URL": settings.redis_url, "MLOSCOPE_MODEL_SERVICE_URL": settings.model_service_url}
@@ -116,7 +116,7 @@ def check_can_share(count: int, settings: Settings) -> None:
 
 
 def serve_with_workers(count: int, command_line: Sequence[str], settings: Settings, listener: socket.socket) -> int:
-    """Serve from so many processes until told to stop; the exit code. Each is given the same command line. See
+    """Serve from several processes until told to stop; the exit code. Each is given the same command line. See
     :func:`check_can_share`."""
     from mloscope.app.serving import running_servers
     from mloscope.app.web.access.prometheus import SHARED_FOLDER

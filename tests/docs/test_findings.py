@@ -26,7 +26,7 @@ FINDINGS = (ROOT / "docs" / "findings.md").read_text()
 REAL = Path(os.environ.get("MLOSCOPE_REAL_DATA", ROOT.parent / "shared" / "real"))
 RUNS = {
     "resnet20_cifar10": (REAL / "keras" / "resnet20_cifar10", 0.0006),
-    # Trained anew on each machine, so only about the same.
+    # Trained again on each machine, so only about the same.
     "demo": (Path("~/.cache/mloscope/demo-runs/mnist").expanduser(), 0.2),
 }
 

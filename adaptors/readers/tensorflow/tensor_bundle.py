@@ -205,7 +205,7 @@ class Bundle:
             raise Unreadable(f"{self.path}: {key} has the impossible shape {entry.shape[:33]}.")
 
     def _bytes(self, key: str, entry: Entry, check: bool = True) -> np.ndarray:
-        """The tensor's bytes. ``check`` off: whoever asks compares the checksum."""
+        """The tensor's bytes. Without ``check`` the caller verifies the checksum."""
         path = self._data_file(entry.shard)
         if not 0 <= entry.shard < self.shards or entry.offset < 0 or entry.size < 0:
             raise Unreadable(f"{self.path}: the place of {key} is impossible.")
@@ -271,7 +271,7 @@ _lock = threading.Lock()
 
 
 def open_bundle(prefix: Path) -> Bundle:
-    """The checkpoint whose files begin with ``prefix``, parsed anew only where its index has changed. Raises
+    """The checkpoint whose files begin with ``prefix``, parsed again only if its index has changed. Raises
     Unreadable and Refused."""
     path = Path(f"{prefix}{INDEX}")
     fingerprint = file_fingerprint(path)
@@ -293,7 +293,7 @@ def open_bundle(prefix: Path) -> Bundle:
 
 
 def forget() -> None:
-    """Parse every index anew from now on; for measurements and tests."""
+    """Parse every index again from now on; for measurements and tests."""
     with _lock:
         _remembered.clear()
 

@@ -101,7 +101,7 @@ def test_a_checkpoint_written_anew_while_it_is_read_is_never_shown_as_the_old_on
     make_bench: Any, array_run: Any
 ) -> None:
     class Rewritten(array_run):
-        """Written anew, once, in the middle of reading step 20."""
+        """Written again, once, in the middle of reading step 20."""
 
         rewriting = True
 

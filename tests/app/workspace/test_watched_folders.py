@@ -75,7 +75,7 @@ def test_a_run_has_another_version_when_a_file_is_another_one_whoever_looks(fold
     first = one.run("first").version
     assert first
     (checkpoint,) = (runs / "first").glob("*.h5")
-    os.utime(checkpoint, ns=(1, 1))  # written anew, with as many bytes
+    os.utime(checkpoint, ns=(1, 1))  # written again, with as many bytes
     assert watched.look()
     assert one.run("first").version != first
     WatchedFolders(other, runs).look()

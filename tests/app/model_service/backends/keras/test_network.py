@@ -229,7 +229,7 @@ def test_a_model_without_a_graph_or_with_two_inputs_is_not_possible() -> None:
 
 def test_swapping_checkpoints_does_not_grow_the_process() -> None:
     run = MemoryRun("lenet", steps=20)
-    engine = evaluator(run, weights_budget_bytes=1_000_000)  # four of them: nearly every swap reads anew
+    engine = evaluator(run, weights_budget_bytes=1_000_000)  # four of them: nearly every swap reads again
     image = image_for(run)
 
     def swap(times: int) -> None:
