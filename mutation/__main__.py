@@ -36,7 +36,7 @@ class Module:
     conftest: bool = False
     """Whether the tests need fixtures of conftest.py, whose imports cost seconds per mutant."""
     equivalent: list[dict[str, str]] = field(default_factory=list)
-    """Mutants that no test can notice: ``before`` and ``after``, the line, and ``reason``."""
+    """Mutants that no test can notice: the line ``before`` and ``after`` ("*": however it is changed), and the ``reason``."""
 
     @property
     def name(self) -> str:
@@ -48,7 +48,9 @@ class Module:
         return self.tests if self.conftest else ["--noconftest", *self.tests]
 
     def is_equivalent(self, mutant: Mutant) -> bool:
-        return any((known["before"], known["after"]) == (mutant.before, mutant.after) for known in self.equivalent)
+        return any(
+            known["before"] == mutant.before and known["after"] in (mutant.after, "*") for known in self.equivalent
+        )
 
 
 def main() -> int:

@@ -71,6 +71,17 @@ def test_calibration_is_exact_on_a_small_example() -> None:
     assert measures.calibration_error(np.empty(0), np.empty(0, bool)) is None
 
 
+def test_calibration_bins_are_fifteen_of_equal_width_and_what_rounds_above_1_is_in_the_last() -> None:
+    def error(*images: tuple[float, bool]) -> float | None:
+        confidence, right = zip(*images, strict=True)
+        return measures.calibration_error(np.array(confidence, np.float32), np.array(right))
+
+    assert error((0.05, True), (0.1, False)) == pytest.approx((0.95 + 0.1) / 2, rel=1e-5)  # the first two bins
+    assert error((0.93, True), (0.94, True)) == pytest.approx((0.07 + 0.06) / 2, rel=1e-5)
+    assert error((0.95, True), (1.02, True)) == pytest.approx((0.05 - 0.02) / 2, rel=1e-3)  # one bin
+    assert error((0.9, True), (0.95, False)) == pytest.approx((0.1 + 0.95) / 2, rel=1e-5)  # the last two
+
+
 def test_calibration_is_that_of_bins_counted_one_by_one() -> None:
     probabilities, actual = made_up(4000, 10)
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == actual
@@ -149,6 +160,19 @@ def test_slicing_changes_nothing() -> None:
     ]
     for name in vars(whole):
         np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), getattr(whole, name))
+
+
+def test_images_that_are_not_predicted_have_a_column_of_their_own() -> None:
+    cells, _ = measures.confusion(np.array([0, 1, 1]), np.array([0, -1, 0]), 2)
+    assert measures.dense(cells, 2).tolist() == [[1, 0, 0], [1, 0, 1]]
+
+
+@pytest.mark.parametrize(("classes", "kind"), [(2, np.uint16), (65_536, np.uint16), (65_537, np.uint32)])
+def test_class_numbers_take_two_bytes_as_long_as_they_fit(classes: int, kind: type) -> None:
+    probabilities = np.zeros((1, classes), np.float32)
+    probabilities[0, -1] = 1
+    found = measures.measure_images(probabilities, np.array([0]))
+    assert (found.top_classes.dtype, found.top_classes[0, 0], found.predicted[0]) == (kind, classes - 1, classes - 1)
 
 
 def test_the_loss_is_bounded() -> None:
