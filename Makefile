@@ -43,8 +43,10 @@ lint: $(VENV)/installed-dev ## check style and types, and that no part imports w
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-javascript; \
-	else echo "assets/: types, ESLint and Prettier are not checked, for npm is not installed"; fi
+	@if ! command -v npm >/dev/null; then echo "assets/: types and style are not checked: npm is not installed"; \
+	elif ! $(MAKE) --no-print-directory node_modules/installed; then \
+		echo "assets/: types and style are not checked: npm cannot install ESLint, Prettier and TypeScript here"; \
+	else $(MAKE) --no-print-directory lint-javascript; fi
 
 lint-javascript: node_modules/installed ## check types and style of the browser's modules
 	@node_modules/.bin/tsc --project tsconfig.json
