@@ -23,6 +23,8 @@ import numpy as np
 import pytest
 
 START_S = 60
+PATIENCE_S = 60.0
+"""For anything in a page; TensorFlow may have to be loaded for it, on a machine that is shared."""
 
 
 @dataclass
@@ -156,9 +158,18 @@ class Page:
         self.page, self.address = page, address
         self.problems: list[str] = []
         self.requests: list[str] = []
-        page.on("pageerror", lambda error: self.problems.append(f"page: {error}"))
-        page.on("console", lambda m: self.problems.append(f"console: {m.text}") if m.type == "error" else None)
-        page.on("request", lambda request: self.requests.append(request.url))
+        self._listeners = {
+            "pageerror": lambda error: self.problems.append(f"page: {error}"),
+            "console": lambda said: said.type == "error" and self.problems.append(f"console: {said.text}"),
+            "request": lambda request: self.requests.append(request.url),
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
+
+    def close(self) -> None:
+        """Hear no more of the page."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
 
     def open(self, view: str = "", search: str = "") -> Page:
         self.page.goto(f"{self.address}/{search}{view}")
@@ -166,7 +177,14 @@ class Page:
         return self
 
     def wait(self, expression: str, argument=None) -> None:
-        in_page.wait(self.page, expression, argument, timeout_s=20)
+        in_page.wait(self.page, expression, argument, timeout_s=PATIENCE_S)
+
+    def until(self, true: Callable[[], object]) -> None:
+        """Wait for something that is known here, such as what the page has asked for."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not true():
+            assert time.monotonic() < deadline
+            self.page.wait_for_timeout(20)  # in which Playwright tells its events
 
     def js(self, expression: str, argument=None):
         return in_page.evaluate(self.page, expression, argument)
@@ -207,31 +225,31 @@ def exploded_address(runs, tmp_path_factory) -> Iterator[str]:
         yield address
 
 
-def _page(chromium, address: str, refusals: bool = False) -> Iterator[Page]:
-    # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/access holds it to that).
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-    context.set_default_timeout(20_000)
-    page = Page(context.new_page(), address)
+def _page(open_page, address: str, refusals: bool = False) -> Iterator[Page]:
+    # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/access check it).
+    opened = open_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+    opened.set_default_timeout(PATIENCE_S * 1000)
+    page = Page(opened, address)
     yield page
-    context.close()
+    page.close()
     # Chromium complains of every refusal.
     assert [problem for problem in page.problems if not (refusals and "status of 422" in problem)] == []
 
 
 @pytest.fixture
-def display(chromium, dashboard) -> Iterator[Page]:
-    yield from _page(chromium, dashboard.address)
+def display(open_page, dashboard) -> Iterator[Page]:
+    yield from _page(open_page, dashboard.address)
 
 
 @pytest.fixture
-def exploded_display(chromium, exploded_address) -> Iterator[Page]:
-    yield from _page(chromium, exploded_address)
+def exploded_display(open_page, exploded_address) -> Iterator[Page]:
+    yield from _page(open_page, exploded_address)
 
 
 @pytest.fixture
-def another_display(chromium, dashboard) -> Iterator[Page]:
+def another_display(open_page, dashboard) -> Iterator[Page]:
     """Another browser: nothing in common with the first but the address."""
-    yield from _page(chromium, dashboard.address)
+    yield from _page(open_page, dashboard.address)
 
 
 @pytest.fixture(scope="session")
@@ -241,12 +259,12 @@ def serving():
 
 
 @pytest.fixture
-def display_of(chromium) -> Iterator[Callable[[str], Page]]:
+def display_of(open_page) -> Iterator[Callable[[str], Page]]:
     """``display_of(address)``: a page of a dashboard of a test's own, which may refuse what the test makes impossible."""
     pages = []
 
     def build(address: str) -> Page:
-        pages.append(_page(chromium, address, refusals=True))
+        pages.append(_page(open_page, address, refusals=True))
         return next(pages[-1])
 
     yield build

@@ -65,12 +65,15 @@ def address(runs, tmp_path_factory) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(chromium, address):
-    context = chromium.new_context(viewport={"width": 1440, "height": 900}, bypass_csp=True)
-    context.set_default_timeout(20_000)
-    opened = context.new_page()
+def page(open_page, address):
+    opened = open_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+    opened.set_default_timeout(20_000)
     problems: list[str] = []
-    opened.on("pageerror", lambda error: problems.append(str(error)))
+
+    def note(error):
+        problems.append(str(error))
+
+    opened.on("pageerror", note)
     opened.goto(f"{address}/confusion")
     in_page.wait(
         opened,
@@ -78,7 +81,7 @@ def page(chromium, address):
         return s && s.total > 0 && s.loaded === s.total && document.querySelector(".confusion-canvas[data-state=ready]"); }""",
     )
     yield opened
-    context.close()
+    opened.remove_listener("pageerror", note)
     assert problems == []
 
 
@@ -140,9 +143,8 @@ def test_the_chart_beside_it_has_accuracy_and_recall_and_follows_time(page, runs
 
 def test_on_a_narrow_screen_nothing_is_cut_off(page):
     page.set_viewport_size({"width": 1024, "height": 768})
-    page.wait_for_timeout(600)
-    cut = page.evaluate("document.documentElement.scrollWidth > window.innerWidth")
-    box = page.locator(".confusion-canvas").bounding_box()
-    assert not cut
-    assert box["width"] > 350
-    assert box["height"] > 250
+    in_page.wait(
+        page,
+        """() => { const box = document.querySelector(".confusion-canvas").getBoundingClientRect();
+        return document.documentElement.scrollWidth <= window.innerWidth && box.width > 350 && box.height > 250; }""",
+    )

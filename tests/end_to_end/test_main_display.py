@@ -244,19 +244,26 @@ def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
     asked = []
     page.on("request", lambda request: request.method == "POST" and asked.append(request.post_data_json["output"]))
 
-    def asked_after(change):
-        asked.clear()
-        display.js(f"() => view.set({change})")
-        page.wait_for_timeout(300)  # the view is told 60 ms later
-        page.wait_for_load_state("networkidle")
-        return sorted(asked)
+    expected = []
 
-    of_unit = ["layer-details.children", "unit-course.figure", "unit-heat-map.figure"]
-    assert asked_after("{image: 'test-3'}") == ["prediction-course.figure"]
-    assert asked_after("{unit: 2}") == of_unit
-    assert asked_after("{colour: 'magma'}") == []
-    assert asked_after("{mode: 'features'}") == of_unit
-    assert asked_after("{image: 'test-4'}") == sorted([*of_unit, "prediction-course.figure"])
+    def asks_for(outputs, key, value):
+        """Change the view: these outputs are asked for; what is asked for besides is seen after the next change at the latest."""
+        expected.extend(outputs)
+        display.js("([key, value]) => view.set({ [key]: value })", [key, value])
+        display.wait("([key, value]) => dash_component_api.getLayout('view').props.data[key] === value", [key, value])
+        display.until(lambda: len(asked) >= len(expected))
+        assert sorted(asked) == sorted(expected)
+
+    of_image, of_unit = (
+        ["prediction-course.figure"],
+        ["layer-details.children", "unit-course.figure", "unit-heat-map.figure"],
+    )
+    asks_for(of_image, "image", "test-3")
+    asks_for(of_unit, "unit", 2)
+    asks_for([], "colour", "magma")
+    asks_for(of_unit, "mode", "features")
+    asks_for([*of_image, *of_unit], "image", "test-4")
+    asks_for(of_unit, "unit", 1)
     page.get_by_role("link", name="Confusion").click()
     page.get_by_role("link", name="Network").click()
     page.locator("#layer-details h2", has_text="conv1").wait_for()
@@ -317,9 +324,8 @@ def test_predicted_classes_follow_time_and_equal_the_networks_own(display, dashb
         with urllib.request.urlopen(address) as answer:
             probabilities = json.load(answer)["probabilities"]
         best = int(np.argmax(probabilities))
-        display.page.wait_for_timeout(100)
-        rows = display.page.locator("#predictions .predictions-row").all_inner_texts()
-        assert f"{100 * probabilities[best]:.1f}" in rows[best]
+        row = display.page.locator("#predictions .predictions-row").nth(best)
+        row.filter(has_text=f"{100 * probabilities[best]:.1f}").wait_for()
     assert display.page.locator("#prediction-course .js-plotly-plot .scatterlayer .trace").count() >= 5
 
 
