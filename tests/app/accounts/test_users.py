@@ -166,15 +166,15 @@ def test_a_short_secret_an_unknown_role_and_a_later_version_are_refused(users: U
 
 @pytest.mark.parametrize("name", ["", "-anna", "an na", "anna\n", "a" * 65, "anna:x", "<b>", "ännä"])
 def test_names_that_are_none(users: UserFile, name: str) -> None:
-    with pytest.raises(BadRequest, match="cannot be a name"):
+    with pytest.raises(BadRequest, match="name"):
         users.put_user(name, PASSWORD, "viewer")
-    with pytest.raises(BadRequest, match="cannot be a name"):
+    with pytest.raises(BadRequest, match="name"):
         users.add_token(name, "viewer")
     assert not users.path.exists()
 
 
 @pytest.mark.parametrize(
-    ("password", "why"), [("short", "5 characters"), ("x" * 1025, "1024 bytes"), ("Anna.Example", "is the name")]
+    ("password", "why"), [("short", "5 characters"), ("x" * 1025, "1024 bytes"), ("Anna.Example", "differ from the name")]
 )
 def test_passwords_that_will_not_do(users: UserFile, password: str, why: str) -> None:
     with pytest.raises(BadRequest, match=why):

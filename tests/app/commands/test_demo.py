@@ -111,4 +111,4 @@ def test_what_cannot_be_trained_is_said_before_the_port_is_looked_at(
     (tmp_path / "mnist" / "diary.txt").touch()
 
     assert cli.main(["demo", "--folder", str(tmp_path), "--port", str(taken)]) == 1
-    assert "no demo made it" in capsys.readouterr().err
+    assert "mnist exists" in capsys.readouterr().err
