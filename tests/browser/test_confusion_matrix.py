@@ -42,8 +42,8 @@ def go_to(stage, step: int, state: str = "ready") -> None:
 def colours(stage) -> np.ndarray:
     """uint8 (row, column, 3): a pixel near the corner of each cell in view, where no digit is."""
     found = stage.js(
-        """() => { const m = confusion.matrix; const g = m.geometry(); const ratio = m.canvas.width / g.width;
-        const context = m.canvas.getContext('2d'); const rows = [];
+        """() => { const m = confusion.matrix; const g = m.geometry(); const ratio = m.painting.canvas.width / g.width;
+        const context = m.painting.canvas.getContext('2d'); const rows = [];
         for (let r = g.firstRow; r <= g.lastRow; r += 1) { const row = [];
           for (let c = g.firstColumn; c <= g.lastColumn; c += 1) {
             const x = Math.round((g.columnEdge(c) + 3) * ratio); const y = Math.round((g.rowEdge(r) + 3) * ratio);
@@ -440,9 +440,9 @@ def test_many_classes_a_single_cell_is_never_lost_between_pixels(show):
     stage = show(names=MANY, images=6000)
     matrix = stage.server.statistics.matrix(STEPS[-1])[:, :-1]
     drawn = stage.js(
-        """() => { const m = confusion.matrix; const g = m.geometry(); const ratio = m.canvas.width / g.width;
-        const { data, width } = m.canvas.getContext('2d').getImageData(0, 0, m.canvas.width, m.canvas.height);
-        const empty = m.colours().pixels[3]; const words = new Uint32Array(data.buffer); const lost = [];
+        """() => { const m = confusion.matrix; const g = m.geometry(); const ratio = m.painting.canvas.width / g.width;
+        const { data, width } = m.painting.canvas.getContext('2d').getImageData(0, 0, m.painting.canvas.width, m.painting.canvas.height);
+        const empty = m.painting.colours().pixels[3]; const words = new Uint32Array(data.buffer); const lost = [];
         const step = m.model.statistics.peek(time.index);
         step.cells.forEach((cell) => { const r = Math.floor(cell / 301), c = cell % 301;
           const x = Math.round(g.columnEdge(c) * ratio), y = Math.round(g.rowEdge(r) * ratio);

@@ -174,7 +174,8 @@ def test_names_that_are_none(users: UserFile, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("password", "why"), [("short", "5 characters"), ("x" * 1025, "1024 bytes"), ("Anna.Example", "differ from the name")]
+    ("password", "why"),
+    [("short", "5 characters"), ("x" * 1025, "1024 bytes"), ("Anna.Example", "differ from the name")],
 )
 def test_passwords_that_will_not_do(users: UserFile, password: str, why: str) -> None:
     with pytest.raises(BadRequest, match=why):

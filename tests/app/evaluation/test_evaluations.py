@@ -46,5 +46,5 @@ def test_a_run_of_weights_only_says_that_it_cannot_be_evaluated(make_bench: Any,
     bench = make_bench(run=WeightsOnly())
     found = bench.available
     assert (found.possible, found.state) == (False, "impossible")
-    with pytest.raises(NotPossible, match="lenet.*weights"):
+    with pytest.raises(NotPossible, match=r"lenet.*weights"):
         bench.predictions([0], "test-0")

@@ -31,13 +31,13 @@ def test_classes_left_out_are_others(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('{"a": ["cow"]}', "\"a\" has 'cow', which is no class"),
-        ('{"a": [5]}', '"a" has 5, which is no class'),
-        ('{"a": [true]}', '"a" has True, which is no class'),
+        ('{"a": ["cow"]}', "\"a\" has 'cow'"),
+        ('{"a": [5]}', '"a" has 5'),
+        ('{"a": [true]}', '"a" has True'),
         ('{"a": "cat"}', '"a" must be a list'),
         ('{"a": ["cat"], "b": [0]}', 'the class cat is in "a" and in "b"'),
         ('["cat"]', "must be an object of groups"),
-        ("{", "is no JSON"),
+        ("{", "JSON"),
         ("{}", "names none of the 5 classes"),
         ("", "names none of the 5 classes"),
         ("animal cat x", "Line 1 .* has 3 words"),
