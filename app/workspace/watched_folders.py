@@ -315,7 +315,7 @@ class WatchedFolders:
         how = f"{connected.path} was removed"
         if not os.path.lexists(watched.entry) and os.path.lexists(connected.path):
             how = f"its link to {connected.path} was removed"
-        sentence = f'The {what} "{connected.name}" was removed: {how}.'
+        sentence = f'The {what} "{connected.name}" is no longer available: {how}.'
         logger.info("%s", sentence)
         return replace(connected, adaptor=None, problem=sentence, gone=True)
 

@@ -78,7 +78,7 @@ function compare(opened, now, names) {
   let anew = false;
   let broken = false;
   for (const [kind, name] of shown(subject)) {
-    const state = now.get(key(kind, name)) || { count: 0, problem: `The ${kind} "${name}" is gone.` };
+    const state = now.get(key(kind, name)) || { count: 0, problem: `The ${kind} "${name}" is no longer available.` };
     const before = known.get(key(kind, name));
     if (!isSeenTwice(key(kind, name), state, before)) continue;
     anew = (before && changed(kind, name, state, before)) || anew;

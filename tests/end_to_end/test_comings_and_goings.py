@@ -12,7 +12,7 @@ from mloscope.app.demo.run_folder import checkpoint_name
 
 pytestmark = pytest.mark.browser
 
-GONE = 'The run "first" is gone: {folder}/first was removed.'
+GONE = 'The run "first" is no longer available: {folder}/first was removed.'
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,12 @@ def test_a_run_that_goes_while_it_is_looked_at_says_so_and_what_is_loaded_stays(
         assert display.pixels() != before
         display.page.locator("#layer-details", has_text=GONE.format(folder=folder)).wait_for()
         display.js("view.set({ layer: 'conv2' })")
-        display.page.locator("[data-show=parameters]", has_text="is gone").wait_for()
+        display.page.locator("[data-show=parameters]", has_text="is no longer available").wait_for()
         display.wait_drawn("parameters", state="missing")
     finally:
         shutil.move(folder.parent / "away", folder / "first")
     wait_for_notice(display, 'The run "first" is there again.')
-    assert "is gone" not in notices(display)
+    assert "is no longer available" not in notices(display)
     display.wait_drawn("parameters", steps[1])
     assert "layer=conv2" in display.js("location.hash")
 
@@ -74,16 +74,16 @@ def test_every_page_of_a_run_that_is_gone_says_so_and_comes_to_life_with_it(disp
     shutil.move(folder / "first", folder.parent / "away")
     try:
         display.open("#layer=conv1", "?run=first")
-        wait_for_notice(display, "is gone")
+        wait_for_notice(display, "is no longer available")
         display.page.goto(f"{watched[0]}/{path}?run=first#step={steps[2]}&layer=conv1")
         wait_for_notice(display, GONE.format(folder=folder))
         assert "no checkpoint" not in notices(display)
-        display.page.locator("#_pages_content", has_text="is gone").wait_for()
+        display.page.locator("#_pages_content", has_text="is no longer available").wait_for()
     finally:
         shutil.move(folder.parent / "away", folder / "first")
     wait_for_notice(display, 'The run "first" is there again.')
     display.wait("step => time.step === step", steps[2])
-    assert "is gone" not in notices(display)
+    assert "is no longer available" not in notices(display)
 
 
 def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display, watched, runs):

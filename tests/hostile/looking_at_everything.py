@@ -54,7 +54,7 @@ def look(path: Path, said: list[str]) -> None:
     from mloscope.adaptors.interface import AdaptorError
     from mloscope.app.commands.inspect.report import inspect
     from mloscope.app.errors import MloscopeError
-    from mloscope.app.statistics import importing
+    from mloscope.app.statistics.importing import prediction_files
     from mloscope.app.statistics.class_order import hierarchy
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.workspace import Workspace
@@ -70,7 +70,7 @@ def look(path: Path, said: list[str]) -> None:
     ask(inspect, path)
     for file in [path, *(path.iterdir() if path.is_dir() else ())]:
         if file.suffix in (".npy", ".npz", ".csv", ".parquet", ".jsonl"):
-            ask(importing.read_predictions, file)
+            ask(prediction_files.read_predictions, file)
         if file.name.startswith(("hierarchy", "wordnet")):
             ask(hierarchy.read, file, ["cat", "dog"])
         if file.suffix == ".toml":

@@ -92,7 +92,7 @@ def test_what_vanishes_says_so_and_comes_back(folders):
     watched.look()
     shutil.move(runs / "first", runs.parent / "elsewhere")
     assert watched.look()
-    with pytest.raises(NotPossible, match=r'The run "first" was removed: .*first was removed\.'):
+    with pytest.raises(NotPossible, match=r'The run "first" is no longer available: .*first was removed\.'):
         workspace.opened_run("first")
     assert not watched.look(), "it is said once"
     shutil.move(runs.parent / "elsewhere", runs / "first")
@@ -294,12 +294,12 @@ def test_a_link_says_what_was_removed_itself_or_what_it_leads_to(folders, tmp_pa
     watched.look()
     (runs / "a").unlink()
     watched.look()
-    assert workspace.run("a").problem == f'The run "a" was removed: its link to {tmp_path / "one"} was removed.'
+    assert workspace.run("a").problem == f'The run "a" is no longer available: its link to {tmp_path / "one"} was removed.'
     shutil.rmtree(tmp_path / "one")
     watched.look()
     with pytest.raises(NotPossible) as refusal:
         workspace.opened_run("b")
-    assert str(refusal.value) == f'The run "b" was removed: {tmp_path / "one"} was removed.'
+    assert str(refusal.value) == f'The run "b" is no longer available: {tmp_path / "one"} was removed.'
 
 
 def test_a_link_that_never_led_anywhere_says_so_until_it_does(folders, tmp_path):
