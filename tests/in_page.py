@@ -10,6 +10,10 @@ import re
 import time
 from typing import Any
 
+from playwright.sync_api import Error
+
+LEFT_THE_PAGE = ("context was destroyed", "Failed to resolve module specifier")
+"""What the browser says of a script while one page gives way to another: the next page has the modules."""
 MODULES = {
     "askAgain": "base/asking_again",
     "basisForm": "basis/form",
@@ -43,11 +47,21 @@ def evaluate(page: Any, script: str, argument: Any = None) -> Any:
 
 
 def wait(page: Any, script: str, argument: Any = None, timeout_s: float = 30) -> None:
-    """Wait until a script is true, as Playwright's ``wait_for_function``, which takes no script that imports."""
+    """Wait until a script is true, also across a navigation; Playwright's ``wait_for_function`` takes no script that
+    imports."""
     until = time.monotonic() + timeout_s
-    while not evaluate(page, script, argument):
+    while not _is_true(page, script, argument):
         assert time.monotonic() < until, f"{timeout_s:g} s were not enough for: {script}"
         page.wait_for_timeout(20)
+
+
+def _is_true(page: Any, script: str, argument: Any) -> bool:
+    try:
+        return bool(evaluate(page, script, argument))
+    except Error as error:
+        if any(sign in error.message for sign in LEFT_THE_PAGE):
+            return False
+        raise
 
 
 def with_modules(script: str) -> str:
