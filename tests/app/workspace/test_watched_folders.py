@@ -294,7 +294,9 @@ def test_a_link_says_what_was_removed_itself_or_what_it_leads_to(folders, tmp_pa
     watched.look()
     (runs / "a").unlink()
     watched.look()
-    assert workspace.run("a").problem == f'The run "a" is no longer available: its link to {tmp_path / "one"} was removed.'
+    assert (
+        workspace.run("a").problem == f'The run "a" is no longer available: its link to {tmp_path / "one"} was removed.'
+    )
     shutil.rmtree(tmp_path / "one")
     watched.look()
     with pytest.raises(NotPossible) as refusal:
