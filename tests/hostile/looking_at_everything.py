@@ -54,8 +54,8 @@ def look(path: Path, said: list[str]) -> None:
     from mloscope.adaptors.interface import AdaptorError
     from mloscope.app.commands.inspect.report import inspect
     from mloscope.app.errors import MloscopeError
-    from mloscope.app.statistics.importing import prediction_files
     from mloscope.app.statistics.class_order import hierarchy
+    from mloscope.app.statistics.importing import prediction_files
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
     from mloscope.app.workspace.workspace import Workspace
     from mloscope.app.workspace.workspace_file import read_workspace_file
