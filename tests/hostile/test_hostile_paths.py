@@ -355,17 +355,17 @@ def test_hostile_hashes_are_read_in_the_browser(page: Any) -> None:
     texts = list(hashes(600, seed=6))
     found = in_page.evaluate(
         page,
-        """([source, texts]) => {
-          const { sound, clean } = eval(source)();
+        """(texts) => {
+          const { sound, clean } = (SOUND)();
           return texts.map((text) => {
             const began = performance.now();
-            const { view, step, problems } = view.parse(text);
-            const again = view.parse(view.format(view, step));
-            return { whole: sound(view) && clean(), view, step, problems, ms: performance.now() - began,
-              same: again.problems.length === 0 && JSON.stringify(again.view) === JSON.stringify(view) };
+            const { view: read, step, problems } = view.parse(text);
+            const again = view.parse(view.format(read, step));
+            return { whole: sound(read) && clean(), view: read, step, problems, ms: performance.now() - began,
+              same: again.problems.length === 0 && JSON.stringify(again.view) === JSON.stringify(read) };
           });
-        }""",
-        [SOUND, texts],
+        }""".replace("SOUND", SOUND),
+        texts,
     )
     for text, read in zip(texts, found, strict=True):
         assert read["whole"], text
