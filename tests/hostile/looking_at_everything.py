@@ -57,6 +57,7 @@ def look(path: Path, said: list[str]) -> None:
     from mloscope.app.statistics.class_order import hierarchy
     from mloscope.app.statistics.importing import prediction_files
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.mean_file import read_mean_file
     from mloscope.app.workspace.workspace import Workspace
     from mloscope.app.workspace.workspace_file import read_workspace_file
 
@@ -85,12 +86,14 @@ def look(path: Path, said: list[str]) -> None:
             ask(run.adaptor.fingerprint, checkpoint)
             for layer in run.adaptor.layers():
                 ask(run.adaptor.parameters, checkpoint, layer)
-        if run.preprocessing.mean is not None and run.adaptor.input_shape is not None:
-            ask(workspace._mean, run, "corpus", tuple(size or 8 for size in run.adaptor.input_shape))
+        mean = run.preprocessing.mean
+        if isinstance(mean, str) and mean != "corpus" and run.adaptor.input_shape is not None:
+            shape = tuple(size or 8 for size in run.adaptor.input_shape)
+            ask(read_mean_file, mean, shape, "run", run.preprocessing.scale, path if path.is_dir() else path.parent)
     if corpus.adaptor is not None:
         said += corpus.adaptor.problems()
         for position in range(min(3, len(corpus.adaptor))):
-            ask(workspace.pixels, "corpus", position)
+            ask(workspace.opened_corpus("corpus").pixels, position)
 
 
 if __name__ == "__main__":
