@@ -9,6 +9,7 @@ JSON (:func:`as_json`) feeds the selector, the legend, the sentences of the page
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -16,11 +17,15 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkab
 
 import numpy as np
 
+from mloscope.adaptors.entry_points import registered
+from mloscope.adaptors.installation import PACKAGE
 from mloscope.adaptors.interface import Checkpoint, Layer
 from mloscope.app.errors import BadRequest
 from mloscope.app.evaluation.feature_maps import FeatureMaps
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.workspace.workspace import Workspace
+
+logger = logging.getLogger(__name__)
 
 GROUP = "mloscope.film_kinds"
 Scale = Literal["diverging", "sequential", "rgb"]
@@ -138,16 +143,35 @@ def film_kinds() -> dict[str, FilmKind]:
 
 
 def table_of(points: Iterable[EntryPoint]) -> dict[str, FilmKind]:
-    """The kinds of these entry points, ours first, then by title. Raises ValueError where two share a name."""
+    """The kinds of these entry points, ours first, then by title. One of another package that cannot be loaded, or whose name
+    is taken, is left out with a warning. Raises ValueError where two of ours share a name."""
     kinds: list[tuple[bool, FilmKind]] = []
-    for point in points:
-        kind = point.load()()
-        kinds.append((not point.value.startswith("mloscope."), kind))
+    for found in registered(points, called="film kind", has="open"):
+        try:
+            kind = found.implementation() if found.implementation else None
+            problem = found.problem or _flaw(kind)
+        except Exception as error:  # a stranger's class may raise anything
+            problem = f"it cannot be made: {type(error).__name__}: {error}"
+        if problem:
+            logger.warning("The film kind %s of %s is left out: %s", found.name, found.package, problem)
+        else:
+            kinds.append((found.package != PACKAGE, kind))
     kinds.sort(key=lambda each: (each[0], each[1].needs_image, each[1].title))
-    table = {kind.name: kind for _, kind in kinds}
-    if len(table) < len(kinds):
-        raise ValueError(f"film kinds must have unique names, got {[kind.name for _, kind in kinds]}")
+    table: dict[str, FilmKind] = {}
+    for is_foreign, kind in kinds:
+        if kind.name not in table:
+            table[kind.name] = kind
+        elif is_foreign:
+            logger.warning('The film kind %s is left out: its name "%s" is taken.', type(kind).__qualname__, kind.name)
+        else:
+            raise ValueError(f"film kinds must have unique names, got {[each.name for _, each in kinds]}")
     return table
+
+
+def _flaw(kind: Any) -> str | None:
+    """Why this is not a film kind; None where it is one."""
+    lacking = [name for name in FilmKind.__annotations__ if not hasattr(kind, name)]
+    return f"it lacks {', '.join(lacking)}" if lacking else None
 
 
 def kind_of(name: str, kinds: Mapping[str, FilmKind] | None = None) -> FilmKind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import EntryPoint
 
 import pytest
@@ -41,3 +42,33 @@ def test_two_of_one_name_are_refused() -> None:
     assert list(table_of([point])) == ["parameters"]
     with pytest.raises(ValueError, match="unique"):
         table_of([point, point])
+
+
+def broken() -> None:
+    raise RuntimeError("no kind today")
+
+
+class Unfinished:
+    name = "unfinished"
+
+    def open(self) -> None:
+        """It has nothing else."""
+
+
+class Namesake(Parameters):
+    """Another package's, under a name that is taken."""
+
+
+@pytest.mark.parametrize(
+    "value", ["no_such_package.kinds:Kind", "{here}:broken", "{here}:Unfinished", "{here}:Namesake"]
+)
+def test_a_kind_of_another_package_that_does_not_work_costs_only_itself(
+    value: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "strangers_kinds", sys.modules[__name__])
+    ours = EntryPoint("parameters", "mloscope.app.films.kinds.parameters:Parameters", "mloscope.film_kinds")
+    theirs = EntryPoint("theirs", value.format(here="strangers_kinds"), "mloscope.film_kinds")
+    table = table_of([theirs, ours])
+    assert list(table) == ["parameters"]
+    assert type(table["parameters"]) is Parameters
+    assert "left out" in caplog.text
