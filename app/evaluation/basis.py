@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mloscope.adaptors.interface import ASSUMED, Checkpoint, CorpusAdaptor, Preprocessing, RunAdaptor
 from mloscope.app.evaluation.class_matching import ClassMatch, match
+from mloscope.app.evaluation.notices import IS_ASSUMED, KINDS, LEFT_OUT, NOTE, WARNING, Notice
 from mloscope.app.evaluation.outputs import Output, output_of
 from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing, unknown_first_layers
 from mloscope.app.evaluation.preprocessing import FROM_FILES, FROM_OPTIONS, input_dtype
@@ -23,20 +24,8 @@ if TYPE_CHECKING:
     from mloscope.app.evaluation.named_outputs import NamedOutputs
     from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 
-WARNING, IS_ASSUMED, LEFT_OUT, NOTE = "warning", "assumed", "left out", "note"
-KINDS = (WARNING, IS_ASSUMED, LEFT_OUT, NOTE)
-"""Kinds of notices, the gravest first."""
 _LISTED_CHECKPOINTS = 5
 _NAMED_BY = {FROM_OPTIONS: "an option", "saved": "settings saved on a page"}
-
-
-@dataclass(frozen=True)
-class Notice:
-    """One fact that readers of the numbers must know."""
-
-    kind: str
-    """One of :data:`KINDS`."""
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -293,13 +282,8 @@ def _of_output(record: Basis) -> Iterable[Notice]:
             WARNING, f"There are no class probabilities, hence no predictions and no accuracy. {record.output.refusal}"
         )
         return
-    for sentence in record.output.sentences:
-        yield Notice(IS_ASSUMED if "assumed" in sentence else NOTE, sentence)
-    for sentence in record.classes.sentences:
-        if "names are ignored" in sentence or (not record.classes.matched and record.corpus is not None):
-            yield Notice(WARNING, sentence)
-        else:
-            yield Notice(IS_ASSUMED if "position" in sentence else NOTE, sentence)
+    yield from record.output.notices
+    yield from record.classes.notices
 
 
 def _of_checkpoints(left_out: Sequence[Checkpoint]) -> Iterable[Notice]:

@@ -17,6 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mloscope.app.evaluation.notices import IS_ASSUMED, NOTE, WARNING, Notice, Noticed
+
+_UNTIL_NAMED = (
+    "Nothing is called right or wrong, and there is no accuracy, until the outputs are named: on the page, with "
+    "--classes FILE, or as classes in mloscope.toml."
+)
 BY_NAME, BY_POSITION, NOT_MATCHED = "name", "position", "not matched"
 
 _GENERIC = re.compile(r"(?:class|label|category|output|unit)?[ _-]*\d+", re.IGNORECASE)
@@ -24,7 +30,7 @@ _LISTED = 5
 
 
 @dataclass(frozen=True)
-class ClassMatch:
+class ClassMatch(Noticed):
     """Outputs and their classes."""
 
     names: tuple[str, ...]
@@ -33,7 +39,7 @@ class ClassMatch:
     """For every output the class of the corpus, as an index into its class names; None where there is none."""
     how: str
     """:data:`BY_NAME`, :data:`BY_POSITION` or :data:`NOT_MATCHED`."""
-    sentences: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     """What was assumed, and what has no partner."""
 
     @property
@@ -67,53 +73,56 @@ def labels_as_outputs(labels: np.ndarray, corpus_classes: Sequence[int | None]) 
 def match(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str] | None) -> ClassMatch:
     """Match ``outputs`` outputs, which the run names ``run_names`` (empty if it does not), with the classes of a corpus
     (None: no corpus)."""
-    sentences: list[str] = []
+    ignored: tuple[Notice, ...] = ()
     if run_names and len(run_names) != outputs:
-        sentences.append(
+        sentence = (
             f"The run names {len(run_names)} classes, but its network has {outputs} outputs; the names are ignored."
         )
-        run_names = ()
+        ignored, run_names = (Notice(WARNING, sentence),), ()
     own = tuple(run_names) or tuple(f"output {number}" for number in range(outputs))
     if corpus_names is None:
-        return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
+        return ClassMatch(own, (None,) * outputs, NOT_MATCHED, ignored)
     found = _by_name(run_names, corpus_names) if run_names else {}
     smaller = min(outputs, len(corpus_names))
     if run_names and smaller and 2 * len(found) >= smaller:
-        in_place = outputs == len(corpus_names) and all(output == label for output, label in found.items())
-        if in_place and len(found) < outputs:
-            differing = [output for output in range(outputs) if output not in found]
-            pairs = _listed(f'"{run_names[each]}" and "{corpus_names[each]}"' for each in differing)
-            sentences.append(
-                f"{len(found)} of {outputs} classes have the same name and place in run and corpus; the others are "
-                f"matched by position: {pairs}."
-            )
-            return ClassMatch(own, tuple(range(outputs)), BY_POSITION, tuple(sentences))
-        sentences += _left_over(found, run_names, corpus_names)
-        return ClassMatch(own, tuple(found.get(output) for output in range(outputs)), BY_NAME, tuple(sentences))
-    if outputs == len(corpus_names) and (place := _counted_otherwise(corpus_names)) is not None:
-        by_number = sorted(corpus_names, key=_number)[place]
-        sentences.append(
-            f"The corpus's classes are called by numbers, in the order {_listed(corpus_names)}, so whether output {place} stands "
-            f'for the class "{by_number}" or for the class "{corpus_names[place]}" is not known. Nothing is called right or '
-            "wrong, and there is no accuracy, until the outputs are named: on the page, with --classes FILE, or as "
-            "classes in mloscope.toml."
+        return _named_alike(found, run_names, corpus_names)
+    refusal = _refusal(outputs, run_names, corpus_names)
+    if outputs == len(corpus_names):
+        if (place := _counted_otherwise(corpus_names)) is not None:
+            refusal = _ambiguous(corpus_names, place)
+        elif not run_names or _generic(run_names) or _generic(corpus_names):
+            names = tuple(corpus_names) if not run_names or _generic(run_names) else tuple(run_names)
+            if run_names:
+                why = "the names are numbers on one side."
+            else:
+                why = "the run has no names to compare." if ignored else "the run does not name its classes."
+            assumed = Notice(IS_ASSUMED, f"Classes are matched by position, which is assumed: {why}")
+            return ClassMatch(names, tuple(range(outputs)), BY_POSITION, (*ignored, assumed))
+    return ClassMatch(own, (None,) * outputs, NOT_MATCHED, (*ignored, Notice(WARNING, refusal)))
+
+
+def _named_alike(found: Mapping[int, int], run_names: Sequence[str], corpus_names: Sequence[str]) -> ClassMatch:
+    """The match by names, of which ``found`` has enough; by position where all that are found stand in their places."""
+    outputs, own = len(run_names), tuple(run_names)
+    in_place = outputs == len(corpus_names) and all(output == label for output, label in found.items())
+    if in_place and len(found) < outputs:
+        differing = [output for output in range(outputs) if output not in found]
+        pairs = _listed(f'"{run_names[each]}" and "{corpus_names[each]}"' for each in differing)
+        assumed = (
+            f"{len(found)} of {outputs} classes have the same name and place in run and corpus; the others are "
+            f"matched by position: {pairs}."
         )
-        return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
-    if outputs == len(corpus_names) and (not run_names or _generic(run_names) or _generic(corpus_names)):
-        names = tuple(corpus_names) if not run_names or _generic(run_names) else tuple(run_names)
-        sentences.append(
-            "Classes are matched by position, which is assumed: "
-            + (
-                "the names are numbers on one side."
-                if run_names
-                else "the run has no names to compare."
-                if sentences
-                else "the run does not name its classes."
-            )
-        )
-        return ClassMatch(names, tuple(range(outputs)), BY_POSITION, tuple(sentences))
-    sentences.append(_refusal(outputs, run_names, corpus_names))
-    return ClassMatch(own, (None,) * outputs, NOT_MATCHED, tuple(sentences))
+        return ClassMatch(own, tuple(range(outputs)), BY_POSITION, (Notice(IS_ASSUMED, assumed),))
+    notices = tuple(Notice(NOTE, sentence) for sentence in _left_over(found, run_names, corpus_names))
+    return ClassMatch(own, tuple(found.get(output) for output in range(outputs)), BY_NAME, notices)
+
+
+def _ambiguous(corpus_names: Sequence[str], place: int) -> str:
+    by_number = sorted(corpus_names, key=_number)[place]
+    return (
+        f"The corpus's classes are called by numbers, in the order {_listed(corpus_names)}, so whether output {place} stands "
+        f'for the class "{by_number}" or for the class "{corpus_names[place]}" is not known. {_UNTIL_NAMED}'
+    )
 
 
 def _refusal(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str]) -> str:
@@ -125,10 +134,7 @@ def _refusal(outputs: int, run_names: Sequence[str], corpus_names: Sequence[str]
         )
     else:
         why = f"the network has {outputs} outputs without names, and the corpus has {len(corpus_names)} classes"
-    return (
-        f"The network's classes are not matched with the corpus's: {why}. Nothing is called right or wrong, and there is "
-        "no accuracy, until the outputs are named: on the page, with --classes FILE, or as classes in mloscope.toml."
-    )
+    return f"The network's classes are not matched with the corpus's: {why}. {_UNTIL_NAMED}"
 
 
 def _left_over(found: Mapping[int, int], run_names: Sequence[str], corpus_names: Sequence[str]) -> list[str]:

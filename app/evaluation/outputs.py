@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mloscope.adaptors.interface import DeclaresLosses, DeclaresOutputs, Layer, RunAdaptor
+from mloscope.app.evaluation.notices import IS_ASSUMED, NOTE, Notice, Noticed
 from mloscope.app.model_service.class_probabilities import (
     AS_GIVEN,
     BY_VALUE,
@@ -41,7 +42,7 @@ _OF_EACH = 'The values of "{}" are {}: each class has its own probability, and t
 
 
 @dataclass(frozen=True)
-class Output:
+class Output(Noticed):
     """The layer that gives the classes, or why there is none."""
 
     layer: str | None
@@ -56,7 +57,7 @@ class Output:
     others: tuple[str, ...] = ()
     """Other outputs of the network that tell classes; they can be chosen instead."""
     refusal: str | None = None
-    sentences: tuple[str, ...] = ()
+    notices: tuple[Notice, ...] = ()
     """What was assumed, and what stands beside it."""
     certainty: int = 2
     """How sure it is that the values tell classes: 2 for a softmax, one sigmoid or a loss for classes, 1 for several sigmoids
@@ -111,20 +112,23 @@ def _best(telling: Sequence[Output], read: Sequence[Output], expected: Sequence[
     best = fitting or rivals[0]
     doubtful = [each for each in telling if each.certainty == 0 < surest]
     others = tuple(str(each.layer) for each in telling if each is not best and each not in doubtful)
-    sentences = list(best.sentences)
+    notices = list(best.notices)
     if others:
         why = f"because it has {best.classes} classes" if fitting else "because it comes first"
-        sentences.append(
-            f'The network has several outputs that give classes; "{best.layer}" is used, {why}. '
-            f"Others can be chosen: {', '.join(others)}."
+        notices.append(
+            Notice(
+                NOTE,
+                f'The network has several outputs that give classes; "{best.layer}" is used, {why}. '
+                f"Others can be chosen: {', '.join(others)}.",
+            )
         )
     left = [str(each.layer) for each in read if each.rule is None]
     if left:
-        sentences.append(f"Outputs that are not class probabilities are left out: {', '.join(left)}.")
+        notices.append(Notice(NOTE, f"Outputs that are not class probabilities are left out: {', '.join(left)}."))
     if doubtful:
         names = ", ".join(str(each.layer) for each in doubtful)
-        sentences.append(f"Outputs that may not give classes are left out: {names} (--output selects one).")
-    return replace(best, others=others, sentences=tuple(sentences))
+        notices.append(Notice(NOTE, f"Outputs that may not give classes are left out: {names} (--output selects one)."))
+    return replace(best, others=others, notices=tuple(notices))
 
 
 def _read(
@@ -160,26 +164,27 @@ def _read(
             f'The output "{layer.name}" has as many values as the input of the network, {values}; they are not classes.'
         )
         return _none(layer, values, source, refusal)
-    rule, sentence, refusal = _rule(layer.name, values, activation, loss, expected, insist)
+    rule, notice, refusal = _rule(layer.name, values, activation, loss, expected, insist)
     if rule is None:
         return _none(layer, values, source, refusal)
     several = rule == AS_GIVEN and "sigmoid" in str(activation) and "crossentropy" not in loss
     return Output(
         layer.name, rule, class_count(rule, values), source,
-        sentences=(sentence,) if sentence else (), certainty=0 if "assumed" in sentence else 1 if several else 2,
+        notices=(notice,) if notice else (),
+        certainty=0 if notice and notice.kind == IS_ASSUMED else 1 if several else 2,
     )  # fmt: skip
 
 
 def _rule(
     name: str, values: int, activation: str | None, loss: str, expected: Sequence[int], insist: bool
-) -> tuple[str | None, str, str]:
-    """Return the rule, a sentence about it, and the reason if there is none."""
+) -> tuple[str | None, Notice | None, str]:
+    """Return the rule, a notice about it, and the reason if there is none."""
     entropy = "crossentropy" in loss
     is_regression = any(word in loss for word in _REGRESSION_LOSSES)
     if activation is not None and "softmax" in activation and "logsoftmax" not in activation:
         if values > 1:
-            return AS_GIVEN, "", ""
-        return None, "", f'The output "{name}" is a softmax of one value, which is 1 for every image.'
+            return AS_GIVEN, None, ""
+        return None, None, f'The output "{name}" is a softmax of one value, which is 1 for every image.'
     if activation is not None and "sigmoid" in activation:
         rule, what = (
             (PROBABILITY_OF_CLASS_1, f'The one value of "{name}" is the probability of the second class')
@@ -187,13 +192,14 @@ def _rule(
             else (AS_GIVEN, _OF_EACH.format(name, "sigmoids"))
         )
         if not is_regression or insist:
-            return rule, what + ".", ""
+            return rule, Notice(NOTE, what + "."), ""
         if class_count(rule, values) in expected:
-            return rule, f"{what}. This is assumed, because the loss, {loss}, is used for regression too.", ""
+            assumed = f"{what}. This is assumed, because the loss, {loss}, is used for regression too."
+            return rule, Notice(IS_ASSUMED, assumed), ""
     if is_regression and not insist:
         return (
             None,
-            "",
+            None,
             f'The output "{name}" was trained with the loss {loss}, so its values are not class probabilities.',
         )
     if activation is None:
@@ -201,9 +207,9 @@ def _rule(
             return _if_expected(name, BY_VALUE, values, expected, entropy or insist)
         return _if_expected(name, LOGIT_OF_CLASS_1, 2, expected, entropy or insist)
     if activation in _LINEAR and values > 1 and loss.startswith("binary") and entropy:
-        return SIGMOID, _OF_EACH.format(name, "logits, whose sigmoids are shown") + ".", ""
+        return SIGMOID, Notice(NOTE, _OF_EACH.format(name, "logits, whose sigmoids are shown") + "."), ""
     if activation not in _LINEAR and "logsoftmax" not in activation and not entropy and not insist:
-        return None, "", f'The output "{name}" ends in {activation}, which does not give class probabilities.'
+        return None, None, f'The output "{name}" ends in {activation}, which does not give class probabilities.'
     if values == 1:
         return _if_expected(name, LOGIT_OF_CLASS_1, 2, expected, entropy or insist)
     return _if_expected(name, SOFTMAX, values, expected, entropy or insist or "logsoftmax" in activation)
@@ -211,7 +217,7 @@ def _rule(
 
 def _if_expected(
     name: str, rule: str, classes: int, expected: Sequence[int], certain: bool
-) -> tuple[str | None, str, str]:
+) -> tuple[str | None, Notice | None, str]:
     """Return the rule if something states that these values are classes; else why it does not apply."""
     how = {
         SOFTMAX: f'The values of "{name}" are logits; their softmax is shown',
@@ -219,13 +225,13 @@ def _if_expected(
         BY_VALUE: f'The values of "{name}" are read as probabilities if they sum to 1, and as logits otherwise',
     }[rule]
     if certain:
-        return rule, how + ".", ""
+        return rule, Notice(NOTE, how + "."), ""
     if classes in expected:
-        return rule, f"{how}. This is assumed, because there are {classes} classes.", ""
+        return rule, Notice(IS_ASSUMED, f"{how}. This is assumed, because there are {classes} classes."), ""
     against = f"; there are {expected[0]} classes" if expected else ""
     return (
         None,
-        "",
+        None,
         (
             f'The output "{name}" has {"one value" if rule == LOGIT_OF_CLASS_1 else f"{classes} values"} per image, and nothing '
             f"says that they give classes{against}. If they do, select the output: --output {name}."

@@ -15,7 +15,7 @@ from typing_extensions import TypedDict
 
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import Shown, Side
-from mloscope.app.evaluation.basis import Notice
+from mloscope.app.evaluation.notices import Notice
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.web.rest.addresses import CorpusChoice, RunName, SplitChoice, read_numbers
 from mloscope.app.web.rest.answers import ASK_AGAIN

@@ -16,7 +16,7 @@ from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from pydantic import Field
 
-from mloscope.app.evaluation.basis import Notice
+from mloscope.app.evaluation.notices import Notice
 from mloscope.app.web.rest.answers import ASK_AGAIN, held, json_answer, unchanged_answer
 
 PREFIX = "/api/v1"

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import ASSUMED, Layer, Preprocessing, RunOptions
-from mloscope.app.evaluation.basis import IS_ASSUMED, LEFT_OUT, NOTE, WARNING, Basis
+from mloscope.app.evaluation.basis import Basis
 from mloscope.app.evaluation.named_outputs import NamedOutputs, NamedOutputsStore
+from mloscope.app.evaluation.notices import IS_ASSUMED, LEFT_OUT, NOTE, WARNING
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.entries import make_preprocessing
 from mloscope.app.workspace.workspace import Workspace

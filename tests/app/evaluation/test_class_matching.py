@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mloscope.app.evaluation.class_matching import BY_NAME, BY_POSITION, NOT_MATCHED, match
+from mloscope.app.evaluation.notices import IS_ASSUMED, NOTE, WARNING
 
 ANIMALS = ("ant", "bee", "crab", "duck")
 
@@ -147,3 +148,11 @@ def test_accents_and_zeros_may_be_written_in_two_ways() -> None:
     numbers = tuple(f"{number:05}" for number in range(12))
     found = match(12, numbers, tuple(sorted(map(str, range(12)))))
     assert (found.how, found.corpus_classes[:4]) == (BY_NAME, (0, 1, 4, 5))
+
+
+def test_a_class_that_is_called_position_is_no_assumption() -> None:
+    found = match(3, ("ant", "bee", "position"), ("ant", "bee"))
+    assert {notice.kind for notice in found.notices} == {NOTE}
+    assert {notice.kind for notice in match(4, (), ANIMALS).notices} == {IS_ASSUMED}
+    assert {notice.kind for notice in match(4, ("a", "b", "c", "d"), ANIMALS).notices} == {WARNING}
+    assert {notice.kind for notice in match(4, ("a", "b"), None).notices} == {WARNING}

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from mloscope.adaptors.interface import Layer
+from mloscope.app.evaluation.notices import IS_ASSUMED
 from mloscope.app.evaluation.outputs import AMONG_ENDS, CHOSEN, DECLARED, ONLY_END, Output, output_of
 from mloscope.app.model_service.class_probabilities import (
     AS_GIVEN,
@@ -224,3 +225,16 @@ def test_what_joins_outputs_keeps_what_they_are() -> None:
     assert chosen(*parts, joined).rule == AS_GIVEN
     mixed = [*parts[:3], head(name="part3", size=1)]
     assert chosen(*mixed, joined).rule == BY_VALUE
+
+
+def test_a_layer_that_is_called_assumed_is_no_assumption() -> None:
+    """A sigmoid trained for classes is certain, whatever its layer is called; beside it, several sigmoids may be a box."""
+    certain = head("assumed", activation="sigmoid")
+    found = chosen(
+        head("box", activation="sigmoid"),
+        certain,
+        outputs=("box", "assumed"),
+        losses={"assumed": "binary_crossentropy"},
+    )
+    assert found.layer == "assumed"
+    assert IS_ASSUMED not in {notice.kind for notice in found.notices}

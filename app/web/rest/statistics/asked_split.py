@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from mloscope.app.errors import BadRequest
-from mloscope.app.evaluation.basis import Notice
+from mloscope.app.evaluation.notices import Notice
 from mloscope.app.statistics import export
 from mloscope.app.statistics.chunks import Chunks
 from mloscope.app.statistics.queries import Statistics
