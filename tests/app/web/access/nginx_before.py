@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -11,7 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
-_MAIN = """daemon off;
+# Started as root, nginx works as nobody, who cannot keep a large answer in a folder of pytest's: it would be cut short.
+_USER = "user root;" if os.getuid() == 0 else ""
+_MAIN = """{user}
+daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{}}
@@ -35,7 +39,9 @@ def nginx_before(folder: Path, server: str) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     configuration = folder / "nginx.conf"
-    configuration.write_text(_MAIN.format(folder=folder, port=port, server=server.replace("$PORT", str(port))))
+    configuration.write_text(
+        _MAIN.format(user=_USER, folder=folder, port=port, server=server.replace("$PORT", str(port)))
+    )
     process = subprocess.Popen([NGINX, "-e", str(folder / "error.log"), "-p", str(folder), "-c", str(configuration)])
     try:
         ends = time.monotonic() + 20
