@@ -52,7 +52,8 @@ NetworkGraph = browser_part("NetworkGraph", "The network as a graph, left to rig
 StatisticsState = browser_part(
     "StatisticsState",
     "What has no statistics yet and how to get them; the job that computes them. Its later siblings are hidden while there is "
-    "nothing to show.",
+    "nothing to show. ``needs``: ``classes`` where the page means nothing unless outputs are matched with the corpus's classes.",
+    "needs",
 )
 Comparison = browser_part(
     "Comparison", "Two films side by side, and what becomes of both; with the controls of both sides."

@@ -2,7 +2,7 @@
  * What has no statistics yet, and how to get them: the component StatisticsState, on every page that shows statistics.
  *
  * data-state on the root: loading, failed, empty (nothing is ready: the page has nothing else to show), partial, complete. A job's
- * progress stands here, with the buttons that start, pause, resume and cancel it.
+ * progress stands here, with the buttons that start, pause, resume and cancel it. Nothing is offered that is known to fail.
  */
 import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
@@ -10,6 +10,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
 
 const COPIED_MS = 1800;
+const BASIS = ".basis-button"; // assets/basis/line.mjs
 const ACTIONS = {
   start: ["Compute them here", "Evaluate the network on every image at every checkpoint that has no statistics yet"],
   pause: ["Pause", "Finish what is in hand, and wait; what is computed stays"],
@@ -30,11 +31,14 @@ class State {
   /** @type {any} */ retry;
   /** @type {HTMLDivElement} */ work;
   /** @type {HTMLParagraphElement} */ trouble;
+  /** @type {HTMLButtonElement} */ naming;
   /** @type {any} */ statistics;
   /** @type {any} */ copied;
 
-  constructor(root) {
+  /** @param {HTMLElement} root @param {{needs?: string}} props needs "classes": outputs matched with the corpus's classes */
+  constructor(root, { needs = "" }) {
     this.root = root;
+    this.needsClasses = needs === "classes";
     this.problem = null; // what the server said to the last button
     this.build();
     this.undo = [statistics.follow((statistics) => this.show(statistics)), () => clearTimeout(this.copied)];
@@ -57,8 +61,9 @@ class State {
       Object.entries(ACTIONS).map(([action, [text, title]]) => [action, button("statistics-button", text, title, () => this.act(action))]),
     );
     this.retry = button("statistics-button", "Try again", "Ask the server again", () => this.statistics.reread());
+    this.naming = button("statistics-button", "Name the outputs", "Open what the numbers rest on, where outputs can be named", openBasis);
     this.work = element("div", { class: "statistics-work" }, [
-      this.meter, this.progress, ...Object.values(this.buttons), this.retry,
+      this.meter, this.progress, ...Object.values(this.buttons), this.naming, this.retry,
     ]); // prettier-ignore
     this.trouble = element("p", { class: "statistics-trouble", role: "alert" });
     this.root.append(this.sentence, this.more, this.work, this.command, this.trouble);
@@ -72,19 +77,21 @@ class State {
     const ready = time.checkpoints.filter(({ step }) => statistics.keys.has(step)).length;
     const job = (overview && overview.job) || { state: "none" };
     const atWork = job.state in OFFERED;
-    const state = !overview ? (error ? "failed" : "loading") : !ready ? "empty" : ready < total ? "partial" : "complete";
+    const unmatched = this.needsClasses && !areClassesMatched();
+    const state = !overview ? (error ? "failed" : "loading") : !ready || unmatched ? "empty" : ready < total ? "partial" : "complete";
     this.root.dataset.state = state;
     this.root.dataset.job = job.state;
     this.root.hidden = state === "complete" && !atWork && !this.problem && !error;
-    write(this.sentence, this.words(state, ready, total));
-    write(this.more, this.explanation(state, job));
+    write(this.sentence, unmatched && overview ? this.withoutClasses() : this.words(state, ready, total));
+    write(this.more, unmatched ? "" : this.explanation(state, job));
     const cannot = whyNoPredictions(subject);
-    const lacking = state === "empty" || state === "partial";
+    const lacking = (state === "empty" || state === "partial") && !unmatched;
     const canStart = lacking && !cannot && statistics.corpus && !atWork;
     for (const [action, node] of Object.entries(this.buttons)) {
       node.hidden = action === "start" ? !canStart : !(OFFERED[job.state] || []).includes(action);
     }
     write(this.buttons.start, state === "partial" ? "Compute the rest here" : ACTIONS.start[0]);
+    this.naming.hidden = !unmatched || !document.querySelector(BASIS);
     this.retry.hidden = !error;
     this.meter.hidden = this.progress.hidden = !atWork;
     if (atWork) this.showProgress(job);
@@ -111,6 +118,11 @@ class State {
     if (state === "empty") return `There are no statistics of ${run} over ${where} yet.`;
     if (state === "partial") return `${grouped(ready)} of ${grouped(total)} checkpoints have statistics over ${where}.`;
     return `All ${grouped(total)} checkpoints have statistics over ${where}.`;
+  }
+
+  withoutClasses() {
+    const { run, corpus } = this.statistics;
+    return `The outputs of ${run} are not matched with the classes of ${corpus}, so no prediction is right or wrong.`;
   }
 
   explanation(state, job) {
@@ -165,8 +177,14 @@ class State {
   }
 }
 
-/** Whether the network tells no classes, so that no statistics of it can be computed anywhere. */
-const isRefused = () => Boolean(subject.basis && subject.basis.output.refusal);
+/** Whether the network tells no classes or cannot be evaluated, so that no statistics of it can be computed anywhere. */
+const isRefused = () =>
+  Boolean((subject.basis && subject.basis.output.refusal) || (subject.evaluation && subject.evaluation.state === "impossible"));
+
+/** Whether images of the corpus can be right or wrong; also where nothing is known of it. */
+const areClassesMatched = () => !subject.basis || Boolean(subject.basis.output.refusal) || subject.basis.classes.matched_by !== "not matched";
+
+const openBasis = () => /** @type {HTMLElement} */ (document.querySelector(BASIS)).click();
 
 function duration(seconds) {
   if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
@@ -174,14 +192,13 @@ function duration(seconds) {
   return `${(seconds / 3600).toFixed(1)} h`;
 }
 
-/** Text set only where it changes: screen readers are not troubled for nothing. */
 /**
  * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
+ * @param {{id: string, needs?: string}} props
  */
 export const StatisticsState = (props) => mounted("statistics-state", mount, props);
 
-function mount(root) {
-  const state = new State(root);
+function mount(root, props) {
+  const state = new State(root, props);
   return () => state.destroy();
 }

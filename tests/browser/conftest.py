@@ -451,7 +451,7 @@ def stage_page(parts: str) -> str:
     place.className = type === "FilmCanvas" ? "for-film" : `for-${{type}}`;
     document.getElementById("stage").append(place);
     const root = ReactDOM.createRoot(place);
-    const properties = {{ id: id || type, show, kind: show, editor: show === "editor", figures, colours: stageColours }};
+    const properties = {{ id: id || type, show, kind: show, needs: show, editor: show === "editor", figures, colours: stageColours }};
     root.render(React.createElement(mloscope[type], properties));
     roots.push(root);
   }}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from basis_record import basis
+from basis_record import basis, unnamed
 from statistics_server import STEPS
 
 
-def shown(stage, *, subject: dict | None = None, **changes: object):
+def shown(stage, *, subject: dict | None = None, needs: str = "", **changes: object):
     stage.server.statistics = stage.server.new_statistics(**changes)
-    stage.show("StatisticsState:state", subject=subject)
+    stage.show(f"StatisticsState:state:{needs}", subject=subject)
     stage.wait(
         "() => document.getElementById('state').dataset.state && document.getElementById('state').dataset.state !== 'loading'"
     )
@@ -91,3 +91,19 @@ def test_a_job_that_failed_says_what_went_wrong(stage):
     state = shown(stage, ready=set(), job=job)
     assert "No space left on the disk." in state.inner_text()
     assert state.get_by_role("button", name="Compute them here").is_visible()
+
+
+def test_a_network_that_can_be_evaluated_nowhere_offers_no_command(stage):
+    why = "Its format contains only weights."
+    impossible = {"evaluation": {"possible": False, "state": "impossible", "message": why}}
+    state = shown(stage, ready=set(), subject=impossible)
+    assert why in state.inner_text()
+    assert state.locator("button:visible, code:visible").count() == 0
+
+
+def test_where_classes_are_needed_outputs_without_any_offer_nothing_to_compute(stage):
+    state = shown(stage, needs="classes", subject=unnamed(2))
+    assert state.get_attribute("data-state") == "empty"
+    assert "not matched" in state.locator(".statistics-sentence").inner_text()
+    assert state.locator("button:visible, code:visible").count() == 0
+    assert shown(stage, subject=unnamed(2), ready=set()).get_by_role("button", name="Compute them here").is_visible()

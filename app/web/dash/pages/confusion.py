@@ -51,7 +51,7 @@ def layout() -> html.Div:
     figures = {theme: confusion_heat_map(theme).to_plotly_json() for theme in themes.TOKENS}
     return html.Div(
         [
-            StatisticsState(id=STATISTICS_STATE),
+            StatisticsState(id=STATISTICS_STATE, needs="classes"),
             html.Div(
                 [
                     html.Section(
