@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 
 from mloscope.app.commands.arguments import options
-from mloscope.app.errors import BadRequest, MloscopeError
 from mloscope.app.process.terminal import write
 
 DESCRIPTION = (
@@ -32,7 +31,7 @@ def _connect(arguments: argparse.Namespace) -> int:
     from mloscope.adaptors import registry
     from mloscope.app.commands.inspect.report import inspect
     from mloscope.app.serving.watched_by_servers import watched_folder
-    from mloscope.app.workspace.names import address_name, is_generic, names_of_entries, own_name, title_of, url_safe
+    from mloscope.app.workspace.links import LinkFolder
     from mloscope.app.workspace.watched_folders import LOOK_EVERY_S
 
     path = _absolute(arguments.path)
@@ -41,31 +40,11 @@ def _connect(arguments: argparse.Namespace) -> int:
         registry.open_corpus(path)
     elif inspect(path)["run"] is not None:
         what = "run"
-    if arguments.name and url_safe(arguments.name) != arguments.name:
-        raise BadRequest(
-            f'"{arguments.name}" cannot be a name, because it stands in addresses; "{url_safe(arguments.name)}" could be.'
-        )
-    # The link keeps the folder's own name, in whatever script, for that is what is shown.
-    own = arguments.name or (f"{path.parent.name}-{path.name}" if is_generic(path) else own_name(path))
-    name = address_name(own)
     folder, server = watched_folder(what, arguments.watched, arguments.port)
-    link = folder / (own + path.suffix if path.is_file() else own)
-    there = {name: entry for entry, name in names_of_entries([*folder.iterdir()]).items()}
-    there |= {address_name(own_name(entry)): entry for entry in there.values()}
-    taken = there | (server.named(what) if server else {})
-    if name in taken:
-        lies = os.path.realpath(taken[name])
-        if lies != os.path.realpath(path):
-            raise BadRequest(f"The name {name} is in use by {lies}; choose another with --name.")
-        says = "was connected already"
-    else:
-        says = "is connected"
-        try:
-            link.symlink_to(path)
-        except OSError as error:
-            raise MloscopeError(f"The link {link} cannot be created: {error.strerror or error}.") from error
+    linked = LinkFolder(folder, server.named(what) if server else {}).add(path, arguments.name)
+    says = "was connected already" if linked.was_there else "is connected"
     address = f" at {server.address}" if server else ""
-    called = name if own == name else f"{title_of(own)} ({name})"
+    called = linked.name if linked.title == linked.name else f"{linked.title} ({linked.name})"
     write(f"The {what} {called} {says}; it is shown{address} within {LOOK_EVERY_S:g} seconds.\n")
     if server is None and Path(os.path.realpath(folder)) not in path.parents:
         note = f"A server in a container can read {path} only if that folder is mounted at the same path."

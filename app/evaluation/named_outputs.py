@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unavailable
+from mloscope.app.errors import BadRequest, NotFound
+from mloscope.app.process.kept_beside_paths import KeptBesidePaths
 
 MOST_CLASSES = 100_000
 LONGEST_NAME = 500
@@ -42,57 +41,24 @@ class NamedOutputsStore:
     """Settings made on pages and through REST, by the run's path. Thread-safe; without a folder nothing is saved."""
 
     def __init__(self, folder: str | Path | None) -> None:
-        self._folder = Path(folder) / "outputs" if folder is not None else None
-        self._read: dict[Path, tuple[int, NamedOutputs | None]] = {}
+        self._kept = KeptBesidePaths(Path(folder) / "outputs" if folder is not None else None, _parsed)
 
     def find(self, run: Path) -> NamedOutputs | None:
         """Return the settings of the run at this path."""
-        if self._folder is None:
-            return None
-        path = self._path(run)
-        try:
-            changed = path.stat().st_mtime_ns
-        except OSError:
-            return None
-        known = self._read.get(path)
-        if known is None or known[0] != changed:
-            known = self._read[path] = (changed, _parsed(path))
-        return known[1]
+        return self._kept.find(run)
 
     def save(self, run: Path, settled: NamedOutputs | None) -> None:
         """Save the settings; None removes them. Raises :class:`NotPossible` without a folder, and :class:`Unavailable`
         if it cannot be written at the moment."""
-        if self._folder is None:
-            if settled is None:
-                return
-            raise NotPossible("There is no folder to save this in; set MLOSCOPE_CACHE_FOLDER.")
-        path = self._path(run)
-        self._read.pop(path, None)
-        try:
-            if settled is None:
-                path.unlink(missing_ok=True)
-                return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({"run": str(run), "output": settled.output, "classes": list(settled.classes)})
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".new", delete=False) as file:
-                file.write(text)
-            os.replace(file.name, path)
-        except OSError as error:
-            raise Unavailable(f"The setting cannot be saved: {error.strerror or error}.") from error
-
-    def _path(self, run: Path) -> Path:
-        assert self._folder is not None
-        # Not resolved, because the run's disk may not answer and every question needs this.
-        digest = hashlib.sha256(os.path.abspath(run.expanduser()).encode("utf-8", "surrogateescape")).hexdigest()
-        return self._folder / f"{digest[:32]}.json"
+        document = {"run": str(run), "output": settled.output, "classes": list(settled.classes)} if settled else None
+        self._kept.save(run, document)
 
 
-def _parsed(path: Path) -> NamedOutputs | None:
+def _parsed(document: Any) -> NamedOutputs:
     try:
-        value = json.loads(path.read_bytes())
-        return NamedOutputs(value["output"], checked_names(value["classes"]))
-    except (OSError, ValueError, KeyError, TypeError, BadRequest):
-        return None  # written by a later version, or half of it lost: as if nothing were settled
+        return NamedOutputs(document["output"], checked_names(document["classes"]))
+    except BadRequest as error:
+        raise ValueError(str(error)) from error
 
 
 def checked_names(names: Any) -> tuple[str, ...]:

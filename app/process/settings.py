@@ -6,6 +6,7 @@ Every setting is an environment variable; a flag of the command line, where ther
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 import sys
 from collections.abc import Callable, Container, Mapping
@@ -97,6 +98,13 @@ def _count(value: str) -> int:
     if not value.isdecimal():
         raise ValueError("a whole number from 0")
     return int(value)
+
+
+def _folders(value: str) -> tuple[str, ...]:
+    folders = tuple(filter(None, map(str.strip, value.split(os.pathsep))))
+    if not all(map(os.path.isabs, folders)):
+        raise ValueError(f'absolute paths separated by "{os.pathsep}", such as /data/runs')
+    return folders
 
 
 def _words(value: str) -> tuple[str, ...]:
@@ -214,6 +222,13 @@ class Settings:
         _text,
         "folder",
         "Every folder and image file in it is connected as a corpus, including those added later.",
+    )
+    connect_folders: tuple[str, ...] | None = _setting(
+        None,
+        _folders,
+        "folders",
+        "Folders from which an editor may connect runs on the page Runs, separated by `:` (`;` on Windows). "
+        "Default: those in which the runs lie that the server was started with.",
     )
     unprotected: bool = _setting(
         False,

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.links import LinkFolder
     from mloscope.app.workspace.watched_folders import WatchedFolders
     from mloscope.app.workspace.workspace import Workspace
 
@@ -91,7 +92,8 @@ def serve(
             if meanwhile is not None:
                 threading.Thread(target=meanwhile, args=(statistics,), name="meanwhile", daemon=True).start()
 
-        application = wiring.application(workspace, settings, service, statistics, recent_warnings)
+        links = _link_folder(settings, announced)
+        application = wiring.application(workspace, settings, service, statistics, recent_warnings, links)
         try:
             return _listen(application, settings, listener, listening)
         except (KeyboardInterrupt, Terminated):
@@ -188,19 +190,35 @@ def worker_application(workspace: Workspace, settings: Settings) -> Any:
     announced = RunningServer(Path(found[0]), found[1]) if found else None
     if announced:
         running_servers.use(announced)
-    _watched(workspace, settings, announced).start()
-    return wiring.application(
-        workspace, settings, wiring.model_service(settings), wiring.statistics(workspace, settings), recent_warnings
+    # Before it watches, so that the runs are those that it was started with.
+    application = wiring.application(
+        workspace,
+        settings,
+        wiring.model_service(settings),
+        wiring.statistics(workspace, settings),
+        recent_warnings,
+        _link_folder(settings, announced),
     )
+    _watched(workspace, settings, announced).start()
+    return application
 
 
 def _watched(workspace: Workspace, settings: Settings, announced: RunningServer | None) -> WatchedFolders:
     """The folders that the settings name, else those that ``mloscope connect`` finds."""
     from mloscope.app.workspace.watched_folders import WatchedFolders
 
-    runs = Path(settings.watch_runs) if settings.watch_runs else announced and announced.runs
+    links = _link_folder(settings, announced)
+    runs = links.folder if links else None
     corpora = Path(settings.watch_corpora) if settings.watch_corpora else announced and announced.corpora
     return WatchedFolders(workspace, runs, corpora)
+
+
+def _link_folder(settings: Settings, announced: RunningServer | None) -> LinkFolder | None:
+    """The folder of runs that is watched, where there is one."""
+    from mloscope.app.workspace.links import LinkFolder
+
+    folder = Path(settings.watch_runs) if settings.watch_runs else announced and announced.runs
+    return LinkFolder(folder, announced.named("run") if announced else {}) if folder else None
 
 
 def listener(settings: Settings) -> socket.socket:

@@ -17,6 +17,7 @@ from mloscope.app.process.home_folder import NoHome
 if TYPE_CHECKING:
     from mloscope.app.process.settings import Settings
     from mloscope.app.statistics.queries import Statistics
+    from mloscope.app.workspace.links import LinkFolder
     from mloscope.app.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
@@ -57,9 +58,11 @@ def statistics(workspace: Workspace, settings: Settings) -> Statistics:
     from mloscope.app.statistics.computing.jobs import StatisticsJobs
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
+    from mloscope.app.workspace.run_labels import RunLabelsStore
 
     cache_folder = _cache_folder(settings)
     workspace.named_outputs = NamedOutputsStore(cache_folder)
+    workspace.labels = RunLabelsStore(cache_folder)
     found = Statistics(workspace, StatisticsStore(cache_folder), program=program())
     # The children end with this process.
     found.jobs = StatisticsJobs(
@@ -69,15 +72,22 @@ def statistics(workspace: Workspace, settings: Settings) -> Statistics:
 
 
 def application(
-    workspace: Workspace, settings: Settings, service: WiredService, statistics: Statistics, recent_warnings: Any
+    workspace: Workspace,
+    settings: Settings,
+    service: WiredService,
+    statistics: Statistics,
+    recent_warnings: Any,
+    links: LinkFolder | None = None,
 ) -> Any:
-    """The guarded web application. ``recent_warnings``: recent warnings, for the status page."""
+    """The guarded web application. ``recent_warnings``: recent warnings, for the status page. ``links``: the folder of runs
+    that is watched."""
     from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.serving.ends_in_time import EndsInTime
     from mloscope.app.web.access.allowances import EvaluationCharge
     from mloscope.app.web.access.prometheus import Metrics
     from mloscope.app.web.server import create_guarded_app
     from mloscope.app.web.services import Services
+    from mloscope.app.workspace.links import PageConnections
 
     cache = ResultCache.from_settings(settings.redis_url, settings.cache_budget_bytes)
     metrics = Metrics(lambda: services.vitals(), lambda: cache.counts)
@@ -89,6 +99,12 @@ def application(
         film_chunk_bytes=settings.film_chunk_bytes,
         charge=EvaluationCharge(settings.evaluations_a_minute, metrics.evaluated),
         statistics=statistics,
+        connecting=PageConnections.of(
+            links,
+            [Path(folder) for folder in settings.connect_folders or ()],
+            [run.path for run in workspace.runs],
+            settings.port,
+        ),
     )
     return EndsInTime(create_guarded_app(services, settings, metrics, recent_warnings), statistics.jobs.stop)
 

@@ -17,6 +17,8 @@ from mloscope.app.films.manifest import CHUNK_BYTES, Films
 from mloscope.app.runs.training_curves import TrainingCurvesReader
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
+from mloscope.app.workspace.links import PageConnections
+from mloscope.app.workspace.run_table import RunTable
 from mloscope.app.workspace.workspace import Workspace
 
 
@@ -33,6 +35,8 @@ class Services:
     training_curves: TrainingCurvesReader
     statistics: Statistics
     comparison: ComparedRuns
+    run_table: RunTable
+    connecting: PageConnections
 
     @classmethod
     def of(
@@ -46,9 +50,10 @@ class Services:
         pace: Pace | None = None,
         film_chunk_bytes: int = CHUNK_BYTES,
         statistics: Statistics | None = None,
+        connecting: PageConnections | None = None,
     ) -> Self:
         """Put the parts together. ``model_service``, ``service_state``, ``charge``: see :class:`Evaluations`. ``statistics``:
-        default, there are none."""
+        default, there are none. ``connecting``: default, pages may connect nothing."""
         evaluations = Evaluations(model_service, service_state=service_state, charge=charge, pace=pace)
         feature_maps = FeatureMaps(cache, evaluations)
         curves = TrainingCurvesReader()
@@ -63,6 +68,8 @@ class Services:
             curves,
             statistics,
             ComparedRuns(workspace, statistics, feature_maps, curves),
+            RunTable(workspace, curves),
+            connecting or PageConnections(),
         )
 
     def vitals(self, timeout_s: float = 1.0) -> dict[str, dict[str, Any]]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +13,31 @@ from mloscope.adaptors.interface import CorpusAdaptor, Preprocessing, RunAdaptor
 from mloscope.app.evaluation.own_preprocessing import OwnPreprocessing
 from mloscope.app.evaluation.preprocessing import resolve
 from mloscope.app.runs.architecture import KnownArchitecture
+
+_LIVE_FOR_AT_LEAST_S, _LIVE_FOR_AT_MOST_S, _LIVE_PAUSES = 600.0, 6 * 3600.0, 3
+_LAST_CHANGES = 20
+
+
+@dataclass(frozen=True)
+class Activity:
+    """When a run's files changed."""
+
+    changed_s: float
+    """The last time, in Unix time."""
+    pause_s: float = 0.0
+    """How long it usually takes from one change to the next: the median of the last ones."""
+
+    @classmethod
+    def of(cls, times_s: Sequence[float]) -> Activity | None:
+        """``times_s``: when each file changed; None where there is none."""
+        last = sorted(times_s)[-_LAST_CHANGES:]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(last)]
+        return cls(last[-1], statistics.median(pauses) if pauses else 0.0) if last else None
+
+    def is_live(self, now_s: float) -> bool:
+        """Whether the next change may still come: it is not overdue by more than two usual pauses, and never by hours."""
+        patience_s = min(max(_LIVE_FOR_AT_LEAST_S, _LIVE_PAUSES * self.pause_s), _LIVE_FOR_AT_MOST_S)
+        return 0 <= now_s - self.changed_s < patience_s
 
 
 @dataclass(frozen=True)
@@ -34,6 +62,10 @@ class ConnectedRun:
     """Its layers and their digest, remembered."""
     title: str = ""
     """What people call it, such as its folder's own name, where that differs from the name; see :attr:`shown_title`."""
+    activity: Activity | None = None
+    """When its files changed; None where nobody looks."""
+    found_s: float | None = None
+    """When it was found in a watched folder, in Unix time; None where it was there when the server started."""
 
     @property
     def format(self) -> str | None:

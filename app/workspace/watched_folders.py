@@ -24,7 +24,7 @@ from typing import Any
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, CorpusAdaptor, RunAdaptor
-from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+from mloscope.app.workspace.connected import Activity, ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.names import names_of_entries, own_name, title_of
 from mloscope.app.workspace.workspace import Workspace
 
@@ -128,19 +128,21 @@ class WatchedFolders:
         open_corpus: Callable[..., CorpusAdaptor] = registry.open_corpus,
         look_every_s: float = LOOK_EVERY_S,
         clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """``runs``, ``corpora``: folders to watch; entries already in the workspace are kept up to date too."""
         self._workspace = workspace
         self._folders = {"run": runs, "corpus": corpora}
         self._open_run, self._open_corpus = open_run, open_corpus
-        self._look_every_s, self._clock = look_every_s, clock
+        self._look_every_s, self._clock, self._now = look_every_s, clock, now
+        self._has_looked = False
         self._watched: dict[tuple[str, str], _Watched] = {}
         answering = workspace.disks.answering([each.path for each in (*workspace.runs, *workspace.corpora)])
         for what, each in (*(("run", run) for run in workspace.runs), *(("corpus", c) for c in workspace.corpora)):
             answers = each.path in answering
             self._watched[what, each.name] = _Watched(each.path, False, answers, _state(each.path) if answers else None)
         workspace.replace(
-            [replace(run, version=_version(self._watched["run", run.name].state)) for run in workspace.runs],
+            [_as_of(run, self._watched["run", run.name].state) for run in workspace.runs],
             workspace.corpora,
         )
         self._waited_s = 0.0
@@ -204,6 +206,7 @@ class WatchedFolders:
             known[:] = [connected for connected in known if not self._is_forgotten(what, connected)]
         if (tuple(runs), tuple(corpora)) != (self._workspace.runs, self._workspace.corpora):
             self._workspace.replace(runs, corpora)
+        self._has_looked = True
         return (self._workspace.runs, self._workspace.corpora) != before
 
     def _shown(self, what: str) -> tuple[Any, ...]:
@@ -267,7 +270,9 @@ class WatchedFolders:
         for entry, name in names.items():
             if entry not in seen:
                 after[what, name] = _Watched(entry, True, own=own[entry])
-                found.append(_being_opened(what, entry, name, own[entry], entry in answering))
+                new = _being_opened(what, entry, name, own[entry], entry in answering)
+                is_late = what == "run" and self._has_looked
+                found.append(replace(new, found_s=self._now()) if is_late else new)
         self._watched = {key: about for key, about in self._watched.items() if key[0] != what} | after
         return found
 
@@ -309,7 +314,7 @@ class WatchedFolders:
         if problem and is_first:
             logger.warning("The %s %s cannot be opened: %s", what, connected.name, problem)
         opened = replace(connected, path=place, adaptor=adaptor, problem=problem, gone=False)
-        return replace(opened, version=_version(state)) if what == "run" else opened
+        return _as_of(opened, state) if what == "run" else opened
 
     def _gone(self, what: str, connected: Any, watched: _Watched) -> Any:
         how = f"{connected.path} was removed"
@@ -338,8 +343,12 @@ class WatchedFolders:
         return True
 
 
-def _version(state: _Listing | str | None) -> str:
-    return hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()
+def _as_of(run: ConnectedRun, state: _Listing | str | None) -> ConnectedRun:
+    """Return the run with what its files tell of its version and activity."""
+    version = hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()
+    files = state if isinstance(state, tuple) else ()
+    changes_s = [changed_ns / 1e9 for _, _, changed_ns, mode in files if not stat.S_ISDIR(mode)]
+    return replace(run, version=version, activity=Activity.of(changes_s))
 
 
 def _without_named(entries: list[Path], watched: Mapping[str, _Watched], answering: set[Path]) -> list[Path]:

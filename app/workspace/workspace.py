@@ -27,6 +27,7 @@ from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.connecting import Opening
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.network_inputs import NetworkInputs
+from mloscope.app.workspace.run_labels import RunLabelsStore
 
 _MOST_BASES = 256
 
@@ -68,6 +69,8 @@ class Workspace:
         self.disks = disks or AnsweringDisks()
         self.named_outputs = named_outputs or NamedOutputsStore(None)
         """What was settled on pages and through REST about the runs' outputs."""
+        self.labels = RunLabelsStore(None)
+        """Tags and groups of the runs."""
         self._connections = _Connections.of(runs, corpora)
         self._bases: MutableMapping[tuple[str, str | None], tuple[Any, Basis]] = LRUCache(_MOST_BASES)
         self._image_indexes: dict[str, ImageIndex] = {}

@@ -16,12 +16,14 @@ from mloscope.app.web.rest import (
     parameters,
     predictions,
     refusals,
+    run_table,
     runs,
 )
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
 
 RESOURCES = (
-    runs, parameters, feature_maps, predictions, films, corpora, overview, table, confusion, clusters, images, jobs, comparison, basis,
+    runs, run_table, parameters, feature_maps, predictions, films, corpora, overview, table, confusion, clusters, images, jobs,
+    comparison, basis,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 
