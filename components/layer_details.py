@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dash import html
@@ -38,7 +38,7 @@ def number_text(value: float | None, digits: int = 4) -> str:
 
 
 def _number(value: float | None) -> html.Td:
-    return html.Td(number_text(value), title=number_text(value, 9))
+    return html.Td(number_text(value, 3), title=number_text(value, 9))
 
 
 def _rows(pairs: Sequence[tuple[str, Any]]) -> html.Dl:
@@ -79,53 +79,67 @@ def _hyperparameter_text(value: Any) -> str:
     return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def parameter_statistics(step_label: str, statistics: Sequence[Mapping[str, Any]], unit: int | None) -> html.Div:
-    """One table: a row for each parameter, at one step. Keys of each mapping as in ``app.runs.parameters.parameter_details``."""
-    columns = (
-        ("min", "minimum"),
-        ("max", "maximum"),
-        ("norm", "L2 norm"),
-        ("zeros", "share of values that are exactly 0"),
-    )
-    head = html.Tr([html.Th("", scope="col"), *(html.Th(name, scope="col", title=tip) for name, tip in columns)])
+_COLUMNS = (
+    ("min", "minimum"),
+    ("max", "maximum"),
+    ("norm", "L2 norm"),
+    ("zeros", "share of values that are exactly 0"),
+)
+
+
+def parameter_statistics(
+    step_label: str, statistics: Sequence[Mapping[str, Any]], unit: int | None, slots: Collection[str] = ()
+) -> html.Div:
+    """One table at one step: each parameter's name above its numbers and those of the unit; optimiser ``slots`` folded away.
+
+    Keys of each mapping as in ``app.runs.parameters.parameter_details``.
+    """
+    weights = [row for row in statistics if row["parameter"] not in slots]
+    folded = [row for row in statistics if row["parameter"] in slots]
+    children: list[Any] = [html.H3(f"at step {step_label}", className="details-subtitle"), *_table(weights, unit)]
+    if folded:
+        children.append(
+            html.Details([html.Summary(f"optimiser slots ({len(folded)})"), *_table(folded, unit)], open=False)
+        )
+    return html.Div(children)
+
+
+def _table(statistics: Sequence[Mapping[str, Any]], unit: int | None) -> list[Any]:
+    """Return the table in a frame that scrolls by itself, and what has to be said of it."""
+    head = html.Tr([html.Th("", scope="col"), *(html.Th(name, scope="col", title=tip) for name, tip in _COLUMNS)])
     body, remarks = [], []
     for row in statistics:
-        body.append(
-            html.Tr(
-                [
-                    html.Th(row["parameter"], scope="row"),
-                    _number(row["min"]),
-                    _number(row["max"]),
-                    _number(row["norm"]),
-                    html.Td(f"{100 * row['share_of_zeros']:.3g} %"),
-                ]
-            )
-        )
-        if row.get("nan") or row.get("infinite"):
-            remarks.append(
-                f"{row['parameter']}: {count_text(row.get('nan', 0))} NaN and {count_text(row.get('infinite', 0))} infinite "
-                f"of {count_text(row['count'])} values; the figures above are of the others."
-            )
+        body.append(html.Tr(html.Th(row["parameter"], scope="rowgroup", colSpan=5, className="details-parameter")))
+        body.append(_numbers("all", row, "", ""))
+        if remark := _not_finite(row):
+            remarks.append(f"{row['parameter']}: {remark}")
         if unit is not None and row.get("unit_norm") is not None:
-            body.append(
-                html.Tr(
-                    [
-                        html.Th(f"unit {unit}", scope="row", className="details-unit"),
-                        _number(row.get("unit_min")),
-                        _number(row.get("unit_max")),
-                        _number(row["unit_norm"]),
-                        html.Td(
-                            "–"
-                            if row.get("unit_share_of_zeros") is None
-                            else f"{100 * row['unit_share_of_zeros']:.3g} %"
-                        ),
-                    ]
-                )
-            )
-    return html.Div(
-        [
-            html.H3(f"at step {step_label}", className="details-subtitle"),
-            html.Table([html.Thead(head), html.Tbody(body)], className="details-table"),
-            *(html.P(remark, className="warning-text") for remark in remarks),
-        ]
-    )
+            body.append(_numbers(f"unit {unit}", row, "unit_", "details-unit"))
+    table = html.Table([html.Thead(head), html.Tbody(body)], className="details-table")
+    frame = html.Div(table, className="details-scroll", tabIndex=0, role="region", **{"aria-label": "Statistics"})
+    return [frame, *(html.P(remark, className="warning-text") for remark in remarks)]
+
+
+def _numbers(label: str, row: Mapping[str, Any], prefix: str, class_name: str) -> html.Tr:
+    zeros = row.get(f"{prefix}share_of_zeros")
+    known = zeros is not None and row.get(f"{prefix}norm") is not None
+    share = f"{100 * zeros:.3g} %" if known else "–"
+    values = (_number(row.get(f"{prefix}{name}")) for name in ("min", "max", "norm"))
+    return html.Tr([html.Th(label, scope="row", className=class_name), *values, html.Td(share)])
+
+
+def _not_finite(row: Mapping[str, Any]) -> str:
+    """Say how many values are no finite numbers; empty if all are."""
+    count = row["count"]
+    sentences = []
+    for key, name in (("nan", "NaN"), ("infinite", "infinite")):
+        found = row.get(key) or 0
+        if found and found == count:
+            return f"{'all ' if count > 1 else 'the '}{_values(count)} {name}."
+        if found:
+            sentences.append(f"{count_text(found)} of {_values(count)} {name}")
+    return f"{', '.join(sentences)}; excluded above." if sentences else ""
+
+
+def _values(count: int) -> str:
+    return f"{count_text(count)} values are" if count > 1 else "only value is"

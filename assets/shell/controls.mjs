@@ -153,7 +153,10 @@ clientside.mloscope = {
     tool("parameter", parameters.length > 1 && ofParameters);
     tool("layout", dense && ofParameters);
     tool("channels", extents().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extents().channel < 2));
-    /** @type {HTMLElement} */ (document.getElementById("films")).dataset.mode = viewNow.mode;
+    const films = /** @type {HTMLElement} */ (document.getElementById("films"));
+    films.dataset.mode = viewNow.mode;
+    films.toggleAttribute("data-no-parameters", !parameters.length);
+    films.toggleAttribute("data-no-maps", !subject.corpus || (subject.evaluation || {}).state === "impossible");
     const wanted = { ...viewNow, parameter: parameter ? parameter.name : null };
     const shown = shownValues();
     const written = CONTROLS.map((key, i) => {

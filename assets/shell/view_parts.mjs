@@ -21,7 +21,10 @@ function ruleOf(id) {
 /** The fields of the view that the store keeps; a field that means nothing now holds its default. */
 function partOf(values, { keys, onlyWhere }) {
   const defaults = Object.fromEntries(view.fields().map((field) => [field.key, field.default]));
-  const means = (key) => !onlyWhere[key] || values[onlyWhere[key][0]] === onlyWhere[key][1];
+  const means = (key) => {
+    const [field, ...allowed] = onlyWhere[key] || [];
+    return !field || allowed.includes(values[field]);
+  };
   return Object.fromEntries(keys.map((key) => [key, means(key) ? values[key] : defaults[key]]));
 }
 

@@ -182,7 +182,8 @@ const isRefused = () =>
   Boolean((subject.basis && subject.basis.output.refusal) || (subject.evaluation && subject.evaluation.state === "impossible"));
 
 /** Whether images of the corpus can be right or wrong; also where nothing is known of it. */
-const areClassesMatched = () => !subject.basis || Boolean(subject.basis.output.refusal) || subject.basis.classes.matched_by !== "not matched";
+const areClassesMatched = () =>
+  !subject.basis || Boolean(subject.basis.output.refusal) || subject.basis.classes.matched_by !== "not matched";
 
 const openBasis = () => /** @type {HTMLElement} */ (document.querySelector(BASIS)).click();
 

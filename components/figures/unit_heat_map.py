@@ -10,12 +10,11 @@ import numpy as np
 from mloscope.components import theme as themes
 from mloscope.components.figures.unchecked_figure import unchecked_figure
 
-NUMBERS_IN_UP_TO = 36
-"""Cells are labelled with their value while they are at most this many (a 5x5 filter)."""
-
-LONGEST_NUMBER = 6
-"""Characters that a labelled cell has room for."""
-
+FIELD_PX = (230, 160)
+"""Room for the cells, across and down, in a panel of the side."""
+CHARACTER_PX = 5.2
+"""Width of a character of the cells' numbers."""
+CELL_PADDING_PX = 4
 
 _CELLS: dict[str, Any] = {
     "type": "heatmap",
@@ -65,8 +64,7 @@ def unit_heat_map(
         "ygap": 1 if field.shape[0] <= 16 else 0,
         **_hover(tiles, origin),
     }
-    if field.size <= NUMBERS_IN_UP_TO:
-        text = [[_short(value) for value in row] for row in field]
+    if (text := _numbers_that_fit(field)) is not None:
         cells |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": 9}}
     return unchecked_figure([cells], _axes(*field.shape, one=len(tiles) == 1), theme=theme)
 
@@ -75,7 +73,7 @@ def _hover(tiles: np.ndarray, origin: np.ndarray) -> dict[str, Any]:
     """Return what is said of the cell under the pointer: where it comes from, and the exact value."""
     in_tile = origin[..., 0] >= 0
     exact = np.full(in_tile.shape, "", object)
-    exact[in_tile] = [_exact(value) for value in tiles[tuple(origin[in_tile].T)]]
+    exact[in_tile] = [exact_number(value) for value in tiles[tuple(origin[in_tile].T)]]
     channel = "channel %{customdata[1]}, " if len(tiles) > 1 else ""
     return {
         "customdata": [
@@ -96,15 +94,29 @@ def _axes(rows: int, columns: int, *, one: bool) -> dict[str, Any]:
     }
 
 
-def _short(value: float) -> str:
-    """At most six characters, so that it stays within its cell."""
-    text = "" if np.isnan(value) else f"{value:.2g}"
-    if len(text) > LONGEST_NUMBER or "e" in text:
-        mantissa, exponent = f"{value:.0e}".split("e")
-        text = f"{mantissa}e{int(exponent)}"
-    return text.replace("-", "−")
+def _numbers_that_fit(field: np.ndarray) -> list[list[str]] | None:
+    """Return the cells' numbers as short as they must be to stay within their cells; None where one of them cannot."""
+    cell_px = min(room / size for room, size in zip(FIELD_PX, field.shape[::-1], strict=True))
+    room = int((cell_px - CELL_PADDING_PX) / CHARACTER_PX)
+    text = [[short_number(value, room) for value in row] for row in field] if room >= 2 else [[None]]
+    return None if any(number is None for row in text for number in row) else text  # type: ignore[return-value]
 
 
-def _exact(value: np.floating) -> str:
+def short_number(value: float, room: int) -> str | None:
+    """Return the number with two significant digits, or one, in at most ``room`` characters; None where it has none so short.
+
+    What is no finite number has none: it is left open.
+    """
+    if not np.isfinite(value):
+        return ""
+    mantissa, exponent = f"{value:.0e}".split("e")
+    candidates = (f"{value:.2g}", f"{value:.1g}", f"{mantissa}e{int(exponent)}")
+    plain = (text.replace("0.", ".", 1) if abs(value) < 1 else text for text in candidates[:2] if "e" not in text)
+    fitting = (text for text in (*plain, candidates[2]) if len(text) <= room)
+    text = next(fitting, None)
+    return None if text is None else text.replace("-", "−")
+
+
+def exact_number(value: np.floating) -> str:
     """As many digits as give the stored number back."""
     return np.format_float_positional(value, trim="-") if 1e-4 <= abs(value) < 1e6 or value == 0 else str(value)

@@ -1,5 +1,8 @@
 import json
 
+import pytest
+from dash import html
+
 from mloscope.adaptors.interface import Layer, Parameter
 from mloscope.components.layer_details import layer_facts, number_text, parameter_statistics, shape_text
 
@@ -39,15 +42,42 @@ def test_facts_name_kind_shapes_counts_and_hyperparameters():
     assert "regularizer" not in said
 
 
-def test_nan_weights_are_counted_in_words():
+def statistics_of(name: str, count: int, **changes: object) -> dict[str, object]:
     row = {
-        "parameter": "kernel",
-        "count": 150,
-        "min": None,
-        "max": None,
-        "norm": float("nan"),
+        "parameter": name,
+        "count": count,
+        "min": -1.0,
+        "max": 1.0,
+        "norm": 2.0,
         "share_of_zeros": 0.0,
-        "nan": 150,
+        "nan": 0,
         "infinite": 0,
     }
-    assert "150 NaN and 0 infinite of 150 values" in text(parameter_statistics("161", [row], None))
+    return {**row, **changes}
+
+
+@pytest.mark.parametrize(
+    ("count", "nan", "infinite", "sentence"),
+    [
+        (500, 500, 0, "kernel: all 500 values are NaN."),
+        (500, 20, 0, "kernel: 20 of 500 values are NaN; excluded above."),
+        (500, 20, 3, "kernel: 20 of 500 values are NaN, 3 of 500 values are infinite; excluded above."),
+        (1, 1, 0, "kernel: the only value is NaN."),
+    ],
+)
+def test_values_that_are_no_numbers_are_counted_in_words(count: int, nan: int, infinite: int, sentence: str) -> None:
+    row = statistics_of("kernel", count, nan=nan, infinite=infinite)
+    assert sentence in text(parameter_statistics("161", [row], None))
+
+
+def test_of_nothing_but_nan_no_share_is_zero() -> None:
+    assert "0 %" not in text(parameter_statistics("161", [statistics_of("kernel", 5, nan=5, norm=None)], None))
+    assert "0 %" in text(parameter_statistics("161", [statistics_of("kernel", 5, nan=4)], None))
+
+
+def test_optimiser_slots_are_folded_away() -> None:
+    rows = [statistics_of("kernel", 5), statistics_of("kernel momentum", 5)]
+    *seen, folded = parameter_statistics("1", rows, None, {"kernel momentum"}).children
+    assert "kernel momentum" not in text(html.Div(seen))
+    assert folded.open is False
+    assert "kernel momentum" in text(folded)

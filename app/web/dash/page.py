@@ -36,9 +36,9 @@ class ViewPart:
 
     id: str
     keys: tuple[str, ...]
-    only_where: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    """By key: another key and the value it must have; elsewhere the key holds its default. ``{"image": ("mode", "features")}``:
-    a change of the image is a change of the part only while feature maps are shown."""
+    only_where: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By key: another key and the values it may have; elsewhere the key holds its default. ``{"image": ("mode", "features",
+    "both")}``: a change of the image is a change of the part only while feature maps are shown."""
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,22 @@ def test_both_sides_share_a_scale_and_the_difference_has_zero_in_its_middle(them
     assert (symmetric.zmin, symmetric.zmax) == (-4, 4)
 
 
+def test_values_in_one_row_are_bars_of_both_sides_and_of_the_difference(theme: str) -> None:
+    a, b = np.array([[[1.0, np.nan, 3.0]]]), np.array([[[0.5, 1.0, np.inf]]])
+    figure = comparison_unit(a, b, diverging=True, theme=theme)
+    assert [bars.name for bars in figure.data] == ["A", "B", "A − B"]
+    assert np.asarray(figure.data[2].y).tolist()[0] == 0.5
+    assert np.isnan(np.asarray(figure.data[2].y)[1:]).all()
+    assert figure.data[0].yaxis != figure.data[2].yaxis
+
+
+def test_no_caption_stands_beside_another(theme: str) -> None:
+    figure = comparison_unit(np.ones((1, 3, 3)), np.full((1, 3, 3), -0.237123), diverging=True, theme=theme)
+    below = [note for note in figure.layout.annotations if note.yanchor == "top"]
+    assert len(below) == 2
+    assert max(len(note.text) for note in below) <= 20
+
+
 def test_the_same_arrays_give_the_same_figure(theme: str) -> None:
     a = np.random.default_rng(0).normal(size=(3, 5, 5))
     assert comparison_unit(a, -a, diverging=True, theme=theme).to_json() == comparison_unit(

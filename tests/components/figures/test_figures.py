@@ -3,10 +3,11 @@ import plotly.graph_objects as go
 import pytest
 from dash._utils import to_json
 
+from mloscope.components.figures.exact_values import exact_values
 from mloscope.components.figures.prediction_course import classes_worth_showing, prediction_course
 from mloscope.components.figures.time_axis import time_axis
 from mloscope.components.figures.unit_course import LINES_UP_TO, unit_course
-from mloscope.components.figures.unit_heat_map import mosaic, unit_heat_map
+from mloscope.components.figures.unit_heat_map import mosaic, short_number, unit_heat_map
 
 LABELS = [str(step) for step in (0, 1, 2, 5, 10, 100)]
 
@@ -23,13 +24,40 @@ def test_the_heat_map_tells_exact_values_and_leaves_nan_open():
 
 
 @pytest.mark.parametrize(
-    ("value", "written"),
-    [(0.25, "0.25"), (-0.031, "−0.031"), (12345.0, "1e4"), (-2.47e10, "−2e10"), (3.2e-9, "3e−9"), (0.0, "0")],
-)
-def test_numbers_within_cells_stay_within_them(value, written):
-    figure = go.Figure(unit_heat_map(np.full((1, 1, 1), value), value_range=(-1, 1), diverging=True, theme="light"))
-    assert figure.data[0].text[0][0] == written
-    assert len(written) <= 6
+    ("value", "room", "written"),
+    [
+        (0.25, 5, ".25"), (-0.043, 5, "−.043"), (-0.0043, 5, "−.004"), (12345.0, 5, "1e4"), (-2.47e10, 4, None), (-2.47e10, 5, "−2e10"),
+        (0.0, 2, "0"), (3.14, 3, "3.1"), (3.14, 2, "3"), (np.nan, 2, ""),
+    ],
+)  # fmt: skip
+def test_numbers_within_cells_stay_within_them(value, room, written):
+    assert short_number(value, room) == written
+
+
+def test_cells_too_small_for_one_of_their_numbers_have_none():
+    def text_of(values):
+        return go.Figure(unit_heat_map(values, value_range=(-1, 1), diverging=True, theme="light")).data[0].text
+
+    values = np.full((1, 5, 5), 0.25)
+    assert text_of(values)[0][0] == ".25"
+    values[0, 0, 0] = -2e-10
+    assert text_of(values) is None
+    assert text_of(np.full((1, 9, 9), -0.25)) is None
+
+
+@pytest.mark.parametrize("shape", [(7, 1, 1), (1, 7, 1), (1, 1, 7), (1, 1, 300)])
+def test_values_in_one_row_are_bars_and_what_is_not_finite_is_marked(shape):
+    values = np.linspace(-1, 1, np.prod(shape)).astype(np.float32).reshape(shape)
+    values.flat[1] = np.nan
+    bars, marks = go.Figure(exact_values(values, value_range=(-1, 1), diverging=True, theme="dark")).data
+    assert np.isnan(np.asarray(bars.y)[1])
+    assert np.float32(bars.text[2]) == values.flat[2]
+    assert (list(marks.x), list(marks.text)) == ([1], ["nan"])
+
+
+def test_one_value_is_a_number():
+    figure = exact_values(np.array([[[0.125]]]), value_range=(-1, 1), diverging=True, theme="light")
+    assert "0.125" in figure.layout.annotations[0].text
 
 
 def test_channels_stand_side_by_side_and_are_named():

@@ -16,6 +16,7 @@ from dash._utils import to_json
 from mloscope.components import theme as themes
 from mloscope.components.figures.prediction_course import prediction_course
 from mloscope.components.figures.unchecked_figure import unchecked_figure
+from mloscope.components.figures.unit_bars import unit_bars
 from mloscope.components.figures.unit_course import unit_course
 from mloscope.components.figures.unit_heat_map import unit_heat_map
 
@@ -37,6 +38,8 @@ FIGURES: dict[str, Callable[[str], dict[str, Any]]] = {
     "quantiles": lambda theme: unit_course(noise(41, 150), [""] * 150, LABELS, theme=theme),
     "labelled cells": lambda theme: unit_heat_map(noise(1, 5, 5), value_range=(-1.0, 1.0), diverging=True, theme=theme),
     "tiles": lambda theme: unit_heat_map(noise(6, 5, 5), value_range=(-1.0, 1.0), diverging=True, theme=theme),
+    "bars": lambda theme: unit_bars(noise(84), axis="input", theme=theme),
+    "very many bars": lambda theme: unit_bars(noise(400), axis="input", theme=theme),
     "a large map": lambda theme: unit_heat_map(noise(1, 28, 28), value_range=(0.0, 2.0), diverging=False, theme=theme),
 }
 

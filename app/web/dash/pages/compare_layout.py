@@ -90,7 +90,7 @@ def _change_panel() -> list[Any]:
         html.H3("change of each unit, sorted", className="panel-subtitle"),
         chart(COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220, class_name="compare-chart"),
         html.H3("selected unit, exact values", className="panel-subtitle"),
-        chart(COMPARE_UNIT, "The selected unit on both sides and the difference", 150, class_name="compare-chart"),
+        chart(COMPARE_UNIT, "The selected unit on both sides and the difference", 170, class_name="compare-chart"),
     ]  # fmt: skip
 
 

@@ -4,8 +4,9 @@ Frames while time moves are drawn in the browser from films (assets/films/canvas
 have settled:
 
     Store "view" ──assets: view_parts──┬──► Store "unit-view" ──┬──► show_layer     ──► layer-details   ◄──┬── Store "settled-time"
-                                       │                        ├──► enlarge_unit   ──► unit-heat-map   ◄──┘
-                                       │                        └──► draw_course    ──► unit-course
+                                       │                        ├──► enlarge_unit   ──► unit-heat-map   ◄──┤
+                                       │                        └──► draw_course    ──► unit-course        │
+                                       ├──► Store "map-view" ───────► enlarge_map    ──► unit-map        ◄──┘
                                        └──► Store "image-view" ────► draw_classes   ──► prediction-course
     Store "subject" ──────────────────────────────────────────────► draw_training  ──► training-course
     select "by rule" ─────────────────────────────────────────────► choose_units   ──► Store "chosen-units" ──► assets: view.set({units})
@@ -37,16 +38,18 @@ from mloscope.app.web.dash.pages import main_display_layout as parts
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.dash.view_state import FILM, IMAGES, Field
 from mloscope.components import theme as themes
+from mloscope.components.figures.exact_values import exact_values
 from mloscope.components.figures.prediction_course import prediction_course
 from mloscope.components.figures.training_chart import metrics_of, run_course
 from mloscope.components.figures.unit_course import unit_course
-from mloscope.components.figures.unit_heat_map import unit_heat_map
 from mloscope.components.layer_details import layer_facts, parameter_statistics
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
 
 METRICS_SHOWN = 2
+FEATURES, BOTH = "features", "both"
+"""Modes in which feature maps are seen."""
 
 
 def bind(app: Dash, services: Services) -> None:
@@ -57,6 +60,8 @@ def bind(app: Dash, services: Services) -> None:
     here = Main(services)
     threaded(app, Output(parts.LAYER_DETAILS, "children"), subject, unit, time)(here.show_layer)
     threaded(app, Output(parts.UNIT_HEAT_MAP, "figure"), subject, unit, time, theme)(here.enlarge_unit)
+    map_view = Input(parts.MAP_VIEW, "data")
+    threaded(app, Output(parts.UNIT_MAP, "figure"), subject, map_view, time, theme)(here.enlarge_map)
     threaded(app, Output(parts.UNIT_COURSE, "figure"), subject, unit, theme)(here.draw_course)
     threaded(app, Output(parts.PREDICTION_COURSE, "figure"), subject, image, theme)(here.draw_classes)
     training = (
@@ -126,30 +131,35 @@ class Main:
             statistics = parameter_details(self.services.cache, run, time["step"], layer.name, view["unit"])
         except errors.MloscopeError as error:
             return [*shown, html.P(str(error), className="warning-text")]
-        return [*shown, parameter_statistics(_label(subject, time), statistics, view["unit"])]
+        slots = {parameter.name for parameter in layer.parameters if parameter.slot}
+        return [*shown, parameter_statistics(_label(subject, time), statistics, view["unit"], slots)]
 
     def enlarge_unit(self, subject: dict | None, view: dict | None, time: dict | None, theme: str | None) -> Any:
-        if not _ready(subject, view) or not time or theme is None:
+        """The selected unit's weights."""
+        if not _ready(subject, view) or not time or theme is None or view["mode"] == FEATURES:
             return no_update
-        parameters = view["mode"] != "features"
-        if not parameters and not view["image"]:
-            return themes.empty_figure(theme, "Choose an image.")
         try:
-            values, value_range = self._enlarged(subject, view, time["step"])
+            run = self.services.workspace.opened_run(subject["run"])
+            found = enlarged_weights(
+                self.services.cache, run, time["step"], view["layer"], view["unit"], view["parameter"]
+            )
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
-        diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and parameters)
-        if diverging:
-            reach = max(abs(value_range[0]), abs(value_range[1]))
-            value_range = (-reach, reach)
-        return unit_heat_map(values, value_range=value_range, diverging=diverging, theme=theme)
+        return _enlarged(found, view["symmetric"] != "no", theme)
 
-    def _enlarged(self, subject: dict, view: dict, step: int) -> EnlargedUnit:
-        run = self.services.workspace.opened_run(subject["run"])
-        layer, unit = view["layer"], view["unit"]
-        if view["mode"] == "features":
-            return enlarged_map(self._feature_map(run, subject, view, step), layer, unit)
-        return enlarged_weights(self.services.cache, run, step, layer, unit, view["parameter"])
+    def enlarge_map(self, subject: dict | None, view: dict | None, time: dict | None, theme: str | None) -> Any:
+        """The selected unit's feature map of the selected image."""
+        if not _ready(subject, view) or not time or theme is None or view["mode"] not in (FEATURES, BOTH):
+            return no_update
+        if not view["image"]:
+            return themes.empty_figure(theme, "Choose an image.")
+        try:
+            run = self.services.workspace.opened_run(subject["run"])
+            feature_map = self._feature_map(run, subject, view, time["step"])
+            found = enlarged_map(feature_map, view["layer"], view["unit"])
+        except errors.MloscopeError as error:
+            return themes.empty_figure(theme, _wrapped(str(error)))
+        return _enlarged(found, view["symmetric"] == "yes", theme)
 
     def _feature_map(self, run: OpenedRun, subject: dict, view: dict, step: int) -> np.ndarray:
         image = self.services.workspace.network_input(run, subject["corpus"], view["image"])
@@ -226,6 +236,13 @@ def _ready(subject: dict | None, view: dict | None) -> bool:
     return bool(subject and subject.get("run") and view and view.get("layer"))
 
 
+def _enlarged(unit: EnlargedUnit, diverging: bool, theme: str) -> Any:
+    low, high = unit.range
+    if diverging:
+        low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
+    return exact_values(unit.values, value_range=(low, high), diverging=diverging, theme=theme)
+
+
 def _label(subject: dict, time: dict) -> str:
     return next((c["label"] for c in subject["checkpoints"] if c["step"] == time["step"]), str(time["step"]))
 
@@ -257,8 +274,12 @@ PAGE = Page(
     stores=(
         ViewPart(
             parts.UNIT_VIEW,
-            ("layer", "unit", "parameter", "mode", "symmetric", "image"),
-            only_where={"image": ("mode", "features")},
+            ("layer", "unit", "parameter", "mode", "symmetric"),
+        ),
+        ViewPart(
+            parts.MAP_VIEW,
+            ("layer", "unit", "mode", "symmetric", "image"),
+            only_where=dict.fromkeys(("unit", "image"), ("mode", FEATURES, BOTH)),
         ),
         ViewPart(parts.IMAGE_VIEW, ("image",)),
         Store(parts.CHOSEN_UNITS),

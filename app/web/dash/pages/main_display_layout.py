@@ -10,6 +10,9 @@ from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGrap
 from mloscope.components.chart import chart
 
 UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/shell/view_parts.mjs
+MAP_VIEW = (
+    "map-view"  # JS. Store: what of the view the unit's feature map shows. One writer: assets/shell/view_parts.mjs
+)
 IMAGE_VIEW = "image-view"  # JS. Store {"image"}. One writer: assets/shell/view_parts.mjs
 NETWORK = "network"
 IMAGES = "images"
@@ -17,6 +20,7 @@ PREDICTIONS = "predictions"
 PREDICTION_COURSE = "prediction-course"
 LAYER_DETAILS = "layer-details"
 UNIT_HEAT_MAP = "unit-heat-map"
+UNIT_MAP = "unit-map"
 UNIT_COURSE = "unit-course"
 TRAINING = "training"
 TRAINING_COURSE = "training-course"
@@ -110,14 +114,23 @@ def _unit_side() -> html.Aside:
             html.Div(
                 [
                     html.H3("selected unit, exact values", className="panel-subtitle"),
-                    chart(UNIT_HEAT_MAP, "The selected unit enlarged", 190),
-                ]
+                    chart(UNIT_HEAT_MAP, "The selected unit's weights, enlarged", 190),
+                ],
+                className="of-parameters",
+            ),
+            html.Div(
+                [
+                    html.H3("its feature map", className="panel-subtitle"),
+                    chart(UNIT_MAP, "The selected unit's feature map, enlarged", 190),
+                ],
+                className="of-features",
             ),
             html.Div(
                 [
                     html.H3("its values over all steps", className="panel-subtitle"),
                     chart(UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
-                ]
+                ],
+                className="of-parameters",
             ),
             html.Div(
                 [

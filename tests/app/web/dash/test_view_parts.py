@@ -9,7 +9,7 @@ import in_page
 import pytest
 
 pytestmark = pytest.mark.browser
-HEAT_MAP, COURSE = "unit-heat-map.figure", "prediction-course.figure"
+HEAT_MAP, MAP, COURSE = "unit-heat-map.figure", "unit-map.figure", "prediction-course.figure"
 
 
 def rest(page: Any) -> None:
@@ -36,12 +36,12 @@ def change(page: Any, *until: str, **fields: Any) -> set[str]:
 def test_a_chart_is_drawn_again_only_for_what_it_shows(bench: Any, in_browser: Callable[..., Any]) -> None:
     page = in_browser(bench, "/#layer=block/conv1&image=test-0")
     page.wait_for_function("() => document.querySelector('#unit-heat-map .js-plotly-plot')?.data?.length")
-    assert change(page, COURSE, image="test-1") == {COURSE}
-    of_unit = change(page, HEAT_MAP, unit=2)
-    assert HEAT_MAP in of_unit
+    assert change(page, COURSE, MAP, image="test-1") == {COURSE, MAP}
+    of_unit = change(page, HEAT_MAP, MAP, unit=2)
+    assert {HEAT_MAP, MAP} <= of_unit
     assert COURSE not in of_unit
-    assert HEAT_MAP in change(page, HEAT_MAP, mode="features")
-    assert {HEAT_MAP, COURSE} <= change(page, HEAT_MAP, COURSE, image="test-2")
+    assert HEAT_MAP in change(page, HEAT_MAP, mode="parameters")
+    assert change(page, COURSE, image="test-2") == {COURSE}
     assert page.problems == []
 
 

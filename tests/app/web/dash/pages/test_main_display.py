@@ -63,7 +63,7 @@ def test_the_layout_holds_every_control_once() -> None:
     text = json.dumps(laid_out(PAGE), default=lambda part: part.to_plotly_json())
     for name in (
         parts.NETWORK, parts.IMAGES, parts.PREDICTIONS, parts.PREDICTION_COURSE, *map(parts.canvas_of, film_kinds()),
-        parts.LAYER_DETAILS, parts.UNIT_HEAT_MAP, parts.UNIT_COURSE, parts.MODE, parts.PARAMETER, parts.COLOUR, parts.RANGE,
+        parts.LAYER_DETAILS, parts.UNIT_HEAT_MAP, parts.UNIT_MAP, parts.UNIT_COURSE, parts.MODE, parts.PARAMETER, parts.COLOUR, parts.RANGE,
         parts.SYMMETRIC, parts.LAYOUT, parts.UNITS, parts.UNIT_RULE, parts.PREVIOUS_UNITS, parts.NEXT_UNITS, parts.CHANNELS,
         parts.PREVIOUS_CHANNELS, parts.NEXT_CHANNELS, parts.CHOSEN_UNITS, parts.TRAINING,
         parts.TRAINING_COURSE, parts.TRAINING_PROBLEMS,
@@ -169,8 +169,9 @@ def test_the_scale_is_as_the_view_wants_it(here: Main, subject: dict[str, Any], 
     assert (trace.zmin, trace.zmax) == pytest.approx((stored.min(), stored.max()))
 
 
-def test_in_feature_mode_the_enlarged_unit_is_its_map(here: Main, subject: dict[str, Any], bench: Any) -> None:
-    figure = go.Figure(here.enlarge_unit(subject, view_of(unit=1, mode="features"), NOW, "light"))
+def test_where_maps_are_drawn_the_units_map_is_enlarged(here: Main, subject: dict[str, Any], bench: Any) -> None:
+    for mode in ("features", "both"):
+        figure = go.Figure(here.enlarge_map(subject, view_of(unit=1, mode=mode), NOW, "light"))
     maps = bench.feature_maps([20], "block/conv1", "test-0").maps[20]
     assert finite(figure.data[0].z) == sorted(maps[..., 1].ravel().tolist())
 
@@ -270,21 +271,26 @@ def test_without_an_image_the_classes_ask_for_one(here: Main, subject: dict[str,
     )
 
 
-def test_in_feature_mode_without_an_image_no_weights_are_shown_instead(here: Main, subject: dict[str, Any]) -> None:
-    figure = go.Figure(here.enlarge_unit(subject, view_of(image="", mode="features"), NOW, "light"))
+def test_without_an_image_there_is_no_map_to_enlarge(here: Main, subject: dict[str, Any]) -> None:
+    figure = go.Figure(here.enlarge_map(subject, view_of(image="", mode="features"), NOW, "light"))
     assert said(figure) == "Choose an image."
+
+
+def test_what_the_mode_does_not_draw_is_not_enlarged(here: Main, subject: dict[str, Any]) -> None:
+    assert here.enlarge_unit(subject, view_of(mode="features"), NOW, "light") is no_update
+    assert here.enlarge_map(subject, view_of(mode="parameters"), NOW, "light") is no_update
 
 
 def test_an_unknown_image_is_a_sentence(here: Main, subject: dict[str, Any]) -> None:
     view = view_of(image="test-99", mode="features")
-    assert 'no image "test-99"' in said(here.enlarge_unit(subject, view, NOW, "light"))
+    assert 'no image "test-99"' in said(here.enlarge_map(subject, view, NOW, "light"))
     assert 'no image "test-99"' in said(here.draw_classes(subject, view, "light"))
 
 
 def test_a_service_that_is_away_is_a_sentence(here: Main, subject: dict[str, Any], bench: Any) -> None:
     bench.service.down = True
     assert "is being restarted" in said(here.draw_classes(subject, view_of(), "light"))
-    assert "is being restarted" in said(here.enlarge_unit(subject, view_of(mode="features"), NOW, "light"))
+    assert "is being restarted" in said(here.enlarge_map(subject, view_of(mode="features"), NOW, "light"))
     assert isinstance(
         go.Figure(here.enlarge_unit(subject, view_of(mode="parameters"), NOW, "light")).data[0], go.Heatmap
     )
