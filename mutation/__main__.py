@@ -13,11 +13,11 @@ import argparse
 import importlib
 import json
 import os
-import random
 import sys
 import time
 import tomllib
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from mutation import forked_tests
@@ -91,9 +91,8 @@ def examine(module: Module, options: argparse.Namespace) -> dict[str, object]:
     if outcome != forked_tests.PASSED:
         raise SystemExit(f"{module.path}: its tests {outcome} without any change: {' '.join(module.tests)}")
     timeout_s = 10 + 5 * (time.monotonic() - began)
-    mutants = [mutant for mutant in mutants_of(source, options.seed) if not module.is_equivalent(mutant)]
-    if options.sample:
-        mutants = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
+    mutants = mutants_of(source, options.seed, drawn=options.sample is not None)
+    mutants = list(islice((mutant for mutant in mutants if not module.is_equivalent(mutant)), options.sample))
     survivors = _survivors(module, path, mutants, timeout_s, options.processes)
     noticed = len(mutants) - len(survivors)
     print(f"{module.path}: {noticed} of {len(mutants)} noticed, {time.monotonic() - began:.0f} s", flush=True)

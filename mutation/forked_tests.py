@@ -82,7 +82,18 @@ def start(module: str, path: Path, source: str, tests: Sequence[str], timeout_s:
 
 def _run(module: str, path: Path, source: str, tests: Sequence[str]) -> int:
     import pytest
+    from hypothesis import Phase, settings
 
+    # Without conftest.py, whose profile this is; a slow machine is no failure, and nobody reads the smallest example.
+    settings.register_profile(
+        "mutants",
+        deadline=None,
+        derandomize=True,
+        max_examples=25,
+        database=None,
+        phases=(Phase.explicit, Phase.generate),
+    )
+    settings.load_profile("mutants")
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)

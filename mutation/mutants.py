@@ -29,27 +29,33 @@ class Mutant:
     source: str
 
 
-def mutants_of(source: str, seed: int = 0) -> Iterator[Mutant]:
-    """Yield mutants of the source in the order of its lines; where an operator can be replaced by several others, one of
-    them drawn at random. What changes nothing but annotations and docstrings is left out."""
+def mutants_of(source: str, seed: int = 0, drawn: bool = False) -> Iterator[Mutant]:
+    """Yield mutants of the source in the order of its lines, or in an order drawn at random; where an operator can be
+    replaced by several others, one of them drawn at random. Changes of annotations and docstrings are left out."""
+    draw, lines, original = random.Random(seed), source.splitlines(), _bare(source)
+    chosen = [(start[0], *draw.choice(choices)) for (start, _), choices in sorted(_places(source).items())]
+    if drawn:
+        draw.shuffle(chosen)
+    for line, name, occurrence in chosen:
+        changed = mutate_code(source, get_operator(name)(), occurrence)
+        if changed is None or _bare(changed) in (None, original):
+            continue
+        yield Mutant(name, line, lines[line - 1].strip(), _line_after(lines, changed.splitlines(), line), changed)
+
+
+def _places(source: str) -> dict[tuple[tuple[int, int], str], list[tuple[str, int]]]:
+    """Where the source can be changed: (line and column, family of operators) to (operator, counted occurrence)."""
     places: dict[tuple[tuple[int, int], str], list[tuple[str, int]]] = defaultdict(list)
+    nodes = list(ast_nodes(get_ast(source)))
     for name in sorted(operator_names()):
         family = name.partition("/")[2].split("_")[0]
         if family in LEFT_OUT:
             continue
-        operator, occurrence = get_operator(name)(), 0
-        for node in ast_nodes(get_ast(source)):
-            for start, _ in operator.mutation_positions(node):
-                places[start, family].append((name, occurrence))
-                occurrence += 1
-    draw, lines, original = random.Random(seed), source.splitlines(), _bare(source)
-    for (start, _), choices in sorted(places.items()):
-        name, occurrence = draw.choice(choices)
-        changed = mutate_code(source, get_operator(name)(), occurrence)
-        if changed is None or _bare(changed) in (None, original):
-            continue
-        line = start[0]
-        yield Mutant(name, line, lines[line - 1].strip(), _line_after(lines, changed.splitlines(), line), changed)
+        operator = get_operator(name)()
+        starts = (start for node in nodes for start, _ in operator.mutation_positions(node))
+        for occurrence, start in enumerate(starts):
+            places[start, family].append((name, occurrence))
+    return places
 
 
 def _line_after(before: list[str], after: list[str], line: int) -> str:
