@@ -1,35 +1,58 @@
-"""What installed packages offer under one group of entry points, ours and strangers' alike."""
+"""The tables that packages can add to, and what is installed in each: ours and strangers' alike."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from mloscope.adaptors.installation import how_to_install
 
 
 @dataclass(frozen=True)
+class Group:
+    """A group of entry points."""
+
+    name: str
+    """As packages write it in their pyproject.toml."""
+    called: str
+    """What each of its objects is, for sentences."""
+    has: str
+    """The method that every such object has."""
+
+
+RUNS = Group("mloscope.run_adaptors", "adaptor", "can_open")
+CORPORA = Group("mloscope.corpus_adaptors", "adaptor", "can_open")
+NETWORK_BACKENDS = Group("mloscope.network_backends", "network backend", "load")
+FILM_KINDS = Group("mloscope.film_kinds", "film kind", "open")
+STATISTICS = Group("mloscope.statistics", "statistic", "compute")
+PAGES = Group("mloscope.pages", "page", "bind")
+GROUPS = (RUNS, CORPORA, NETWORK_BACKENDS, FILM_KINDS, STATISTICS, PAGES)
+
+
+@dataclass(frozen=True)
 class Registered:
-    """A class that some installed package offers."""
+    """What some installed package offers: a class, or an object."""
 
     name: str
     package: str
-    implementation: type[Any] | None
+    implementation: Any | None
     """None where it could not be imported; ``problem`` then says why."""
     problem: str | None = None
 
     @property
     def description(self) -> str:
-        return getattr(self.implementation, "description", "")
+        """Its own words for people; empty where it has none."""
+        words = (getattr(self.implementation, name, "") for name in ("description", "help", "title"))
+        return next(filter(None, words), "")
 
 
-def registered(points: Iterable[EntryPoint], *, called: str, has: str) -> list[Registered]:
-    """The classes behind entry points, by name. One that cannot be imported costs nobody anything but itself.
-
-    ``called``: what they are, for sentences; ``has``: the method that every such class has."""
-    return [_loaded(point, called, has) for point in sorted(points, key=lambda point: point.name)]
+def registered(group: Group, points: Iterable[EntryPoint] | None = None) -> list[Registered]:
+    """What the entry points of the group name, by name; default: all that are installed. One that cannot be imported costs
+    nobody anything but itself."""
+    points = entry_points(group=group.name) if points is None else points
+    return [_loaded(point, group.called, group.has) for point in sorted(points, key=lambda point: point.name)]
 
 
 def _loaded(point: EntryPoint, called: str, has: str) -> Registered:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from importlib.metadata import entry_points
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mloscope.adaptors.entry_points import Registered, registered
+from mloscope.adaptors.entry_points import CORPORA, RUNS, Registered, registered
 from mloscope.adaptors.files.foreign_files import counted, kind_of
 from mloscope.adaptors.files.regular_files import open_regular
 from mloscope.adaptors.interface import (
@@ -28,8 +27,6 @@ from mloscope.adaptors.interface import (
 )
 from mloscope.adaptors.readers.image_folder.other_formats import advice
 
-RUN_GROUP = "mloscope.run_adaptors"
-CORPUS_GROUP = "mloscope.corpus_adaptors"
 _MOST_LISTED = 10_000
 _MOST_FOLDERS = 20
 _MOST_NAMED = 3
@@ -38,13 +35,13 @@ _MOST_NAMED = 3
 @cache
 def run_adaptors() -> list[Registered]:
     """Every installed run adaptor by name, those that cannot be imported included."""
-    return registered(entry_points(group=RUN_GROUP), called="adaptor", has="can_open")
+    return registered(RUNS)
 
 
 @cache
 def corpus_adaptors() -> list[Registered]:
     """Every installed corpus adaptor by name, those that cannot be imported included."""
-    return registered(entry_points(group=CORPUS_GROUP), called="adaptor", has="can_open")
+    return registered(CORPORA)
 
 
 def open_run(

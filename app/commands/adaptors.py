@@ -1,4 +1,4 @@
-"""``mloscope adaptors``: lists what formats can be read."""
+"""``mloscope adaptors``: lists the formats that can be read, and what else packages have registered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import json
 
 from mloscope.app.process.terminal import write
 
-DESCRIPTION = "List the formats that can be read, and adaptors that failed to load."
+DESCRIPTION = (
+    "List what is installed: formats that can be read, network backends, film kinds, and the statistics and pages of other "
+    "packages; with what failed to load, and why."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,24 +19,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _adaptors(arguments: argparse.Namespace) -> int:
-    from mloscope.adaptors import registry
+    from mloscope.adaptors import entry_points as tables
 
+    reads = {tables.RUNS: "runs", tables.CORPORA: "corpora"}
     found = [
         {
-            "reads": reads,
-            "name": adaptor.name,
-            "package": adaptor.package,
-            "description": adaptor.description,
-            "problem": adaptor.problem,
+            "group": group.name,
+            "reads": reads.get(group),
+            "name": installed.name,
+            "package": installed.package,
+            "description": installed.description,
+            "problem": installed.problem,
         }
-        for reads, adaptors in (("runs", registry.run_adaptors()), ("corpora", registry.corpus_adaptors()))
-        for adaptor in adaptors
+        for group in tables.GROUPS
+        for installed in tables.registered(group)
     ]
     if arguments.json:
         print(json.dumps(found, indent=2))
         return 0
-    widths = {key: max(len(str(entry[key])) for entry in found) for key in ("reads", "name", "package")}
-    for entry in found:
-        columns = (f"{entry[key]:<{width}}" for key, width in widths.items())
-        write("  ".join((*columns, entry["problem"] or entry["description"])) + "\n")
+    shown = [
+        (
+            entry["group"].removeprefix("mloscope.").replace("_", " "),
+            entry["name"],
+            entry["package"],
+            entry["problem"] or entry["description"],
+        )
+        for entry in found
+    ]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)][:-1]
+    for *columns, last in shown:
+        write("  ".join((*map(str.ljust, columns, widths), last)) + "\n")
     return 0

@@ -40,7 +40,7 @@ COMMANDS = {
     "user": "manage users who may sign in",
     "token": "manage access tokens for programs",
     "statistics": "evaluate all checkpoints over all images, for the confusion matrix and clusters",
-    "adaptors": "list the formats that can be read, and adaptors that failed to load",
+    "adaptors": "list the formats that can be read, what else is installed, and what failed to load",
 }
 """Every command, in the order of ``mloscope --help``, with its line there: the module of the same name has the rest."""
 

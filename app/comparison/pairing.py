@@ -55,22 +55,8 @@ def parse_pairs(text: str) -> dict[str, str | None]:
     return pairs
 
 
-def format_pairs(pairs: Mapping[str, str | None]) -> str:
-    """The text that :func:`parse_pairs` reads back."""
-    return ",".join(f"{_escaped(a)}:{_escaped(b or '')}" for a, b in pairs.items())
-
-
-_ESCAPES = (("%", "%25"), (":", "%3A"), (",", "%2C"))
-
-
-def _escaped(name: str) -> str:
-    for plain, code in _ESCAPES:
-        name = name.replace(plain, code)
-    return name
-
-
 def _unescaped(name: str) -> str:
-    for plain, code in reversed(_ESCAPES):
+    for plain, code in ((",", "%2C"), (":", "%3A"), ("%", "%25")):
         name = name.replace(code, plain)
     return name
 

@@ -147,6 +147,7 @@ class Evaluator:
         """The steps that can be evaluated, each with its position, as many as the network takes at once; why the others
         cannot goes into ``failed``."""
         at_once, block = 1, []
+        stacks = opened.network if len(steps) > 1 and isinstance(opened.network, StacksWeights) else None
         for position, step in enumerate(steps):
             if stop():
                 raise Stopped
@@ -156,9 +157,9 @@ class Evaluator:
                 failed[step] = str(error)
                 continue
             block.append((position, key, weights))
-            if len(steps) > 1 and isinstance(opened.network, StacksWeights):
+            if stacks is not None:
                 with _as_sentences(opened):
-                    at_once = opened.network.sets_at_once(images, weights)
+                    at_once = stacks.sets_at_once(images, weights)
             if len(block) >= at_once:
                 yield block
                 block = []

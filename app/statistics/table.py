@@ -11,13 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
-from mloscope.adaptors.entry_points import registered
+from mloscope.adaptors.entry_points import STATISTICS, registered
 from mloscope.app.errors import NotFound, NotPossible
 
-GROUP = "mloscope.statistics"
 SCOPES = {
     "checkpoint": "one number",
     "class": "a number per class",
@@ -92,11 +91,11 @@ class Statistic:
 class StatisticTable(Sequence[Statistic]):
     """All statistics by name. One that cannot be loaded, or whose name is taken, is a problem and costs no other."""
 
-    def __init__(self, ours: Iterable[Statistic], points: Iterable[EntryPoint] = ()) -> None:
+    def __init__(self, ours: Iterable[Statistic], points: Iterable[EntryPoint] | None = ()) -> None:
         self._known = {statistic.name: statistic for statistic in ours}
         self.problems: dict[str, str] = {}
         """By name of the entry point: why it is not in the table."""
-        for found in registered(points, called="statistic", has="compute"):
+        for found in registered(STATISTICS, points):
             statistic: Any = found.implementation
             if found.problem is not None:
                 self.problems[found.name] = found.problem
@@ -115,7 +114,7 @@ class StatisticTable(Sequence[Statistic]):
         """The table of this installation."""
         from mloscope.app.statistics.standard import OURS  # which is made of Statistic
 
-        return cls(OURS, entry_points(group=GROUP))
+        return cls(OURS, None)
 
     def __getitem__(self, index: Any) -> Any:
         return list(self._known.values())[index]

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from mloscope.adaptors.entry_points import registered
+from mloscope.adaptors.entry_points import Group, registered
 from mloscope.adaptors.installation import how_to_install
+
+THINGS = Group("strangers.things", "thing", "serve")
 
 
 def point(name: str, value: str) -> EntryPoint:
-    return EntryPoint(name, value, "strangers.things")
+    return EntryPoint(name, value, THINGS.name)
 
 
 def test_what_cannot_be_imported_costs_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +24,7 @@ def test_what_cannot_be_imported_costs_only_itself(tmp_path: Path, monkeypatch: 
     (tmp_path / "stranger_whole.py").write_text("class Thing:\n    def serve(self): ...\n")
     monkeypatch.syspath_prepend(tmp_path)
     names = ("raises", "needs", "empty", "gone", "whole")
-    found = registered([point(name, f"stranger_{name}:Thing") for name in names], called="thing", has="serve")
+    found = registered(THINGS, [point(name, f"stranger_{name}:Thing") for name in names])
     problems = {each.name: each.problem for each in found}
     assert list(problems) == sorted(names)
     assert "needs the package package_that_is_nowhere" in problems["needs"]

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from mloscope.adaptors import registry
-from mloscope.adaptors.entry_points import Registered
+from mloscope.adaptors.entry_points import CORPORA, RUNS, Registered
 from mloscope.adaptors.interface import (
     AdaptorError,
     DependencyMissing,
@@ -44,8 +44,8 @@ def stranger(name: str, *, takes: bool = True, fails: Exception | None = None) -
 def test_ours_are_registered_and_importable() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
     for group, found in (
-        (registry.RUN_GROUP, registry.run_adaptors()),
-        (registry.CORPUS_GROUP, registry.corpus_adaptors()),
+        (RUNS.name, registry.run_adaptors()),
+        (CORPORA.name, registry.corpus_adaptors()),
     ):
         ours = {adaptor.name: adaptor for adaptor in found if adaptor.package == "mloscope"}
         assert sorted(ours) == sorted(project["entry-points"][group]), "pip install -e . --no-deps again"

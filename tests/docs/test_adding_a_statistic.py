@@ -20,12 +20,13 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from mloscope.adaptors.entry_points import STATISTICS
 from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.standard import OURS
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.statistics.table import GROUP, StatisticTable
+from mloscope.app.statistics.table import StatisticTable
 from mloscope.app.statistics.values import course
 from mloscope.app.web.rest.api import add_rest
 from mloscope.app.web.services import Services
@@ -113,7 +114,7 @@ class NothingIsEvaluated:
 
 
 def installed(project: Path) -> StatisticTable:
-    points = PathDistribution(next(project.glob("*.dist-info"))).entry_points.select(group=GROUP)
+    points = PathDistribution(next(project.glob("*.dist-info"))).entry_points.select(group=STATISTICS.name)
     return StatisticTable(OURS, points)
 
 

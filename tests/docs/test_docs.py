@@ -59,6 +59,15 @@ def test_every_file_that_is_named_exists(document: Path) -> None:
         assert (ROOT / name).exists(), f"{document.name} names {name}"
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_test_that_is_named_exists(document: Path) -> None:
+    """By its whole path, which the test above looks for; only the examples of the page itself have a bare name."""
+    text = document.read_text()
+    own = set(re.findall(r"^# file: (\S+)", text, flags=re.MULTILINE))
+    for name in re.findall(r"[\w./-]*\btest_\w+\.py", text):
+        assert name in own or (ROOT / name).is_file(), f"{document.name} names {name}"
+
+
 def test_the_readme_s_commands_exist(capsys: pytest.CaptureFixture[str]) -> None:
     targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
     said = commands(README)

@@ -12,12 +12,12 @@ import functools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from mloscope.adaptors.entry_points import registered
+from mloscope.adaptors.entry_points import FILM_KINDS, registered
 from mloscope.adaptors.installation import PACKAGE
 from mloscope.adaptors.interface import Checkpoint, Layer
 from mloscope.app.errors import BadRequest
@@ -27,7 +27,6 @@ from mloscope.app.workspace.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
-GROUP = "mloscope.film_kinds"
 Scale = Literal["diverging", "sequential", "rgb"]
 Shape = tuple[int, int, int, int, int]
 """(unit, channel, row, column, component) of everything the layer has at a checkpoint."""
@@ -139,14 +138,14 @@ class FilmKind(Protocol):
 @functools.cache
 def film_kinds() -> dict[str, FilmKind]:
     """All kinds that are installed, ours first, by name."""
-    return table_of(entry_points(group=GROUP))
+    return table_of()
 
 
-def table_of(points: Iterable[EntryPoint]) -> dict[str, FilmKind]:
-    """The kinds of these entry points, ours first, then by title. One of another package that cannot be loaded, or whose name
-    is taken, is left out with a warning. Raises ValueError where two of ours share a name."""
+def table_of(points: Iterable[EntryPoint] | None = None) -> dict[str, FilmKind]:
+    """The kinds of these entry points (default: all that are installed), ours first, then by title. One of another
+    package that cannot be loaded, or whose name is taken, is left out with a warning. Raises ValueError where two of ours share a name."""
     kinds: list[tuple[bool, FilmKind]] = []
-    for found in registered(points, called="film kind", has="open"):
+    for found in registered(FILM_KINDS, points):
         try:
             kind = found.implementation() if found.implementation else None
             problem = found.problem or _flaw(kind)

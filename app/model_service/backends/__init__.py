@@ -18,18 +18,16 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.metadata import entry_points
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 
-from mloscope.adaptors.entry_points import Registered, registered
+from mloscope.adaptors.entry_points import NETWORK_BACKENDS, Registered, registered
 from mloscope.adaptors.interface import Checkpoint, EvaluableRun
 from mloscope.app.errors import MloscopeError, NotPossible
 
 logger = logging.getLogger(__name__)
 
-GROUP = "mloscope.network_backends"
 _WORTH_SAYING_S = 1.0
 
 
@@ -153,7 +151,7 @@ class NetworkBackend(Protocol):
 @cache
 def network_backends() -> tuple[Registered, ...]:
     """Every installed backend by name, those that cannot be imported included."""
-    return tuple(registered(entry_points(group=GROUP), called="network backend", has="load"))
+    return tuple(registered(NETWORK_BACKENDS))
 
 
 def missing(known: Sequence[Registered] | None = None) -> str | None:
@@ -162,7 +160,10 @@ def missing(known: Sequence[Registered] | None = None) -> str | None:
     return " ".join(str(reason) for reason in reasons) or _NONE if None not in reasons else None
 
 
-_NONE = f"No network backend is installed (entry points {GROUP}): install mloscope again, as after every update of a source tree."
+_NONE = (
+    f"No network backend is installed (entry points {NETWORK_BACKENDS.name}): install mloscope again, as after every update of "
+    "a source tree."
+)
 
 
 def loading(known: Sequence[Registered] | None = None) -> str:

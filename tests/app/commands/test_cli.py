@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import urllib3
 
-from mloscope.adaptors import registry
+from mloscope.adaptors import entry_points, registry
 from mloscope.app.commands import cli
 from mloscope.app.commands.arguments.options import run_options_of
 from mloscope.app.process.settings import Settings
@@ -238,15 +238,22 @@ def test_inspect_into_a_pipe_that_closes_early(run_folder: Path) -> None:
 def test_adaptors_lists_every_registered_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["adaptors"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    registered = [*registry.run_adaptors(), *registry.corpus_adaptors()]
+    registered = [(group.name, each) for group in entry_points.GROUPS for each in entry_points.registered(group)]
+    assert {"mloscope.network_backends", "mloscope.film_kinds"} < {group for group, _ in registered}
 
-    assert [line.split()[1] for line in lines] == [adaptor.name for adaptor in registered]
-    for line, adaptor in zip(lines, registered, strict=True):
-        assert line.split()[2] == adaptor.package
-        assert line.endswith(adaptor.problem or adaptor.description)
+    for line, (group, each) in zip(lines, registered, strict=True):
+        assert re.split("  +", line, maxsplit=3) == [
+            group.removeprefix("mloscope.").replace("_", " "),
+            each.name,
+            each.package,
+            each.problem or each.description,
+        ]
+        assert each.problem or each.description
 
     assert cli.main(["adaptors", "--json"]) == 0
-    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)] == [a.name for a in registered]
+    entries = json.loads(capsys.readouterr().out)
+    assert [(entry["group"], entry["name"]) for entry in entries] == [(group, each.name) for group, each in registered]
+    assert [entry["name"] for entry in entries if entry["reads"] == "runs"] == [a.name for a in registry.run_adaptors()]
 
 
 # ---------------------------------------------------------------------------------------------- the table

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from typing import Any
 
-from mloscope.adaptors.entry_points import registered
+from mloscope.adaptors.entry_points import PAGES, registered
 from mloscope.app.web.dash.page import Page, view_schema
 from mloscope.app.web.dash.pages import clusters, compare, confusion, main_display
 
 logger = logging.getLogger(__name__)
 
-GROUP = "mloscope.pages"
 OURS = (main_display.PAGE, confusion.PAGE, clusters.PAGE, compare.PAGE)
 
 
 def installed_pages(points: Iterable[EntryPoint] | None = None) -> tuple[Page, ...]:
     """Return every page. One of another package that cannot be loaded, or that collides, is left out with a warning."""
     table = OURS
-    for found in registered(entry_points(group=GROUP) if points is None else points, called="page", has="bind"):
+    for found in registered(PAGES, points):
         problem = found.problem or collision(found.implementation, table)
         if problem:
             logger.warning("The page %s of %s is left out: %s", found.name, found.package, problem)

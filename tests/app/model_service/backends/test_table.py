@@ -10,9 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from mloscope.adaptors.entry_points import Registered
+from mloscope.adaptors.entry_points import NETWORK_BACKENDS, Registered
 from mloscope.app.model_service.backends import (
-    GROUP,
     BackendMissing,
     LoadedBackends,
     loading,
@@ -50,7 +49,7 @@ BROKEN = Registered("broken", "strangers", None, "The network backend broken of 
 def test_ours_are_registered() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     ours = {each.name: each for each in network_backends() if each.package == "mloscope"}
-    assert sorted(ours) == sorted(project["entry-points"][GROUP]), "pip install -e . --no-deps again"
+    assert sorted(ours) == sorted(project["entry-points"][NETWORK_BACKENDS.name]), "pip install -e . --no-deps again"
     for name, each in ours.items():
         assert each.problem is None
         assert each.implementation.name == name

@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from starlette.testclient import TestClient
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.conformance import CorpusConformance
+from mloscope.adaptors.entry_points import CORPORA, registered
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.server import create_app
 
@@ -39,7 +39,7 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     labels = np.array([0, 1] * 3)
     file = tmp_path / "digits.bright.npz"
     np.savez(file, x_train=images, y_train=labels, x_test=images, y_test=labels)
-    adaptors = registry.registered(entry_points(group=registry.CORPUS_GROUP), called="adaptor", has="can_open")
+    adaptors = registered(CORPORA)
     yield registry.open_corpus(file, format="bright-npz", adaptors=adaptors)
     sys.modules.pop("mydigits.corpus", None)
     sys.modules.pop("mydigits", None)

@@ -7,14 +7,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
 import in_page
 import pytest
 
-from mloscope.app.web.dash.pages import GROUP, OURS, installed_pages
+from mloscope.app.web.dash.pages import OURS, installed_pages
 
 ROOT = Path(__file__).parents[5]
 PAGE = ROOT / "docs" / "adding_a_page.md"
@@ -50,7 +49,7 @@ def test_it_opens_with_its_link_and_follows_the_time_slider(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.syspath_prepend(str(project))
-    pages = installed_pages(entry_points(group=GROUP))
+    pages = installed_pages()
     assert [page.name for page in pages] == [*(page.name for page in OURS), "course"]
     bench = make_bench(cache_folder=tmp_path / "cache")
     measure(bench, STEPS)

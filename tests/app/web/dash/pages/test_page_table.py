@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from dash import html
 
+from mloscope.adaptors.entry_points import PAGES
 from mloscope.app.web.dash.page import Page, Store, ViewPart, view_schema
-from mloscope.app.web.dash.pages import GROUP, OURS, installed_pages
+from mloscope.app.web.dash.pages import OURS, installed_pages
 from mloscope.app.web.dash.view_state import SPLIT, Field
 
 
@@ -30,7 +31,7 @@ def point(monkeypatch: pytest.MonkeyPatch) -> Callable[..., EntryPoint]:
         module = types.ModuleType(f"theirs_{name}")
         module.PAGE = value
         monkeypatch.setitem(sys.modules, module.__name__, module)
-        return EntryPoint(name, f"{module.__name__}:PAGE", GROUP)
+        return EntryPoint(name, f"{module.__name__}:PAGE", PAGES.name)
 
     return make
 
@@ -71,5 +72,5 @@ def test_a_page_that_collides_is_left_out(
 
 def test_a_page_that_cannot_be_imported_is_left_out(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert installed_pages([EntryPoint("gone", "no_such_package_here:PAGE", GROUP)]) == OURS
+        assert installed_pages([EntryPoint("gone", "no_such_package_here:PAGE", PAGES.name)]) == OURS
     assert "no_such_package_here" in caplog.text
