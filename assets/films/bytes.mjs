@@ -41,6 +41,16 @@ export const filmBytes = {
   },
 
   /**
+   * Whether values of a frame are no finite numbers. Cheap enough for every frame that comes.
+   * @param {{codes: Uint8Array, layerRange: Float32Array}} frame
+   * @returns {"all" | "some" | ""}
+   */
+  unsound({ codes, layerRange }) {
+    if (Number.isNaN(layerRange[0])) return "all";
+    return [0, 1, 2].some((code) => codes.includes(code)) ? "some" : "";
+  },
+
+  /**
    * The number that a code stands for.
    * @param {number} code 0..255
    * @param {number} lo the unit's least finite value

@@ -153,10 +153,18 @@ export const films = {
     };
   },
 
-  /** @returns {Set<number>} steps of the time bus at which what a film in view shows has exploded */
-  exploded() {
+  /**
+   * Steps of the time bus at which something is the matter with what a film in view shows.
+   * @returns {Map<number, "exploded" | "all" | "some">} exploded, or all or some of its values are no finite numbers
+   */
+  troubled() {
     const own = [...store.films.values()].filter((shared) => shared.viewers.size && !shared.clock.stepAt);
-    return new Set(own.flatMap((shared) => [...[...shared.viewers][0].exploded().keys()]));
+    const found = new Map();
+    for (const shared of own) {
+      for (const [step, which] of shared.unsound) if (which === "all" || !found.has(step)) found.set(step, which);
+      for (const step of [...shared.viewers][0].exploded().keys()) found.set(step, "exploded");
+    }
+    return found;
   },
 
   /** @param {() => void} listener called, at most once a frame, when any film changed @returns {() => void} */

@@ -43,6 +43,7 @@ export class SharedFilm {
     this.chunks = new Map(); // address -> chunk
     this.reasons = new Map(); // step -> why it is missing
     this.layerRanges = new Map(); // step -> [lo, hi]; small, kept when the frame is let go
+    this.unsound = new Map(); // step -> "all" or "some": which of its values are no finite numbers
     this.over = null; // range over time and exploded steps; null until somebody asks
     this.fetching = 0;
     this.manifests = 0; // how many were asked for
@@ -179,6 +180,8 @@ export class SharedFilm {
       const frame = film.frame(position);
       this.frames.set(step, frame);
       this.layerRanges.set(step, frame.layerRange.slice());
+      const unsound = filmBytes.unsound(frame);
+      if (unsound) this.unsound.set(step, unsound);
     });
     this.over = null;
     if (this.detached) return;

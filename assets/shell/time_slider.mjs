@@ -11,6 +11,13 @@ const THUMB_PX = 16; // as in timeline.css: the first and last stop lie half a t
 const LABEL_PX = 64;
 const MOST_TICKS = 300; // beyond this the ticks run into a band
 const FAR = 10;
+const UP = "l5 9h-10z";
+const DIAMOND = "l5 5l-5 5l-5 -5z";
+const TROUBLES = {
+  exploded: { name: "explosion", shape: UP, words: "the values in view exploded" },
+  all: { name: "nan", shape: DIAMOND, words: "all values in view are NaN or infinite" },
+  some: { name: "some-nan", shape: DIAMOND, words: "some values in view are NaN or infinite" },
+};
 
 const ICONS = {
   play: "M4 2.5v11l9.5-5.5z",
@@ -44,7 +51,7 @@ class Timeline {
   /** @type {any} */ saidAt;
   /** @type {any} */ width;
   /** @type {SVGPathElement} */ loadedPath;
-  /** @type {SVGGElement} */ explosions;
+  /** @type {SVGGElement} */ troubles;
   /** @type {any} */ markedSteps;
 
   constructor(root) {
@@ -202,33 +209,34 @@ class Timeline {
       element("svg:path", { class: "timeline-ticks", d: ticks.map(tick).join("") }),
       ...labelled.map((index) => label(list, index, x(index), index === 0 ? "start" : index === end ? "end" : "middle")),
       ...broken.map((index) => cross(list[index], x(index))),
-      (this.explosions = element("svg:g", { class: "timeline-explosions" })),
+      (this.troubles = element("svg:g", { class: "timeline-troubles" })),
     );
     this.markedSteps = "";
     this.broken.replaceChildren(...broken.map((index) => element("li", {}, [inWords(list[index])])));
     this.showLoaded();
   }
 
-  /** Steps at which what is in view exploded: they are not drawn on the scale of the others. */
-  showExplosions() {
-    const steps = films.exploded();
-    const marked = time.checkpoints.flatMap(({ step }, index) => (steps.has(step) ? [index] : []));
-    if (this.markedSteps === marked.join()) return;
-    this.markedSteps = marked.join();
-    const mark = (index) => {
-      const x = Math.round(this.along(index)) + 0.5;
-      const words = `step ${stepName(time.checkpoints[index])}: the values in view exploded`;
-      return element("svg:path", { class: "timeline-explosion", "data-step": time.checkpoints[index].step, d: `M${x} 18l5 9h-10z` }, [
-        element("svg:title", {}, [words]),
-      ]);
-    };
-    this.explosions.replaceChildren(...marked.map(mark));
+  /** Steps at which something is the matter with what is in view: it is not drawn, or not on the scale of the others. */
+  showTroubles() {
+    const troubled = films.troubled();
+    const marked = time.checkpoints.flatMap(({ step }, index) => (troubled.has(step) ? [[index, troubled.get(step)]] : []));
+    if (this.markedSteps === String(marked)) return;
+    this.markedSteps = String(marked);
+    this.troubles.replaceChildren(...marked.map(([index, trouble]) => this.troubleMark(index, TROUBLES[trouble])));
+  }
+
+  troubleMark(index, { name, shape, words }) {
+    const checkpoint = time.checkpoints[index];
+    const x = Math.round(this.along(index)) + 0.5;
+    return element("svg:path", { class: `timeline-trouble-mark timeline-${name}`, "data-step": checkpoint.step, d: `M${x} 18${shape}` }, [
+      element("svg:title", {}, [`step ${stepName(checkpoint)}: ${words}`]),
+    ]);
   }
 
   /** On the track, quietly, what need not be waited for. */
   showLoaded() {
     if (!this.loadedPath) return;
-    this.showExplosions();
+    this.showTroubles();
     const inView = films.inView();
     let path = "";
     let from = -1;

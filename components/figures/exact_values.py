@@ -17,6 +17,9 @@ AXES = ("channel", "row", "input")
 def exact_values(tiles: np.ndarray, *, value_range: tuple[float, float], diverging: bool, theme: str) -> Any:
     """One unit's values, float (channel, row, column); the rest as :func:`unit_heat_map` takes it."""
     longer = [axis for axis, size in enumerate(tiles.shape) if size > 1]
+    if tiles.size > 1 and not np.isfinite(tiles).any():
+        what = "NaN" if np.isnan(tiles).all() else "not finite"
+        return themes.empty_figure(theme, f"all {tiles.size:,} values are {what}")
     if tiles.size == 1:
         return themes.empty_figure(theme, f"<b>{exact_number(tiles.flat[0])}</b>")
     if len(longer) == 1:

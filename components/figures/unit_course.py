@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mloscope.components import theme as themes
+from mloscope.components.figures.robust_axis import robust_axis
 from mloscope.components.figures.time_axis import time_axis
 from mloscope.components.figures.unchecked_figure import unchecked_figure
 
@@ -18,7 +19,7 @@ _QUANTILES = ((0.0, "smallest"), (0.25, "first quartile"), (0.5, "median"), (0.7
 
 
 def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[str], *, theme: str) -> dict[str, Any]:
-    """Lines over all checkpoints.
+    """Lines over all checkpoints, on the axis of those that did not explode.
 
     values: float (checkpoint, value); NaN where a checkpoint could not be read: the line is broken there, never bridged.
     names: what each value is, e.g. ``row 0, column 3``. step_labels: the checkpoints' steps as written.
@@ -41,15 +42,14 @@ def unit_course(values: np.ndarray, names: Sequence[str], step_labels: Sequence[
                 "line": {"width": 2 if quantile == 0.5 else 1, "color": quiet}, "opacity": 1 if quantile == 0.5 else 0.55,
                 "hovertemplate": f"{name} of {values.shape[1]} values<br>step %{{text}}: <b>%{{y:.6g}}</b><extra></extra>",
             })  # fmt: skip
-    return unchecked_figure(
-        lines,
-        {
-            "showlegend": False,
-            "xaxis": time_axis(step_labels),
-            "yaxis": {"title": {"text": "value"}, "nticks": 5, "tickformat": ".3~g"},
-        },
-        theme=theme,
-    )
+    axis, arrows = robust_axis(values, themes.TOKENS[theme]["text"])
+    layout = {
+        "showlegend": False,
+        "xaxis": time_axis(step_labels),
+        "yaxis": {"title": {"text": "value"}, "nticks": 5, "tickformat": ".3~g", **axis},
+        **({"annotations": arrows} if arrows else {}),
+    }
+    return unchecked_figure(lines, layout, theme=theme)
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:

@@ -147,7 +147,8 @@ def quantised(values: np.ndarray) -> Quantised:
             codes[unit] = np.where(np.isfinite(tile), 3 + np.rint(share * 252), 0).astype(np.uint8)
         codes[unit][np.isneginf(tile)] = 1
         codes[unit][np.isposinf(tile)] = 2
-    joint = np.array([np.nanmin(ranges[:, 0]), np.nanmax(ranges[:, 1])], np.float32)
+    known = ranges[np.isfinite(ranges[:, 0])] if np.isfinite(ranges).any() else np.full((1, 2), np.nan)
+    joint = np.array([known[:, 0].min(), known[:, 1].max()], np.float32)
     return Quantised(codes, ranges, joint)
 
 

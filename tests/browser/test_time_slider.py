@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.browser
@@ -215,3 +216,15 @@ def test_a_single_checkpoint_is_no_error(stage):
     stage.show(TIMELINE, subject={"checkpoints": [{"step": 7, "label": None, "epoch": None, "problem": None}]})
     assert stage.page.inner_text(".timeline-readout") == "step 7 · checkpoint 1 of 1"
     assert stage.page.is_disabled("#time-slider")
+
+
+def test_steps_whose_values_exploded_or_are_no_numbers_are_marked(stage):
+    stage.server.factors = {300: 1e9, 500: np.nan}
+    stage.show("TimeSlider:slider,FilmCanvas:canvas:parameters", hash="#layer=conv1")
+    stage.loaded()
+    marks = "document.querySelectorAll('.timeline-troubles > path')"
+    stage.wait(f"() => {marks}.length === 2")
+    told = stage.js(f"[...{marks}].map((mark) => [mark.dataset.step, mark.classList[1]])")
+    assert told == [["300", "timeline-explosion"], ["500", "timeline-nan"]]
+    stage.view(layer="sick")
+    stage.wait(f"() => {marks}.length > 2 && {marks}[0].classList.contains('timeline-some-nan')")

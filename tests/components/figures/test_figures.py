@@ -55,6 +55,11 @@ def test_values_in_one_row_are_bars_and_what_is_not_finite_is_marked(shape):
     assert (list(marks.x), list(marks.text)) == ([1], ["nan"])
 
 
+def test_nothing_but_nan_is_a_sentence():
+    figure = exact_values(np.full((1, 5, 5), np.nan), value_range=(0, 0), diverging=True, theme="light")
+    assert figure.layout.annotations[0].text == "all 25 values are NaN"
+
+
 def test_one_value_is_a_number():
     figure = exact_values(np.array([[[0.125]]]), value_range=(-1, 1), diverging=True, theme="light")
     assert "0.125" in figure.layout.annotations[0].text
@@ -91,6 +96,19 @@ def test_the_course_breaks_where_a_checkpoint_is_missing():
     assert len(figure.data) == 2
     assert np.isnan(np.asarray(figure.data[0].y)[3])
     assert not figure.data[0].connectgaps
+
+
+def test_an_exploded_step_lies_outside_the_axis_and_an_arrow_says_how_far():
+    values = np.linspace(-1, 1, 12).reshape(6, 2)
+    values[1], values[2] = np.nan, (-4.2e9, 3e8)
+    figure = go.Figure(unit_course(values, ["a", "b"], LABELS, theme="light"))
+    low, high = figure.layout.yaxis.range
+    assert -1.5 < low < -1
+    assert 1 < high < 1.5
+    (arrow,) = figure.layout.annotations
+    assert (arrow.x, arrow.y, arrow.text) == (2, 0, "▼ −4.2e09")
+    values[2] = 3
+    assert go.Figure(unit_course(values, ["a", "b"], LABELS, theme="light")).layout.yaxis.range is None
 
 
 def test_many_values_become_quantiles_that_say_so():

@@ -1,0 +1,49 @@
+"""An axis that one exploded step does not set: its range is that of the other steps, and an arrow says what lies outside.
+
+The rule is that of films in the browser (``assets/films/span.mjs``).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+EXPLODED = 1000
+"""Times the median step's largest absolute value; what training does to values stays far below."""
+LEAST_STEPS = 3
+"""A median of fewer says nothing."""
+_PADDING = 0.06
+
+
+def exploded_steps(values: np.ndarray) -> np.ndarray:
+    """Positions of the exploded steps. values: float (step, value); what is not finite does not count."""
+    reach = np.where(np.isfinite(values), np.abs(values), 0).max(axis=1, initial=0)
+    known = np.sort(reach[reach > 0])
+    if len(known) < LEAST_STEPS:
+        return np.array([], np.intp)
+    return np.flatnonzero(reach > EXPLODED * known[(len(known) - 1) // 2])
+
+
+def robust_axis(values: np.ndarray, colour: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what the y-axis needs for values, float (step, value), and the arrows, as Plotly's annotations; nothing of
+    both where no step exploded."""
+    exploded = exploded_steps(values)
+    if not len(exploded):
+        return {}, []
+    rest = np.delete(values, exploded, axis=0)
+    rest = rest[np.isfinite(rest)].astype(np.float64)
+    low, high = float(rest.min()), float(rest.max())
+    room = (high - low or abs(high) or 1.0) * _PADDING
+    return {"range": [low - room, high + room]}, [_arrow(int(step), values[step], colour) for step in exploded]
+
+
+def _arrow(step: int, values: np.ndarray, colour: str) -> dict[str, Any]:
+    finite = values[np.isfinite(values)]
+    extreme = float(finite[np.abs(finite).argmax()])
+    up = extreme > 0
+    return {
+        "x": step, "xref": "x", "y": 1 if up else 0, "yref": "y domain", "yanchor": "top" if up else "bottom", "showarrow": False,
+        "text": f"{'▲' if up else '▼'} {extreme:.1e}".replace("e+", "e").replace("-", "−"),
+        "font": {"size": 10, "color": colour}, "hovertext": "this step exploded: its values are outside the axis",
+    }  # fmt: skip
