@@ -37,6 +37,7 @@ export class PairFilm {
     this.counted = "compared"; // what is done to its steps, where another film's are loaded
     this.idle = 0;
     this.undo = [sides.a, sides.b].map((view) => view.film && view.film.subscribe(() => this.came())).filter(Boolean);
+    this.undo.push(compare.subscribe(() => this.later())); // B may have another moment: other pairs
     this.made = null;
     this.phase = 0;
     if (kind === "blink") this.timer = setInterval(() => this.blink(), BLINK_MS);

@@ -156,6 +156,7 @@ class Sides {
   ownSpans(film) {
     const { frame } = film;
     return {
+      isGrowing: film.film.loaded < film.film.total, // over time it would not be fixed yet
       fixed: () => film.film.range(),
       step: () => frame && frame.layerRange,
       unit: (unit) => frame && frame.unitRanges.subarray(unit * 2, unit * 2 + 2),

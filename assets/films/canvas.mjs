@@ -314,7 +314,8 @@ export class FilmView {
     const coloured = this.layout.components === 3 && !centred;
     const fitting = centred && !colours.isDiverging(asked) ? "auto" : asked;
     const table = coloured ? "grey" : fitting === "auto" ? (symmetric ? "blue-red" : "viridis") : fitting;
-    const rule = viewNow.range || "fixed";
+    const asFixed = !viewNow.range || viewNow.range === "fixed";
+    const rule = asFixed ? (spans.isGrowing ? "step" : "fixed") : viewNow.range;
     const ofUnit = (unit) => filmDraw.ends(spans.unit(unit), symmetric);
     const selected = this.side.selected(this.film.header);
     const exploded = explosions(spans.exploded());

@@ -171,6 +171,28 @@ def test_a_minus_b_is_the_difference_of_both_films_zero_in_the_middle(compare: C
     assert "the same scale on A and B" in compare.text(".compare-film-a .film-rule")
 
 
+def test_another_moment_of_b_fixes_the_scale_anew(compare: Compare, stage) -> None:
+    compare.show("layer=conv2").loaded()
+    stage.view(**{"b-step": 10})
+    apart = [np.abs(read_off(stage, "conv2", step) - read_off(stage, "conv2", 10)).max() for step in GOOD]
+    stage.wait(
+        """wanted => { const pair = document.querySelector('.compare-film-pair');
+        const most = Number(pair.querySelector('.film-tick-hi').textContent);
+        return Math.abs(most - wanted) < 0.01 * wanted && pair.querySelector('.film-rule').textContent.includes('fixed over time'); }""",
+        float(max(apart)),
+    )
+    assert "so far" not in compare.text(".compare-film-pair .film-rule")
+
+
+def test_until_all_pairs_are_gone_through_the_scale_is_the_steps_own(compare: Compare, stage) -> None:
+    stage.server.held = set(STEPS[-4:])
+    compare.show("layer=conv2&step=100", ready=False)
+    compare.ready("pair")
+    assert "range of this step" in compare.text(".compare-film-pair .film-rule")
+    stage.server.release()
+    stage.wait("() => document.querySelector('.compare-film-pair .film-rule').textContent.includes('fixed over time')")
+
+
 def test_both_sides_have_one_scale(compare: Compare, stage) -> None:
     compare.show("layer=conv1&b-layer=conv2&range=step&compare-mode=side")
     ticks = [
