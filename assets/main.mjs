@@ -25,12 +25,14 @@ import { FilmCanvas } from "mloscope/films/canvas.mjs";
 import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
+import { Chart } from "mloscope/shell/chart.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
 import { ViewSelect } from "mloscope/shell/view_select.mjs";
 import { StatisticsState } from "mloscope/statistics/state.mjs";
 
 window.mloscope = {
   BasisLine,
+  Chart,
   ClusterImages,
   ClusterRows,
   Comparison,

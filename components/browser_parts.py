@@ -34,6 +34,12 @@ def browser_part(name: str, help: str, *properties: str) -> type[BrowserPart]:
 TimeSlider = browser_part(
     "TimeSlider", "The timeline: the native range input ``#time-slider``, every checkpoint a stop; play, speed, jump."
 )
+Chart = browser_part(
+    "Chart",
+    "The place of a Plotly chart, its one child: says what is missing until what draws charts has come. ``graph``: the chart's id; "
+    "``height``: of the place meanwhile, in CSS.",
+    "graph", "height", "children",
+)  # fmt: skip
 BasisLine = browser_part(
     "BasisLine",
     "What the page's numbers rest on, in a line that opens the whole record. ``editor``: and the form that names outputs.",

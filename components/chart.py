@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dash import dcc, html
 
+from mloscope.components.browser_parts import Chart
+
 FORMATS = ("png", "svg")
 _NOTHING = {
     "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "xaxis": {"visible": False}, "yaxis": {"visible": False},
@@ -11,21 +13,27 @@ _NOTHING = {
 
 
 def chart(graph_id: str, label: str, height_px: int, *, cursor: bool = False, class_name: str = "") -> html.Div:
-    """An empty chart that a callback fills; it keeps its room meanwhile, so that nothing jumps.
+    """An empty chart that a callback fills; it keeps its room meanwhile, so that nothing jumps. Plotly comes after the films; until it
+    has, assets/shell/chart.mjs says so in the chart's place.
 
     label: what it shows, in words, for screen readers and as the name of a saved picture.
     cursor: whether its axis is time, and assets/shell/time_cursor.mjs draws the moment on it.
     The buttons show under pointer and focus; assets/shell/chart_export.mjs does what they say.
     """
+    height = f"{height_px}px"
     classes = ["chart", "time-cursor" if cursor else "", class_name]
     return html.Div(
         [
-            dcc.Graph(
-                id=graph_id,
-                figure={"layout": _NOTHING},
-                responsive=True,
-                config={"displayModeBar": False},
-                style={"height": f"{height_px}px"},
+            Chart(
+                graph=graph_id,
+                height=height,
+                children=dcc.Graph(
+                    id=graph_id,
+                    figure={"layout": _NOTHING},
+                    responsive=True,
+                    config={"displayModeBar": False},
+                    style={"height": height},
+                ),
             ),
             html.Div(
                 [

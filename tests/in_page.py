@@ -17,6 +17,7 @@ LEFT_THE_PAGE = ("context was destroyed", "Failed to resolve module specifier")
 MODULES = {
     "askAgain": "base/asking_again",
     "basisForm": "basis/form",
+    "ChartScripts": "base/chart_scripts",
     "clusters": "clusters/points",
     "colours": "films/colour_tables",
     "compare": "compare/state",

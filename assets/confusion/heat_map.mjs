@@ -1,7 +1,8 @@
 /**
  * Plotly's part of the confusion matrix: axes with names, zoom and pan, colour bar, export; its values follow when time settles.
  */
-import { context2d, element } from "mloscope/base/dom.mjs";
+import { chartScripts } from "mloscope/base/chart_scripts.mjs";
+import { context2d, element, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { TEXT_UP_TO, colourBar, heatMapValues } from "mloscope/confusion/heat_map_values.mjs";
@@ -20,7 +21,6 @@ const LONGEST_LABEL = 22; // characters
 const FONT_PX = 11;
 const SETTLE_LARGE_MS = 250; // a large heat map is drawn when the hand has rested for a while
 const LARGE = 200 * 200;
-const LOOK_FOR_PLOTLY_MS = 50;
 
 export class HeatMap {
   /** @type {any} what is being dragged just now, as Plotly tells it */ passing = null;
@@ -48,7 +48,9 @@ export class HeatMap {
     this.resizes.observe(stage);
     this.themes = new MutationObserver(() => this.replot());
     this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-    this.looking = setInterval(() => this.begin(), LOOK_FOR_PLOTLY_MS);
+    this.missing = element("p", { class: "chart-missing" });
+    stage.append(this.missing);
+    this.stop = chartScripts.subscribe(() => this.begin());
     this.begin();
   }
 
@@ -56,7 +58,7 @@ export class HeatMap {
     this.resizes.disconnect();
     this.themes.disconnect();
     clearTimeout(this.settling);
-    clearInterval(this.looking);
+    this.stop();
     if (this.isPlotted) window.Plotly.purge(this.gd);
   }
 
@@ -78,10 +80,11 @@ export class HeatMap {
     if (this.isPlotted) this.settle(this.settledIndex < 0 ? time.index : this.settledIndex);
   }
 
-  /** Plotly comes with the page's first chart. */
+  /** Draw, once there is everything that it takes; say so where it is Plotly that is missing. */
   begin() {
+    write(this.missing, window.Plotly ? "" : chartScripts.sentence);
     if (this.isPlotted || !window.Plotly || !this.model.classes || !this.stage.clientWidth) return;
-    clearInterval(this.looking);
+    this.missing.remove();
     this.plot(window.Plotly.newPlot);
     this.gd.on("plotly_relayout", () => this.afterZoom());
     this.gd.on("plotly_relayouting", (event) => {

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mloscope.app.process.url_prefix import URL_PREFIX
+from mloscope.app.web.dash import chart_scripts
 from mloscope.app.web.dash.javascript_modules import JavascriptModules
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def mount_index(app: Dash, modules: JavascriptModules) -> None:
 
     def mounted_index(**parts: Any) -> str:
         page = _mounted(parts, URL_PREFIX.get())
-        return interpolate(**page | {"css": modules.head() + page["css"] + modules.styles()})
+        return interpolate(**page | {"css": modules.head() + chart_scripts.head() + page["css"] + modules.styles()})
 
     app.interpolate_index = mounted_index
 

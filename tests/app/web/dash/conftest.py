@@ -18,13 +18,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "access"))  # tests are impor
 
 @pytest.fixture
 def in_browser(open_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """``in_browser(bench, path, pages=None)``: a page of the dashboard, with what it complains of in ``page.problems`` and the
-    outputs of the callbacks it asked for in ``page.asked``."""
+    """``in_browser(bench, path, pages=None, prepare=None)``: a page of the dashboard, with what it complains of in ``page.problems``
+    and the outputs of the callbacks it asked for in ``page.asked``. ``prepare`` is called with the page before it opens."""
     from browsing import listening
 
     with ExitStack() as stack:
 
-        def build(bench: Any, path: str, pages: Any = None) -> Any:
+        def build(bench: Any, path: str, pages: Any = None, prepare: Callable[[Any], None] | None = None) -> Any:
             application = create_app(bench.services, Settings.from_environment({}), pages)
             home = stack.enter_context(listening(application))
             page = open_page()
@@ -39,6 +39,8 @@ def in_browser(open_page: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
                 page.on(event, listener)
                 stack.callback(page.remove_listener, event, listener)
             stack.callback(page.goto, "about:blank")  # before its server goes
+            if prepare is not None:
+                prepare(page)
             page.goto(home + path)
             return page
 
