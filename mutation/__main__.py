@@ -10,6 +10,7 @@ Exits with 1 where less than 95 % are noticed. What nothing can notice is listed
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import json
 import os
@@ -84,6 +85,7 @@ def examine(module: Module, options: argparse.Namespace) -> dict[str, object]:
     source = path.read_text()
     for name in forked_tests.third_party_modules(module.arguments):
         importlib.import_module(name)
+    gc.freeze()
     began = time.monotonic()
     running = forked_tests.start(module.name, path, source, module.arguments, 600)
     while (outcome := running.outcome()) is None:

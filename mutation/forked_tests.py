@@ -28,6 +28,8 @@ OPTIONS = (
     "--no-header",
     "-p",
     "no:cacheprovider",
+    "-p",
+    "no:unraisableexception",  # which collects garbage several times, a third of the time of a short test
     "-m",
     "not slow and not browser",
 )

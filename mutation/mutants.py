@@ -31,7 +31,8 @@ class Mutant:
 
 def mutants_of(source: str, seed: int = 0, drawn: bool = False) -> Iterator[Mutant]:
     """Yield mutants of the source in the order of its lines, or in an order drawn at random; where an operator can be
-    replaced by several others, one of them drawn at random. Changes of annotations and docstrings are left out."""
+    replaced by several others, one of them drawn at random. What :func:`_bare` strips
+    is left out."""
     draw, lines, original = random.Random(seed), source.splitlines(), _bare(source)
     chosen = [(start[0], *draw.choice(choices)) for (start, _), choices in sorted(_places(source).items())]
     if drawn:
@@ -64,7 +65,7 @@ def _line_after(before: list[str], after: list[str], line: int) -> str:
 
 
 def _bare(source: str) -> str | None:
-    """The program without annotations and docstrings; None where it is none."""
+    """The program without annotations, docstrings, decorators of classes and ``strict`` of zip; None where it is none."""
     try:
         tree = ast.parse(source)
     except SyntaxError:
@@ -76,6 +77,10 @@ def _bare(source: str) -> str | None:
             node.annotation = ast.Constant(None)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             node.returns = None
+        elif isinstance(node, ast.ClassDef):
+            node.decorator_list = []
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
+            node.keywords = []  # strict says what cannot be, and no test can show it
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value.value = ""
     return ast.dump(tree)

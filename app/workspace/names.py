@@ -96,7 +96,7 @@ def names_of_paths(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[tup
     calls = [_calls(place) for place in places]
     ranks = [int(is_generic(place)) for place in places]
     reserved = set(taken)
-    for _ in calls:  # each round tells at least two apart
+    while True:  # until no rank rises any more
         chosen = [names[rank] for names, rank in zip(calls, ranks, strict=True)]
         owners: dict[str, set[Path]] = {}
         for (name, _title), place in zip(chosen, places, strict=True):
@@ -109,12 +109,12 @@ def names_of_paths(paths: Sequence[Path], taken: Iterable[str] = ()) -> list[tup
         if higher == ranks:
             break
         ranks = higher
-    return [(unique_name(name, reserved), title) for name, title in chosen] if calls else []
+    return [(unique_name(name, reserved), title) for name, title in chosen]
 
 
 def _calls(place: Path) -> list[tuple[str, str]]:
-    """Yield candidate names, from the last part of its path to all of it."""
-    own = own_name(place) or place.parent.name or "root"
+    """Return candidate names with their titles, from the last part of its path to all of it."""
+    own = own_name(place) or "root"
     around = f"{title_of(place.parent.name)}/{title_of(own)}" if place.parent.name else title_of(own)
     return [
         (address_name(own), title_of(own)),

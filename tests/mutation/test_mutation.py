@@ -18,15 +18,20 @@ from mutation import forked_tests  # noqa: E402
 from mutation.mutants import mutants_of  # noqa: E402
 
 SOURCE = '''"""A module of 3 lines."""
-
+from dataclasses import dataclass
 
 def larger(a: int | None, b: int) -> int:
     """Of two."""
     return a if a > b else b
+
+
+@dataclass(frozen=True)
+class Two:
+    a: int | None
 '''
 
 
-def test_one_place_is_changed_at_a_time_and_annotations_and_docstrings_are_left_alone() -> None:
+def test_one_place_is_changed_at_a_time_and_annotations_docstrings_and_decorators_are_left_alone() -> None:
     made = list(mutants_of(SOURCE))
     assert {mutant.line for mutant in made} == {6}
     for mutant in made:

@@ -15,6 +15,8 @@ def test_equal_names_in_another_order_are_matched_by_name_and_it_is_said() -> No
     found = match(4, ("duck", "ant", "crab", "bee"), ANIMALS)
     assert (found.how, found.corpus_classes, found.names) == (BY_NAME, (3, 0, 2, 1), ("duck", "ant", "crab", "bee"))
     assert found.outputs_of(np.array([0, 1, 2, 3, -1])).tolist() == [1, 3, 2, 0, -1]
+    assert found.outputs_of(np.array([0])).dtype == np.int32
+    assert [found.output_of(label) for label in (None, -1, 0, 1, 3, 4)] == [None, None, 1, 3, 0, None]
     assert any("order" in sentence for sentence in found.sentences)
 
 
@@ -39,6 +41,12 @@ def test_images_of_classes_that_the_network_does_not_know_have_no_right_output()
     found = match(2, ("bee", "duck"), ANIMALS)
     assert found.outputs_of(np.arange(4)).tolist() == [-1, 0, -1, 1]
     assert any("ant" in sentence and "crab" in sentence for sentence in found.sentences)
+
+
+def test_a_name_within_a_longer_one_of_the_run_is_matched_too() -> None:
+    found = match(2, ("1 - one", "0 - zero"), ("0", "1"))
+    assert (found.how, found.corpus_classes) == (BY_NAME, (1, 0))
+    assert match(2, ("black cat", "white cat"), ("cat", "dog")).how == NOT_MATCHED
 
 
 def test_a_name_within_a_longer_one_is_matched_where_that_is_certain() -> None:
@@ -89,27 +97,85 @@ def test_one_name_in_common_among_many_is_no_match() -> None:
     assert found.how == NOT_MATCHED
 
 
+@pytest.mark.parametrize(
+    ("names", "how", "classes"),
+    [
+        (("ant", "bee", "wasp", "fly"), BY_POSITION, (0, 1, 2, 3)),
+        (("bee", "crab", "duck", "fly"), BY_NAME, (1, 2, 3, None)),
+        (("fly", "ant", "bee", "crab"), BY_NAME, (None, 0, 1, 2)),
+        (("ant", "wasp", "fly", "moth"), NOT_MATCHED, (None,) * 4),
+        (("ant", "wasp", "fly"), NOT_MATCHED, (None,) * 3),
+    ],
+)
+def test_half_of_the_names_are_enough(names: tuple[str, ...], how: str, classes: tuple[int | None, ...]) -> None:
+    found = match(len(names), names, ANIMALS)
+    assert (found.how, found.names, found.corpus_classes) == (how, names, classes)
+
+
+def test_more_classes_than_python_counts_without_new_numbers() -> None:
+    names = tuple(f"class of {number}" for number in range(300))
+    assert match(300, names, names).sentences == ()
+    assert match(300, (), names).corpus_classes == tuple(range(300))
+    assert match(299, names[:299], names[:299]).how == BY_NAME
+
+
+def test_a_corpus_without_classes_is_not_matched() -> None:
+    assert match(2, ("cat", "dog"), ()).how == NOT_MATCHED
+
+
+def test_fewer_outputs_than_classes_are_not_matched_by_position() -> None:
+    assert match(3, (), ANIMALS).how == match(5, (), ANIMALS).how == NOT_MATCHED
+    assert "3 outputs without names" in match(3, (), ANIMALS).sentences[0]
+    assert "4 classes" in match(3, (), ANIMALS).sentences[0]
+
+
+def test_names_of_nothing_but_signs_are_told_apart() -> None:
+    found = match(2, ("+", "ant"), ("-", "ant"))
+    assert found.how == BY_POSITION
+    assert '"+" and "-"' in found.sentences[0]
+
+
+def test_five_names_are_listed_and_the_others_counted() -> None:
+    six, others = tuple("abcdef"), tuple("uvwxyz")
+    (of_six,) = match(6, six, others).sentences
+    assert "called a, b, c, d, e and 1 more, the corpus's u, v, w, x, y and 1 more." in of_six
+    (of_five,) = match(5, six[:5], others[:5]).sentences
+    assert "called a, b, c, d, e, the corpus's u, v, w, x, y." in of_five
+
+
 def test_most_names_in_their_places_carry_the_others() -> None:
     found = match(4, ("ant", "wasp", "crab", "duck"), ANIMALS)
     assert (found.how, found.corpus_classes) == (BY_POSITION, (0, 1, 2, 3))
+    assert found.sentences[0].startswith("3 of 4 ")
     assert any('"wasp" and "bee"' in sentence for sentence in found.sentences)
 
 
 def test_most_names_in_other_places_leave_the_others_out() -> None:
     found = match(4, ("duck", "wasp", "crab", "ant"), ANIMALS)
     assert (found.how, found.corpus_classes) == (BY_NAME, (3, None, 2, 0))
-    assert any("bee" in sentence for sentence in found.sentences)
-    assert any("wasp" in sentence for sentence in found.sentences)
+    assert any("1 of the corpus's 4" in sentence and "bee" in sentence for sentence in found.sentences)
+    assert any("1 of the network's 4" in sentence and "wasp" in sentence for sentence in found.sentences)
+    assert not any("order" in sentence for sentence in found.sentences)
 
 
 def test_a_wrong_number_of_names_is_not_used() -> None:
     found = match(4, ("ant", "bee"), ANIMALS)
     assert (found.how, found.names) == (BY_POSITION, ANIMALS)
     assert any("names 2 classes" in sentence for sentence in found.sentences)
+    assert "no names to compare" in found.sentences[-1]
+    assert "does not name" in match(4, (), ANIMALS).sentences[-1]
 
 
 def test_the_same_name_twice_is_no_name() -> None:
     assert match(2, ("cat", "cat"), ("cat", "dog")).how == NOT_MATCHED
+    for run, corpus, why in (
+        (("cat", "cat", "dog"), ("cat", "dog", "dog"), "the same name"),
+        (("cat", "cat", "dog"), ("cat", "dog"), "called"),
+        (("cat", "cat"), ("dog", "cow"), "called"),
+    ):
+        found = match(len(run), run, corpus)
+        assert found.how == NOT_MATCHED
+        assert why in found.sentences[0]
 
 
 def test_without_a_corpus_outputs_keep_their_own_names() -> None:
@@ -126,7 +192,7 @@ def test_numbers_that_file_systems_sort_leave_it_open_which_output_is_meant() ->
     sorted_as_text = tuple(sorted(map(str, range(12))))
     found = match(12, (), sorted_as_text)
     assert found.how == NOT_MATCHED
-    assert '"10"' in found.sentences[0]
+    assert 'output 2 stands for the class "2" or for the class "10"' in found.sentences[0]
     by_name = match(12, tuple(map(str, range(12))), sorted_as_text)
     assert (by_name.how, by_name.corpus_classes[:4]) == (BY_NAME, (0, 1, 4, 5))
     assert match(12, (), tuple(map(str, range(12)))).how == BY_POSITION

@@ -120,3 +120,24 @@ def test_feature_maps_are_a_tile_a_unit() -> None:
     assert tiles.map_tiles(numbered(5, 7)).shape == (7, 1, 5, 1)
     with pytest.raises(NotPossible, match="cannot be drawn"):
         tiles.map_tiles(numbered(2, 2, 2, 2))
+    with pytest.raises(NotPossible, match="cannot be drawn"):
+        tiles.map_tiles(np.float32(1))
+
+
+def test_floats_of_any_size_become_float32() -> None:
+    kept = numbered(3)
+    assert tiles.as_float32(kept) is kept
+    with np.errstate(all="raise"):
+        made = tiles.as_float32(np.array([1.5, -1e300]))
+    assert (made.dtype, made.tolist()) == (np.float32, [1.5, -np.inf])
+
+
+def test_a_parameter_has_a_row_per_unit() -> None:
+    kernel = numbered(3, 5, 2, 4)
+    rows, shape, axes = tiles.by_unit(kernel, ("row", "column", "channel", "unit"))
+    assert (rows.shape, shape, axes) == ((4, 30), (3, 5, 2), ("row", "column", "channel"))
+    assert rows[3].tolist() == kernel[..., 3].ravel().tolist()
+    rows, shape, axes = tiles.by_unit(kernel, ("row", "column", "channel", "multiplier"))
+    assert (rows.shape, shape, axes) == ((8, 15), (3, 5), ("row", "column"))
+    assert rows[1 * 4 + 2].tolist() == kernel[..., 1, 2].ravel().tolist()
+    assert tiles.by_unit(numbered(7), ("channel",)).rows.tolist() == [[value] for value in range(7)]
