@@ -16,6 +16,10 @@ LEFT_OUT = {"VariableInserter", "VariableReplacer", "RemoveDecorator"}
 """The first two need to be told names; a decorator removed is mostly a type error of no interest."""
 
 
+SAME = ("ReplaceComparisonOperator_Eq_Is", "ReplaceComparisonOperator_NotEq_IsNot")
+"""``is`` for ``==``: Python has small numbers and most names once."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """A module's source with one place changed."""
@@ -49,11 +53,12 @@ def _places(source: str) -> dict[tuple[tuple[int, int], str], list[tuple[str, in
     places: dict[tuple[tuple[int, int], str], list[tuple[str, int]]] = defaultdict(list)
     nodes = list(ast_nodes(get_ast(source)))
     for name in sorted(operator_names()):
-        family = name.partition("/")[2].split("_")[0]
-        if family in LEFT_OUT:
+        operator = name.partition("/")[2]
+        family = operator.split("_")[0]
+        if family in LEFT_OUT or operator in SAME:
             continue
-        operator = get_operator(name)()
-        starts = (start for node in nodes for start, _ in operator.mutation_positions(node))
+        finds = get_operator(name)().mutation_positions
+        starts = (start for node in nodes for start, _ in finds(node))
         for occurrence, start in enumerate(starts):
             places[start, family].append((name, occurrence))
     return places

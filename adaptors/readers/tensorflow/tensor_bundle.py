@@ -124,10 +124,9 @@ class Bundle:
         if not 1 <= self.shards <= 99_999:
             raise Unreadable(f"{self.path} says that it has {self.shards} data files.")
         # Parts of partitioned variables stand under keys that begin with a zero byte.
-        self._parts = {key: value for key, value in found.items() if key.startswith(b"\0")}
+        self._parts = {key: value for key, value in found.items() if key[0] == 0}
         self.entries: Mapping[str, Entry] = _Entries(
-            {key.decode("utf-8", "replace"): value for key, value in found.items() if not key.startswith(b"\0")},
-            str(self.path),
+            {key.decode("utf-8", "replace"): value for key, value in found.items() if key[0]}, str(self.path)
         )
         """Every tensor by key, in the file's order, which is that of the keys' bytes."""
 
@@ -357,11 +356,15 @@ def _block(data: bytes, offset: int, size: int, path: Path) -> Iterator[tuple[by
     last = end - 4 - 4 * restarts
     if last < offset:
         raise Unreadable(f"{path} is damaged: a block of its table is shorter than it says.")
-    key, position = b"", offset
+    key, position, what = b"", offset, str(path)
     while position < last:
-        shared, position = varint(data, position, str(path))
-        own, position = varint(data, position, str(path))
-        length, position = varint(data, position, str(path))
+        shared, own, length = data[position : position + 3]  # what follows a block is longer
+        if shared | own | length < 0x80:  # as most are: each is a number by itself
+            position += 3
+        else:
+            shared, position = varint(data, position, what)
+            own, position = varint(data, position, what)
+            length, position = varint(data, position, what)
         if shared > len(key) or position + own + length > last:
             raise Unreadable(f"{path} is damaged: an entry of its table is longer than its block.")
         key = key[:shared] + data[position : position + own]

@@ -22,6 +22,15 @@ def write(path: Path, **arrays: Any) -> Path:
     return path
 
 
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_arrays_of_every_version_of_their_format_are_read(tmp_path: Path, version: tuple[int, int]) -> None:
+    with zipfile.ZipFile(tmp_path / "some.npz", "w") as archive:
+        for name, array in (("x_test", PICTURES), ("y_test", LABELS)):
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, version)
+    assert NpzCorpus.open(tmp_path / "some.npz").splits == {"test": range(6)}
+
+
 class TestSplits(CorpusConformance):
     adaptor = NpzCorpus
 

@@ -83,8 +83,9 @@ def test_calibration_bins_are_fifteen_of_equal_width_and_what_rounds_above_1_is_
 
 
 def test_calibration_is_that_of_bins_counted_one_by_one() -> None:
-    probabilities, actual = made_up(4000, 10)
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == actual
+    random = np.random.default_rng(4)
+    confidence = random.random(4000, np.float32)
+    right = random.random(4000) < 0.5  # too little confidence in some bins, too much in others
     total = 0.0
     for low in range(15):
         inside = (confidence > low / 15) & (confidence <= (low + 1) / 15)
@@ -132,6 +133,9 @@ def test_images_without_a_label_are_in_no_cell_and_no_rate() -> None:
     known = actual >= 0
     assert summary["labelled"] == 25
     assert summary["accuracy"] == np.mean(found.predicted[known] == actual[known])
+    right = found.predicted[known] == actual[known]
+    assert right.any()
+    assert summary["calibration_error"] == measures.calibration_error(found.confidence[known], right)
     nobody = measures.summarise(
         np.full(50, -1), found.predicted, found.confidence, found.loss, np.zeros(50, bool), np.empty((0, 3), int), 4
     )

@@ -53,6 +53,7 @@ def test_two_arrays_for_the_same_are_said() -> None:
     found = sort_members({"x_train": (4, 8, 8), "train_images": (4, 9, 9)}, "a.npz")
     assert found.images == {"training": "x_train"}
     assert "x_train and train_images" in found.notes[0]
+    assert "; x_train is read" in found.notes[0]
 
 
 def test_arrays_without_names_are_told_by_their_shapes_and_said() -> None:
