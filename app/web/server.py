@@ -23,6 +23,7 @@ from mloscope.app.web.access.health import Health
 from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.access.sign_in import LOGIN_SCRIPT, SignIn
 from mloscope.app.web.access.status_page import StatusPage
+from mloscope.app.web.compression import Compression
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
 from mloscope.app.web.dash.dash_requests import DashRequests, checks_of
@@ -72,6 +73,7 @@ def create_app(services: Services, settings: Settings, pages: Sequence[Page] | N
     bind_pages(app, pages, services)
     _prepare(app)
     server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages))
+    server.add_middleware(Compression)
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
         *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT, modules.import_map())),

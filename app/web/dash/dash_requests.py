@@ -16,6 +16,7 @@ import anyio.to_thread
 import orjson
 from dash.fingerprint import check_fingerprint
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
@@ -70,6 +71,7 @@ class DashRequests:
             try:
                 if scope["path"] == CALLBACKS and scope["method"] == "POST":
                     receive = await self._checked_callback(Request(scope, receive))
+                    send = _as_json(send)
                 elif scope["path"].startswith(COMPONENT_FILES):
                     self._check_file(scope["path"].removeprefix(COMPONENT_FILES))
             except MloscopeError as refusal:
@@ -98,6 +100,18 @@ class DashRequests:
         package, _, file = path.partition("/")
         if check_fingerprint(file)[0] not in self._dash.registered_paths.get(package, ()):
             raise NotFound(f"No component has a file {path[:200]}.")
+
+
+def _as_json(send: Send) -> Send:
+    """``send`` that says what Dash's answers to callbacks are: it does not."""
+
+    async def send_as_json(message: Message) -> None:
+        if message["type"] == "http.response.start" and message["status"] != 204:
+            message = {**message, "headers": list(message.get("headers", ()))}
+            MutableHeaders(raw=message["headers"]).setdefault("content-type", "application/json")
+        await send(message)
+
+    return send_as_json
 
 
 async def _done(function: Callable[[], bytes]) -> bytes:

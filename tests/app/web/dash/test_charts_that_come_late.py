@@ -46,4 +46,5 @@ def test_addresses_of_the_library_lead_to_it_and_may_be_kept_for_ever(bench: Any
         answers = [client.get(address) for address in json.loads(told[1])]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert "Plotly" in answers[1].text
+    assert int(answers[1].headers["content-length"]) < 1.5e6 < len(answers[1].content)
     assert all("max-age=31536000" in answer.headers["cache-control"] for answer in answers)

@@ -80,6 +80,7 @@ def test_every_callback_answers_what_a_browser_asks(client: TestClient) -> None:
     for output in asked:
         answer = client.post(CALLBACKS, json=question(output, values))
         assert answer.status_code in (200, 204), output
+        assert answer.headers.get("content-type") == ("application/json" if answer.status_code == 200 else None), output
         assert client.post(CALLBACKS, json=question(output, {"_pages_location.pathname": "/"})).status_code in (
             200,
             204,
