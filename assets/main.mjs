@@ -25,6 +25,7 @@ import { FilmCanvas } from "mloscope/films/canvas.mjs";
 import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
+import { RunTable } from "mloscope/runs/table.mjs";
 import { Chart } from "mloscope/shell/chart.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
 import { ViewSelect } from "mloscope/shell/view_select.mjs";
@@ -50,6 +51,7 @@ window.mloscope = {
   NetworkGraph,
   PointMap,
   PredictionBars,
+  RunTable,
   StatisticsState,
   TimeSlider,
   ViewSelect,

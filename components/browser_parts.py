@@ -103,6 +103,11 @@ ClusterImages = browser_part(
     "ClusterImages",
     "The images of the selected cluster, where they came from and go to, and the images within the lasso.",
 )
+RunTable = browser_part(
+    "RunTable",
+    "All runs as a table that one searches, sorts, groups and chooses from. ``editor``: and gives tags, and connects runs.",
+    "editor",
+)
 ViewSelect = browser_part(
     "ViewSelect",
     "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",

@@ -92,8 +92,9 @@ def _name_or_first(
             if found.problem:
                 problems.append(found.problem)
             return found.name
-    problems += (f"{each.name}: {each.problem}" for each in known if each.adaptor is None)
     usable = [each for each in known if each.adaptor is not None]
+    if known and not usable:  # else those that are broken stand in the table of runs and on the status page
+        problems.append(f"{known[0].name}: {known[0].problem}")
     return (usable or list(known))[0].name if known else None
 
 

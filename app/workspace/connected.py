@@ -64,6 +64,8 @@ class ConnectedRun:
     """What people call it, such as its folder's own name, where that differs from the name; see :attr:`shown_title`."""
     activity: Activity | None = None
     """When its files changed; None where nobody looks."""
+    is_being_opened: bool = False
+    """Whether it was found and not opened yet; ``problem`` says so then."""
     found_s: float | None = None
     """When it was found in a watched folder, in Unix time; None where it was there when the server started."""
 

@@ -26,8 +26,8 @@ from mloscope.app.workspace.workspace import Workspace
 
 PREPARE_FOR_S = 0.4
 NEW_FOR_S = 24 * 3600.0
-BROKEN, LIVE, NEW, READY = "broken", "live", "new", "ready"
-STATES = (LIVE, NEW, READY, BROKEN)
+BROKEN, LIVE, NEW, OPENING, READY = "broken", "live", "new", "opening", "ready"
+STATES = (LIVE, NEW, READY, OPENING, BROKEN)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class RunRow:
 
     @property
     def problem(self) -> str | None:
-        return self.run.problem or self.facts.problem
+        return None if self.run.is_being_opened else self.run.problem or self.facts.problem
 
 
 class RunTable:
@@ -93,12 +93,14 @@ class RunTable:
         return [self._row(run, known.get(run.name)) for run in runs]
 
     def _row(self, run: ConnectedRun, known: tuple[ConnectedRun, RunFacts] | None) -> RunRow:
-        is_prepared = run.adaptor is None or (known is not None and known[0] is run)
+        is_read = run.adaptor is None or (known is not None and known[0] is run)
         facts = known[1] if known is not None and run.adaptor is not None else RunFacts()
-        row = RunRow(run, facts, is_prepared, READY, self._workspace.labels.find(run.path))
+        row = RunRow(run, facts, is_read and not run.is_being_opened, READY, self._workspace.labels.find(run.path))
         return replace(row, state=self._state(row))
 
     def _state(self, row: RunRow) -> str:
+        if row.run.is_being_opened:
+            return OPENING
         if row.problem:
             return BROKEN
         now_s = self._now()

@@ -348,7 +348,7 @@ def _as_of(run: ConnectedRun, state: _Listing | str | None) -> ConnectedRun:
     version = hashlib.blake2b(repr(state).encode(), digest_size=8).hexdigest()
     files = state if isinstance(state, tuple) else ()
     changes_s = [changed_ns / 1e9 for _, _, changed_ns, mode in files if not stat.S_ISDIR(mode)]
-    return replace(run, version=version, activity=Activity.of(changes_s))
+    return replace(run, version=version, activity=Activity.of(changes_s), is_being_opened=False)
 
 
 def _without_named(entries: list[Path], watched: Mapping[str, _Watched], answering: set[Path]) -> list[Path]:
@@ -368,9 +368,11 @@ def _own_name(entry: Path, about: _Watched | None, answers: bool) -> str:
 def _being_opened(what: str, entry: Path, name: str, own: str, answers: bool) -> ConnectedRun | ConnectedCorpus:
     if entry.name not in (name, name + entry.suffix):
         logger.info('%s is shown as the %s "%s", because names appear in addresses.', entry, what, name)
-    connect, title = ConnectedRun if what == "run" else ConnectedCorpus, title_of(own)
+    title, place = title_of(own), _place(entry) if answers else entry
     problem = f'The {what} "{title}" is being opened.'
-    return connect(name, _place(entry) if answers else entry, None, problem=problem, title=title)
+    if what == "run":
+        return ConnectedRun(name, place, None, problem=problem, title=title, is_being_opened=True)
+    return ConnectedCorpus(name, place, None, problem=problem, title=title)
 
 
 def _place(entry: Path) -> Path:

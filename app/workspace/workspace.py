@@ -30,6 +30,8 @@ from mloscope.app.workspace.network_inputs import NetworkInputs
 from mloscope.app.workspace.run_labels import RunLabelsStore
 
 _MOST_BASES = 256
+_NAMED = 12
+"""How many names an error lists."""
 
 
 _Connected = TypeVar("_Connected", ConnectedRun, ConnectedCorpus)
@@ -219,7 +221,8 @@ def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:
         called_so = [each for each in known.values() if each.title.rpartition("/")[2] == name]
         if len(called_so) == 1:
             return called_so[0]
-        names = ", ".join(known) or "none"
+        more = len(known) - _NAMED
+        names = ", ".join(list(known)[:_NAMED]) + (f" and {more} more" if more > 0 else "") or "none"
         raise NotFound(f'There is no {what} "{name}"; connected: {names}.') from None
 
 

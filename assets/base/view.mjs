@@ -96,7 +96,8 @@ function checked(field, value) {
       throw new Error(`${field.key}: ${error.message}`);
     }
   }
-  if (text.length > 1000 || /[\u0000-\u001f\u007f]/.test(text)) throw new Error(`${field.key} is too long or not printable.`);
+  if (text.length > (field.longest || 1000) || /[\u0000-\u001f\u007f]/.test(text))
+    throw new Error(`${field.key} is too long or not printable.`);
   return text;
 }
 

@@ -32,6 +32,8 @@ class Field:
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    longest: int = _LONGEST_TEXT
+    """How many letters a text may have."""
 
     def parsed(self, text: str) -> Any:
         """Return the value that an address means. Raises ValueError with a sentence."""
@@ -48,7 +50,7 @@ class Field:
                 return format_units(parse_units(text))
             except ValueError as error:
                 raise ValueError(f"{self.key}: {error}") from None
-        if len(text) > _LONGEST_TEXT or not text.isprintable():
+        if len(text) > self.longest or not text.isprintable():
             raise ValueError(f"{self.key} is too long or not printable.")
         return text
 
@@ -92,6 +94,8 @@ IMAGES = Field(
     "images", "text", "", "the images searched for, as the API's images?search=&label=&split=&random=; where absent all"
 )
 """For pages with a grid of images; written as :mod:`mloscope.app.images.image_query` reads it."""
+CHOSEN_RUNS = Field("runs-chosen", "text", "", "names of the chosen runs, separated by commas", longest=40_000)
+"""For pages about several runs."""
 SPLIT = Field("split", "text", "", "the split that statistics are shown of; test where there is one, else the last")
 """For pages that show statistics."""
 
@@ -115,7 +119,9 @@ class ViewSchema:
     def as_json(self) -> list[dict[str, Any]]:
         """Return the fields as the browser's module of the view takes them."""
         return [
-            {"key": f.key, "kind": f.kind, "default": f.default, **({"choices": list(f.choices)} if f.choices else {})}
+            {"key": f.key, "kind": f.kind, "default": f.default}
+            | ({"choices": list(f.choices)} if f.choices else {})
+            | ({"longest": f.longest} if f.longest != _LONGEST_TEXT else {})
             for f in self.fields
         ]
 

@@ -29,7 +29,8 @@ class RunRowBody(TypedDict):
     path: str
     format: str | None
     state: Annotated[
-        str, Field(description="live (its files still change), new (found in the last 24 hours), ready or broken")
+        str,
+        Field(description="live (its files still change), new (found in the last 24 hours), ready, opening or broken"),
     ]
     problem: Annotated[str | None, Field(description="Why it cannot be shown; null where it can.")]
     prepared: Annotated[bool, Field(description="False where what follows is still to be read: ask again.")]

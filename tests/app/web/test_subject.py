@@ -23,7 +23,7 @@ def test_a_subject_holds_all_that_the_browser_needs(bench: Any) -> None:
     assert subject["evaluation"] == {"possible": True, "state": "ready", "message": None, "passing": False}
     assert subject["preprocessing"]["assumed"] is True
     assert any("notes.txt" in problem for problem in subject["problems"])
-    assert any("gone does not exist" in problem for problem in subject["problems"])
+    assert not any("gone does not exist" in problem for problem in subject["problems"]), "stands in the table of runs"
 
 
 def test_an_unknown_subject_is_said_and_replaced(bench: Any) -> None:

@@ -13,7 +13,7 @@ import pytest
 from mloscope.app.runs.training_curves import TrainingCurvesReader
 from mloscope.app.workspace.connected import Activity, ConnectedRun
 from mloscope.app.workspace.run_labels import RunLabels, RunLabelsStore
-from mloscope.app.workspace.run_table import BROKEN, LIVE, NEW, READY, RunTable
+from mloscope.app.workspace.run_table import BROKEN, LIVE, NEW, OPENING, READY, RunTable
 from mloscope.app.workspace.workspace import Workspace
 
 NOW_S = 1_000_000.0
@@ -107,6 +107,7 @@ def test_one_question_prepares_no_more_than_its_share(made: Made, array_run: Any
         ({"found_s": NOW_S - 60}, NEW),
         ({"found_s": NOW_S - 10 * 86_400}, READY),
         ({"adaptor": None, "problem": "It is broken."}, BROKEN),
+        ({"adaptor": None, "problem": "It is being opened.", "is_being_opened": True}, OPENING),
     ],
 )
 def test_states(made: Made, array_run: Any, about: dict, state: str) -> None:

@@ -1,0 +1,35 @@
+/** Addresses of other pages for chosen runs: the view goes with them. */
+import { mountedAt } from "mloscope/base/addresses.mjs";
+import { subject } from "mloscope/base/subject.mjs";
+import { view } from "mloscope/base/view.mjs";
+
+/** A list of names in one entry of the view: commas between them, percent-encoding of commas in them. */
+export const namesIn = (text) =>
+  text
+    .split(",")
+    .filter(Boolean)
+    .map((name) => {
+      try {
+        return decodeURIComponent(name);
+      } catch {
+        return name; // typed by hand
+      }
+    });
+
+/** The inverse of namesIn. */
+export const inNames = (names) => names.map((name) => name.replaceAll("%", "%25").replaceAll(",", "%2C")).join(",");
+
+/**
+ * @param {string} path of the page, such as "/compare"
+ * @param {string | null} run null: the one that is open
+ * @param {any} [changes] of the view
+ * @returns {string}
+ */
+export const addressOf = (path, run, changes = {}) => {
+  const search = new URLSearchParams(location.search);
+  if (run) search.set("run", run);
+  const step = run && subject && run !== subject.run ? null : new URLSearchParams(location.hash.slice(1)).get("step");
+  const text = search.toString();
+  const hash = view.format({ ...view.get(), ...changes }, step === null ? null : Number(step));
+  return `${mountedAt(path)}${text ? `?${text}` : ""}${hash.length > 1 ? hash : ""}`;
+};
