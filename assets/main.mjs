@@ -3,10 +3,13 @@
  * hang on `window.mloscope`, the clientside callbacks on `window.dash_clientside`. All other names are modules' own.
  */
 import "mloscope/base/asking_again.mjs"; // patches fetch, which Dash uses
+import "mloscope/shell/first_address.mjs";
 import "mloscope/shell/opening.mjs"; // hears of another subject before everything else
 import "mloscope/shell/chart_export.mjs";
 import "mloscope/shell/controls.mjs";
+import "mloscope/shell/page_links.mjs";
 import "mloscope/shell/time_cursor.mjs";
+import "mloscope/shell/title.mjs";
 import "mloscope/shell/view_parts.mjs";
 import "mloscope/shell/workspace.mjs";
 import { BasisLine } from "mloscope/basis/line.mjs";
@@ -30,6 +33,7 @@ import { Chart } from "mloscope/shell/chart.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
 import { ViewSelect } from "mloscope/shell/view_select.mjs";
 import { StatisticsState } from "mloscope/statistics/state.mjs";
+import { SavedViews } from "mloscope/views/dialog.mjs";
 
 window.mloscope = {
   BasisLine,
@@ -52,6 +56,7 @@ window.mloscope = {
   PointMap,
   PredictionBars,
   RunTable,
+  SavedViews,
   StatisticsState,
   TimeSlider,
   ViewSelect,

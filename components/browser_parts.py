@@ -108,6 +108,11 @@ RunTable = browser_part(
     "All runs as a table that one searches, sorts, groups and chooses from. ``editor``: and gives tags, and connects runs.",
     "editor",
 )
+SavedViews = browser_part(
+    "SavedViews",
+    "Buttons that save this view and open the dialog of saved ones. ``editor``: and may save, rename and delete.",
+    "editor",
+)
 ViewSelect = browser_part(
     "ViewSelect",
     "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",

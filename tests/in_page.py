@@ -18,6 +18,7 @@ MODULES = {
     "askAgain": "base/asking_again",
     "basisForm": "basis/form",
     "ChartScripts": "base/chart_scripts",
+    "carried": "base/carrying",
     "clusters": "clusters/points",
     "colours": "films/colour_tables",
     "compare": "compare/state",
@@ -38,6 +39,7 @@ MODULES = {
     "subject": "base/subject",
     "TimeBus": "base/time_bus",
     "time": "base/time_bus",
+    "titleOf": "shell/title",
     "view": "base/view",
 }
 

@@ -59,10 +59,12 @@ def statistics(workspace: Workspace, settings: Settings) -> Statistics:
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
     from mloscope.app.workspace.run_labels import RunLabelsStore
+    from mloscope.app.workspace.saved_views import SavedViews
 
     cache_folder = _cache_folder(settings)
     workspace.named_outputs = NamedOutputsStore(cache_folder)
     workspace.labels = RunLabelsStore(cache_folder)
+    workspace.saved_views = SavedViews(cache_folder)
     found = Statistics(workspace, StatisticsStore(cache_folder), program=program())
     # The children end with this process.
     found.jobs = StatisticsJobs(
@@ -110,7 +112,7 @@ def application(
 
 
 def _cache_folder(settings: Settings) -> Path:
-    """Where statistics are kept; without a home folder, a place that is gone when this process is."""
+    """Where statistics and saved views are kept; without a home folder, a place that is gone when this process is."""
     from mloscope.app.process.settings import cache_folder_of
 
     try:

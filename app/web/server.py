@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from mloscope.app.accounts.users import users_of_server
 from mloscope.app.web.access.authentication import Authentication
 from mloscope.app.web.access.browser_policy import script_hash
-from mloscope.app.web.access.gate import AccessGate
+from mloscope.app.web.access.gate import ICON, AccessGate
 from mloscope.app.web.access.health import Health
 from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.access.sign_in import LOGIN_SCRIPT, SignIn
@@ -32,6 +32,7 @@ from mloscope.app.web.dash.mounted_index import mount_index
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.pages import installed_pages
 from mloscope.app.web.rest.api import add_rest
+from mloscope.app.web.subject import first_shown
 
 if TYPE_CHECKING:
     from mloscope.app.process.logs import LoggedWarning
@@ -68,11 +69,11 @@ def create_app(services: Services, settings: Settings, pages: Sequence[Page] | N
     register_pages(pages)
     app.layout = functools.partial(shell.layout, pages)
     app.renderer = modules.start_dash()
-    mount_index(app, modules)
+    mount_index(app, modules, ICON, functools.partial(first_shown, services.workspace))
     shell.bind(app, services)
     bind_pages(app, pages, services)
     _prepare(app)
-    server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages))
+    server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages), paths=[page.path for page in pages])
     server.add_middleware(Compression)
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (

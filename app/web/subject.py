@@ -34,6 +34,7 @@ def subject(
             "corpora": {known.name: known.shown_title for known in workspace.corpora},
         },
         "problems": problems,
+        "splits": [],
         "version": "",
         "checkpoints": [],
         "classNames": [],
@@ -44,13 +45,21 @@ def subject(
     }
     if corpus is not None:
         adaptor = workspace.corpus(corpus).adaptor
-        problems += adaptor.problems() if adaptor is not None else ()
+        if adaptor is not None:
+            problems += adaptor.problems()
+            found["splits"] = list(adaptor.splits)
     connected = workspace.run(run) if run is not None else None
     if connected is None or connected.adaptor is None:
         found["evaluation"] = Availability(False, IMPOSSIBLE, connected.problem if connected else None).json()
     else:
         found |= _of_opened_run(workspace, evaluations, connected.name, corpus, problems)
     return plain(found)
+
+
+def first_shown(workspace: Workspace) -> tuple[str | None, str | None]:
+    """Return the names of the run and corpus that are shown where an address names none."""
+    run = _name_or_first(None, workspace.run, workspace.runs, [])
+    return run, _name_or_first(workspace.corpus_of(run) if run else None, workspace.corpus, workspace.corpora, [])
 
 
 def _of_opened_run(

@@ -28,6 +28,7 @@ from mloscope.app.workspace.connecting import Opening
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.network_inputs import NetworkInputs
 from mloscope.app.workspace.run_labels import RunLabelsStore
+from mloscope.app.workspace.saved_views import SavedViews
 
 _MOST_BASES = 256
 _NAMED = 12
@@ -64,6 +65,7 @@ class Workspace:
         runs: Sequence[ConnectedRun],
         corpora: Sequence[ConnectedCorpus] = (),
         named_outputs: NamedOutputsStore | None = None,
+        saved_views: SavedViews | None = None,
         *,
         disks: AnsweringDisks | None = None,
     ) -> None:
@@ -73,6 +75,7 @@ class Workspace:
         """What was settled on pages and through REST about the runs' outputs."""
         self.labels = RunLabelsStore(None)
         """Tags and groups of the runs."""
+        self.saved_views = saved_views or SavedViews(None)
         self._connections = _Connections.of(runs, corpora)
         self._bases: MutableMapping[tuple[str, str | None], tuple[Any, Basis]] = LRUCache(_MOST_BASES)
         self._image_indexes: dict[str, ImageIndex] = {}

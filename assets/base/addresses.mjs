@@ -21,6 +21,14 @@ export const api = (segments, query = {}) => {
  */
 export const mountedAt = (address) => mountPath() + address.replace(/^\//, "");
 
+/**
+ * The search of a page's address, which names what it is about.
+ * @param {string | null} run
+ * @param {string | null} corpus
+ * @returns {string} with "?"; empty where there is no run
+ */
+export const searchOf = (run, corpus) => (run ? `?${new URLSearchParams(corpus ? { run, corpus } : { run })}` : "");
+
 function mountPath() {
   const config = document.getElementById("_dash-config");
   try {

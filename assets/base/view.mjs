@@ -6,16 +6,18 @@
  *                                    ├── a moment of training: replaceState (when it settles; playing writes nothing)
  *                                    └── dcc.Store "view", 60 ms later     (callbacks)
  *
- * Only the hash is ever replaced: Dash's router looks at path and search, so none of this asks the server for anything.
+ * Path and search say which page, run and corpus: `view.visit` goes to others, and the view goes along. Only the hash is ever
+ * replaced: Dash's router looks at path and search, so none of that asks the server for anything.
  * What the keys are stands in <script id="view-schema">, written by app/web/dash/view_state.py.
  */
-import { notice } from "mloscope/base/notices.mjs";
+import { searchOf } from "mloscope/base/addresses.mjs";
+import { carried, firstLayer } from "mloscope/base/carrying.mjs";
+import { notice, takeBackNotice } from "mloscope/base/notices.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 
 const STORE_DELAY_MS = 60;
 const MAXIMUM_UNIT = 1000000; // as in app/web/dash/view_state.py
-const OF_A_LAYER = ["unit", "units", "channels", "parameter"]; // mean nothing for another layer
 const subscribers = new Set();
 /** @type {any[] | null} */
 let fields = null;
@@ -24,6 +26,12 @@ let shown = null;
 /** @type {number | undefined} */
 let storeTimer;
 let isOpen = false;
+/** @type {string | null} the address's search that the subject was opened for; while it is another one, the hash is another's */
+let openedSearch = null;
+/** @type {any} the subject that somebody left for another one, with the view */
+let left = null;
+/** @type {string | null} what was said of it on arrival */
+let said = null;
 
 /** The schema's fields; the step, which belongs to the time bus, is among them. */
 function schema() {
@@ -38,6 +46,8 @@ function schema() {
 }
 
 const fieldsOfView = () => schema().filter((field) => field.key !== "step");
+const isAway = () => openedSearch !== null && location.search !== openedSearch;
+const ofALayer = () => fieldsOfView().filter(({ of }) => of && of.includes("layer"));
 const defaults = () => Object.fromEntries(fieldsOfView().map((field) => [field.key, field.default]));
 
 /** Numbers of a selection such as "0-15,40", in order, each once. Throws an Error with a sentence. */
@@ -149,9 +159,12 @@ function format(wanted, step) {
   return `#${parts.join("&")}`;
 }
 
+/** The step that an address names: while a run is gone there is none, and the address keeps the one for when it is there again. */
+const stepOfAddress = () => (time.step === null ? parse(location.hash).step : time.step);
+
 function writeHash(how) {
-  // While a run is gone there is no step, and the address keeps the one for when it is there again.
-  const hash = format(view.get(), time.step === null ? parse(location.hash).step : time.step);
+  if (isAway()) return;
+  const hash = format(view.get(), stepOfAddress());
   if (hash === location.hash) return;
   history[how === "push" ? "pushState" : "replaceState"](history.state, "", hash);
 }
@@ -177,11 +190,11 @@ function apply(next) {
 /** What the subject has to say about a view: layers that are not there, and the layer to begin with. */
 function settledOnSubject(found, subject) {
   const names = subject.layers.map((layer) => layer.name);
-  const first = subject.layers.find((layer) => layer.parameters && layer.parameters.length) || subject.layers[0];
+  const first = firstLayer(subject);
   if (!names.length || names.includes(found.view.layer)) return found;
   if (found.view.layer) {
     found.problems.push(`The run ${subject.run} has no layer "${found.view.layer}"; ${first.name} is shown.`);
-    for (const key of OF_A_LAYER) found.view[key] = defaults()[key];
+    for (const field of ofALayer()) found.view[field.key] = field.default;
   }
   found.view.layer = first.name;
   return found;
@@ -189,7 +202,7 @@ function settledOnSubject(found, subject) {
 
 /** Back and forward, or an address typed: what the hash says is what is shown. */
 function readBack() {
-  if (!isOpen) return;
+  if (!isOpen || isAway()) return;
   if (location.hash.length < 2) {
     writeHash("replace"); // another page of the application: the view goes with it
     return;
@@ -231,7 +244,7 @@ export const view = {
   set(partial, options = {}) {
     const next = view.get();
     if ("layer" in partial && partial.layer !== next.layer) {
-      for (const key of OF_A_LAYER) next[key] = defaults()[key];
+      for (const field of ofALayer()) next[field.key] = field.default;
     }
     for (const [key, value] of Object.entries(partial)) {
       const field = fieldsOfView().find((candidate) => candidate.key === key);
@@ -242,7 +255,43 @@ export const view = {
         notice(error.message);
       }
     }
-    if (apply(next).length && isOpen) writeHash(options.history || "push");
+    if (!apply(next).length || !isOpen) return;
+    if (options.history !== "replace") forgetSaid();
+    writeHash(options.history || "push");
+  },
+
+  /**
+   * The address of exactly this view, without the host: it names run and corpus.
+   * @param {string} [path] of another page
+   * @param {{run: string, corpus: string | null}} [about] another run or corpus
+   */
+  address(path = location.pathname, about = subject) {
+    const search = about ? searchOf(about.run, about.corpus) : location.search;
+    return `${path}${search}${isOpen ? format(view.get(), stepOfAddress()) : location.hash}`;
+  },
+
+  /**
+   * Go to another page, run or corpus, with all of the view that still means something there. Back comes home.
+   * @param {{path?: string, run?: string, corpus?: string | null}} where what is left out stays
+   */
+  visit({ path = location.pathname, run, corpus }) {
+    const about = subject && { run: run === undefined ? subject.run : run, corpus: corpus === undefined ? subject.corpus : corpus };
+    const address = view.address(path, about || undefined);
+    view.go(address, about && (about.run !== subject.run || about.corpus !== subject.corpus) ? subject : null);
+  },
+
+  /**
+   * Go to an address of a page here, such as that of a saved view: what it says is what is shown.
+   * @param {string} address path, search and hash
+   * @param {any} [leaving] the subject whose view goes along instead
+   */
+  go(address, leaving = null) {
+    if (address === location.pathname + location.search + location.hash) return;
+    forgetSaid();
+    if (leaving) time.pause();
+    left = leaving;
+    history.pushState({}, "", address);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
   },
 
   /**
@@ -255,26 +304,67 @@ export const view = {
   },
 
   /**
-   * Begin with a subject: the view of the hash, and the hash's step or the last checkpoint. Called by openSubject.
+   * Begin with a subject: the view of the hash, and the hash's step or the last checkpoint; where somebody left another subject
+   * for this one, what still means something. Called by openSubject.
    * @param {any} subject
+   * @param {boolean} [isNew] false where the subject is the same as before, perhaps under another address
    */
-  open(subject) {
-    const found = settledOnSubject(parse(location.hash), subject);
+  open(subject, isNew = true) {
+    const wasAway = isAway();
+    openedSearch = location.search;
+    if (!isNew) {
+      left = null;
+      if (wasAway) readBack();
+      return;
+    }
+    forgetSaid();
+    const found = left ? arrival(subject) : typed(subject);
+    left = null;
     view.get();
     isOpen = true;
     apply(found.view);
     mirror();
-    const none = !subject.checkpoints.length; // which is said already
-    const known = found.step === null || none || subject.checkpoints.some((checkpoint) => checkpoint.step === found.step);
-    if (!known) found.problems.push(`The run ${subject.run} has no checkpoint of step ${found.step}; the last one is shown.`);
     found.problems.forEach(notice);
     time.open(subject.checkpoints, found.step);
     writeHash("replace");
   },
 };
 
+/** The view of the hash, and what of it the subject does not have. */
+function typed(subject) {
+  const found = settledOnSubject(parse(location.hash), subject);
+  const none = !subject.checkpoints.length; // which is said already
+  const known = found.step === null || none || subject.checkpoints.some((checkpoint) => checkpoint.step === found.step);
+  if (!known) found.problems.push(`The run ${subject.run} has no checkpoint of step ${found.step}; the last one is shown.`);
+  return found;
+}
+
+/** The view that was left, as far as it means something for the subject; what does not is said in one notice. */
+function arrival(subject) {
+  const found = carried(view.get(), time.index, left, subject, schema());
+  if (found.said.length) said = [subject.run === left.run ? subject.corpus : subject.run, found.said.join(" ")].join(": ");
+  return { view: found.view, step: found.step, problems: said ? [said] : [] };
+}
+
+function forgetSaid() {
+  if (said) takeBackNotice(said);
+  said = null;
+}
+
+/** A link that names no run, such as one of another package's page, stays with the one that is shown. */
+function stay() {
+  if (!openedSearch || new URLSearchParams(location.search).has("run")) return;
+  history.replaceState(history.state, "", location.pathname + openedSearch + location.search.replace(/^\?/, "&") + location.hash);
+}
+
 time.onSettled(() => isOpen && writeHash("replace"));
-window.addEventListener("popstate", readBack);
+window.addEventListener("popstate", () => {
+  left = null;
+  readBack();
+});
 window.addEventListener("hashchange", readBack);
-// Dash's links change the path without a popstate; they leave no hash behind.
-window.addEventListener("_dashprivate_pushstate", () => setTimeout(readBack, 0));
+// Dash's links change the path without a popstate; they leave no hash behind. This is heard before Dash's router hears it.
+window.addEventListener("_dashprivate_pushstate", () => {
+  stay();
+  setTimeout(readBack, 0);
+});

@@ -78,7 +78,7 @@ class Cell {
     this.orders = element("div", { class: "segments confusion-orders", role: "radiogroup", "aria-label": "Order of the images" });
     for (const [value, text, title] of ORDERS) {
       const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title, "data-value": value }, [text]);
-      button.addEventListener("click", () => view.set({ "cell-order": value, "cell-offset": 0 }, { history: "replace" }));
+      button.addEventListener("click", () => view.set({ "cell-order": value, "cell-offset": 0 }));
       this.orders.append(button);
     }
     const place = element("div", { class: "confusion-cell-images" });

@@ -102,7 +102,7 @@ export class ConfusionImages {
 
   turn(direction) {
     const offset = Math.max(0, this.asked.offset + direction * PAGE);
-    if (this.offsetKey) view.set({ [this.offsetKey]: offset }, { history: "replace" });
+    if (this.offsetKey) view.set({ [this.offsetKey]: offset });
     else this.open(offset);
   }
 

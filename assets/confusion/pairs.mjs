@@ -36,7 +36,7 @@ class Pairs {
     const kind = (growing, text, title) => {
       const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title }, [text]);
       button.addEventListener("click", () => {
-        view.set({ pairs: growing ? "growing" : "confused" }, { history: "replace" });
+        view.set({ pairs: growing ? "growing" : "confused" });
       });
       this.kinds.append(button);
       return button;

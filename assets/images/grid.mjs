@@ -7,6 +7,7 @@
 import { api } from "mloscope/base/addresses.mjs";
 import { button, element, grouped, hit, mounted } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { notice } from "mloscope/base/notices.mjs";
 import { onOpen } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
@@ -38,6 +39,7 @@ class Grid {
   /** @type {HTMLDivElement} */ scroller;
   /** @type {HTMLParagraphElement} */ message;
   /** @type {any} */ typing;
+  hasTyped = false;
   /** @type {any} */ corpus;
   /** @type {any} */ pending;
   /** @type {any} */ across;
@@ -101,8 +103,9 @@ class Grid {
     );
     this.text.addEventListener("input", () => {
       clearTimeout(this.typing);
-      this.typing = setTimeout(() => this.change({ search: this.text.value.trim() }), TYPING_MS);
+      this.typing = setTimeout(() => this.type(), TYPING_MS);
     });
+    this.text.addEventListener("focus", () => (this.hasTyped = false));
     this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
     this.scroller.addEventListener("keydown", (event) => this.key(event));
     this.scroller.addEventListener("click", (event) => {
@@ -110,8 +113,6 @@ class Grid {
       if (tile) this.select(Number(tile.dataset.position));
     });
   }
-
-  // --------------------------------------------------------------------------------------------------- questions
 
   async open(subject) {
     const before = this.corpus;
@@ -125,17 +126,25 @@ class Grid {
     const { corpus } = this;
     if (before !== corpus) this.offer(OF_EVERY_CORPUS); // values of the corpus, not of the network: they come below
     if (before === undefined) this.query = readQuery(view.get().images);
-    else this.query = before === corpus ? { ...this.query, random: "" } : { search: this.query.search || "" };
-    this.ask();
+    this.ask("replace");
     try {
       const about = await fetchJson(api(["corpora", corpus]));
       if (corpus !== this.corpus) return;
       this.offer(about.facets);
       this.leaveOut(about.facets);
+      if (before && before !== corpus) await this.leaveImage(corpus);
       if (!view.get().image) await this.selectFirst(corpus, "test" in about.splits ? "test" : "");
     } catch (error) {
       this.say(error.message);
     }
+  }
+
+  /** An image of another corpus means nothing where this one has none of its id. */
+  async leaveImage(corpus) {
+    const { image } = view.get();
+    if (!image || (await imageRecords.record(corpus, image)) || corpus !== this.corpus || image !== view.get().image) return;
+    notice(`${corpus} has no image ${image}; its first one is shown.`);
+    view.set({ image: null }, { history: "replace" });
   }
 
   /** Something to look at, where nobody has chosen yet. */
@@ -175,27 +184,34 @@ class Grid {
       const facet = facets.find((candidate) => candidate.name === name);
       return name !== "search" && name !== "random" && this.query[name] && !(facet && known(facet, this.query[name]));
     });
-    if (gone.length) this.change(Object.fromEntries(gone.map((name) => [name, ""])));
+    if (!gone.length) return;
+    notice(`${this.corpus} has no images of ${gone.map((name) => `${name} ${this.query[name]}`).join(", ")}; these are of all.`);
+    this.change(Object.fromEntries(gone.map((name) => [name, ""])), "replace");
   }
 
-  change(words) {
+  type() {
+    this.change({ search: this.text.value.trim() }, this.hasTyped ? "replace" : "push"); // one search, one step back
+    this.hasTyped = true;
+  }
+
+  change(words, history = "push") {
     this.query = { ...this.query, ...words };
-    this.ask();
+    this.ask(history);
   }
 
   /** Back, forward, or a link to other images. */
   follow(address) {
     if (address === writeQuery(this.query)) return;
     this.query = readQuery(address);
-    this.ask();
+    this.ask("replace");
   }
 
-  ask() {
+  ask(history) {
     if (!this.corpus) return;
     clearTimeout(this.typing);
     if (this.search) this.search.close();
     const { query } = this;
-    view.set({ images: writeQuery(query) }, { history: "replace" });
+    view.set({ images: writeQuery(query) }, { history });
     if (this.text.value.trim() !== (query.search || "")) this.text.value = query.search || "";
     for (const [name, select] of this.facets) select.value = query[name] || "";
     this.search = new imageRecords.Search(this.corpus, query, () => this.render());
@@ -205,8 +221,6 @@ class Grid {
     this.clear();
     this.search.at(0);
   }
-
-  // ------------------------------------------------------------------------------------------------------- tiles
 
   later() {
     if (this.pending) return;

@@ -36,6 +36,8 @@ class Graph {
   roving;
   /** @type {AbortController | undefined} */
   request;
+  /** @type {Set<string>} blocks that were opened only to show the selected layer */
+  revealed = new Set();
   destroyed = false;
   openedAt = -Infinity;
 
@@ -111,10 +113,24 @@ class Graph {
     return view.get().fold.split(",").filter(Boolean);
   }
 
-  setFold(ids) {
+  /** @param {string[]} ids @param {"push" | "replace"} history */
+  setFold(ids, history) {
     const kept = [...ids];
     while (kept.join(",").length > FOLD_CHARACTERS) kept.shift();
-    view.set({ fold: kept.join(",") }, { history: "replace" });
+    view.set({ fold: kept.join(",") }, { history });
+  }
+
+  /** Blocks that are nowhere in the picture, for they lie in one that is closed or in another network, are not open. */
+  prune() {
+    const drawn = new Set(/** @type {Picture} */ (this.picture).frames().map((frame) => frame.dataset.block));
+    const open = this.fold().filter((id) => drawn.has(id));
+    if (open.length === this.fold().length) return;
+    this.wanted = this.address(open);
+    this.setFold(open, "replace");
+  }
+
+  address(open) {
+    return api(["runs", subject.run, "graph.svg"], { expanded: open.join(",") });
   }
 
   /**
@@ -124,8 +140,7 @@ class Graph {
    */
   async load(afresh = false, anchor = this.anchor) {
     if (!subject) return;
-    const expanded = this.fold();
-    const url = api(["runs", subject.run, "graph.svg"], { expanded: expanded.join(",") });
+    const url = this.address(this.fold());
     if (url === this.wanted && this.picture && !afresh) return;
     this.wanted = url;
     if (this.request) this.request.abort();
@@ -180,6 +195,7 @@ class Graph {
     this.stage.dataset.state = "ready";
     this.summary.textContent = inNumbers(subject.layers);
     this.mark(false);
+    this.prune();
     if (first) this.settle();
     else camera.keepPlace(before, picture.boxOfBlock(anchor));
     if (this.revealing) this.reveal(this.revealing);
@@ -229,19 +245,32 @@ class Graph {
     this.toggle(node.dataset.block);
   }
 
-  toggle(id) {
+  toggle(id, /** @type {"push" | "replace"} */ history = "push") {
     const open = this.fold();
     this.anchor = id;
     this.tip.hide();
     this.camera.moved = true;
     this.camera.stopGliding();
-    this.setFold(open.includes(id) ? open.filter((other) => other !== id) : [...open, id]);
+    this.setFold(open.includes(id) ? open.filter((other) => other !== id) : [...open, id], history);
   }
 
-  /** Select a layer wherever it is: the blocks it is in are opened. */
+  /** Select a layer wherever it is: the blocks it is in are opened, and those that were opened for another one are closed. */
   choose(layer) {
     view.set({ layer }, { history: "push" });
+    this.shutRevealed(layer);
     this.reveal(layer);
+  }
+
+  shutRevealed(layer) {
+    const { picture } = this;
+    const place = picture && (picture.layer(layer) || picture.holding(layer));
+    const around = place ? picture.blocksAround(place) : [];
+    const shut = [...this.revealed].filter((id) => !around.includes(id));
+    for (const id of shut) this.revealed.delete(id);
+    this.setFold(
+      this.fold().filter((id) => !shut.includes(id)),
+      "replace",
+    );
   }
 
   reveal(layer) {
@@ -250,7 +279,8 @@ class Graph {
     const block = this.picture.holding(layer);
     if (block) {
       this.revealing = layer;
-      this.toggle(block.dataset.block);
+      this.revealed.add(String(block.dataset.block));
+      this.toggle(String(block.dataset.block), "replace");
       return;
     }
     const node = this.picture.layer(layer);
@@ -324,7 +354,7 @@ class Graph {
 
   /** Close the innermost open block around a node. */
   closeAround(node) {
-    const id = this.picture && this.picture.blockAround(node);
+    const [id] = this.picture ? this.picture.blocksAround(node) : [];
     if (id) this.toggle(id);
   }
 

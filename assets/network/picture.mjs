@@ -112,14 +112,14 @@ export class Picture {
     return found.length && found[0].far < Infinity ? found[0].candidate : node;
   }
 
-  /** The innermost open block around a node. @param {Element} node @returns {string | undefined} its id */
-  blockAround(node) {
+  /** The open blocks around a node. @param {Element} node @returns {string[]} their ids, the innermost first */
+  blocksAround(node) {
     const { x, y } = centre(this.box(node));
-    const around = this.frames()
-      .map((frame) => ({ id: frame.dataset.block, box: /** @type {Box} */ (this.boxOfBlock(frame.dataset.block)) }))
+    return this.frames()
+      .map((frame) => ({ id: String(frame.dataset.block), box: /** @type {Box} */ (this.boxOfBlock(frame.dataset.block)) }))
       .filter(({ box }) => x > box.x && x < box.x + box.width && y > box.y && y < box.y + box.height)
-      .sort((a, b) => a.box.width * a.box.height - b.box.width * b.box.height);
-    return around.length ? around[0].id : undefined;
+      .sort((a, b) => a.box.width * a.box.height - b.box.width * b.box.height)
+      .map(({ id }) => id);
   }
 }
 

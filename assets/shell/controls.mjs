@@ -9,10 +9,12 @@
 import { filmKinds } from "mloscope/films/kinds.mjs";
 import { api } from "mloscope/base/addresses.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { extents } from "mloscope/base/layers.mjs";
 import { kept } from "mloscope/base/kept.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { openSubject, subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { windowTitle } from "mloscope/shell/title.mjs";
 
 const clientside = (window.dash_clientside = window.dash_clientside || {});
 const nothing = () => clientside.no_update;
@@ -46,14 +48,9 @@ function wasUsed(key, value) {
 }
 
 /** How many units and channels the selected layer has, of what is drawn. */
-function extents() {
+function extentsShown() {
   const layer = selectedLayer();
-  const viewNow = view.get();
-  if (!layer) return { unit: 0, channel: 0 };
-  const parameter = layer.parameters.find(({ name }) => name === viewNow.parameter) || layer.parameters[0];
-  if (!parameter) return { unit: (layer.output_shape || []).at(-1) || 0, channel: 1 };
-  const along = (axis) => parameter.axes.reduce((n, name, i) => (name === axis ? n * parameter.shape[i] : n), 1);
-  return { unit: along("unit") * along("multiplier"), channel: along("channel") };
+  return layer ? extents(layer, view.get().parameter) : { unit: 0, channel: 0 };
 }
 
 /** The page before or after the numbers shown now, as a selection; what is not a page yet becomes the first. */
@@ -95,12 +92,10 @@ clientside.mloscope = {
     return [choices(subject.runs, runs), subject.run, choices(subject.corpora, corpora), subject.corpus, style];
   },
 
-  /** Another run or corpus is another address: a new page, so that Back comes home. */
+  /** Another run or corpus is another address. */
   goToSubject(run, corpus, subject) {
     if (!subject || !run || (run === subject.run && (corpus || null) === (subject.corpus || null))) return;
-    const search = new URLSearchParams({ run });
-    if (corpus) search.set("corpus", corpus);
-    window.location.assign(`${window.location.pathname}?${search}`);
+    view.visit({ run, corpus: corpus || null });
   },
 
   /** Light or dark: as the system has it until somebody says otherwise. */
@@ -116,10 +111,11 @@ clientside.mloscope = {
 
   /** Copy the address; where the clipboard is not to be had (plain http), show it to be copied by hand. */
   async share() {
+    const address = window.location.origin + view.address();
     try {
-      await navigator.clipboard.writeText(window.location.href);
+      await navigator.clipboard.writeText(address);
     } catch {
-      notice(`This view: ${window.location.href}`);
+      notice(`This view: ${address}`);
       return "Share";
     }
     setTimeout(() => clientside.set_props("share", { children: "Share" }), SHARED_MS);
@@ -134,6 +130,7 @@ clientside.mloscope = {
       if (link.pathname === window.location.pathname) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
+    windowTitle.write();
   },
 
   /**
@@ -152,7 +149,7 @@ clientside.mloscope = {
     const ofParameters = viewNow.mode === "both" || filmKinds.offers(viewNow.mode, "parameter");
     tool("parameter", parameters.length > 1 && ofParameters);
     tool("layout", dense && ofParameters);
-    tool("channels", extents().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extents().channel < 2));
+    tool("channels", extentsShown().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extentsShown().channel < 2));
     const films = /** @type {HTMLElement} */ (document.getElementById("films"));
     films.dataset.mode = viewNow.mode;
     films.toggleAttribute("data-no-parameters", !parameters.length);
@@ -191,7 +188,7 @@ clientside.mloscope = {
     if (!id) return;
     const direction = id.startsWith("next") ? 1 : -1;
     const viewNow = view.get();
-    const total = extents();
+    const total = extentsShown();
     if (id.endsWith("units")) {
       const page = total.channel > 1 ? UNIT_PAGE : VECTOR_PAGE;
       view.set({ units: turned(viewNow.units, total.unit, page, direction) });

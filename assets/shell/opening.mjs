@@ -4,7 +4,6 @@ import { view } from "mloscope/base/view.mjs";
 import { films } from "mloscope/films/films.mjs";
 
 onOpen((subject, isNew) => {
-  if (!isNew) return;
-  films.forget();
-  view.open(subject);
+  if (isNew) films.forget();
+  view.open(subject, isNew);
 });

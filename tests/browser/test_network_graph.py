@@ -291,6 +291,20 @@ def test_going_to_a_layer_opens_what_it_is_in(visit):
     assert page.locator(".graph-selected").get_attribute("data-layer") == "conv4_block3_2_conv"
     box = node(page, "conv4_block3_2_conv").bounding_box()
     assert 0 < box["x"] < 1440
+    page.locator(".graph-select").select_option("conv2_block1_2_conv")
+    node(page, "conv2_block1_2_conv").wait_for(state="attached")
+    ready(page)
+    assert view(page)["fold"] == "conv2_block1", "what was opened for the other layer is closed"
+    page.go_back()
+    in_page.wait(page, "() => view.get().layer === 'conv4_block3_2_conv'")
+
+
+def test_blocks_within_a_block_that_is_closed_are_open_no_more(visit):
+    page = visit("resnet50", "#fold=conv4_block2-6,conv4_block3,nowhere")
+    ready(page)
+    in_page.wait(page, "() => view.get().fold === 'conv4_block2-6,conv4_block3'")
+    in_page.evaluate(page, "() => view.set({ fold: 'conv4_block3' })")
+    in_page.wait(page, "() => view.get().fold === ''")
 
 
 def test_dragging_pans_and_does_not_select(visit):

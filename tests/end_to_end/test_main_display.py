@@ -10,7 +10,7 @@ def test_it_opens_on_the_last_checkpoint_with_everything_in_its_place(display, d
     display.open().wait_drawn("parameters", dashboard.steps[-1])
     display.wait_drawn("features", dashboard.steps[-1])
     page = display.page
-    assert page.title() == "ML-o-scope"
+    assert page.title().endswith(f" @ {dashboard.steps[-1]} · mnist – ML-o-scope")
     assert page.locator("#time-slider").get_attribute("max") == str(len(dashboard.steps) - 1)
     for place in (
         "#network",

@@ -53,10 +53,10 @@ requests_logger = logging.getLogger("mloscope.requests")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 DASH_CALLBACKS = "/_dash-update-component"
-FAVICON = "/_favicon.ico"
+ICON = "/assets/icon.svg"
 HEALTH = frozenset({"/healthz", "/readyz"})
 """They say nothing that a name would protect, and whoever looks after servers asks by any name, or none."""
-OPEN_TO_ALL = HEALTH | {"/login", "/assets/theme.css", "/assets/access.css"}
+OPEN_TO_ALL = HEALTH | {"/login", "/assets/theme.css", "/assets/access.css", ICON}
 _FORM_LIMIT_BYTES = 16 << 10
 _BODY_WITHIN_S = 60.0
 
@@ -282,7 +282,7 @@ class _Visit:
         else:
             headers["content-security-policy"] = content_security_policy(self.gate.script_hashes())
         if self.status == 200 and "cache-control" not in headers:
-            if self.path == FAVICON:  # Chromium asks for it whenever the address changes, unless it may keep it
+            if self.path == ICON:  # Chromium asks for it whenever the address changes, unless it may keep it
                 headers["cache-control"] = "public, max-age=86400"
             elif self.path.startswith("/assets/") and self.scope["query_string"].startswith(
                 b"m="

@@ -3,20 +3,21 @@
     POST /_dash-update-component      one of our callbacks, with its inputs, and in them what our scripts write ──► Dash
     GET  /_dash-component-suites/...  a file that a component brought                                           ──► Dash
 
-Anything else is refused with a sentence. So a callback can rely on what is in its stores, whoever sent it.
+Anything else is refused with a sentence. So a callback can rely on what is in its stores, whoever sent it. Where an address is no page,
+Dash shows that; the answer's status says it too.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio.to_thread
 import orjson
 from dash.fingerprint import check_fingerprint
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 CALLBACKS = "/_dash-update-component"
 COMPONENT_FILES = "/_dash-component-suites/"
+_NO_PAGES = ("/api/", "/assets/", "/_dash")
 _NO_STORE = {"Cache-Control": "no-store"}
 _QUICK_BYTES = 32 << 10
 _STRICT = ConfigDict(strict=True)
@@ -61,10 +63,12 @@ def checks_of(pages: Sequence[Page]) -> Checks:
 class DashRequests:
     """An ASGI application around the one that Dash is part of."""
 
-    def __init__(self, app: ASGIApp, dash_app: Dash, checks: Checks) -> None:
+    def __init__(self, app: ASGIApp, dash_app: Dash, checks: Checks, paths: Iterable[str]) -> None:
+        """``paths``: of the pages."""
         self._application = app
         self._dash = dash_app
         self._checks = checks
+        self._paths = {path.strip("/") for path in paths}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -79,6 +83,8 @@ class DashRequests:
                 return
             except ClientDisconnect:
                 return
+            if not scope["path"].startswith(_NO_PAGES) and scope["path"].strip("/") not in self._paths:
+                send = _as_not_found(send)
         await self._application(scope, receive, send)
 
     async def _checked_callback(self, request: Request) -> Receive:
@@ -112,6 +118,18 @@ def _as_json(send: Send) -> Send:
         await send(message)
 
     return send_as_json
+
+
+def _as_not_found(send: Send) -> Send:
+    """``send`` with the status of an address that is no page, where Dash answers with its document."""
+
+    async def sending(message: Message) -> None:
+        is_start = message["type"] == "http.response.start" and message["status"] == 200
+        if is_start and Headers(raw=message["headers"]).get("content-type", "").startswith("text/html"):
+            message = {**message, "status": 404}
+        await send(message)
+
+    return sending
 
 
 async def _done(function: Callable[[], bytes]) -> bytes:

@@ -13,5 +13,6 @@ CORPUS_CHOICE = "corpus-choice"
 THEME = "theme"  # Store: "light" or "dark". One writer: assets/shell/controls.mjs
 THEME_SWITCH = "theme-switch"
 SHARE = "share"
+SAVED_VIEWS = "saved-views"
 HELP = "help"  # JS: the key "?" presses it
 KEY_MAP = "key-map"

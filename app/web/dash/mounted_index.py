@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from mloscope.app.process.url_prefix import URL_PREFIX
+from mloscope.app.process.url_prefix import URL_PREFIX, mounted
 from mloscope.app.web.dash import chart_scripts
 from mloscope.app.web.dash.javascript_modules import JavascriptModules
 
@@ -17,15 +18,28 @@ _ADDRESSES = re.compile(r'\b(src|href)="/(?!/)')
 _CONFIG = re.compile(r'(<script id="_dash-config" type="application/json">)(.*?)(</script>)', re.DOTALL)
 
 
-def mount_index(app: Dash, modules: JavascriptModules) -> None:
-    """Have the application write its page, with the browser's modules, for the prefix of whoever asks."""
+def mount_index(
+    app: Dash, modules: JavascriptModules, icon: str, first_shown: Callable[[], tuple[str | None, str | None]]
+) -> None:
+    """Have the application write its page, with the browser's modules, for the prefix of whoever asks.
+
+    ``icon``: its path. ``first_shown``: run and corpus that are shown where an address names none.
+    """
     interpolate = app.interpolate_index
 
     def mounted_index(**parts: Any) -> str:
         page = _mounted(parts, URL_PREFIX.get())
-        return interpolate(**page | {"css": modules.head() + chart_scripts.head() + page["css"] + modules.styles()})
+        head = modules.head() + chart_scripts.head() + _first_shown(*first_shown())
+        favicon = f'<link rel="icon" type="image/svg+xml" href="{mounted(icon)}">'
+        return interpolate(**page | {"css": head + page["css"] + modules.styles(), "favicon": favicon})
 
     app.interpolate_index = mounted_index
+
+
+def _first_shown(run: str | None, corpus: str | None) -> str:
+    """For assets/shell/first_address.mjs."""
+    named = json.dumps({"run": run, "corpus": corpus}).replace("</", "<\\/")
+    return f'<script id="first-shown" type="application/json">{named}</script>\n'
 
 
 def _mounted(parts: dict[str, Any], prefix: str) -> dict[str, Any]:

@@ -52,7 +52,8 @@ class Page:
     label: str
     """What the top bar calls it."""
     title: str
-    """The title of the browser's window."""
+    """What the title of the browser's window begins with, such as ``Confusion``; ``{layer}`` stands for the selected layer. Step,
+    run and the program's name follow: ``Confusion @ 2000 · resnet20 – ML-o-scope``."""
     help: str
     """What it shows, in one phrase: the top bar's tooltip."""
     layout: Callable[[], Component]

@@ -22,7 +22,7 @@ from mloscope.app.process.settings import Settings
 from mloscope.app.web.dash.dash_requests import CALLBACKS, checks_of
 from mloscope.app.web.dash.page import Page, view_schema
 from mloscope.app.web.dash.pages import OURS, collision
-from mloscope.app.web.dash.view_state import KINDS
+from mloscope.app.web.dash.view_state import KINDS, OWNERS
 from mloscope.app.web.server import create_app
 from mloscope.app.web.services import Services
 from mloscope.app.workspace.workspace import Workspace
@@ -53,6 +53,8 @@ class PageConformance:
             assert WORD.fullmatch(field.key), field.key
             assert field.kind in KINDS, field.key
             assert field.help, field.key
+            assert set(field.of) <= set(OWNERS), field.key
+            assert not field.unless or schema.field(field.unless), field.key
             field.check(field.default)
             for value in (field.default, *field.choices):
                 view = {**schema.defaults(), field.key: value}

@@ -26,7 +26,7 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.subject import subject
-from mloscope.components.browser_parts import BasisLine, TimeSlider
+from mloscope.components.browser_parts import BasisLine, SavedViews, TimeSlider
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
@@ -132,6 +132,7 @@ def layout(pages: Sequence[Page]) -> html.Div:
             dcc.Store(id=ids.VIEW),
             dcc.Store(id=ids.THEME),
             html.A("Skip to the picture", href="#page", className="skip-link"),
+            html.A("Skip to the time slider", href=f"#{ids.TIME_SLIDER}", className="skip-link"),
             _top_bar(pages),
             html.Div(BasisLine(id=ids.BASIS, editor=CALLER.get().role == "editor"), className="shell-basis"),
             html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
@@ -150,19 +151,27 @@ def _top_bar(pages: Sequence[Page]) -> html.Header:
                 [html.Span(className="brand-mark"), "ML-o-scope"],
                 href=mounted("/"),
                 className="brand",
+                **{"data-page": "brand"},
                 title="ML-o-scope: a time-lapse microscope for neural networks",
             ),
             _bar_choice(ids.RUN_CHOICE, "Run", "The training run that is shown"),
             _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
             html.Nav(
                 [
-                    dcc.Link(page.label, href=mounted(page.path), className="nav-link", title=page.help)
+                    html.A(
+                        page.label,
+                        href=mounted(page.path),
+                        className="nav-link",
+                        title=page.help,
+                        **{"data-page": page.name, "data-title": page.title},
+                    )
                     for page in pages
                 ],
                 **{"aria-label": "Pages"},
             ),
             html.Div(className="bar-space"),
             html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
+            SavedViews(id=ids.SAVED_VIEWS, editor=CALLER.get().role == "editor"),
             html.A(
                 CALLER.get().name or "Status",
                 href=mounted("/status"),

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote
 from mloscope.app.runs.unit_selection import format_units, parse_units
 
 KINDS = ("text", "choice", "number", "units")
+OWNERS = ("layer", "network", "run", "corpus", "step", "split")
 _LONGEST_TEXT = 1000
 
 
@@ -34,6 +35,14 @@ class Field:
     choices: tuple[str, ...] = ()
     longest: int = _LONGEST_TEXT
     """How many letters a text may have."""
+    of: tuple[str, ...] = ()
+    """What the value belongs to, of :data:`OWNERS`: it goes back to its default when another one is chosen. A value of a ``layer``
+    goes with the selected layer, one of a ``network`` where the other run has other layers, one of a ``step`` or ``split`` where the
+    other run or corpus has no such checkpoint or split. Empty: it means the same everywhere."""
+    unless: str = ""
+    """Key of a field that, where it is set, says what the value belongs to instead."""
+    lost: str = ""
+    """What people call the value, for the notice that says it could not be kept; empty where that need not be said."""
 
     def parsed(self, text: str) -> Any:
         """Return the value that an address means. Raises ValueError with a sentence."""
@@ -73,10 +82,18 @@ STEP = Field("step", "number", None, "the moment of training; the last checkpoin
 SHARED = (
     STEP,
     Field("layer", "text", "", "name of the selected layer; the first with parameters where absent"),
-    Field("unit", "number", 0, "the selected unit: it is outlined and enlarged"),
-    Field("units", "units", "", 'the units shown, "0-15,40"; where absent all, or the first page of many'),
-    Field("channels", "units", "", "the incoming channels shown of each filter, in the same notation"),
-    Field("parameter", "text", "", "which array of the layer: kernel, bias, gamma ...; the first where absent"),
+    Field("unit", "number", 0, "the selected unit: it is outlined and enlarged", of=("layer",)),
+    Field(
+        "units", "units", "", 'the units shown, "0-15,40"; where absent all, or the first page of many', of=("layer",)
+    ),
+    Field("channels", "units", "", "the incoming channels shown of each filter, in the same notation", of=("layer",)),
+    Field(
+        "parameter",
+        "text",
+        "",
+        "which array of the layer: kernel, bias, gamma ...; the first where absent",
+        of=("layer",),
+    ),
     Field("image", "text", "", "id of the selected image"),
 )
 """What every page has: the time bus and the subject decide them."""
@@ -96,7 +113,10 @@ IMAGES = Field(
 """For pages with a grid of images; written as :mod:`mloscope.app.images.image_query` reads it."""
 CHOSEN_RUNS = Field("runs-chosen", "text", "", "names of the chosen runs, separated by commas", longest=40_000)
 """For pages about several runs."""
-SPLIT = Field("split", "text", "", "the split that statistics are shown of; test where there is one, else the last")
+SPLIT = Field(
+    "split", "text", "", "the split that statistics are shown of; test where there is one, else the last",
+    of=("split",), lost="the split",
+)  # fmt: skip
 """For pages that show statistics."""
 
 
@@ -119,10 +139,14 @@ class ViewSchema:
     def as_json(self) -> list[dict[str, Any]]:
         """Return the fields as the browser's module of the view takes them."""
         return [
-            {"key": f.key, "kind": f.kind, "default": f.default}
-            | ({"choices": list(f.choices)} if f.choices else {})
-            | ({"longest": f.longest} if f.longest != _LONGEST_TEXT else {})
-            for f in self.fields
+            {"key": field.key, "kind": field.kind, "default": field.default}
+            | {
+                name: list(value) if isinstance(value, tuple) else value
+                for name in ("choices", "of", "unless", "lost")
+                if (value := getattr(field, name))
+            }
+            | ({"longest": field.longest} if field.longest != _LONGEST_TEXT else {})
+            for field in self.fields
         ]
 
     def defaults(self) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from mloscope.app.web.rest import (
     refusals,
     run_table,
     runs,
+    views,
 )
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
 
 RESOURCES = (
     runs, run_table, parameters, feature_maps, predictions, films, corpora, overview, table, confusion, clusters, images, jobs,
-    comparison, basis,
+    comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 

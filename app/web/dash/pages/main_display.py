@@ -261,14 +261,14 @@ PAGE = Page(
     name="network",
     path="/",
     label="Network",
-    title="ML-o-scope",
+    title="{layer}",
     help="Filters and feature maps of a layer, at every moment of training",
     layout=parts.layout,
     bind=bind,
     fields=(
         Field("mode", "choice", "both", "what is drawn", tuple(mode for mode, _ in parts.MODES)),
         *FILM,
-        Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas"),
+        Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas", of=("network",)),
         IMAGES,
     ),
     stores=(

@@ -84,7 +84,7 @@ def test_dash_is_asked_for_the_page_as_it_is_called_inside(seen: Callable[..., A
         handed_on("/_dash-update-component"), json=question, headers={"x-mloscope": "1", "origin": HOME}
     )
     assert answer.status_code == 200, answer.text
-    assert "Confusion matrix" in answer.json()["response"]["_pages_store"]["data"]["title"]
+    assert "Confusion" in answer.json()["response"]["_pages_store"]["data"]["title"]
 
 
 def test_one_signs_in_below_the_prefix(seen: Callable[..., Any]) -> None:

@@ -190,7 +190,7 @@ def test_what_is_large_is_not_read_where_everybody_waits(length: int, elsewhere:
             "path": CALLBACKS,
             "headers": [(b"content-type", b"application/json")],
         }
-        await DashRequests(send, SimpleNamespace(callback_map=callbacks), {})(scope, receive, send)  # type: ignore[arg-type]
+        await DashRequests(send, SimpleNamespace(callback_map=callbacks), {}, ["/"])(scope, receive, send)  # type: ignore[arg-type]
 
     asyncio.run(story())
     assert statuses[0] == 404
