@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from typing import Any
 
 from mloscope.adaptors.installation import how_to_install
@@ -51,8 +53,14 @@ class Registered:
 def registered(group: Group, points: Iterable[EntryPoint] | None = None) -> list[Registered]:
     """What the entry points of the group name, by name; default: all that are installed. One that cannot be imported costs
     nobody anything but itself."""
-    points = entry_points(group=group.name) if points is None else points
+    points = _installed(tuple(sys.path)).select(group=group.name) if points is None else points
     return [_loaded(point, group.called, group.has) for point in sorted(points, key=lambda point: point.name)]
+
+
+@cache
+def _installed(path: tuple[str, ...]) -> EntryPoints:
+    """Every entry point of the packages on the path, read once: each reading opens a file per package."""
+    return entry_points()
 
 
 def _loaded(point: EntryPoint, called: str, has: str) -> Registered:

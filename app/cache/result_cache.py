@@ -19,7 +19,6 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, Self
 
 from mloscope.app.cache.memory_store import MemoryStore
-from mloscope.app.cache.redis_store import RedisStore
 from mloscope.app.cache.store import Store
 from mloscope.app.errors import TooManyRequests
 
@@ -46,7 +45,11 @@ class ResultCache:
     @classmethod
     def from_settings(cls, redis_url: str | None, budget_bytes: int) -> Self:
         """Redis where an URL is given, else this process's memory up to ``budget_bytes``."""
-        return cls(RedisStore(redis_url) if redis_url else MemoryStore(budget_bytes))
+        if not redis_url:
+            return cls(MemoryStore(budget_bytes))
+        from mloscope.app.cache.redis_store import RedisStore  # importing redis takes as long as a dozen of our modules
+
+        return cls(RedisStore(redis_url))
 
     def status(self) -> dict[str, Any]:
         """What the store says of itself, and :attr:`counts`; JSON-able."""
