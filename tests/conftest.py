@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ BROWSERS = ("chromium-headless-shell", "chromium")
 """The first one found is used. The shell has no windows, and takes a fifth of the time for a page."""
 
 # The same examples every time; make test-all names the other profile.
-for name, examples in {"few": 25, "many": 200}.items():
+for name, examples in {"few": 10, "many": 200}.items():
     settings.register_profile(name, deadline=None, derandomize=True, max_examples=examples)
 settings.load_profile("few")
 
@@ -49,11 +50,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with tests in the browser go last: Playwright's event loop stays in the main thread until the session ends,
     and ``asyncio.run`` refuses to work beside it. What is longest comes first among them, lest one process work on it alone
     at the end."""
-    in_browser = {_together(item.nodeid) for item in items if _uses_browser(item)}
+    in_browser = Counter(_together(item.nodeid) for item in items if _uses_browser(item))
 
-    def place(item: pytest.Item) -> tuple[bool, bool, bool]:
+    def place(item: pytest.Item) -> tuple[bool, bool, int, bool]:
         together = _together(item.nodeid)
-        return together in in_browser, together not in TOGETHER, _uses_browser(item)
+        return together in in_browser, together not in TOGETHER, -in_browser[together], _uses_browser(item)
 
     items.sort(key=place)
 

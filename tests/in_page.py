@@ -14,6 +14,7 @@ from playwright.sync_api import Error
 
 LEFT_THE_PAGE = ("context was destroyed", "Failed to resolve module specifier")
 """What the browser says of a script while one page gives way to another: the next page has the modules."""
+LOOKS_EVERY_MS = 20
 MODULES = {
     "askAgain": "base/asking_again",
     "basisForm": "basis/form",
@@ -51,16 +52,24 @@ def evaluate(page: Any, script: str, argument: Any = None) -> Any:
 
 def wait(page: Any, script: str, argument: Any = None, timeout_s: float = 30) -> None:
     """Wait until a script is true, also across a navigation; Playwright's ``wait_for_function`` takes no script that
-    imports."""
+    imports. The page itself looks again and again, by a clock that no test stops."""
     until = time.monotonic() + timeout_s
-    while not _is_true(page, script, argument):
+    while not _becomes_true(page, script, argument, until - time.monotonic()):
         assert time.monotonic() < until, f"{timeout_s:g} s were not enough for: {script}"
         page.wait_for_timeout(20)
 
 
-def _is_true(page: Any, script: str, argument: Any) -> bool:
+def _becomes_true(page: Any, script: str, argument: Any, timeout_s: float) -> bool:
+    waits = f"""async ([argument, milliseconds]) => {{
+      const look = {with_modules(script)};
+      for (let left = milliseconds; left > 0; left -= {LOOKS_EVERY_MS}) {{
+        if (await look(argument)) return true;
+        await scheduler.postTask(() => {{}}, {{ delay: {LOOKS_EVERY_MS} }});
+      }}
+      return false;
+    }}"""
     try:
-        return bool(evaluate(page, script, argument))
+        return bool(page.evaluate(waits, [argument, max(timeout_s * 1000, 1)]))
     except Error as error:
         if any(sign in error.message for sign in LEFT_THE_PAGE):
             return False

@@ -17,6 +17,10 @@ NO_COORDINATE = -32768
 EDGE, ACROSS = 32, 32
 
 
+ROWS: dict[tuple[int, ...], dict[tuple[int | None, ...], dict]] = {}
+"""What was worked out before, by what it depends on: clusters are the same in most tests."""
+
+
 @dataclass
 class FakeClusters:
     """Twelve clusters of which number 10 loses its images at step 200 and number 11 has none before step 100."""
@@ -37,6 +41,7 @@ class FakeClusters:
     def __post_init__(self) -> None:
         self.assignment = lru_cache(None)(self._assignment)
         self.codes = lru_cache(None)(self._codes)
+        self._rows = ROWS.setdefault((self.images, self.classes, self.k, self.generation), {})
 
     @property
     def labels(self) -> np.ndarray:
@@ -85,6 +90,11 @@ class FakeClusters:
         at = steps.index(step)
         before = steps[at - 1] if at else None
         after = steps[at + 1] if at + 1 < len(steps) else None
+        if (step, before, after) not in self._rows:
+            self._rows[step, before, after] = self._made_rows(step, before, after)
+        return self._rows[step, before, after]
+
+    def _made_rows(self, step: int, before: int | None, after: int | None) -> dict:
         clusters = []
         for cluster in range(self.k):
             chosen = self.assignment(step) == cluster

@@ -584,6 +584,21 @@ def stage(open_page: Callable[..., Any], fake_server: FakeServer) -> Iterator[St
 
 
 @pytest.fixture(scope="session")
+def bare_page(tabs: Any, fake_server: FakeServer) -> Any:
+    page = tabs.new({"viewport": {"width": 1280, "height": 800}}).page
+    page.goto(f"{fake_server.base}/")
+    return page
+
+
+@pytest.fixture
+def bare(bare_page: Any, fake_server: FakeServer) -> Iterator[Stage]:
+    """A stage without components and subject, one for all tests that only call functions and leave nothing behind."""
+    stage = Stage(bare_page, fake_server)
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="session")
 def picture_values() -> Callable[[str, str, str, int], np.ndarray]:
     """The exact values that a film was made from: (show, layer, parameter, step) -> float32."""
     return lambda show, name, parameter, step: PICTURES[show, name, parameter].values(

@@ -38,7 +38,7 @@ class Unreliable:
             route.fulfill(status=self.status, content_type="text/html", body="<h1>Bad gateway</h1>")
 
 
-@pytest.mark.parametrize("status", [None, 502, 504])
+@pytest.mark.parametrize("status", [None, 502, pytest.param(504, marks=pytest.mark.slow)])
 def test_what_a_killed_worker_swallowed_is_asked_again(stage, status):
     stage.show()
     of_dash = Unreliable(stage, "**/_dash-update-component", 2, status)
@@ -107,34 +107,37 @@ def server(stage) -> Server:
     return Server(stage)
 
 
-@pytest.mark.parametrize("status", REFUSALS)
-def test_a_refused_callback_is_told_until_it_is_answered(stage, server, status):
-    message, action = REFUSALS[status]
-    server.refuses("..chart.figure..", status, message)
-    assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == status
-    assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == status
-    assert len(server.asked) == 2, "asking again would change nothing"
+def test_a_refused_callback_is_told_until_it_is_answered(stage, server):
     notice = stage.page.locator(NOTICE)
-    assert notice.count() == 1
-    assert notice.inner_text() == f"{message} {action}".strip()
-    assert stage.js(ASK_FOR, ["table.children", ""]) == 200
-    assert notice.count() == 1, "that is another question"
-    server.is_well("..chart.figure..")
-    assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == 200
-    assert notice.count() == 0
+    for status, (message, action) in REFUSALS.items():
+        server.asked.clear()
+        server.refuses("..chart.figure..", status, message)
+        assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == status
+        assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == status
+        assert len(server.asked) == 2, "asking again would change nothing"
+        assert notice.count() == 1, status
+        assert notice.inner_text() == f"{message} {action}".strip()
+        assert stage.js(ASK_FOR, ["table.children", ""]) == 200
+        assert notice.count() == 1, "that is another question"
+        server.is_well("..chart.figure..")
+        assert stage.js(ASK_FOR, ["..chart.figure..", ""]) == 200
+        assert notice.count() == 0, status
 
 
-@pytest.mark.parametrize(
-    ("status", "words"), [(403, "403"), (413, "client_max_body_size"), (418, "418"), (200, "in its place")]
-)
-def test_what_answers_in_the_server_s_place_is_told_too(stage, server, status, words):
-    server.answers_page("chart.figure", status)
-    assert stage.js(ASK_FOR, ["chart.figure", ""]) == status
-    assert words in stage.page.locator(NOTICE).inner_text()
+def test_what_answers_in_the_server_s_place_is_told_too(stage, server):
+    for status, words in ((403, "403"), (413, "client_max_body_size"), (418, "418"), (200, "in its place")):
+        server.answers_page("chart.figure", status)
+        assert stage.js(ASK_FOR, ["chart.figure", ""]) == status
+        assert words in stage.page.locator(NOTICE).inner_text()
+        server.is_well("chart.figure")
+        assert stage.js(ASK_FOR, ["chart.figure", ""]) == 200
+        assert stage.page.locator(NOTICE).count() == 0, status
 
 
 @pytest.mark.own_page  # a clock that is installed stays
-@pytest.mark.parametrize("status", [None, 502, 503, 504])
+@pytest.mark.parametrize(
+    "status", [None, 504, *(pytest.param(status, marks=pytest.mark.slow) for status in (502, 503))]
+)
 def test_where_nobody_answers_it_is_told_and_asked_until_somebody_does(stage, status):
     stage.page.clock.install()
     stage.show()

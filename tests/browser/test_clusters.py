@@ -258,18 +258,20 @@ def lonely(clusters: FakeClusters, step: int) -> int:
     raise AssertionError("every image has a neighbour")
 
 
-@pytest.mark.parametrize("kind", ["class", "prediction", "cluster"])
-def test_a_point_has_the_colour_of_what_was_chosen_and_moves_with_time(stage, clusters, kind):
-    show(stage, hash=f"#point-colour={kind}")
+def test_a_point_has_the_colour_of_what_was_chosen_and_moves_with_time(stage, clusters):
+    show(stage, hash="#point-colour=cluster")
     for step in (100, 500):
         go(stage, step)
         position = lonely(clusters, step)
-        number = {
-            "class": clusters.labels, "prediction": clusters.predicted(step), "cluster": clusters.assignment(step),
-        }[kind][position]  # fmt: skip
-        *colour, alpha = pixel(stage, *spot(stage, clusters, step, position))
-        assert alpha > 0
-        assert colour == pytest.approx(colour_of(stage, int(number) % 10), abs=2)
+        numbers = {
+            "cluster": clusters.assignment(step), "class": clusters.labels, "prediction": clusters.predicted(step),
+        }  # fmt: skip
+        for kind, number in numbers.items():
+            stage.view(**{"point-colour": kind})
+            *colour, alpha = pixel(stage, *spot(stage, clusters, step, position))
+            assert alpha > 0, kind
+            assert colour == pytest.approx(colour_of(stage, int(number[position]) % 10), abs=2), kind
+        stage.view(**{"point-colour": "cluster"})
 
 
 def test_a_selected_cluster_stands_out(stage, clusters):
@@ -464,12 +466,18 @@ def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
     assert stage.page.get_by_text("forget the lasso").is_disabled()
 
 
-@pytest.mark.parametrize("text", ["1,2", "0.5,0.5,0.5", "2,0.5,4", "x,y,z", "0.5,0.5,NaN"])
-def test_a_wrong_part_of_the_map_in_the_address_is_the_whole_map(stage, clusters, text):
+def test_a_wrong_part_of_the_map_in_the_address_is_the_whole_map(stage, clusters):
     position = lonely(clusters, 300)
-    show(stage, hash=f"#step=300&image=test-{position}&map-area={text}")
+    show(stage, hash=f"#step=300&image=test-{position}&map-area=1,2")
     go(stage, 300)
-    assert ring(stage) == pytest.approx(spot(stage, clusters, 300, position), abs=0.5)
+    whole = spot(stage, clusters, 300, position)
+    assert ring(stage) == pytest.approx(whole, abs=0.5)
+    for text in ("0.5,0.5,0.5", "2,0.5,4", "x,y,z", "0.5,0.5,NaN"):
+        stage.view(**{"map-area": "0.5,0.5,4"})
+        assert ring(stage) != pytest.approx(whole, abs=0.5)
+        stage.js("hash => { location.hash = hash; }", f"#step=300&image=test-{position}&map-area={text}")
+        stage.wait("text => view.get()['map-area'] === text", text)
+        assert ring(stage) == pytest.approx(whole, abs=0.5), text
 
 
 def test_webgl_and_pixels_put_points_in_the_same_places(stage, clusters):

@@ -1,4 +1,4 @@
-"""assets/films/colour_tables.mjs, judged in CIELAB, which is not the space the tables are computed in."""
+"""assets/films/colour_bare.mjs, judged in CIELAB, which is not the space the tables are computed in."""
 
 from __future__ import annotations
 
@@ -25,23 +25,17 @@ def lab(table: np.ndarray) -> np.ndarray:
     return np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
 
 
-@pytest.fixture
-def tables(stage):
-    stage.page.goto(f"{stage.server.base}/")
-    return stage
-
-
-def test_names_are_those_of_the_view(tables):
+def test_names_are_those_of_the_view(bare):
     from mloscope.app.web.dash.page import view_schema
     from mloscope.app.web.dash.pages import OURS
 
     (colour,) = (field for field in view_schema(OURS).fields if field.key == "colour")
-    assert ["auto", *tables.js("() => colours.names")] == list(colour.choices)
+    assert ["auto", *bare.js("() => colours.names")] == list(colour.choices)
 
 
 @pytest.mark.parametrize("name", SEQUENTIAL)
-def test_sequential_tables_only_get_lighter_and_evenly_so(tables, name):
-    lightness = lab(tables.table(name))[8:, 0]  # next to black all measures of lightness differ
+def test_sequential_tables_only_get_lighter_and_evenly_so(bare, name):
+    lightness = lab(bare.table(name))[8:, 0]  # next to black all measures of lightness differ
     smooth = np.convolve(np.diff(lightness), np.ones(16) / 16, "valid")
     assert smooth.min() > 0.15
     assert smooth.max() / smooth.min() < 3
@@ -49,14 +43,14 @@ def test_sequential_tables_only_get_lighter_and_evenly_so(tables, name):
 
 
 @pytest.mark.parametrize("name", DIVERGING)
-def test_diverging_tables_are_lightest_in_the_middle_and_the_same_on_both_sides(tables, name):
-    table = tables.table(name)
+def test_diverging_tables_are_lightest_in_the_middle_and_the_same_on_both_sides(bare, name):
+    table = bare.table(name)
     lightness = lab(table)[:, 0]
     assert lightness.argmax() in (127, 128)
     assert np.abs(lightness - lightness[::-1]).max() < 6
     assert np.diff(lightness[:127]).min() > -0.6
     assert np.ptp(table[127].astype(int)) < 12
-    assert tables.js("name => colours.isDiverging(name)", name)
+    assert bare.js("name => colours.isDiverging(name)", name)
 
 
 @pytest.mark.parametrize(
@@ -68,17 +62,17 @@ def test_diverging_tables_are_lightest_in_the_middle_and_the_same_on_both_sides(
         ("cividis", 0, "00224e"),
     ],
 )
-def test_ends_are_the_published_colours(tables, name, place, colour):
-    assert tables.table(name)[place].tobytes().hex() == colour
+def test_ends_are_the_published_colours(bare, name, place, colour):
+    assert bare.table(name)[place].tobytes().hex() == colour
 
 
-def test_pixels_are_the_table_opaque(tables):
-    words = np.array(tables.js("() => [...colours.pixels('magma')]"), np.uint32).view(np.uint8).reshape(256, 4)
-    np.testing.assert_array_equal(words[:, :3], tables.table("magma"))
+def test_pixels_are_the_table_opaque(bare):
+    words = np.array(bare.js("() => [...colours.pixels('magma')]"), np.uint32).view(np.uint8).reshape(256, 4)
+    np.testing.assert_array_equal(words[:, :3], bare.table("magma"))
     assert (words[:, 3] == 255).all()
 
 
-def test_a_table_that_does_not_exist_is_refused_in_words(tables):
-    said = tables.js("() => { try { colours.table('jet'); } catch (error) { return error.message; } }")
+def test_a_table_that_does_not_exist_is_refused_in_words(bare):
+    said = bare.js("() => { try { colours.table('jet'); } catch (error) { return error.message; } }")
     assert "jet" in said
     assert "viridis" in said

@@ -336,24 +336,38 @@ def test_scrolled_and_zoomed_together(compare: Compare, stage) -> None:
 # ------------------------------------------------------------------------------------------------------------ B's moment
 
 
-@pytest.mark.parametrize(
-    ("hash", "at", "expected"),
-    [
-        ("", LAST, 0),
-        ("b-step=20", LAST, 20),
-        ("compare-follow=lag&compare-lag=3", 100, 10),
-        ("compare-follow=same", 300, 300),
-        ("b-run=other", 300, 300),
-        ("b-run=other&compare-align=share", 1200, 250),
-        ("b-run=other&compare-align=share&compare-follow=lag", 1200, 200),
-        ("b-run=other&compare-follow=fixed", 300, LAST),
-    ],
-)
-def test_how_b_follows(compare: Compare, stage, hash: str, at: int, expected: int) -> None:
+FOLLOWING = [
+    ("", LAST, 0),
+    ("b-step=20", LAST, 20),
+    ("compare-follow=lag&compare-lag=3", 100, 10),
+    ("compare-follow=same", 300, 300),
+    ("b-run=other", 300, 300),
+    ("b-run=other&compare-align=share", 1200, 250),
+    ("b-run=other&compare-align=share&compare-follow=lag", 1200, 200),
+    ("b-run=other&compare-follow=fixed", 300, LAST),
+]
+
+
+def test_how_b_follows(compare: Compare, stage) -> None:
+    (first, at, _), *_ = FOLLOWING
+    compare.show(f"layer=conv1&{first}&step={at}")
+    for hash, at, expected in FOLLOWING:
+        stage.js("hash => { location.hash = hash; }", f"layer=conv1&{hash}&step={at}")
+        stage.wait(
+            """([at, expected]) => time.step === at && compare.overview && compare.step() === expected
+            && document.querySelector('.compare-film-b canvas').dataset.step === String(expected)""",
+            [at, expected],
+        )
+        assert compare.settle()["step"] == expected, hash
+        assert compare.text(".compare-step >> nth=1").startswith(f"step {expected}".replace("1200", "1\u2009200"))
+
+
+@pytest.mark.parametrize("case", FOLLOWING[2::3])
+def test_how_b_follows_where_a_link_says_so(compare: Compare, stage, case: tuple[str, int, int]) -> None:
+    hash, at, expected = case
     compare.show(f"layer=conv1&{hash}&step={at}")
     assert compare.step("b") == expected
     assert compare.settle()["step"] == expected
-    assert compare.text(".compare-step >> nth=1").startswith(f"step {expected}".replace("1200", "1\u2009200"))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def legend(stage, canvas="canvas") -> tuple[list[str], str]:
 # ------------------------------------------------------------------------------------- what is painted
 
 
-@pytest.mark.parametrize("layer", ["conv1", "conv2"])
+@pytest.mark.parametrize("layer", ["conv2", pytest.param("conv1", marks=pytest.mark.slow)])
 def test_parameters_are_painted_symmetric_about_zero_over_all_time(stage, layer):
     stage.show(PARAMETERS, hash=f"#layer={layer}")
     stage.loaded()
@@ -85,7 +85,7 @@ def test_feature_maps_are_painted_from_lowest_to_highest(stage):
     assert_painted(stage.tiles(), values, low, high, stage.table("viridis"))
 
 
-@pytest.mark.parametrize("colour", ["magma", "purple-green"])
+@pytest.mark.parametrize("colour", ["magma", pytest.param("purple-green", marks=pytest.mark.slow)])
 def test_the_range_of_a_step(stage, colour):
     stage.show(PARAMETERS, hash=f"#step=20&layer=conv1&range=step&symmetric=no&colour={colour}")
     stage.ready(20)

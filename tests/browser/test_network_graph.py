@@ -188,7 +188,7 @@ def test_the_whole_of_a_small_network_is_shown_and_its_texts_are_where_they_were
     assert "10 layers" in page.locator(".graph-summary").inner_text()
 
 
-@pytest.mark.parametrize("run", ["resnet50", "mobilenet"])
+@pytest.mark.parametrize("run", ["mobilenet", pytest.param("resnet50", marks=pytest.mark.slow)])
 def test_no_texts_overlap_as_drawn(visit, run):
     page = visit(run)
     in_page.evaluate(page, "view.set({fold: view.get().fold + 'conv2_block1,conv3_block2-4,block_1,block_2'})")

@@ -154,9 +154,8 @@ def test_a_job_is_watched_until_it_ends(followed):
     followed.wait("() => followed.overview.job.state === 'done'")
 
 
-def test_bytes_that_are_no_counts_are_said_to_be_none(stage):
-    stage.show()
-    said = stage.js(
+def test_bytes_that_are_no_counts_are_said_to_be_none(bare):
+    said = bare.js(
         "() => { try { confusionBytes.parse(new ArrayBuffer(16)); } catch (error) { return error.message; } }"
     )
     assert "confusion counts" in said

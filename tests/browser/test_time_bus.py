@@ -40,10 +40,9 @@ CLOCK = """() => {
 
 
 @pytest.fixture
-def bus(stage):
-    stage.page.goto(f"{stage.server.base}/")
-    stage.js(CLOCK)
-    return stage
+def bus(bare):
+    bare.js(CLOCK)
+    return bare
 
 
 def test_opens_at_the_last_checkpoint_and_settles_at_once(bus):

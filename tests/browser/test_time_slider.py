@@ -58,19 +58,19 @@ def test_dragging_moves_the_bus(timeline):
     timeline.page.mouse.up()
 
 
-@pytest.mark.parametrize(
-    ("key", "wanted"),
-    [
-        ("ArrowLeft", 250), ("ArrowRight", 350), ("Shift+ArrowLeft", 1), ("Shift+ArrowRight", 1200),
-        ("Home", 0), ("End", 1200),
-    ],
-)  # fmt: skip
 @pytest.mark.parametrize("focus", ["", "#time-slider"])
-def test_keys_work_anywhere_and_on_the_slider_alike(timeline, key, wanted, focus):
+def test_keys_work_anywhere_and_on_the_slider_alike(timeline, focus):
     if focus:
         timeline.page.focus(focus)
-    timeline.page.keyboard.press(key)
-    at(timeline, wanted)
+    for key, wanted in (
+        ("ArrowLeft", 250), ("ArrowRight", 350), ("Shift+ArrowLeft", 1), ("Shift+ArrowRight", 1200),
+        ("Home", 0), ("End", 1200),
+    ):  # fmt: skip
+        timeline.js("() => time.requestStep(300)")
+        at(timeline, 300)
+        timeline.wait("() => document.querySelector('.timeline-readout').textContent.startsWith('step 300')")
+        timeline.page.keyboard.press(key)
+        at(timeline, wanted)
 
 
 def test_space_plays_and_pauses(timeline):
@@ -116,22 +116,21 @@ def test_speed_and_loop_are_the_buses(timeline):
     assert timeline.page.get_attribute('button[title^="Start again"]', "aria-pressed") == "true"
 
 
-@pytest.mark.parametrize(
-    ("typed", "reached", "said"),
-    [
-        ("500", 500, ""),
-        ("1 200", 1200, ""),
-        ("340", 350, "There is no step 340; this is the nearest."),
+def test_a_typed_step_is_gone_to(timeline):
+    for typed, reached, said in (
         ("soon", 300, '"soon" is no step'),
-    ],
-)
-def test_a_typed_step_is_gone_to(timeline, typed, reached, said):
-    timeline.page.fill(".timeline-jump", typed)
-    timeline.page.press(".timeline-jump", "Enter")
-    at(timeline, reached)
-    timeline.page.wait_for_timeout(60)
-    status = timeline.page.inner_text(".timeline-status")
-    assert status.startswith(said) if said else status == ""
+        ("500", 500, ""),
+        ("340", 350, "There is no step 340"),
+        ("1 200", 1200, ""),
+    ):
+        timeline.page.fill(".timeline-jump", typed)
+        timeline.page.press(".timeline-jump", "Enter")
+        at(timeline, reached)
+        timeline.wait(
+            """said => { const status = document.querySelector('.timeline-status').textContent;
+            return said ? status.startsWith(said) : status === ''; }""",
+            said,
+        )
 
 
 def test_broken_checkpoints_are_marked_with_their_reason(timeline):
@@ -173,16 +172,16 @@ def test_what_is_loaded_shows_on_the_track(stage):
 
 
 def test_thousands_of_checkpoints_all_remain_stops(stage):
-    checkpoints = [{"step": n * 10, "label": None, "epoch": None, "problem": None} for n in range(5000)]
+    checkpoints = [{"step": n * 10, "label": None, "epoch": None, "problem": None} for n in range(2000)]
     stage.show(TIMELINE, subject={"checkpoints": checkpoints})
-    assert stage.page.get_attribute("#time-slider", "max") == "4999"
+    assert stage.page.get_attribute("#time-slider", "max") == "1999"
     assert stage.page.get_attribute(".timeline-ticks", "d").count("M") < 60
     assert stage.page.get_attribute(".timeline-band", "d") != ""
     stage.page.fill(".timeline-jump", "12340")
     stage.page.press(".timeline-jump", "Enter")
     at(stage, 12340)
     stage.page.wait_for_timeout(50)
-    assert stage.page.inner_text(".timeline-readout") == "step 12\u2009340 · checkpoint 1235 of 5000"
+    assert stage.page.inner_text(".timeline-readout") == "step 12\u2009340 · checkpoint 1235 of 2000"
 
 
 def test_labels_do_not_run_into_each_other(timeline):

@@ -52,10 +52,9 @@ VIEWS = [
 
 
 @pytest.mark.parametrize("values", VIEWS)
-def test_what_is_written_is_read_back_here_and_in_python(stage, values):
-    stage.show()
-    text = stage.js("values => view.format({...view.get(), layer: '', ...values}, 300)", values)
-    back = stage.js("text => view.parse(text)", text)
+def test_what_is_written_is_read_back_here_and_in_python(bare, values):
+    text = bare.js("values => view.format({...view.get(), layer: '', ...values}, 300)", values)
+    back = bare.js("text => view.parse(text)", text)
     assert back["problems"] == []
     assert back["step"] == 300
     assert {key: back["view"][key] for key in values} == values
@@ -65,10 +64,9 @@ def test_what_is_written_is_read_back_here_and_in_python(stage, values):
 
 
 @pytest.mark.parametrize("values", VIEWS)
-def test_what_python_writes_is_read_here(stage, values):
-    stage.show()
+def test_what_python_writes_is_read_here(bare, values):
     text = SCHEMA.format({**SCHEMA.defaults(), **values, "step": 20})
-    back = stage.js("text => view.parse(text)", text)
+    back = bare.js("text => view.parse(text)", text)
     assert (back["step"], back["problems"]) == (20, [])
     assert {key: back["view"][key] for key in values} == values
 
@@ -82,14 +80,24 @@ def test_what_python_writes_is_read_here(stage, values):
         ("wibble=1", "wibble"),
         ("layer=%E0%A4%A", "percent-encoded"),
         ("step=abc", "step"),
-        ("step=7", "no checkpoint of step 7"),
-        ("layer=conv9", 'no layer "conv9"'),
     ],
 )
-def test_nonsense_in_the_hash_is_said_and_left_out(stage, entry, said):
-    stage.show(hash=f"#{entry}")
-    assert any(said in text for text in notices(stage))
-    assert hash_of(stage) == "#step=1200&layer=conv1"
+def test_nonsense_in_a_hash_is_said_and_left_out(bare, entry, said):
+    read = bare.js("text => view.parse(text)", f"#{entry}")
+    assert [said in text for text in read["problems"]] == [True]
+    assert (read["view"], read["step"]) == (bare.js("view.get()"), None)
+
+
+def test_nonsense_in_the_address_and_what_the_run_has_not_is_said_and_left_out(stage):
+    for entries, words in (
+        ("step=7&layer=conv9", ["no checkpoint of step 7", 'no layer "conv9"']),
+        ("mode=upside&step=abc&unit=-3", ["upside", "step", "unit"]),
+    ):
+        stage.show(hash=f"#{entries}")
+        for said in words:
+            assert any(said in text for text in notices(stage)), said
+        assert hash_of(stage) == "#step=1200&layer=conv1"
+        stage.page.goto("about:blank")
 
 
 def test_a_notice_is_said_once_and_can_be_dismissed(stage):
@@ -197,8 +205,7 @@ def test_opening_the_same_subject_again_keeps_step_and_view(stage):
 @pytest.mark.parametrize(
     ("text", "units"), [("0-3,7", [0, 1, 2, 3, 7]), ("", []), ("4, 4,2", [4, 2]), (" 1 - 2 ", [1, 2])]
 )
-def test_units_are_read_as_python_reads_them(stage, text, units):
-    stage.show()
-    assert stage.js("text => view.parseUnits(text)", text) == units
+def test_units_are_read_as_python_reads_them(bare, text, units):
+    assert bare.js("text => view.parseUnits(text)", text) == units
     assert tuple(units) == parse_units(text)
-    assert stage.js("units => view.formatUnits(units)", units) == format_units(units)
+    assert bare.js("units => view.formatUnits(units)", units) == format_units(units)
