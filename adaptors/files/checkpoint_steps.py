@@ -85,7 +85,7 @@ def _read(numbers: Mapping[str, Sequence[Number]]) -> Reading:
     elif chosen[1] == "date":
         _read_dates(columns[chosen], reading)
     else:
-        reading.steps = {name: number.value for name, number in columns[chosen].items() if number.value is not None}
+        reading.steps = {name: number.value for name, number in columns[chosen].items()}
         _add_epochs(columns, chosen, reading)
         _doubt(columns, chosen, reading)
     what = _WORDS_FOR.get(str(chosen[1])) if chosen is not None else None
@@ -104,7 +104,7 @@ def _read(numbers: Mapping[str, Sequence[Number]]) -> Reading:
 
 def _columns(numbers: Mapping[str, Sequence[Number]]) -> dict[Column, dict[str, Number]]:
     """Group the numbers of all names that belong together: those after words of one kind, and those at the same
-    position."""
+    position. Numbers without a value are in none."""
     columns: dict[Column, dict[str, Number]] = {}
     for name, found in numbers.items():
         seen: Counter[Hashable] = Counter()
@@ -168,14 +168,14 @@ def _chosen_of_one(columns: Mapping[Column, Mapping[str, Number]]) -> Column | N
 def _merit(key: Column, column: Mapping[str, Number]) -> tuple:
     """Sort key for candidate columns: most distinct values, best preceding word, most names, increasing in the order of
     the names, evenly spaced, zero-padded, leftmost."""
-    values = [column[name].value or 0 for name in sorted(column)]
+    values = [column[name].value for name in sorted(column)]
     by_name = sorted(column, key=lambda name: [int(part) if part.isdigit() else part for part in _PARTS.split(name)])
     place = key[2] if key[1] == "from the left" else len(column)
     return (
         _distinct(column),
         -_rank(key),
         len(column),
-        [column[name].value or 0 for name in by_name] == sorted(values),
+        [column[name].value for name in by_name] == sorted(values),
         rises_evenly(values),
         all(number.is_padded for number in column.values()),
         -int(str(place)),
@@ -195,10 +195,10 @@ def _add_epochs(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, 
     within = _within(columns, chosen, epochs)
     if within is None:
         if chosen[1] != "epoch":
-            reading.epochs = {name: float(number.value or 0) for name, number in epochs.items()}
+            reading.epochs = {name: float(number.value) for name, number in epochs.items()}
         return
-    reading.epochs = {name: float(number.value or 0) for name, number in epochs.items()}
-    pairs = {name: (epochs[name].value or 0, within[name].value or 0) for name in epochs}
+    reading.epochs = {name: float(number.value) for name, number in epochs.items()}
+    pairs = {name: (epochs[name].value, within[name].value) for name in epochs}
     ordered = [step for _, step in sorted(pairs.values())]
     if ordered == sorted(set(ordered)):
         reading.steps = {name: step for name, (_, step) in pairs.items()}
@@ -256,14 +256,12 @@ def _doubt(columns: Mapping[Column, Mapping[str, Number]], chosen: Column, readi
 
 
 def _in_order(column: Mapping[str, Number]) -> list[str]:
-    return sorted(column, key=lambda name: (column[name].value or 0, name))
+    return sorted(column, key=lambda name: (column[name].value, name))
 
 
 def _read_dates(column: Mapping[str, Number], reading: Reading) -> None:
-    moments = {
-        moment: place for place, moment in enumerate(sorted({number.value or 0 for number in column.values()}), 1)
-    }
-    reading.steps = {name: moments[number.value or 0] for name, number in column.items()}
+    moments = {moment: place for place, moment in enumerate(sorted({number.value for number in column.values()}), 1)}
+    reading.steps = {name: moments[number.value] for name, number in column.items()}
     reading.labels = {name: number.text for name, number in column.items()}
     reading.doubts.append(
         "The names hold dates and no steps, so the checkpoints are numbered from 1 in the order of their dates; "

@@ -47,6 +47,17 @@ def steps(*names: str) -> list[int | None]:
         (["epoch_5.0", "epoch_6.0"], [5, 6]),
         (["alexnet_128f_01", "alexnet_128f_02"], [1, 2]),
         (["epoch_-1", "epoch_0", "epoch_1"], [-1, 0, 1]),
+        (["epoch_1_epoch_50", "epoch_2_epoch_50"], [1, 2]),
+        (["epoch_50_epoch_1", "epoch_50_epoch_2"], [1, 2]),
+        (["1.9", "1.10"], [109, 110]),
+        (["v1.3", "v7.4", "v2.5"], [None, None, None]),
+        (["v1.3", "v7.3", "v2.5"], [None, None, None]),
+        (["v2.3", "v2.4", "v2.7"], [3, 4, 7]),
+        (["v1.1", "v2.1", "v3.1"], [1, 2, 3]),
+        (["0.1", "0.2"], [None, None]),
+        (["epoch_.5", "epoch_1.5"], [0, 1]),
+        (["epoch_1.5", "epoch_1.5"], [None, None]),
+        (["a1b", "a2b"], [1, 2]),
     ],
 )
 def test_steps_of_a_run(names: list[str], expected: list[int]) -> None:
@@ -66,6 +77,9 @@ def test_steps_of_a_run(names: list[str], expected: list[int]) -> None:
         ("efficientnet-50", None),
         ("model_v2", None),
         ("acc_93", None),
+        ("10-5", None),
+        ("135", 135),
+        ("epoch_0.5", None),
         ("final", None),
         ("", None),
     ],
@@ -120,6 +134,9 @@ def test_a_name_that_lacks_what_the_others_have_is_no_step() -> None:
 def test_what_is_doubtful_is_said() -> None:
     assert read_steps(["epoch_1", "epoch_2"]).doubts == []
     assert read_steps(["0001", "0002"]).doubts == []
+    assert read_steps(["7-m3", "8-m2", "9-m1"]).doubts == []
+    assert read_steps(["2-7", "1-6"]).doubts == []
+    assert "2 in 2-1" in read_steps(["2-1", "1-2"]).doubts[0]
     seeds = read_steps(["seed_1", "seed_2"])
     assert list(seeds.steps.values()) == [1, 2]
     assert "seed" in seeds.doubts[0]
@@ -138,6 +155,26 @@ def test_dates_alone_give_an_order() -> None:
     assert reading.steps == {"model_20240131-142501": 1, "model_20240201-000001": 2}
     assert reading.labels["model_20240201-000001"] == "20240201-000001"
     assert "dates" in reading.doubts[0]
+    twice = read_steps(["a_d20240101", "b_d20240102", "c_d20240102"])
+    assert list(twice.steps.values()) == [1, 2, 2]
+
+
+def test_an_epoch_without_another_number_is_the_step_itself() -> None:
+    assert read_steps(["epoch_3", "epoch_4"]).epochs == {}
+    within = read_steps(["e1_b1", "e1_b2"])
+    assert (list(within.steps.values()), list(within.epochs.values()), within.labels) == ([1, 2], [1.0, 1.0], {})
+
+
+def test_decimals_say_how_they_were_read() -> None:
+    for names, expected in (
+        (["v2.3", "v2.4"], "behind the dot (2.3 in v2.3)"),
+        (["v1.1", "v2.2"], "before the dot (1.1 in v1.1)"),
+        (["1.9", "1.10"], "1.9 in 1.9, read as two numbers"),
+        (["epoch_0.5", "epoch_1.0", "epoch_1.25"], "0.5 in epoch_0.5, counted in 0.01"),
+    ):
+        assert expected in read_steps(names).doubts[0]
+    assert read_steps(["1.9", "1.10"]).labels == {"1.9": "1.9", "1.10": "1.10"}
+    assert read_steps(["step_0.5", "step_1.0", "step_1.25"]).epochs == {}
 
 
 @pytest.mark.parametrize(

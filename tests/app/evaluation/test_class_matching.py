@@ -37,6 +37,14 @@ def test_a_corpus_of_some_of_the_networks_classes_is_matched_by_name() -> None:
     assert any("2 of the network's 4 outputs" in sentence for sentence in found.sentences)
 
 
+def test_more_outputs_than_classes_are_matched_by_name() -> None:
+    found = match(5, ("duck", "ant", "crab", "bee", "wasp"), ANIMALS)
+    assert (found.how, found.corpus_classes) == (BY_NAME, (3, 0, 2, 1, None))
+    assert not any("order" in sentence for sentence in found.sentences)
+    numbers = match(3, ("0", "1", "2"), ("1", "0"))
+    assert (numbers.how, numbers.corpus_classes) == (BY_NAME, (1, 0, None))
+
+
 def test_images_of_classes_that_the_network_does_not_know_have_no_right_output() -> None:
     found = match(2, ("bee", "duck"), ANIMALS)
     assert found.outputs_of(np.arange(4)).tolist() == [-1, 0, -1, 1]
@@ -180,11 +188,12 @@ def test_the_same_name_twice_is_no_name() -> None:
 
 def test_without_a_corpus_outputs_keep_their_own_names() -> None:
     assert match(2, ("cat", "dog"), None).names == ("cat", "dog")
-    assert match(2, (), None).names == ("output 0", "output 1")
+    assert match(2, (), None).names == match(2, ANIMALS, None).names == ("output 0", "output 1")
 
 
 def test_labels_beyond_the_classes_have_no_output() -> None:
     assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.array([0, 5, 1])).tolist() == [0, -1, 1]
+    assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.array([0, -1])).tolist() == [0, -1]
     assert match(2, ("a", "b"), ("a", "b")).outputs_of(np.empty(0, np.int32)).tolist() == []
 
 

@@ -35,11 +35,23 @@ def test_numbers_are_kept_without_a_word(array: np.ndarray) -> None:
     assert one(array) == ([2, 0, 1], [], [])
     assert one(np.array([[2, 0, 1]]), count=3) == ([2, 0, 1], [], [])
     assert one(np.array([True, False])) == ([1, 0], [], [])
+    assert one(np.array([1 << 40, 1 << 31, 5])) == ([1 << 31, 1 << 31, 5], [], [])
+    assert one(np.zeros((0, 3))) == ([], [], [])
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "bool"])
 def test_every_column_of_one_hot_rows_is_a_class(kind: str) -> None:
-    assert one(np.eye(4)[[2, 0, 1]].astype(kind)) == ([2, 0, 1], ["0", "1", "2", "3"], [])
+    rows = np.eye(4)[[2, 0, 1]].astype(kind)
+    assert one(rows) == one(rows[:, np.newaxis]) == ([2, 0, 1], ["0", "1", "2", "3"], [])
+    assert one(rows[:1], count=1) == ([2], ["0", "1", "2", "3"], [])
+
+
+def test_columns_have_the_names_that_there_are() -> None:
+    assert one(np.eye(2), ["ant", "bee"]) == ([0, 1], ["ant", "bee"], [])
+    for names, called in ((["ant"], ["ant", "1"]), (["ant", "bee", "cat"], ["ant", "bee", "cat"])):
+        labels, found, (note,) = one(np.eye(2), names)
+        assert (labels, found) == ([0, 1], called)
+        assert f"holds 2 columns of labels, but there are {len(names)} class names" in note
 
 
 def test_rows_of_zeros_are_no_class() -> None:
@@ -59,6 +71,14 @@ def test_a_split_without_several_labels_is_of_the_same_kind_as_the_others() -> N
     found = read(training=np.array([[1, 1], [0, 1]]), test=np.array([[1, 0], [0, 1]]))
     assert found.by_split["test"].tolist() == [-1, -1]
     assert len(found.notes) == 2
+    found = read(training=np.eye(2), test=np.array([[2, 0], [0, 1]]))
+    assert found.by_split["training"].tolist() == found.by_split["test"].tolist() == [-1, -1]
+    assert "of 2 pictures 0 have no label, 0 have several and 2 have one" in found.notes[0]
+    found = read(training=np.array([[2, 0], [0, 1]]), test=np.eye(2), validation=np.eye(2))
+    assert [labels.tolist() for labels in found.by_split.values()] == [[-1, -1]] * 3
+    assert [note.partition(" holds")[0] for note in found.notes] == [
+        f"labels of {split}" for split in ("training", "test", "validation")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -78,16 +98,32 @@ def test_columns_of_something_else_are_no_classes(array: np.ndarray) -> None:
     assert f"{array.shape[1]} columns" in notes[0]
 
 
+def test_three_of_the_values_that_columns_hold_are_shown() -> None:
+    assert "(3, 6, 7, ...)" in one(np.array([[9, 3, 7], [1, 3, 6]]))[2][0]
+    assert "(0.1, 0.25, 0.75, ...)" in one(np.array([[0.9, 0.1], [0.25, 0.75]]))[2][0]
+    assert f"({'a' * 20}, bee, ...)" in one(np.array([["a" * 21, "bee"]] * 2))[2][0]
+    rows = np.zeros((1001, 2))
+    rows[999], rows[1000] = 8, 9
+    assert "(8, ...)" in one(rows)[2][0]
+
+
 def test_quantities_are_no_classes() -> None:
     labels, _, notes = one(np.array([0.7, 1.0, 36.6]))
     assert labels == [-1] * 3
-    assert "0.7" in notes[0]
+    assert "(0.7)" in notes[0]
+    assert len(notes) == 1
+    assert one(np.array([np.nan, 0.5, 1.0]))[0] == [-1] * 3
 
 
 def test_what_is_not_a_number_or_below_zero_is_no_class() -> None:
     labels, _, notes = one(np.array([1.0, np.nan, 0.0, -2.0]))
     assert labels == [1, -1, 0, -1]
-    assert ["not finite" in notes[0], "below 0 for 1 of 4" in notes[1]] == [True, True]
+    assert ["holds 1 labels that are not finite" in notes[0], "below 0 for 1 of 4" in notes[1]] == [True, True]
+    assert one(np.array([np.inf, 2.0]))[:2] == ([-1, 2], [])
+    assert len(one(np.array([np.inf, 2.0]))[2]) == 1
+    labels, _, (note,) = one(np.array([0, -7, 1]))
+    assert labels == [0, -1, 1]
+    assert "0 and 1" not in note
     _, _, notes = one(np.array([1, -1, -1, 1]))
     assert "0 and 1" in notes[0]
 
@@ -96,17 +132,32 @@ def test_what_is_not_a_number_or_below_zero_is_no_class() -> None:
 def test_texts_are_numbered_by_the_alphabet_and_said(kind: str) -> None:
     labels, names, notes = one(np.array(["bee", "ant", "", "bee"]).astype(kind))
     assert (labels, names) == ([1, 0, -1, 1], ["ant", "bee"])
-    assert "0 ant, 1 bee" in notes[0]
+    assert "0 ant, 1 bee." in notes[0]
+
+
+def test_five_names_are_listed_and_the_others_counted() -> None:
+    letters = np.array(list("abcdef"))
+    assert "0 a, 1 b, 2 c, 3 d, 4 e and 1 more." in one(letters)[2][0]
+    assert "0 a, 1 b, 2 c, 3 d, 4 e." in one(letters[:5])[2][0]
+
+
+def test_names_give_texts_their_numbers() -> None:
+    assert one(np.array(["bee", "", "ant"]), ["bee", "bee", "ant"]) == ([0, -1, 2], ["bee", "bee", "ant"], [])
+    assert one(np.array(["bee", ""]), ["", "bee"]) == ([1, -1], ["", "bee"], [])
+    assert one(np.array(["0", "1"]), ["1", "0"]) == ([1, 0], ["1", "0"], [])
 
 
 def test_texts_of_numbers_are_those_numbers() -> None:
     labels, names, notes = one(np.array(["10", "2", "0"]))
     assert (labels, names) == ([10, 2, 0], [])
     assert "whole numbers" in notes[0]
+    assert one(np.array(["999999", ""]))[:2] == ([999999, -1], [])
+    assert one(np.array(["1000000", "2"]))[:2] == ([0, 1], ["1000000", "2"])
+    assert one(np.array(["\u0663", "2"]))[:2] == ([1, 0], ["2", "\u0663"])
 
 
 def test_texts_that_only_occur_elsewhere_move_no_class_of_training() -> None:
-    found = read(training=np.array(["bee", "cat"]), test=np.array(["ant", "cat"]))
+    found = read(test=np.array(["ant", "cat"]), training=np.array(["bee", "cat"]))
     assert found.class_names == ["bee", "cat", "ant"]
     assert found.by_split["test"].tolist() == [2, 1]
     assert "ant" in found.notes[0]
@@ -122,13 +173,18 @@ def test_labels_from_1_with_a_name_for_each_begin_with_the_first_name() -> None:
     labels, names, notes = one(np.array([1, 3, 2, -1]), names=["ant", "bee", "cat"])
     assert (labels, names) == ([0, 2, 1, -1], ["ant", "bee", "cat"])
     assert "label 1 is the first class (ant)" in notes[-1]
-    assert one(np.array([1, 2]), names=["ant", "bee", "cat"])[0] == [1, 2]
+    for unmoved, names in (([1, 2], "abc"), ([2, 3], "abc"), ([0, 2], "ab"), ([1, 1], "a"), ([1, 3], "ab")):
+        assert one(np.array(unmoved), names=list(names)) == (unmoved, list(names), [])
+    found = read(["ant", "bee"], training=np.array([1, 2, 2]), test=np.array([-1, -1, 1]))
+    assert [labels.tolist() for labels in found.by_split.values()] == [[0, 1, 1], [-1, -1, 0]]
+    found = read(["ant", "bee"], training=np.array([1, 2]), test=np.array([-1, -1]))
+    assert [labels.tolist() for labels in found.by_split.values()] == [[0, 1], [-1, -1]]
 
 
 def test_a_split_without_labels_is_said() -> None:
     found = read(counts={"training": 2, "test": 3}, training=np.array([0, 1]))
     assert found.by_split["test"].tolist() == [-1] * 3
-    assert "no labels for test" in found.notes[0]
+    assert "no labels for test, so its 3 pictures" in found.notes[0]
 
 
 @pytest.mark.parametrize("array", [np.zeros(2, "M8[D]"), np.zeros(2, complex), np.zeros(2, [("a", int)])])
