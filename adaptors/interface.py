@@ -321,6 +321,8 @@ class Curve:
     """The file it comes from, relative to the run's folder."""
     converted: np.ndarray | None = None
     """float64 (point,): the same points on the other axis, where the checkpoints tell how steps and epochs go together."""
+    times: np.ndarray | None = None
+    """float64 (point,): when each was recorded, in Unix time; None where the file does not say."""
 
     def along(self, axis: str) -> np.ndarray | None:
         """The points' places on the axis ``step`` or ``epoch``; None where they are not known there."""

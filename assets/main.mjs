@@ -28,6 +28,7 @@ import { FilmCanvas } from "mloscope/films/canvas.mjs";
 import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
+import { RunChoice } from "mloscope/runs/choice.mjs";
 import { RunTable } from "mloscope/runs/table.mjs";
 import { Chart } from "mloscope/shell/chart.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
@@ -55,6 +56,7 @@ window.mloscope = {
   NetworkGraph,
   PointMap,
   PredictionBars,
+  RunChoice,
   RunTable,
   SavedViews,
   StatisticsState,

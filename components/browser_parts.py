@@ -113,6 +113,11 @@ SavedViews = browser_part(
     "Buttons that save this view and open the dialog of saved ones. ``editor``: and may save, rename and delete.",
     "editor",
 )
+RunChoice = browser_part(
+    "RunChoice",
+    "Which runs are drawn, and in which of the ``colours``: a list with a search, chosen runs first.",
+    "colours",
+)
 ViewSelect = browser_part(
     "ViewSelect",
     "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",

@@ -22,7 +22,7 @@ import io
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +51,8 @@ _SPLITS = {
     "train": "training", "training": "training", "val": "validation", "valid": "validation",
     "validation": "validation", "eval": "validation", "test": "test", "testing": "test",
 }  # fmt: skip
+_TIME_COLUMNS = ("wall_time", "timestamp")
+"""In Unix time; a column called ``time`` may mean anything."""
 _STEP_COLUMNS = ("step", "global_step", "iteration", "iter")
 _UNSPLIT = {"lr": "learning rate", "learning_rate": "learning rate"}
 _FLOAT, _DOUBLE, _HALF = 1, 2, 19
@@ -136,7 +138,7 @@ def read_metric_files(
     """Return the curves of all files, and a sentence for each damaged file. If several files have one curve, as event
     files do after a restart, points of the later file replace those of the earlier one at the same step. CSV files
     without a column of epochs or steps are ignored."""
-    curves: dict[tuple[str, str, str], tuple[list[float], list[float], str]] = {}
+    curves: dict[tuple[str, str, str], tuple[list[float], list[float], list[float], str]] = {}
     problems: list[str] = []
     points = 0
     for file in files:
@@ -146,40 +148,41 @@ def read_metric_files(
         events = "tfevents" in file.name.rpartition("/")[2].lower()
         folder = file.name.rpartition("/")[0]
         try:
-            for name, axis, x, y in _event_points(file, problems) if events else _csv_points(file, problems):
+            for name, axis, x, y, at_s in _event_points(file, problems) if events else _csv_points(file, problems):
                 key = (name, axis, folder if events else file.name)
                 if key not in curves:
                     if len(curves) == most_curves:
                         problems.append(f"{file.name} has more than {most_curves} metrics; the others are left out.")
                         break
-                    curves[key] = ([], [], file.name)
+                    curves[key] = ([], [], [], file.name)
                 points += 1
                 if points > MOST_POINTS:
                     problems.append(f"{file.name} has more than {MOST_POINTS:,} points; the rest is left out.")
                     break
-                curves[key][0].append(x)
-                curves[key][1].append(y)
+                for values, value in zip(curves[key], (x, y, at_s), strict=False):
+                    values.append(value)
         except (AdaptorError, OSError, ValueError, csv.Error) as error:
             problems.append(f"{file.name} is ignored from where it is broken: {str(error).rstrip('.')}.")
     several = {name for name, _, _ in curves if sum(name == other for other, _, _ in curves) > 1}
-    from_zero = {source for (_, axis, _), (x, _, source) in curves.items() if axis == "epoch" and min(x) == 0}
+    from_zero = {source for (_, axis, _), (x, _, _, source) in curves.items() if axis == "epoch" and min(x) == 0}
     found = []
-    for (name, axis, place), (x_values, y_values, source) in curves.items():
-        x, y = _in_order(np.array(x_values, np.float64), np.array(y_values, np.float64))
+    for (name, axis, place), (*points_of_curve, source) in curves.items():
+        x, y, times = _in_order(*(np.array(values, np.float64) for values in points_of_curve))
         if axis == "epoch" and source in from_zero:
             x = x + 1
         if np.all(x == np.floor(x)) and np.all(np.abs(x) < 2**53):
             x = x.astype(np.int64)
-        found.append(Curve(f"{name} ({place})" if name in several else name, axis, x, y, source))
+        known = None if np.isnan(times).any() else times
+        found.append(Curve(f"{name} ({place})" if name in several else name, axis, x, y, source, times=known))
     return tuple(found), tuple(problems)
 
 
-def _in_order(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Sort ascending with unique x; the last value written for an x wins."""
+def _in_order(x: np.ndarray, *others: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Sort all ascending by x, unique; the last value written for an x wins."""
     order = np.argsort(x, kind="stable")
-    x, y = x[order], y[order]
+    x = x[order]
     last = np.append(x[1:] != x[:-1], True) if len(x) else np.zeros(0, bool)
-    return x[last], y[last]
+    return x[last], *(values[order][last] for values in others)
 
 
 def on_both_axes(
@@ -198,9 +201,7 @@ def on_both_axes(
     last = max(float(curve.x[-1]) for curve in over_epochs)
     if not all(0 <= checkpoint.step <= last for checkpoint in checkpoints):
         return tuple(curves), ()
-    same = [
-        Curve(c.name, c.axis, c.x, c.y, c.source, c.x.astype(np.float64)) if c.axis == "epoch" else c for c in curves
-    ]
+    same = [replace(c, converted=c.x.astype(np.float64)) if c.axis == "epoch" else c for c in curves]
     said = (
         f"The checkpoints' steps are read as epochs in the curves of {over_epochs[0].source}, because they all lie among "
         f"its {last:g} epochs."
@@ -219,14 +220,14 @@ def _converted(curve: Curve, known: np.ndarray, other: np.ndarray) -> Curve:
     for end, inner, beyond in ((0, 1, x < known[0]), (-1, -2, x > known[-1])):
         slope = (other[end] - other[inner]) / (known[end] - known[inner])
         places[beyond] = other[end] + (x[beyond] - known[end]) * slope
-    return Curve(curve.name, curve.axis, curve.x, curve.y, curve.source, places)
+    return replace(curve, converted=places)
 
 
 # ----------------------------------------------------------------------------------------------------------- CSV
 
 
-def _csv_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, str, float, float]]:
-    """Yield name, axis, x, y."""
+def _csv_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, str, float, float, float]]:
+    """Yield name, axis, x, y, and when, NaN where it does not say."""
     if file.size > LARGEST_CSV_BYTES:
         problems.append(f"{file.name} is larger than {LARGEST_CSV_BYTES:,} bytes, so it is not read for metrics.")
         return
@@ -240,7 +241,8 @@ def _csv_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, st
     if at is None or len(header) < 2:
         return
     axis = "epoch" if lower[at].startswith("epoch") else "step"
-    axes = {*_STEP_COLUMNS, "epoch", "epochs", "time", "timestamp", "wall_time", ""}
+    when = next((lower.index(word) for word in _TIME_COLUMNS if word in lower), None)
+    axes = {*_STEP_COLUMNS, *_TIME_COLUMNS, "epoch", "epochs", "time", ""}
     columns = [(place, _csv_name(header[place])) for place, word in enumerate(lower) if word not in axes]
     broken: list[int] = []
     for row in rows:
@@ -250,10 +252,12 @@ def _csv_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, st
         if x is None or not math.isfinite(x):
             broken.append(rows.line_num)
             continue
+        at_s = _number(row[when]) if when is not None and when < len(row) else None
+        at_s = at_s if at_s is not None and math.isfinite(at_s) else math.nan
         for place, name in columns:
             y = _number(row[place]) if place < len(row) else None
             if y is not None:
-                yield name, axis, x, y
+                yield name, axis, x, y, at_s
     if broken:
         problems.append(
             f"{file.name}: {len(broken)} lines without a number as their {lower[at]} are left out, the first of them "
@@ -284,8 +288,8 @@ def _number(text: str) -> float | None:
 # --------------------------------------------------------------------------------------------------- event files
 
 
-def _event_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, str, float, float]]:
-    """Yield name, axis, x, y."""
+def _event_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, str, float, float, float]]:
+    """Yield name, axis, x, y, and when."""
     if file.size > LARGEST_EVENTS_BYTES:
         problems.append(f"{file.name} is larger than {LARGEST_EVENTS_BYTES:,} bytes, so it is not read for metrics.")
         return
@@ -295,12 +299,13 @@ def _event_points(file: MetricFile, problems: list[str]) -> Iterator[tuple[str, 
         if 5 not in event:
             continue
         step = event.signed(2)
+        at_s = float(event.reals(1, 8)[-1]) if 1 in event else math.nan
         for value in event.message(5).messages(1):
             y = _scalar(value)
             if y is not None:
                 tag = value.text(1)[:200]
                 over_epochs = tag.startswith("epoch_")  # Keras's callback writes them, counting from zero
-                yield f"{split} {tag}".strip(), "epoch" if over_epochs else "step", float(step + over_epochs), y
+                yield f"{split} {tag}".strip(), "epoch" if over_epochs else "step", float(step + over_epochs), y, at_s
 
 
 def _records(data: bytes, name: str) -> Iterator[memoryview]:

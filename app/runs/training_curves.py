@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 OWN_SOURCE = "checkpoints"
 """The source of curves that stand in the checkpoints."""
-_MOST_REMEMBERED = 64
+_MOST_REMEMBERED = 512
 
 
 class TrainingCurves(NamedTuple):

@@ -3,8 +3,9 @@ import { api } from "mloscope/base/addresses.mjs";
 import { button, element } from "mloscope/base/dom.mjs";
 import { fetchAnswer } from "mloscope/base/http.mjs";
 import { notice } from "mloscope/base/notices.mjs";
+import { subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
-import { addressOf } from "mloscope/runs/addresses.mjs";
+import { addressOf, follow, inNames } from "mloscope/runs/addresses.mjs";
 
 /** @typedef {import("mloscope/runs/columns.mjs").Row} Row */
 
@@ -18,17 +19,28 @@ import { addressOf } from "mloscope/runs/addresses.mjs";
 export const actionsFor = (rows, isEditor, changed, all) => {
   const usable = rows.filter(({ state }) => state !== "broken").map(({ name }) => name);
   if (!rows.length)
-    return [element("span", { class: "quiet-text" }, ["Choose one run to open it, two to compare."])];
-  const [a, b] = usable;
-  const link = (text, href, title) => element("a", { class: "runs-action", href, title }, [text]);
+    return [element("span", { class: "quiet-text" }, ["Choose one run to open it, two to compare, several for their curves."])];
+  const open = usable.find((name) => subject && name === subject.run);
+  const a = open || usable[0];
+  const b = usable.find((name) => name !== a);
   return [
     element("strong", {}, [`${rows.length} chosen`]),
     ...(usable.length === 1 ? [link("Open", addressOf("/", a), `Network of ${a}`)] : []),
     ...(usable.length === 2 ? [link("Compare", addressOf("/compare", a, { "b-run": b, "b-step": null }), `${a} with ${b}`)] : []),
+    ...(usable.length
+      ? [link("Curves", addressOf("/curves", null, { "runs-chosen": inNames(usable) }), "Metrics of the chosen runs")]
+      : []),
     ...(isEditor ? [labelForm(rows, changed, all)] : []),
     button("runs-action", "Clear", "Choose none", () => view.set({ "runs-chosen": "" }, { history: "replace" })),
   ];
 };
+
+/** A link to a page for the chosen runs. */
+function link(text, href, title) {
+  const node = element("a", { class: "runs-action", href, title }, [text]);
+  node.addEventListener("click", (event) => follow(event, () => view.go(href)));
+  return node;
+}
 
 /** Tags and a group for all of the rows. */
 function labelForm(rows, changed, all) {

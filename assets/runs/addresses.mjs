@@ -23,13 +23,24 @@ export const inNames = (names) => names.map((name) => name.replaceAll("%", "%25"
  * @param {string} path of the page, such as "/compare"
  * @param {string | null} run null: the one that is open
  * @param {any} [changes] of the view
- * @returns {string}
+ * @returns {string} of this view there; of another run's, without what belongs to this one
  */
 export const addressOf = (path, run, changes = {}) => {
+  const isOther = run !== null && (!subject || run !== subject.run);
   const search = new URLSearchParams(location.search);
   if (run) search.set("run", run);
-  const step = run && subject && run !== subject.run ? null : new URLSearchParams(location.hash.slice(1)).get("step");
-  const text = search.toString();
-  const hash = view.format({ ...view.get(), ...changes }, step === null ? null : Number(step));
-  return `${mountedAt(path)}${text ? `?${text}` : ""}${hash.length > 1 ? hash : ""}`;
+  const step = isOther ? null : new URLSearchParams(location.hash.slice(1)).get("step");
+  const hash = view.format({ ...view.get(), ...(isOther ? { layer: "" } : {}), ...changes }, step === null ? null : Number(step));
+  return `${mountedAt(path)}?${search}${hash.length > 1 ? hash : ""}`;
+};
+
+/**
+ * Follow a link within this page, unless somebody asks for another tab.
+ * @param {MouseEvent} event
+ * @param {() => void} go
+ */
+export const follow = (event, go) => {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go();
 };

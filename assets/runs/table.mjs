@@ -4,12 +4,12 @@
  *
  *     GET run-table ──► rows ──search──► sort ──► group ──► bodies.    ↑ ↓ move along the names, Space chooses, Enter opens
  */
-import { api } from "mloscope/base/addresses.mjs";
+import { api, mountedAt } from "mloscope/base/addresses.mjs";
 import { button, element, hit, mounted, write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { actionsFor } from "mloscope/runs/actions.mjs";
-import { addressOf, inNames, namesIn } from "mloscope/runs/addresses.mjs";
+import { addressOf, follow, inNames, namesIn } from "mloscope/runs/addresses.mjs";
 import { NAME, columnsOf, defaultColumns, grouped, sorted } from "mloscope/runs/columns.mjs";
 import { connectPanel } from "mloscope/runs/connect.mjs";
 import { readQuery } from "mloscope/runs/query.mjs";
@@ -190,6 +190,8 @@ class RunTable {
   }
 
   click(event) {
+    const link = hit(event, "a.runs-name");
+    if (link) follow(event, () => view.visit({ path: mountedAt("/"), run: link.closest("tr")?.dataset.run }));
     const box = hit(event, "input[type=checkbox]");
     if (!box) return;
     const name = box.closest("tr")?.dataset.run;

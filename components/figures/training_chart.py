@@ -123,7 +123,7 @@ def _rows(placed: Mapping[str, Sequence[tuple[Curve, np.ndarray]]], metrics: Seq
         for curve, places in curves:
             split, what = curve.split, curve.metric
             row = metrics.index(curve.name if curve.name in metrics else what) + 1
-            at, values, exact = _thinned(places, curve.y, curve.x)
+            at, values, exact = thinned(places, curve.y, curve.x)
             name = " · ".join(word for word in (run, split or ("" if run else what)) if word)
             figure.add_scatter(
                 x=at, y=values, customdata=exact.tolist(), mode="lines" if len(at) > 1 else "markers",
@@ -152,13 +152,15 @@ def _rows(placed: Mapping[str, Sequence[tuple[Curve, np.ndarray]]], metrics: Seq
     return figure
 
 
-def _thinned(x: np.ndarray, y: np.ndarray, exact: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """At most about :data:`MOST_POINTS` of the points, with the extremes of every stretch; a stretch with a NaN keeps one,
+def thinned(
+    x: np.ndarray, y: np.ndarray, exact: np.ndarray, most_points: int = MOST_POINTS
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return at most about ``most_points`` of the points, with the extremes of every stretch; a stretch with a NaN keeps one,
     so that the line stays broken there."""
-    if len(x) <= MOST_POINTS:
+    if len(x) <= most_points:
         return x, y, exact
     chosen: set[int] = {0, len(x) - 1}
-    for piece in np.array_split(np.arange(len(x)), MOST_POINTS // 3):
+    for piece in np.array_split(np.arange(len(x)), most_points // 3):
         values = y[piece]
         known = np.flatnonzero(~np.isnan(values))
         if len(known):

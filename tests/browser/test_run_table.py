@@ -155,7 +155,7 @@ def test_columns_are_chosen(table: Table) -> None:
     assert "validation loss (lowest)" in table.view("runs-columns")
 
 
-def test_two_runs_are_compared(table: Table) -> None:
+def test_two_runs_are_compared_and_several_have_curves(table: Table) -> None:
     table.show()
     boxes = table.page.locator("tbody input[type=checkbox]")
     boxes.nth(2).click()
@@ -167,6 +167,7 @@ def test_two_runs_are_compared(table: Table) -> None:
     assert "/compare?" in address
     assert "run=sweep-2026-lenet-momentum0.9-seed002" in address
     assert "b-run=sweep-2026-lenet-momentum0.9-seed004" in address
+    assert "/curves?" in table.page.get_by_role("link", name="Curves").get_attribute("href")
     table.page.get_by_role("button", name="Clear").click()
     assert table.view("runs-chosen") == ""
 

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from mloscope.app import errors
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import Shown, Side
+from mloscope.app.process.url_prefix import mounted
 from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
@@ -166,16 +167,18 @@ class Compare:
             return no_update, no_update
         x = {"epoch": "epoch", "share": "share"}.get(view["compare-align"], "step")
         sides = (subject["run"], other["run"])
-        further = [run for run in subject["runs"] if run not in sides]
-        asked = [run for run in view["compare-runs"].split(",") if run in further]
+        asked = [run for run in view["compare-runs"].split(",") if run in subject["runs"] and run not in sides]
         titles = subject.get("titles", {}).get("runs", {})
         buttons = [
             html.Button(
                 f"+ {titles.get(run, run)}", className="compare-segment", title=f"{titles.get(run, run)} in the chart too",
-                **{"data-toggle": "compare-runs", "data-value": run, "aria-pressed": str(run in asked).lower()},
+                **{"data-toggle": "compare-runs", "data-value": run, "aria-pressed": "true"},
             )
-            for run in further
+            for run in asked
         ]  # fmt: skip
+        # Of more runs, and with smoothing, the page of metrics has them.
+        more = html.A("More runs …", href=mounted("/curves"), className="compare-segment", **{"data-page": "metrics"})
+        buttons.append(more)
         try:
             curves = self.compared.curves((*sides, *asked), subject["corpus"], view["split"] or None)
         except errors.MloscopeError as error:

@@ -6,6 +6,7 @@ import dash_bootstrap_components as dbc
 from dash import html
 
 from mloscope.app.films.kinds import film_kinds
+from mloscope.app.process.url_prefix import mounted
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.chart import chart
 
@@ -137,6 +138,7 @@ def _unit_side() -> html.Aside:
                     html.H3("how training went", className="panel-subtitle"),
                     chart(TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
                     html.P(id=TRAINING_PROBLEMS, className="quiet-text"),
+                    html.A("All metrics, and those of other runs", href=mounted("/curves"), **{"data-page": "metrics"}),
                 ],
                 id=TRAINING,
                 hidden=True,

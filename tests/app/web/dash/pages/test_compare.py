@@ -124,10 +124,12 @@ def test_training_of_both_runs(make_bench: Any, measure: Any, tmp_path: Any) -> 
     view = view_of(**{"compare-panel": "training"})
     figure, buttons = here.train(subject, view, OTHER, "light")
     assert "Nothing was recorded" in figure.layout.annotations[0].text
-    assert [button.children for button in buttons] == ["+ lost"]
+    assert [vars(button).get("data-page") for button in buttons] == ["metrics"]
     measure(bench, [0, 200])
     figure, buttons = here.train(subject, {**view, "compare-metric": "accuracy"}, OTHER, "light")
-    assert [button.children for button in buttons] == ["automatic", "loss", "accuracy", "+ lost"]
+    assert [button.children for button in buttons][:3] == ["automatic", "loss", "accuracy"]
+    *_, further, _ = here.train(subject, {**view, "compare-runs": "lost"}, OTHER, "light")[1]
+    assert further.children == "+ lost"
     assert {trace.name for trace in figure.data} == {"lenet · test"}
     assert figure.layout.meta == {"x": "step", "ends": {"lenet": 200}}
     assert here.train(subject, {**view, "compare-align": "epoch"}, OTHER, "light")[0].layout.meta["x"] == "epoch"
