@@ -40,8 +40,27 @@ class Activity:
         return 0 <= now_s - self.changed_s < patience_s
 
 
+class _Connected:
+    """What runs and corpora under their names have in common."""
+
+    name: str
+    title: str
+    adaptor: RunAdaptor | CorpusAdaptor | None
+    asked_format: str | None
+
+    @property
+    def format(self) -> str | None:
+        """The format it was opened with, or the requested one if it could not be opened."""
+        return self.adaptor.format if self.adaptor is not None else self.asked_format
+
+    @property
+    def shown_title(self) -> str:
+        """Its title for people; addresses use its name."""
+        return self.title or self.name
+
+
 @dataclass(frozen=True)
-class ConnectedRun:
+class ConnectedRun(_Connected):
     """A run under its name. ``adaptor`` is None exactly if ``problem`` says why it could not be opened."""
 
     name: str
@@ -69,16 +88,6 @@ class ConnectedRun:
     found_s: float | None = None
     """When it was found in a watched folder, in Unix time; None where it was there when the server started."""
 
-    @property
-    def format(self) -> str | None:
-        """The format it was opened with, or the requested one if it could not be opened."""
-        return self.adaptor.format if self.adaptor is not None else self.asked_format
-
-    @property
-    def shown_title(self) -> str:
-        """Its title for people; addresses use its name."""
-        return self.title or self.name
-
     @functools.cached_property
     def resolved_preprocessing(self) -> tuple[Preprocessing, OwnPreprocessing | None]:
         """The preprocessing of pixels, and what the network does to them itself; computed once."""
@@ -92,7 +101,7 @@ class ConnectedRun:
 
 
 @dataclass(frozen=True)
-class ConnectedCorpus:
+class ConnectedCorpus(_Connected):
     """A corpus under its name. ``adaptor`` is None exactly if ``problem`` says why it could not be opened."""
 
     name: str
@@ -107,13 +116,3 @@ class ConnectedCorpus:
     """Whether nothing is there, or nothing that any adaptor reads."""
     title: str = ""
     """As for a :class:`ConnectedRun`."""
-
-    @property
-    def format(self) -> str | None:
-        """The format it was opened with, or the requested one if it could not be opened."""
-        return self.adaptor.format if self.adaptor is not None else self.asked_format
-
-    @property
-    def shown_title(self) -> str:
-        """Its title for people; addresses use its name."""
-        return self.title or self.name

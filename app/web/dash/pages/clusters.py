@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dash import Dash, Input, Output, html, no_update
+from dash import Dash, Input, Output, html
 
 from mloscope.app import errors
 from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.chart_over_time import chart_over_time
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.dash.view_state import SPLIT, Field
@@ -93,19 +94,15 @@ class Clusters:
 
     def draw_course(self, subject: dict | None, view: dict | None, ready: Any, theme: str | None) -> Any:
         """``ready`` only says that there may be more to see than before."""
-        if not subject or not subject.get("run") or not view or theme is None:
-            return no_update
-        steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
-        try:
-            of = self.services.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
+
+        def draw(of: Any, steps: list[int], labels: list[str]) -> Any:
             if of.clustering is None:
-                return themes.empty_figure(theme, "There are no clusters yet.")
+                raise errors.NotPossible("There are no clusters yet.")
             sizes, purity = (course(of, name).at(steps) for name in ("cluster_size", "cluster_purity"))
-        except errors.MloscopeError as error:
-            return themes.empty_figure(theme, str(error))
-        labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
-        chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < sizes.shape[1] else None
-        return cluster_course(sizes, purity, labels, selected=chosen, theme=theme)
+            chosen = view["cluster"] if view["cluster"] is not None and view["cluster"] < sizes.shape[1] else None
+            return cluster_course(sizes, purity, labels, selected=chosen, theme=theme)
+
+        return chart_over_time(self.services.statistics, subject, view, theme, draw)
 
 
 PAGE = Page(

@@ -12,6 +12,7 @@ Frames while time moves are drawn there from two films. The callbacks below run 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from mloscope.app import errors
 from mloscope.app.comparison import pairing
 from mloscope.app.comparison.compared_runs import Shown, Side
+from mloscope.app.films.kinds import film_kinds
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.runs.unit_selection import parse_units
 from mloscope.app.web.dash import ids
@@ -123,44 +125,39 @@ class Compare:
     def scatter(
         self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
     ) -> Any:
-        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
-            return no_update
-        try:
-            changes = self.compared.changes(*_question(subject, view, time, other))
-        except errors.MloscopeError:
-            return themes.empty_figure(theme, "")
-        return comparison_scatter(
-            *changes.measure(view["compare-measure"]), _units(view, changes.count),
-            selected=view["unit"], measure=view["compare-measure"],
-            labels=(f"step {_label(subject, time)}", f"step {other['label']}"), theme=theme,
-        )  # fmt: skip
+        def draw(*question: Any) -> Any:
+            changes = self.compared.changes(*question)
+            return comparison_scatter(
+                *changes.measure(view["compare-measure"]), _units(view, changes.count),
+                selected=view["unit"], measure=view["compare-measure"],
+                labels=(f"step {_label(subject, time)}", f"step {other['label']}"), theme=theme,
+            )  # fmt: skip
+
+        return _drawn(subject, view, time, other, theme, draw)
 
     def rank(
         self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
     ) -> Any:
-        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
-            return no_update
-        try:
-            changes = self.compared.changes(*_question(subject, view, time, other))
-        except errors.MloscopeError:
-            return themes.empty_figure(theme, "")
-        units = _units(view, changes.count)
-        return comparison_change(changes.change, changes.cosine, units, selected=view["unit"], theme=theme)
+        def draw(*question: Any) -> Any:
+            changes = self.compared.changes(*question)
+            units = _units(view, changes.count)
+            return comparison_change(changes.change, changes.cosine, units, selected=view["unit"], theme=theme)
+
+        return _drawn(subject, view, time, other, theme, draw)
 
     def enlarge(
         self, subject: dict | None, view: dict | None, time: dict | None, other: dict | None, theme: str | None
     ) -> Any:
-        if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
-            return no_update
-        try:
-            a, b = self.compared.both(*_question(subject, view, time, other))
-        except errors.MloscopeError:
-            return themes.empty_figure(theme, "")
-        place = np.flatnonzero(_units(view, len(a)) == view["unit"])
-        if not len(place):
-            return themes.empty_figure(theme, "The selected unit is not among those shown.")
-        diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and view["compare-show"] == "parameters")
-        return comparison_unit(a[place[0]], b[place[0]], diverging=diverging, theme=theme)
+        def draw(*question: Any) -> Any:
+            a, b = self.compared.both(*question)
+            place = np.flatnonzero(_units(view, len(a)) == view["unit"])
+            if not len(place):
+                return themes.empty_figure(theme, "The selected unit is not among those shown.")
+            has_sign = film_kinds()[view["compare-show"]].scale == "diverging"
+            diverging = view["symmetric"] == "yes" or (view["symmetric"] == "auto" and has_sign)
+            return comparison_unit(a[place[0]], b[place[0]], diverging=diverging, theme=theme)
+
+        return _drawn(subject, view, time, other, theme, draw)
 
     def train(self, subject: dict | None, view: dict | None, other: dict | None, theme: str | None) -> Any:
         if not subject or not subject.get("run") or not view or not other or theme is None or _hidden(view, "training"):
@@ -223,17 +220,34 @@ def _ready(subject: dict | None, view: dict | None, time: dict | None, other: di
     return bool(subject and subject.get("run") and view and view.get("layer") and time and other and other.get("run"))
 
 
+def _drawn(
+    subject: dict | None,
+    view: dict | None,
+    time: dict | None,
+    other: dict | None,
+    theme: str | None,
+    draw: Callable[..., Any],
+) -> Any:
+    """What ``draw`` makes of what is compared; an empty figure where it cannot be: the summary says why."""
+    if not _ready(subject, view, time, other) or theme is None or _hidden(view, "change"):
+        return no_update
+    try:
+        return draw(*_question(subject, view, time, other))
+    except errors.MloscopeError:
+        return themes.empty_figure(theme, "")
+
+
 def _hidden(view: dict, panel: str) -> bool:
     return bool(view["compare-panel"] != panel)
 
 
 def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side, Side, Shown]:
     """What is compared, from the stores. Raises :class:`errors.NotPossible` with the reason where one side is missing."""
-    if view["compare-show"] == "confusion":
+    kind = film_kinds().get(view["compare-show"])
+    if kind is None:
         raise errors.NotPossible("Units are compared of parameters or of feature maps.")
-    features = view["compare-show"] == "features"
-    if features and not view["image"]:
-        raise errors.NotPossible("Choose an image, under Image, to compare feature maps.")
+    if kind.needs_image and not view["image"]:
+        raise errors.NotPossible(f"Choose an image, under Image, to compare {kind.title.lower()}.")
     for reason in (other.get("problem"), other.get("reason")):
         if reason:
             raise errors.NotPossible(reason)
@@ -244,7 +258,7 @@ def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side,
     return (
         Side(subject["run"], time["step"], view["layer"], view["parameter"] or None, parse_units(view["units"]) or None),
         Side(other["run"], other["step"], other["layer"], other["parameter"] or None, parse_units(other["units"]) or None),
-        Shown(view["image"] if features else None, subject["corpus"]),
+        Shown(view["image"] if kind.needs_image else None, subject["corpus"]),
     )  # fmt: skip
 
 

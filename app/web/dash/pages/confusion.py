@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dash import Dash, Input, Output, html, no_update
+from dash import Dash, Input, Output, html
 
 from mloscope.app import errors
 from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
+from mloscope.app.web.dash.chart_over_time import chart_over_time
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.dash.view_state import SPLIT, Field
@@ -109,20 +110,16 @@ class Confusion:
 
     def draw_course(self, subject: dict | None, view: dict | None, ready: Any, theme: str | None) -> Any:
         """``ready`` only says that there may be more to see than before."""
-        if not subject or not subject.get("run") or not view or theme is None:
-            return no_update
-        try:
-            of = self.services.statistics.of(subject["run"], subject["corpus"], view["split"] or None)
+
+        def draw(of: Any, steps: list[int], labels: list[str]) -> Any:
             if not of.ready:
-                return themes.empty_figure(theme, "There are no statistics yet.")
+                raise errors.NotPossible("There are no statistics yet.")
             accuracy, recall = course(of, "accuracy"), course(of, "recall")
-        except errors.MloscopeError as error:
-            return themes.empty_figure(theme, str(error))
-        steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
-        labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
-        return confusion_course(
-            accuracy.at(steps)[:, 0], recall.at(steps), recall.names, labels, selected=view["actual"], theme=theme
-        )
+            return confusion_course(
+                accuracy.at(steps)[:, 0], recall.at(steps), recall.names, labels, selected=view["actual"], theme=theme
+            )
+
+        return chart_over_time(self.services.statistics, subject, view, theme, draw)
 
 
 PAGE = Page(
