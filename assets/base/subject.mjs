@@ -68,6 +68,25 @@ export const whyNoPredictions = (subject) => {
   return refusal || (possible ? null : message || "This run's network cannot be evaluated.");
 };
 
+const HANDS_ON = new Set(["activation", "softmax", "flatten", "reshape", "dropout", "squeeze", "identity"]);
+
+/**
+ * What the units of a layer stand for: the names of the network's outputs, where the layer gives them or leads straight to
+ * the one that does.
+ * @param {Subject | null} subject
+ * @param {string} layer
+ * @param {number} count how many units it has
+ * @returns {string[] | null}
+ */
+export const namesOfUnits = (subject, layer, count) => {
+  const names = (subject && subject.classNames) || [];
+  if (!subject || !subject.basis || names.length !== count) return null;
+  const byName = new Map(subject.layers.map((known) => [known.name, known]));
+  let known = byName.get(subject.basis.output.layer);
+  while (known && known.name !== layer && HANDS_ON.has(known.kind) && known.inputs.length === 1) known = byName.get(known.inputs[0]);
+  return known && known.name === layer ? names.map((name, number) => (name === `output ${number}` ? String(number) : name)) : null;
+};
+
 /** The subject that comes next is another one, even if nothing of it looks different: its files may be others. */
 export const openAnew = () => {
   openedKey = null;

@@ -6,6 +6,7 @@
  * endsOf), readings(at, unit). Values come from the films' codes: a difference is exact to ± half a code step of A plus half
  * a code step of B.
  */
+import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 
@@ -108,6 +109,11 @@ function paintPlain(codesA, codesB, from, target, line, { rows, columns, width }
 
 /** Paint A − B straight from the codes: a place on the scale is linear in both. What is no finite number stays open. */
 function drawDifference(a, b, target, layout, pixels, endsOf) {
+  if (layout.bars) {
+    const [ofA, ofB] = [a, b].map(filmBars.valueIn);
+    filmBars.draw(target, layout, (unit) => ofA(unit) - ofB(unit), pixels, endsOf);
+    return;
+  }
   const { FIRST_CODE, CODE_STEPS } = filmBytes;
   const { rows, columns, components, magnifyX, magnifyY, width } = layout;
   const [codesA, codesB] = [a.codes, b.codes];

@@ -55,7 +55,7 @@ export class PairFilm {
   get header() {
     if (!this.a || !this.b || !this.a.header || !this.b.header || !this.sides.agree()) return null;
     if (this.kind !== "ratio") return this.a.header;
-    return { ...this.a.header, rows: 1, columns: 1, components: 1 };
+    return { ...this.a.header, rows: 1, columns: 1, components: 1, isNorms: true };
   }
 
   /** Steps of A that have a counterpart, but for those known to be missing; made anew when either film or B's rule changed. */

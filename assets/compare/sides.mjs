@@ -15,6 +15,7 @@ import { compareFrames } from "mloscope/compare/frames.mjs";
 import { PairFilm, shapeOf, sizeOf } from "mloscope/compare/pair_film.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
+import { Company } from "mloscope/films/company.mjs";
 import { FilmView } from "mloscope/films/canvas.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 import { films } from "mloscope/films/films.mjs";
@@ -29,20 +30,18 @@ const overlaid = () => mode() === "blink" || mode() === "wipe";
 /** The exploded steps of a canvas's film, and the step it shows. */
 const explodedOf = (view, step) => [view.film ? view.film.exploded() : new Map(), step];
 
-class Sides {
+class Sides extends Company {
   /** @type {HTMLDivElement} */ handle;
   /** @type {any} */ dragging;
 
   /** @param {{a: HTMLElement, b: HTMLElement, pair: HTMLElement}} places the elements that the films are to fill */
   constructor(places) {
+    super();
     this.divider = view.get()["compare-wipe"];
-    this.following = false;
-    this.over = null;
     this.a = new FilmView(places.a, shownAs(), this.sideA());
     this.b = new FilmView(places.b, shownAs(), this.sideB());
     this.pair = new FilmView(places.pair, shownAs(), this.sidePair());
-    this.all = [this.a, this.b, this.pair];
-    for (const film of this.all) film.company = this;
+    for (const film of [this.a, this.b, this.pair]) this.join(film);
     this.buildDivider();
     this.undo = [compare.subscribe(() => this.refresh()), view.subscribe(() => this.refresh())];
     this.refresh();
@@ -67,6 +66,20 @@ class Sides {
   agree() {
     const [a, b] = [this.a.film, this.b.film].map((film) => film && film.header);
     return Boolean(a && b) && shapeOf(a).join() === shapeOf(b).join();
+  }
+
+  /** All films have the room of the smallest of them, so that their tiles lie alike. */
+  room() {
+    const seen = overlaid() ? [this.pair] : this.all.filter((film) => film.shown);
+    const boxes = seen.map((film) => film.stage.getBoundingClientRect()).filter(({ width }) => width > 0);
+    const least = (side) => Math.min(...boxes.map((box) => box[side]));
+    return boxes.length ? { width: least("width"), height: least("height") } : { width: 0, height: 0 };
+  }
+
+  /** How many tiles stand in a row: as many as in A. */
+  acrossOf(film) {
+    const { layout } = this.a;
+    return film === this.a || overlaid() || !layout || layout.bars ? null : layout.across;
   }
 
   frames() {
@@ -102,6 +115,8 @@ class Sides {
         return { key: url, empty, open: () => films.open(`${url}&near=${time.step}`) };
       },
       spans: () => this.commonSpans(),
+      room: () => this.room(),
+      across: (film) => this.acrossOf(film),
       legend: () => ({ more: ["the same scale on A and B"] }),
       selected: (header) => header.units.indexOf(view.get().unit),
       select: (header, place) => view.set({ unit: header.units[place] }),
@@ -204,23 +219,12 @@ class Sides {
   refreshed(film) {
     if (film === this.pair) return;
     this.pair.later();
-    (film === this.a ? this.b : this.a).draw(); // the scale is of both
+    const other = film === this.a ? this.b : this.a;
+    if (film === this.a) other.arrange(); // in as many columns
+    other.draw(); // the scale is of both
   }
 
   // --------------------------------------------------------------------------------------------- pointer and scroll
-
-  /** The pointer is over a value of one film: the others outline the same unit. */
-  hovered(film, over) {
-    for (const other of this.all) {
-      if (other === film || !other.film || !other.film.header) continue;
-      let place = over ? over.unit : null;
-      if (over && film.film.header && !this.samePlaces(film, other)) {
-        place = other.film.header.units.indexOf(film.film.header.units[over.unit]);
-        if (place < 0) place = null;
-      }
-      other.pointer.shadow(place);
-    }
-  }
 
   samePlaces(film, other) {
     return film.film.header.units.length === other.film.header.units.length;
@@ -263,22 +267,6 @@ class Sides {
       const { value, error } = filmBytes.value(code, lo, hi);
       return filmDraw.reading(value, error);
     });
-  }
-
-  /** One film was scrolled: the others go along, by share, for they may be of different sizes. */
-  scrolled(film) {
-    if (this.following) return;
-    this.following = true;
-    const share = (at, length, room) => (length > room ? at / (length - room) : 0);
-    const { stage } = film;
-    const across = share(stage.scrollLeft, stage.scrollWidth, stage.clientWidth);
-    const down = share(stage.scrollTop, stage.scrollHeight, stage.clientHeight);
-    for (const other of this.all) {
-      if (other === film) continue;
-      other.stage.scrollLeft = across * (other.stage.scrollWidth - other.stage.clientWidth);
-      other.stage.scrollTop = down * (other.stage.scrollHeight - other.stage.clientHeight);
-    }
-    requestAnimationFrame(() => (this.following = false));
   }
 
   // ------------------------------------------------------------------------------------------------------- divider

@@ -8,37 +8,26 @@
  * step whose pixels are on it (absent while pending). What the pointer and the keys do stands in assets/films/pointer.mjs.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { context2d, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
-import { onOpen } from "mloscope/base/subject.mjs";
+import { button, context2d, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { extents, extentsOfMaps } from "mloscope/base/layers.mjs";
+import { namesOfUnits, onOpen } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { arrangement } from "mloscope/films/arrangement.mjs";
+import { filmBars } from "mloscope/films/bars.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
+import { mainCompany } from "mloscope/films/company.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 import { filmKinds } from "mloscope/films/kinds.mjs";
 import { filmLegend } from "mloscope/films/legend.mjs";
 import { MAIN } from "mloscope/films/main_side.mjs";
 import { filmPointer } from "mloscope/films/pointer.mjs";
-
-const ROW_LABEL_PX = 14;
-const COLUMN_LABEL_PX = 26;
-const ROW_HEADER_PX = 34;
-const COLUMN_HEADER_PX = 18;
-const OUTLINE_PX = 8; // room around the tiles for the outline of a selected one; as in film.css
+import { within } from "mloscope/films/selections.mjs";
+import { filmSpan } from "mloscope/films/span.mjs";
+import { TileLabels } from "mloscope/films/tile_labels.mjs";
 
 /** A selection for people: "0–31" instead of "0-31". */
 const spoken = (numbers) => view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
-
-/**
- * What is shown that exploded, and the steps left out of the range over time for it.
- * @param {Array[]} films [exploded steps of a film, its step that is shown]
- * @returns {{times: number, leftOut: number[]}} times: 0 where nothing shown exploded
- */
-function explosions(films) {
-  return {
-    times: Math.max(0, ...films.map(([exploded, step]) => exploded.get(step) || 0)),
-    leftOut: [...new Set(films.flatMap(([exploded]) => [...exploded.keys()]))].sort((a, b) => a - b),
-  };
-}
 
 export class FilmView {
   /** @type {any} */ destroyed;
@@ -48,9 +37,8 @@ export class FilmView {
   /** @type {HTMLCanvasElement} */ canvas;
   /** @type {any} */ context;
   /** @type {HTMLDivElement} */ plate;
-  /** @type {HTMLDivElement} */ columnLabels;
-  /** @type {HTMLDivElement} */ rowLabels;
-  /** @type {HTMLDivElement} */ corner;
+  /** @type {TileLabels} */ labels;
+  /** @type {HTMLButtonElement} */ sorting;
   /** @type {HTMLDivElement} */ sheet;
   /** @type {HTMLDivElement} */ stage;
   /** @type {HTMLParagraphElement} */ message;
@@ -69,7 +57,7 @@ export class FilmView {
     this.root = root;
     this.show = show;
     this.side = side;
-    this.company = null; // films that are looked at together with this one: {refreshed, hovered, lines, scrolled}
+    this.company = null; // films that are looked at together with this one: see company.mjs; and refreshed(film), where that matters
     this.url = null;
     this.film = null;
     this.layout = null;
@@ -116,18 +104,20 @@ export class FilmView {
     this.title = element("span", { class: "film-title" });
     this.status = element("span", { class: "film-status", role: "status" });
     this.zoomPlace = element("span", { class: "film-zoom" });
+    this.sorting = button("film-button", "by value", "Let the greatest value stand first, or units in their order", () =>
+      view.set({ bars: isSorted() ? "number" : "value" }, { history: "replace" }),
+    );
     this.canvas = element("canvas", { class: "film-canvas", "data-state": "pending" });
     this.context = context2d(this.canvas);
     this.plate = element("div", { class: "film-plate" }, [this.canvas]);
-    this.columnLabels = element("div", { class: "film-columns", "aria-hidden": "true" });
-    this.rowLabels = element("div", { class: "film-rows", "aria-hidden": "true" });
-    this.corner = element("div", { class: "film-corner", "aria-hidden": "true" });
-    this.sheet = element("div", { class: "film-sheet" }, [this.corner, this.columnLabels, this.rowLabels, this.plate]);
+    this.labels = new TileLabels();
+    this.plate.append(this.labels.over);
+    this.sheet = element("div", { class: "film-sheet" }, [this.labels.corner, this.labels.columns, this.labels.rows, this.plate]);
     this.stage = element("div", { class: "film-stage", tabindex: 0, role: "application", "data-own-keys": true }, [this.sheet]);
     this.message = element("p", { class: "film-message", role: "status", hidden: true });
     this.legendPlace = element("div", { class: "film-legend" });
     this.root.append(
-      element("div", { class: "film-head" }, [this.title, this.status, this.zoomPlace]),
+      element("div", { class: "film-head" }, [this.title, this.status, this.sorting, this.zoomPlace]),
       element("div", { class: "film-box" }, [this.stage, this.message]),
       this.legendPlace,
     );
@@ -151,14 +141,16 @@ export class FilmView {
     const empty = this.reasonForNothing(subject, view, layer);
     if (empty !== null) return { url: null, empty };
     const kind = this.kind;
-    const asked = { show: kind.name, units: view.units };
+    const ofParameter = filmKinds.offers(kind.name, "parameter");
+    const total = ofParameter ? extents(layer, view.parameter) : extentsOfMaps(layer);
+    const asked = { show: kind.name, units: within(view.units, total.unit).text };
     for (const option of kind.options) {
       const value = view[option.name];
       asked[option.name] = value && value !== option.default ? value : null;
     }
-    if (filmKinds.offers(kind.name, "parameter")) {
+    if (ofParameter) {
       if (!layer.parameters.some((parameter) => parameter.name === view.parameter)) asked.parameter = null;
-      asked.channels = view.channels;
+      asked.channels = within(view.channels, total.channel).text;
     }
     if (kind.needs_image) {
       asked.image = view.image;
@@ -199,7 +191,7 @@ export class FilmView {
     }
     this.arrange();
     this.draw();
-    if (this.company) this.company.refreshed(this);
+    if (this.company && this.company.refreshed) this.company.refreshed(this);
   }
 
   leave() {
@@ -217,37 +209,49 @@ export class FilmView {
     this.legendPlace.hidden = !header;
     this.title.textContent = header ? this.titleOf(header) : "";
     this.title.title = this.title.textContent;
+    this.sorting.hidden = !header || !filmBars.fits(header) || Boolean(this.side.across);
+    this.zoomPlace.hidden = Boolean(header) && filmBars.fits(header);
+    this.sorting.setAttribute("aria-pressed", String(isSorted()));
     if (!header || !this.shown) return;
-    const grid = header.channels.length > 1;
-    const room = this.stage.getBoundingClientRect();
-    const width = Math.max(40, room.width - (grid ? ROW_HEADER_PX : 0) - OUTLINE_PX);
-    const height = Math.max(40, room.height - (grid ? COLUMN_HEADER_PX : 0) - OUTLINE_PX);
-    const gapColour = getComputedStyle(this.root).getPropertyValue("--surface").trim();
+    const room = this.side.room ? this.side.room(this) : this.stage.getBoundingClientRect();
+    const across = this.side.across ? this.side.across(this) : null;
+    const [gapColour, ground] = ["--surface", "--surface-sunken"].map((name) => getComputedStyle(this.root).getPropertyValue(name).trim());
+    const names = this.namesOf(header);
     const { zoom } = view.get();
-    const key = JSON.stringify([this.url, header.units.length, width, height, zoom, gapColour, devicePixelRatio]);
+    const { width, height } = room;
+    const key = JSON.stringify([this.url, names, width, height, across, zoom, gapColour, devicePixelRatio]);
     if (this.layout && this.layout.key === key) return;
+    const found = arrangement(header, room, { zoom, names, across, devicePixels: devicePixelRatio });
+    this.take({ ...found, key, ground: pixelOf(ground, this.context) }, pixelOf(gapColour, this.context));
+    this.labels.show(header, this.layout, names);
+    this.stage.setAttribute("aria-label", `${this.title.textContent}. Arrow keys move between units, Enter selects, + and − zoom.`);
+    this.pointer.arranged();
+  }
 
-    const layout = { ...filmDraw.layout(header, width, height), key };
-    const fixed = Number(zoom) / Math.min(layout.magnifyX, layout.magnifyY);
-    layout.scale = fixed > 0 ? fixed : filmDraw.fit(layout, width, height, devicePixelRatio);
+  /** A layout: the canvas and its elements become as large as it says. */
+  take(layout, gapPixel) {
     this.layout = layout;
     this.canvas.width = layout.width;
     this.canvas.height = layout.height;
     this.plate.style.width = `${layout.width * layout.scale}px`;
     this.plate.style.height = `${layout.height * layout.scale}px`;
-    this.stage.classList.toggle("film-stage-fit", !(fixed > 0));
-    this.sheet.classList.toggle("film-sheet-grid", layout.grid);
+    this.stage.classList.toggle("film-stage-fit", !(Number(view.get().zoom) > 0) && !layout.bars);
+    this.sheet.dataset.labels = layout.labels;
+    this.sheet.style.setProperty("--row-header", `${layout.rowHeader || 0}px`);
     this.image = this.context.createImageData(layout.width, layout.height);
     this.pixels = new Uint32Array(this.image.data.buffer);
-    this.pixels.fill(pixelOf(gapColour, this.context));
+    this.pixels.fill(gapPixel);
     const values = layout.units * layout.channels * layout.rows * layout.columns * layout.components;
     // Code 0 everywhere: nothing is a number, so everything is hatched.
     this.blank = { codes: new Uint8Array(values), unitRanges: new Float32Array(layout.units * 2) };
-    const { across, down, magnifyX, magnifyY, gap, rows, columns } = layout;
-    this.canvas.dataset.geometry = JSON.stringify({ across, down, magnifyX, magnifyY, gap, rows, columns });
-    this.label(header, layout);
-    this.stage.setAttribute("aria-label", `${this.title.textContent}. Arrow keys move between units, Enter selects, + and − zoom.`);
-    this.pointer.arranged();
+    const { across, down, magnifyX, magnifyY, gap, head, stepX, stepY, rows, columns, bars = false } = layout;
+    this.canvas.dataset.geometry = JSON.stringify({ across, down, magnifyX, magnifyY, gap, head, stepX, stepY, rows, columns, bars });
+  }
+
+  /** What each unit is called: its number, and the class that it stands for where the layer gives the classes. */
+  namesOf(header) {
+    const names = namesOfUnits(this.side.subject(), header.layer, header.unit_total);
+    return header.units.map((unit) => (names && names[unit] !== String(unit) ? `${unit} ${names[unit]}` : String(unit)));
   }
 
   titleOf(header) {
@@ -265,22 +269,6 @@ export class FilmView {
     ].filter(Boolean).join(" · "); // prettier-ignore
   }
 
-  /** Numbers of units and channels beside a grid, as many as are legible. */
-  label(header, layout) {
-    const labels = (numbers, step, leastPx, side) => {
-      const every = Math.max(1, Math.ceil(leastPx / (step * layout.scale)));
-      return numbers.flatMap((number, place) => {
-        if (place % every) return [];
-        const middle = (place * step + (step - layout.gap) / 2) * layout.scale;
-        return [element("span", { style: `${side}:${middle}px` }, [String(number)])];
-      });
-    };
-    this.rowLabels.replaceChildren(...(layout.grid ? labels(header.units, layout.stepY, ROW_LABEL_PX, "top") : []));
-    this.columnLabels.replaceChildren(...(layout.grid ? labels(header.channels, layout.stepX, COLUMN_LABEL_PX, "left") : []));
-    this.corner.textContent = layout.grid ? "unit" : "";
-    this.corner.title = "Rows are units (filters), columns the channels that come in";
-  }
-
   /** Draw the step that is wanted now, or say that it is not here. */
   draw() {
     const step = this.side.step();
@@ -293,6 +281,7 @@ export class FilmView {
     if (this.layout) {
       const scale = this.scale();
       const shown = this.frame || this.blank;
+      if (this.layout.bars) this.order();
       const draw = shown.draw || filmDraw.draw; // a frame made of two knows how
       draw(this.pixels, this.layout, shown, scale.pixels, scale.endsOf);
       this.context.putImageData(this.image, 0, 0);
@@ -300,6 +289,16 @@ export class FilmView {
     }
     this.tell(state, step, reason);
     this.pointer.drawn();
+  }
+
+  /** Bars by value, where that is wanted; films that are compared stand in one order. */
+  order() {
+    const { layout, frame } = this;
+    const isByValue = isSorted() && !this.side.across;
+    if (isByValue ? !frame || !filmBars.sort(layout, filmBars.valueIn(frame)) : !layout.order) return;
+    if (!isByValue) layout.order = layout.places = null;
+    this.labels.move(layout);
+    this.pointer.moved();
   }
 
   /** The colour scale: table, ends for each unit, and what the legend says of them. */
@@ -318,7 +317,7 @@ export class FilmView {
     const rule = asFixed ? (spans.isGrowing ? "step" : "fixed") : viewNow.range;
     const ofUnit = (unit) => filmDraw.ends(spans.unit(unit), symmetric);
     const selected = this.side.selected(this.film.header);
-    const exploded = explosions(spans.exploded());
+    const exploded = filmSpan.explosions(spans.exploded());
     const ofLayer = () => filmDraw.ends(spans[exploded.times ? "step" : rule](), symmetric);
     const ends = rule === "unit" ? (selected < 0 ? null : ofUnit(selected)) : ofLayer();
     return {
@@ -326,7 +325,7 @@ export class FilmView {
       endsOf: rule === "unit" ? ofUnit : () => ends,
       legend: {
         table, coloured, rule, symmetric, unit: viewNow.unit, soFar: this.soFar(), known: this.frame !== null, ends,
-        ...exploded, filled: rule === "fixed" && ends && !centred ? shareOf(spans.step(), ends) : 1,
+        ...exploded, filled: rule === "fixed" && ends && !centred ? filmSpan.shareOf(spans.step(), ends) : 1,
         ...this.side.legend(this),
       }, // prettier-ignore
     };
@@ -368,13 +367,8 @@ export class FilmView {
   }
 }
 
-/** Which share of a scale values fill, about zero where it is symmetric; 1 where nothing can be said: no values, or all are one. */
-function shareOf(span, ends) {
-  const length = ends[1] - ends[0];
-  return span && span[0] < span[1] && length > 0 ? (span[1] - span[0]) / length : 1;
-}
+const isSorted = () => view.get().bars === "value";
 
-/** Text set only where it changes: neither layout nor screen readers are troubled for nothing. */
 /** A CSS colour as one opaque pixel. */
 function pixelOf(colour, context) {
   context.fillStyle = "#ffffff";
@@ -391,6 +385,10 @@ function pixelOf(colour, context) {
 export const FilmCanvas = (props) => mounted("film", mount, props);
 
 function mount(root, { show }) {
-  const view = new FilmView(root, show || filmKinds.all()[0].name);
-  return () => view.destroy();
+  const film = new FilmView(root, show || filmKinds.all()[0].name);
+  const leave = mainCompany.join(film);
+  return () => {
+    leave();
+    film.destroy();
+  };
 }

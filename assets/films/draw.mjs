@@ -4,6 +4,7 @@
  * The canvas has one pixel a value (small tiles are drawn larger by whole numbers, so that the one-pixel gaps do not crowd
  * them) and is scaled by CSS without smoothing. Values that are no numbers stay transparent: the hatch behind shows through.
  */
+import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 
 const SMALLEST_TILE = 8; // pixels; smaller tiles are magnified to about this
@@ -16,10 +17,12 @@ export const filmDraw = {
    * @param {{units: number[], channels: number[], rows: number, columns: number, components: number}} header
    * @param {number} boxWidth room on screen, in CSS pixels
    * @param {number} boxHeight
-   * @returns {any} `across` and `down` tiles; `grid` (rows are units, columns are channels); `magnifyX`
-   *   and `magnifyY` canvas pixels a value; `gap`; `stepX` and `stepY` from tile to tile; `width` and `height` of the canvas; counts of the header
+   * @param {{head?: number, across?: number | null}} [how] `head`: canvas pixels above each tile, for its label; `across`:
+   *   tiles in a row, where that is not free
+   * @returns {any} `across` and `down` tiles; `grid` (rows are units, columns are channels); `magnifyX` and `magnifyY` canvas
+   *   pixels a value; `gap`; `head`; `stepX` and `stepY` from tile to tile; `width` and `height` of the canvas; counts of the header
    */
-  layout(header, boxWidth, boxHeight) {
+  layout(header, boxWidth, boxHeight, { head = 0, across: given = null } = {}) {
     const units = header.units.length;
     const channels = header.channels.length;
     const { rows, columns, components } = header;
@@ -29,12 +32,13 @@ export const filmDraw = {
       : Array(2).fill(Math.max(1, Math.ceil(SMALLEST_TILE / Math.min(rows, columns))));
     const gap = matrix ? 0 : 1;
     const stepX = columns * magnifyX + gap;
-    const stepY = rows * magnifyY + gap;
+    const stepY = rows * magnifyY + gap + head;
     const grid = channels > 1;
-    const across = grid ? channels : matrix ? 1 : bestWrap(units, stepX, stepY, gap, boxWidth, boxHeight);
+    const free = () => given || bestWrap(units, stepX, stepY, gap, boxWidth, boxHeight);
+    const across = grid ? channels : matrix ? 1 : free();
     const down = grid ? units : Math.ceil(units / across);
     return {
-      grid, matrix, across, down, magnifyX, magnifyY, gap, stepX, stepY, units, channels, rows, columns, components,
+      grid, matrix, across, down, magnifyX, magnifyY, gap, head, stepX, stepY, units, channels, rows, columns, components,
       width: Math.max(1, across * stepX - gap),
       height: Math.max(1, down * stepY - gap),
     }; // prettier-ignore
@@ -58,25 +62,27 @@ export const filmDraw = {
    * @returns {null | {unit: number, channel: number, row: number, column: number}} positions within the film; null in a gap
    */
   at(layout, x, y) {
+    if (layout.bars) return filmBars.at(layout, x, y);
     const across = Math.floor(x / layout.stepX);
     const down = Math.floor(y / layout.stepY);
     const column = Math.floor((x - across * layout.stepX) / layout.magnifyX);
-    const row = Math.floor((y - down * layout.stepY) / layout.magnifyY);
+    const row = Math.floor((y - down * layout.stepY - layout.head) / layout.magnifyY);
     const unit = layout.grid ? down : down * layout.across + across;
     const channel = layout.grid ? across : 0;
     const inside = x >= 0 && y >= 0 && across < layout.across && unit < layout.units;
-    return inside && column < layout.columns && row < layout.rows ? { unit, channel, row, column } : null;
+    return inside && column < layout.columns && row >= 0 && row < layout.rows ? { unit, channel, row, column } : null;
   },
 
   /** @returns {{x: number, y: number, width: number, height: number}} a unit's place on the canvas, all its channels */
   place(layout, unit) {
+    if (layout.bars) return filmBars.place(layout, unit);
     const down = layout.grid ? unit : Math.floor(unit / layout.across);
     const across = layout.grid ? 0 : unit % layout.across;
     return {
       x: across * layout.stepX,
-      y: down * layout.stepY,
+      y: down * layout.stepY + layout.head,
       width: layout.grid ? layout.width : layout.stepX - layout.gap,
-      height: layout.stepY - layout.gap,
+      height: layout.stepY - layout.gap - layout.head,
     };
   },
 
@@ -129,6 +135,10 @@ export const filmDraw = {
    * @param {(a: number) => number[] | null} endsOf the ends of the scale for a unit
    */
   draw(target, layout, frame, pixels, endsOf) {
+    if (layout.bars) {
+      filmBars.draw(target, layout, filmBars.valueIn(frame), pixels, endsOf);
+      return;
+    }
     const { fillTable, offset } = filmDraw;
     const { codes, unitRanges } = frame;
     const paint = layout.components === 3 ? paintColoured : paintTile;

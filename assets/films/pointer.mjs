@@ -6,15 +6,19 @@
  */
 import { button, element } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
+import { ranking } from "mloscope/films/ranking.mjs";
 
 const ZOOMS = ["fit", "1", "2", "4", "8", "16", "32"];
 const TIP_DISTANCE_PX = 14;
+const DRAG_PX = 4; // less is a click
 const CHANNEL_WORDS = ["red", "green", "blue"];
 
 class Pointer {
   /** @type {any} */ shownUnit;
+  /** @type {number | undefined} */ selected;
   /** @type {any} */ zoomReadout;
 
   /** @param {any} film the FilmView of assets/films/canvas.mjs */
@@ -24,6 +28,7 @@ class Pointer {
     this.cursor = null; // {unit, channel} of the keyboard
     /** @type {any} */
     this.hand = null; // where the pointer is on screen
+    this.dragged = false; // whether it has moved the sheet since it went down
     this.marks = {};
     for (const name of ["hover", "cursor", "selected"]) {
       this.marks[name] = element("div", { class: `film-mark film-mark-${name}`, "aria-hidden": "true", hidden: true });
@@ -37,7 +42,8 @@ class Pointer {
     const { stage, plate } = film;
     plate.addEventListener("pointermove", (event) => this.move(event));
     plate.addEventListener("pointerleave", () => this.leave());
-    plate.addEventListener("click", () => this.over && this.select(this.over.unit));
+    plate.addEventListener("click", () => this.over && !this.dragged && this.select(this.over.unit));
+    stage.addEventListener("pointerdown", (event) => this.take(event));
     stage.addEventListener("keydown", (event) => this.key(event));
     stage.addEventListener("blur", () => this.showCursor(null));
     stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
@@ -60,6 +66,29 @@ class Pointer {
   leave() {
     this.over = null;
     this.showTip();
+  }
+
+  /** A mouse that drags moves the sheet; it selects nothing. A finger scrolls by itself. */
+  take(down) {
+    this.dragged = false;
+    if (down.button !== 0 || down.pointerType === "touch") return;
+    const { stage } = this.film;
+    const from = { left: stage.scrollLeft, top: stage.scrollTop };
+    const drag = (event) => {
+      const [across, by] = [event.clientX - down.clientX, event.clientY - down.clientY];
+      if (!this.dragged && Math.hypot(across, by) < DRAG_PX) return;
+      this.dragged = true;
+      stage.classList.add("film-dragged");
+      stage.scrollLeft = from.left - across;
+      stage.scrollTop = from.top - by;
+    };
+    const drop = () => {
+      stage.classList.remove("film-dragged");
+      window.removeEventListener("pointermove", drag);
+      for (const end of ["pointerup", "pointercancel"]) window.removeEventListener(end, drop);
+    };
+    window.addEventListener("pointermove", drag);
+    for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, drop);
   }
 
   /** Another film that is looked at together with this one has its pointer over a unit here: `place`, or null. */
@@ -89,7 +118,7 @@ class Pointer {
     if (!over) return;
     const { header } = film.film;
     const readings = this.readings(over);
-    const where = [`unit ${header.units[over.unit]}`];
+    const where = [`unit ${film.namesOf(header)[over.unit]}`];
     if (header.channel_total > 1 && header.components === 1 && film.layout.grid) where.push(`channel ${header.channels[over.channel]}`);
     if (header.rows > 1) where.push(`row ${over.row}`);
     if (header.columns > 1) where.push(`${film.layout.matrix ? "input" : "column"} ${over.column}`);
@@ -98,6 +127,7 @@ class Pointer {
     tip.replaceChildren(
       ...(values.length ? values : [film.message.textContent || "no value"]).map((text) => element("b", {}, [text])),
       element("span", {}, [where.join(" · ")]),
+      element("span", {}, [ranking.scoreOf(header.units[over.unit])]),
     );
     const size = tip.getBoundingClientRect();
     const beyond = this.hand.x + TIP_DISTANCE_PX + size.width > innerWidth;
@@ -110,6 +140,12 @@ class Pointer {
   /** A frame was drawn: what is under the pointer may be another number now. */
   drawn() {
     if (this.over && this.film.layout) this.showTip();
+    this.showSelected();
+  }
+
+  /** The units stand in other places. */
+  moved() {
+    this.shownUnit = undefined;
     this.showSelected();
   }
 
@@ -139,13 +175,27 @@ class Pointer {
     });
   }
 
+  /** What lies in the middle of what is seen of the sheet, or beside it where the middle is a gap; null where nothing does. */
+  inTheMiddle() {
+    const { layout, stage, plate } = this.film;
+    if (!layout) return null;
+    const [seen, box] = [stage.getBoundingClientRect(), plate.getBoundingClientRect()];
+    const x = (seen.left + seen.width / 2 - box.left) / layout.scale;
+    const y = (seen.top + seen.height / 2 - box.top) / layout.scale;
+    const beside = [[0, 0], [0, layout.stepY / 2], [layout.stepX / 2, 0], [-layout.stepX / 2, 0]]; // prettier-ignore
+    return beside.map(([right, below]) => filmDraw.at(layout, x + right, y + below)).find(Boolean) || null;
+  }
+
   showSelected() {
     const { film } = this.film;
     const place = film && film.header && this.film.layout ? this.film.side.selected(film.header) : -1;
     const key = `${place} ${this.film.layout ? this.film.layout.key : ""}`;
     if (key === this.shownUnit) return;
+    const isOther = this.selected !== undefined && this.selected !== place;
+    this.selected = place;
     this.shownUnit = key;
     this.outline("selected", place);
+    if (isOther && place >= 0) this.reveal({ unit: place, channel: 0 }); // it may have been selected elsewhere
   }
 
   select(place) {
@@ -189,7 +239,9 @@ class Pointer {
       return;
     }
     let { unit, channel } = this.cursor;
-    if (layout.grid) {
+    if (layout.bars) {
+      unit = filmBars.next(layout, unit, across, down);
+    } else if (layout.grid) {
       unit = Math.min(Math.max(unit + down, 0), layout.units - 1);
       channel = Math.min(Math.max(channel + across, 0), layout.channels - 1);
     } else {
@@ -220,7 +272,7 @@ class Pointer {
     const { layout, stage } = this.film;
     const place = filmDraw.place(layout, unit);
     const x = (place.x + (layout.grid ? channel * layout.stepX : 0)) * layout.scale;
-    const y = place.y * layout.scale;
+    const y = (place.y - layout.head) * layout.scale;
     const width = layout.stepX * layout.scale;
     const height = layout.stepY * layout.scale;
     if (x < stage.scrollLeft || x + width > stage.scrollLeft + stage.clientWidth) stage.scrollLeft = x - stage.clientWidth / 2;

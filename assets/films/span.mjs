@@ -34,6 +34,22 @@ export const filmSpan = {
     return { span, exploded };
   },
 
+  /**
+   * What is shown that exploded, and the steps left out of the range over time for it.
+   * @param {Array[]} films [exploded steps of a film, its step that is shown]
+   * @returns {{times: number, leftOut: number[]}} times: 0 where nothing shown exploded
+   */
+  explosions: (films) => ({
+    times: Math.max(0, ...films.map(([exploded, step]) => exploded.get(step) || 0)),
+    leftOut: [...new Set(films.flatMap(([exploded]) => [...exploded.keys()]))].sort((a, b) => a - b),
+  }),
+
+  /** Which share of a scale values fill, about zero where it is symmetric; 1 where nothing can be said: no values, or all are one. */
+  shareOf(span, ends) {
+    const length = ends[1] - ends[0];
+    return span && span[0] < span[1] && length > 0 ? (span[1] - span[0]) / length : 1;
+  },
+
   /** "4.9e10 times the median step's" */
   inWords: (times) => `${filmDraw.number(times)} times the median step's`,
 };

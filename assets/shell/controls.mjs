@@ -7,10 +7,13 @@
  * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
  */
 import { filmKinds } from "mloscope/films/kinds.mjs";
+import { ranking } from "mloscope/films/ranking.mjs";
+import { ignoredInWords, within } from "mloscope/films/selections.mjs";
 import { api } from "mloscope/base/addresses.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { extents } from "mloscope/base/layers.mjs";
 import { kept } from "mloscope/base/kept.mjs";
+import { write } from "mloscope/base/dom.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { openSubject, subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -51,6 +54,22 @@ function wasUsed(key, value) {
 function extentsShown() {
   const layer = selectedLayer();
   return layer ? extents(layer, view.get().parameter) : { unit: 0, channel: 0 };
+}
+
+/** What of the selections is not there is said at their fields; `problems` are what is wrong with what was typed. */
+function tellSelections(problems = {}) {
+  const layer = selectedLayer();
+  const total = extentsShown();
+  for (const [id, of] of [
+    ["units", "unit"],
+    ["channels", "channel"],
+  ]) {
+    const note = document.getElementById(`${id}-note`);
+    if (!note || !layer) continue;
+    const { ignored } = within(view.get()[id], total[of]);
+    write(note, problems[id] || ignoredInWords(layer.name, id, ignored, total[of]));
+    note.hidden = !note.textContent;
+  }
 }
 
 /** The page before or after the numbers shown now, as a selection; what is not a page yet becomes the first. */
@@ -154,6 +173,8 @@ clientside.mloscope = {
     films.dataset.mode = viewNow.mode;
     films.toggleAttribute("data-no-parameters", !parameters.length);
     films.toggleAttribute("data-no-maps", !subject.corpus || (subject.evaluation || {}).state === "impossible");
+    ranking.show();
+    tellSelections();
     const wanted = { ...viewNow, parameter: parameter ? parameter.name : null };
     const shown = shownValues();
     const written = CONTROLS.map((key, i) => {
@@ -168,6 +189,7 @@ clientside.mloscope = {
   useControl(...held) {
     const shown = shownValues();
     const used = {};
+    const problems = {};
     CONTROLS.forEach((key, i) => {
       if (!wasUsed(key, held[i])) return;
       try {
@@ -175,12 +197,14 @@ clientside.mloscope = {
         used[key] = held[i];
         shown.set(key, held[i]);
       } catch (error) {
-        notice(error.message);
+        problems[key] = error.message;
         shown.set(key, view.get()[key]);
         clientside.set_props(key, { value: shown.get(key) });
       }
     });
+    if ("units" in used) used["units-by"] = "";
     if (Object.keys(used).length) view.set(used);
+    tellSelections(problems);
   },
 
   turnPage() {
@@ -191,7 +215,7 @@ clientside.mloscope = {
     const total = extentsShown();
     if (id.endsWith("units")) {
       const page = total.channel > 1 ? UNIT_PAGE : VECTOR_PAGE;
-      view.set({ units: turned(viewNow.units, total.unit, page, direction) });
+      view.set({ units: turned(viewNow.units, total.unit, page, direction), "units-by": "" });
     } else {
       view.set({ channels: turned(viewNow.channels, total.channel, CHANNEL_PAGE, direction) });
     }
@@ -200,7 +224,7 @@ clientside.mloscope = {
   /** Units that a rule has found: shown, the first of them selected; the select goes back to "by rule …". */
   useChosenUnits(chosen) {
     if (chosen && chosen.problem) notice(chosen.problem);
-    if (chosen && chosen.units) view.set({ units: chosen.units, unit: chosen.unit });
+    if (chosen && chosen.units) ranking.take(chosen);
     return "";
   },
 };

@@ -557,14 +557,14 @@ class Stage:
         """uint8 (place, row, column, 4): one pixel a value, places in reading order."""
         g = json.loads(self.page.get_attribute(f"#{canvas} canvas.film-canvas", "data-geometry"))
         pixels = self.pixels(canvas)
-        step_x, step_y = g["columns"] * g["magnifyX"] + g["gap"], g["rows"] * g["magnifyY"] + g["gap"]
+        step_x, step_y, head = g["stepX"], g["stepY"], g["head"]
         return np.array(
             [
                 pixels[
                     y : y + g["rows"] * g["magnifyY"] : g["magnifyY"],
                     x : x + g["columns"] * g["magnifyX"] : g["magnifyX"],
                 ]
-                for y in range(0, g["down"] * step_y, step_y)
+                for y in range(head, g["down"] * step_y + head, step_y)
                 for x in range(0, g["across"] * step_x, step_x)
             ]
         )

@@ -120,10 +120,10 @@ class Compare:
     def tiles(self, side: str = "pair") -> np.ndarray:
         """uint8 (place, row, column, 4): one pixel a value, places in reading order."""
         g, pixels = self.geometry(side), self.pixels(side)
-        step_x, step_y = g["columns"] * g["magnifyX"] + g["gap"], g["rows"] * g["magnifyY"] + g["gap"]
+        step_x, step_y, head = g["stepX"], g["stepY"], g["head"]
         return np.array([
             pixels[y : y + g["rows"] * g["magnifyY"] : g["magnifyY"], x : x + g["columns"] * g["magnifyX"] : g["magnifyX"]]
-            for y in range(0, g["down"] * step_y, step_y)
+            for y in range(head, g["down"] * step_y + head, step_y)
             for x in range(0, g["across"] * step_x, step_x)
         ])  # fmt: skip
 
@@ -296,7 +296,7 @@ def test_dragging_time_asks_for_nothing_and_one_run_is_loaded_once(compare: Comp
 def test_hovering_tells_both_values_and_outlines_the_unit_everywhere(compare: Compare, stage) -> None:
     compare.show("layer=conv1").loaded()
     box = compare.page.locator(".compare-film-b canvas.film-canvas").bounding_box()
-    compare.page.mouse.move(box["x"] + 6, box["y"] + 6)
+    compare.page.mouse.move(box["x"] + 6, box["y"] + 20)
     tip = compare.page.locator(".compare-film-b .film-tip")
     lines = [line.text_content() for line in tip.locator("b").all()]
     a, b = (read_off(stage, "conv1", step)[0, 0, 0, 0, 0] for step in (LAST, 0))

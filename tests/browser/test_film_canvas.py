@@ -6,6 +6,8 @@ import io
 
 import numpy as np
 import pytest
+from basis_record import basis
+from statistics_server import CLASSES
 
 pytestmark = pytest.mark.browser
 
@@ -312,8 +314,8 @@ def point(stage, unit: int, row: int, column: int, channel: int = 0, canvas: str
         const scale = box.width / c.width;
         const grid = g.down > 1 && channel > 0;
         const place = grid ? unit * g.across + channel : unit;
-        const x = (place % g.across) * (g.columns * g.magnifyX + g.gap) + (column + 0.5) * g.magnifyX;
-        const y = Math.floor(place / g.across) * (g.rows * g.magnifyY + g.gap) + (row + 0.5) * g.magnifyY;
+        const x = (place % g.across) * g.stepX + (column + 0.5) * g.magnifyX;
+        const y = g.head + Math.floor(place / g.across) * g.stepY + (row + 0.5) * g.magnifyY;
         return [box.left + x * scale, box.top + y * scale]; }""",
         [canvas, unit, row, column, channel],
     )
@@ -463,3 +465,84 @@ def test_leaving_the_page_closes_everything(stage):
     stage.js("() => { time.request(0); view.set({ layer: 'rgb' }); }")
     stage.page.wait_for_timeout(100)
     assert stage.server.count("layers/rgb") == 0
+
+
+# ------------------------------------------------------------------------------------------------- units by name
+
+
+def labels(stage) -> list[str]:
+    return stage.page.locator("#canvas .film-heads > span").all_text_contents()
+
+
+def test_every_tile_has_its_units_number(stage):
+    stage.show(PARAMETERS, hash="#step=300&layer=conv1")
+    stage.ready(300)
+    assert labels(stage) == ["0", "1", "2", "3", "4", "5"]
+
+
+def test_one_number_per_unit_is_a_bar_with_the_name_of_its_class(stage):
+    named = {"basis": basis(output={"layer": "dense", "rule": "softmax", "refusal": None})}
+    stage.show(FEATURES, hash="#step=300&layer=dense&image=test-1&range=step&symmetric=no", subject=named)
+    stage.ready(300)
+    assert labels(stage) == [name if name == str(number) else f"{number} {name}" for number, name in enumerate(CLASSES)]
+    values = values_of(frame_of(stage, "features", "dense", "", 300, "test-1")).ravel()
+    lengths = stage.js(
+        """() => { const c = document.querySelector('#canvas .film-canvas'), g = JSON.parse(c.dataset.geometry);
+        const ground = (p) => p.slice(0, 3).join() === '236,238,242';
+        return [...Array(10).keys()].map((unit) => {
+          const y = (unit % g.down) * g.stepY + 2, x = Math.floor(unit / g.down) * g.stepX + g.stepX - 12 - g.magnifyX;
+          const row = c.getContext('2d').getImageData(x, y, g.magnifyX, 1).data;
+          return [...Array(g.magnifyX).keys()].filter((i) => !ground([...row.slice(4 * i, 4 * i + 4)])).length / g.magnifyX; }); }"""
+    )
+    reach = max(values.max(), 0) - min(values.min(), 0)
+    np.testing.assert_allclose(lengths, np.abs(values) / reach, atol=0.02)
+
+
+def test_bars_can_stand_by_value(stage):
+    stage.show(FEATURES, hash="#step=300&layer=dense&image=test-1&bars=value")
+    stage.ready(300)
+    tops = stage.js(
+        "[...document.querySelectorAll('#canvas .film-heads > span')].map((s) => s.getBoundingClientRect().top)"
+    )
+    values = values_of(frame_of(stage, "features", "dense", "", 300, "test-1")).ravel()
+    assert np.argsort(tops, kind="stable").tolist() == np.argsort(-values, kind="stable").tolist()
+    stage.page.locator("#canvas .film-button[aria-pressed=true]").click()
+    stage.wait("() => view.get().bars === 'number'")
+
+
+def test_a_drag_moves_the_film_and_selects_nothing(stage):
+    stage.show(PARAMETERS, hash="#step=300&layer=conv2&zoom=32&unit=5")
+    stage.ready(300)
+    box = stage.page.locator("#canvas .film-stage").bounding_box()
+    before = stage.js(
+        "(() => { const s = document.querySelector('#canvas .film-stage'); return [s.scrollLeft, s.scrollTop]; })()"
+    )
+    mouse = stage.page.mouse
+    mouse.move(box["x"] + 200, box["y"] + 200)
+    mouse.down()
+    mouse.move(box["x"] + 80, box["y"] + 120, steps=3)
+    mouse.up()
+    after = stage.js(
+        "(() => { const s = document.querySelector('#canvas .film-stage'); return [s.scrollLeft, s.scrollTop]; })()"
+    )
+    assert after[1] - before[1] == 80
+    assert stage.js("view.get().unit") == 5
+
+
+def test_units_that_the_layer_has_not_are_left_out_instead_of_blanking_the_film(stage):
+    stage.show(PARAMETERS, hash="#step=300&layer=conv1&units=3-999")
+    stage.ready(300)
+    assert "units=3-5" in next(line for line in stage.server.log if "/film?" in line)
+    assert stage.js("view.get().units") == "3-999"
+
+
+def test_the_pointer_over_one_film_outlines_the_unit_in_the_other(stage):
+    stage.show(*BOTH, hash="#step=300&layer=conv1&image=test-1")
+    stage.ready(300)
+    stage.ready(300, "maps")
+    x, y = point(stage, 4, 2, 2)
+    stage.page.mouse.move(x, y)
+    told = stage.js(
+        "['canvas', 'maps'].map((id) => document.querySelector(`#${id} .film-mark-hover`)).map((m) => [m.hidden, m.style.transform])"
+    )
+    assert [hidden for hidden, _ in told] == [False, False]

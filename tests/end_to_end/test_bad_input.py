@@ -66,17 +66,17 @@ def test_nan_and_infinite_weights_are_hatched_never_coloured(display, dashboard)
         """canvas => {
           const g = JSON.parse(canvas.dataset.geometry);
           const alphas = left => {
-            const image = canvas.getContext('2d').getImageData(left, 0, g.columns * g.magnifyX, g.rows * g.magnifyY).data;
+            const image = canvas.getContext('2d').getImageData(left, g.head, g.columns * g.magnifyX, g.rows * g.magnifyY).data;
             return Array.from({ length: image.length / 4 }, (_, i) => image[i * 4 + 3]);
           };
-          const next = g.columns * g.magnifyX + g.gap;
+          const next = g.stepX;
           return { nan: alphas(0), infinite: alphas(next), ground: getComputedStyle(canvas.parentElement).backgroundImage };
         }"""
     )
     assert set(painted["nan"]) == {0}  # unit 0 is NaN all over: no colour at all
     assert painted["infinite"].count(0) * 25 == len(painted["infinite"])  # one of unit 1's 25 weights
     assert "repeating-linear-gradient" in painted["ground"]  # and the hatch shows through
-    display.page.locator("#layer-details", has_text="25 NaN and 1 infinite").wait_for()
+    display.page.locator("#layer-details", has_text="25 of 300 values are NaN").wait_for()
 
 
 def test_a_model_service_that_is_killed_comes_back_by_itself(display, dashboard):

@@ -12,13 +12,13 @@ PAINTED = """(canvas, tiles) => {
   const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
   const g = JSON.parse(canvas.dataset.geometry);
   const [width, height] = [g.columns * g.magnifyX, g.rows * g.magnifyY];
-  const [stepX, stepY] = [width + g.gap, height + g.gap];
+  const { stepX, stepY, head } = g;
   let clear = 0;
   const colours = new Set();
   let inside = 0;
   for (let y = 0; y < canvas.height; y += 1) for (let x = 0; x < canvas.width; x += 1) {
-    if (x % stepX >= width || y % stepY >= height) continue;
-    if (Math.floor(y / stepY) * g.across + Math.floor(x / stepX) >= tiles) continue; // an empty place
+    if (y < head || x % stepX >= width || (y - head) % stepY >= height) continue;
+    if (Math.floor((y - head) / stepY) * g.across + Math.floor(x / stepX) >= tiles) continue; // an empty place
     const at = (y * canvas.width + x) * 4;
     inside += 1;
     if (pixels[at + 3] === 0) clear += 1;

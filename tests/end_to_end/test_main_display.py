@@ -117,8 +117,8 @@ def test_the_pixels_are_the_weights_of_the_file(display, dashboard):
               for (let unit = 0; unit < 12; unit += 1)
                 for (let row = 0; row < g.rows; row += 1)
                   for (let column = 0; column < g.columns; column += 1) {
-                    const x = (unit % g.across) * (g.columns * g.magnifyX + g.gap) + column * g.magnifyX;
-                    const y = Math.floor(unit / g.across) * (g.rows * g.magnifyY + g.gap) + row * g.magnifyY;
+                    const x = (unit % g.across) * g.stepX + column * g.magnifyX;
+                    const y = g.head + Math.floor(unit / g.across) * g.stepY + row * g.magnifyY;
                     out.push(image.data[(y * canvas.width + x) * 4]);
                   }
               return out;
@@ -202,7 +202,11 @@ def test_units_are_chosen_by_range_by_rule_and_by_page(display):
     display.wait("document.querySelector('[data-show=features] .film-title').textContent.includes('0–15, 40')")
     page.locator("#units").fill("5-2")
     page.keyboard.press("Enter")
-    page.locator("#notices", has_text='"2-5" would be right').wait_for()
+    page.locator("#units-note", has_text='"2-5" would be right').wait_for()
+    page.locator("#unit-rule").select_option("largest-norm")
+    display.wait("view.get().units.split(',').length > 5")
+    page.locator("#unit-rule-shown", has_text="largest norm").click()
+    display.wait("view.get().units === '0-15,40' && document.querySelector('#unit-rule-shown').hidden")
     page.locator("#unit-rule").select_option("largest-norm")
     display.wait("view.get().units.split(',').length > 5")
     display.wait("document.querySelector('#units').value === view.get().units")

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from mloscope.app.runs.unit_selection import format_units, parse_units
+from mloscope.app.runs.units import RANKING_RULES
 
 KINDS = ("text", "choice", "number", "units")
 OWNERS = ("layer", "network", "run", "corpus", "step", "split")
@@ -104,6 +105,14 @@ FILM = (
     Field("range", "choice", "fixed", "what the ends of the colour scale follow", ("fixed", "step", "unit")),
     Field("symmetric", "choice", "auto", "whether the scale is symmetric about zero", ("auto", "yes", "no")),
     Field("layout", "choice", "tiles", "how dense weights are drawn", ("tiles", "matrix")),
+    Field("units-by", "choice", "", "the rule that put the shown units first", ("", *RANKING_RULES), of=("layer",)),
+    Field(
+        "bars",
+        "choice",
+        "number",
+        "how bars stand: by the units' numbers, or the greatest value first",
+        ("number", "value"),
+    ),
     Field("zoom", "choice", "fit", "screen pixels for each value", ("fit", "1", "2", "4", "8", "16", "32")),
 )
 """For pages that draw films."""

@@ -228,7 +228,10 @@ class Main:
             )  # fmt: skip
         except errors.MloscopeError as error:
             return {"problem": str(error)}
-        return {"units": format_units(ranking.units), "unit": int(ranking.units[0])}
+        scores = [
+            [unit, value] for unit, value in zip(ranking.units, ranking.values, strict=True) if np.isfinite(value)
+        ]
+        return {"units": format_units(ranking.units), "unit": int(ranking.units[0]), "rule": rule, "scores": scores}
 
 
 def _ready(subject: dict | None, view: dict | None) -> bool:

@@ -34,6 +34,7 @@ SYMMETRIC = "symmetric"
 LAYOUT = "layout"
 UNITS = "units"
 UNIT_RULE = "unit-rule"
+UNIT_RULE_SHOWN = "unit-rule-shown"  # JS: assets/films/ranking.mjs
 PREVIOUS_UNITS = "previous-units"
 NEXT_UNITS = "next-units"
 CHANNELS = "channels"
@@ -189,6 +190,7 @@ def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip:
                     ("›", next_id, f"Next page of {label}"),
                 )
             ),
+            html.Span(id=f"{control_id}-note", className="tool-note", role="status", hidden=True),
         ],
         className="tool",
         id=f"{control_id}-tool",
@@ -210,6 +212,7 @@ def _toolbar() -> html.Div:
             _selection(UNITS, PREVIOUS_UNITS, NEXT_UNITS, "units", "Units shown, such as 0-15,40"),
             _selection(CHANNELS, PREVIOUS_CHANNELS, NEXT_CHANNELS, "channels", "Incoming channels shown, such as 0-7"),
             _choice(UNIT_RULE, "choose", RULES, f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", "by rule …"),
+            html.Button(id=UNIT_RULE_SHOWN, className="tool-chip", title="Show the units in their own order again", hidden=True),
         ],
         className="toolbar",
         role="toolbar",

@@ -204,6 +204,7 @@ def test_every_rule_chooses_units(here: Main, subject: dict[str, Any], bench: An
     assert units == ranking.units
     assert len(units) == parts.UNITS_CHOSEN_BY_RULE
     assert chosen["unit"] == units[0]
+    assert (chosen["rule"], dict(chosen["scores"])) == (rule, dict(zip(ranking.units, ranking.values, strict=True)))
 
 
 # ---------------------------------------------------------------------------------- sentences, not failures
