@@ -58,6 +58,12 @@ def steps(*names: str) -> list[int | None]:
         (["epoch_.5", "epoch_1.5"], [0, 1]),
         (["epoch_1.5", "epoch_1.5"], [None, None]),
         (["a1b", "a2b"], [1, 2]),
+        (["acc_93_epoch_1", "acc_94_epoch_2"], [1, 2]),
+        (["0.93-5", "0.94-6"], [5, 6]),
+        (["step1-10", "step1-20", "step1-30", "step1-40", "step2-50"], [10, 20, 30, 40, 50]),
+        (["step1-10", "step1-20", "step1-30", "step2-40"], [1, 1, 1, 2]),
+        (["e1_b1", "e1_b2_x7", "e2_b1"], [11, 12, 21]),
+        (["e1_b1_c1", "e1_b2_c9", "e2_b1_c3"], [11, 12, 21]),
     ],
 )
 def test_steps_of_a_run(names: list[str], expected: list[int]) -> None:
@@ -122,6 +128,8 @@ def test_best_and_last_beside_epochs_have_no_place() -> None:
     assert reading.steps == {"weights.01-1.44": 1, "weights.02-1.37": 2}
     assert reading.special == ("best_model_v2", "last", "final", "best_epoch_2")
     assert reading.why_not == {}
+    assert read_steps(["best", "last"]).special == ("best", "last")
+    assert read_steps(["best_2", "notes"]).special == ()
 
 
 def test_a_name_that_lacks_what_the_others_have_is_no_step() -> None:

@@ -62,6 +62,17 @@ def test_pairs_by_hand_come_first_and_what_they_took_is_taken() -> None:
 def test_whether_a_pair_agrees_is_its_arrays_and_outputs() -> None:
     agrees = [pair.agrees for pair in pairing.pair_layers([conv("a"), conv("b")], [conv("a"), conv("b", 9)])]
     assert agrees == [True, False]
+    for one, other, expected in (((4, 8), (4, 8), True), ((4, 8), (2, 8), False), ((4, 8), None, True)):
+        a, b = ([Layer("pool", "max pooling", (), shape)] for shape in (one, other))
+        assert pairing.pair_layers(a, b)[0].agrees == pairing.pair_layers(b, a)[0].agrees == expected
+
+
+def test_layers_without_arrays_are_paired_by_what_they_give() -> None:
+    a, b = (
+        [Layer(name, "max pooling", (), (size, size, 8)) for name, size in side]
+        for side in ((("p", 4), ("q", 2)), (("x", 2), ("y", 4)))
+    )
+    assert pairs(a, b) == [("p", "y", "kind and shape"), ("q", "x", "kind and shape")]
 
 
 @given(
@@ -136,6 +147,8 @@ def test_changes_are_those_of_the_formulas() -> None:
     norm = np.linalg.norm
     for unit in range(5):
         assert found.norm_a[unit] == pytest.approx(norm(a[unit]))
+        assert found.norm_b[unit] == pytest.approx(norm(b[unit]))
+        assert found.variance_a[unit] == pytest.approx(np.var(a[unit]))
         assert found.variance_b[unit] == pytest.approx(np.var(b[unit]))
         assert found.ratio[unit] == pytest.approx(norm(a[unit]) / norm(b[unit]))
         assert found.change[unit] == pytest.approx(norm(a[unit] - b[unit]) / norm(b[unit]))
