@@ -296,7 +296,9 @@ def test_dragging_time_asks_for_nothing_and_one_run_is_loaded_once(compare: Comp
 def test_hovering_tells_both_values_and_outlines_the_unit_everywhere(compare: Compare, stage) -> None:
     compare.show("layer=conv1").loaded()
     box = compare.page.locator(".compare-film-b canvas.film-canvas").bounding_box()
-    compare.page.mouse.move(box["x"] + 6, box["y"] + 20)
+    g = compare.geometry("b")
+    scale = box["height"] / (g["down"] * g["stepY"] - g["gap"])
+    compare.page.mouse.move(box["x"] + scale / 2, box["y"] + (g["head"] + 0.5) * scale)
     tip = compare.page.locator(".compare-film-b .film-tip")
     lines = [line.text_content() for line in tip.locator("b").all()]
     a, b = (read_off(stage, "conv1", step)[0, 0, 0, 0, 0] for step in (LAST, 0))
