@@ -57,8 +57,9 @@ PredictionBars = browser_part(
 NetworkGraph = browser_part("NetworkGraph", "The network as a graph, left to right; a click selects a layer.")
 StatisticsState = browser_part(
     "StatisticsState",
-    "What has no statistics yet and how to get them; the job that computes them. Its later siblings are hidden while there is "
-    "nothing to show. ``needs``: ``classes`` where the page means nothing unless outputs are matched with the corpus's classes.",
+    "What has no statistics yet and how to get them; the job that computes them. Within an element of the class "
+    "``statistics-page`` it stands in the picture's place while there is nothing to show. ``needs``: ``classes`` where the page "
+    "means nothing unless outputs are matched with the corpus's classes.",
     "needs",
 )
 Comparison = browser_part(

@@ -15,6 +15,7 @@ from mloscope.app.images.opened_corpus import OpenedCorpus
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.clusters.store import Clustering, find_clustering
 from mloscope.app.statistics.command import command
+from mloscope.app.statistics.expected_duration import expected_seconds
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
 if TYPE_CHECKING:
@@ -210,6 +211,12 @@ class RunStatistics:
         """The progress of the computation; its state is ``none`` if there is none."""
         jobs = self._statistics.jobs
         return {"state": "none"} if jobs is None else jobs.state(self.run, self.corpus, self.split)
+
+    def expected_seconds(self) -> float:
+        """About how long computing what is missing takes, see :mod:`.expected_duration`."""
+        missing = sum(state.statistics is None and state.problem is None for state in self.steps)
+        rate = self.job().get("rate")
+        return expected_seconds(self.opened_run.layers, missing * len(self.positions), missing, rate)
 
     def act(self, action: str) -> dict[str, Any]:
         """``start``, ``pause``, ``resume`` or ``cancel`` the computation; its state afterwards."""

@@ -5,6 +5,7 @@
  * into it when time has settled. data-step and data-state on the root say whose rows these are: ready, pending or missing.
  */
 import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
@@ -108,12 +109,12 @@ class Rows {
     this.chosen = viewNow.cluster;
     this.image = viewNow.image;
     this.order.value = this.ordering = viewNow["cluster-order"];
-    const splits = Object.keys((data.overview && data.overview.splits) || {});
+    const splits = data.overview ? Object.keys(data.overview.splits || {}) : (subject && subject.splits) || [];
     this.splitTool.hidden = splits.length < 2;
     if (this.split.options.length !== splits.length) {
       this.split.replaceChildren(...splits.map((name) => element("option", { value: name }, [name])));
     }
-    if (data.overview) this.split.value = data.overview.split;
+    this.split.value = data.overview ? data.overview.split : viewNow.split;
     if (this.rows.length !== data.k) this.makeRows(data.k);
     this.tellCharts();
     this.largest = Math.max(1, ...data.allRows().flatMap((rows) => (rows ? rows.clusters.map(({ size }) => size) : [])));

@@ -3,6 +3,7 @@
  * search) and ConfusionAccuracy (exact counts at the step that is shown).
  */
 import { element, grouped, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -90,15 +91,15 @@ class Tools {
     this.order.select.value = viewNow.order;
     this.whole.hidden = !viewNow.area;
     this.find.hidden = classes < 2;
-    const { splits = {}, split } = statistics.overview || {};
-    const names = Object.keys(splits || {});
+    const { splits, split = statistics.split } = statistics.overview || {};
+    const names = splits ? Object.keys(splits) : (subject && subject.splits) || []; // where there is no overview, another split may have one
     this.split.label.hidden = names.length < 2;
     const said = names.join("\n");
     if (said !== this.splitNames) {
       this.splitNames = said;
       this.split.select.replaceChildren(...names.map((name) => element("option", { value: name }, [name])));
     }
-    if (split) this.split.select.value = split;
+    this.split.select.value = split;
   }
 
   search() {

@@ -17,6 +17,7 @@ const ACTIONS = {
   resume: ["Go on", "Go on where it was paused"],
   cancel: ["Cancel", "Stop; what is computed stays, and the next start goes on from there"],
 };
+const ALONE = new Set(["loading", "failed", "empty"]); // the page has nothing else to show
 const OFFERED = { starting: ["cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
 
 class State {
@@ -82,6 +83,7 @@ class State {
     this.root.dataset.state = state;
     this.root.dataset.job = job.state;
     this.root.hidden = state === "complete" && !atWork && !this.problem && !error;
+    this.root.toggleAttribute("data-alone", ALONE.has(state));
     write(this.sentence, unmatched && overview ? this.withoutClasses() : this.words(state, ready, total));
     write(this.more, unmatched ? "" : this.explanation(state, job));
     const cannot = whyNoPredictions(subject);
@@ -129,8 +131,9 @@ class State {
     if (state !== "empty" || job.state in OFFERED) return "";
     if (!this.statistics.corpus) return "Start mloscope with --images PATH; or import predictions that were computed elsewhere.";
     if (isRefused()) return "Predictions that were computed elsewhere can be imported: mloscope statistics import.";
-    const count = grouped(time.checkpoints.length);
-    return `The network has to see every image at each of its ${count} checkpoints once. Start that here, or type in a terminal:`;
+    const { expected_seconds: seconds } = this.statistics.overview || {};
+    const lasts = Number.isFinite(seconds) ? ` (about ${duration(seconds)})` : "";
+    return `This runs all ${grouped(time.checkpoints.length)} checkpoints over every image${lasts}. Start it here, or in a terminal:`;
   }
 
   showProgress(job) {

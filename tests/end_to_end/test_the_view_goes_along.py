@@ -57,10 +57,46 @@ def test_an_address_that_is_no_page_says_so_and_leads_on(display_of, dashboard):
 
 
 def test_keyboard_users_skip_to_the_slider_and_the_address_stays(display):
-    display.open("#layer=flatten")
+    display.open("#layer=flatten&image=test-7")
     address = display.page.url
     display.page.locator(".skip-link", has_text="slider").focus()
     display.page.keyboard.press("Enter")
     assert display.js("() => document.activeElement.id") == "time-slider"
     assert display.page.url == address
     assert display.page.locator("h1").all_inner_texts() == ["Network"]
+
+
+def test_a_view_is_saved_and_found_again_by_somebody_else(display, another_display):
+    display.open("#layer=flatten&image=test-7", "?run=damaged")
+    page = display.page
+    page.locator(".views button", has_text="Save view").click()
+    name = page.locator(".views-form input")
+    assert "damaged" in name.input_value()
+    name.fill("flat <b>")
+    page.locator(".views-form textarea").fill("look at 7")
+    page.locator(".views-form button").click()
+    page.wait_for_selector(".views-item")
+    other = another_display.open().page
+    other.locator(".views button", has_text="Views").click()
+    item = other.locator(".views-item", has_text="look at 7")
+    item.locator(".views-name").click()
+    another_display.wait(
+        "() => subject.run === 'damaged' && view.get().layer === 'flatten' && view.get().image === 'test-7'"
+    )
+    other.go_back()
+    another_display.wait("() => subject.run === 'mnist'")
+    page.locator(".views-item button", has_text="Delete").click()
+    page.locator(".views-item button", has_text="Delete now").click()
+    page.locator(".views-message", has_text="No view is saved").wait_for()
+
+
+def test_a_split_without_statistics_leaves_the_way_to_the_others(display, dashboard):
+    page = display.page
+    page.goto(f"{dashboard.address}/confusion?run=mnist#split=training")
+    page.wait_for_selector('#statistics-state[data-state="empty"]')
+    assert "about" in page.inner_text(".statistics-more")
+    assert not page.locator(".confusion-matrix").is_visible()
+    page.get_by_label("The split whose images are counted").select_option("test")
+    display.wait("() => location.hash.includes('split=test')")
+    page.go_back()
+    display.wait("() => location.hash.includes('split=training')")

@@ -40,11 +40,10 @@ POINT_MAP = "point-map"
 def layout() -> html.Div:
     return html.Div(
         [
-            StatisticsState(id=STATISTICS_STATE),
             html.Div(
                 [
                     html.Section(
-                        ClusterRows(id=CLUSTER_ROWS, colours=themes.CATEGORIES),
+                        [ClusterRows(id=CLUSTER_ROWS, colours=themes.CATEGORIES), StatisticsState(id=STATISTICS_STATE)],
                         className="clusters-left",
                         **{"aria-label": "Clusters"},
                     ),
@@ -69,7 +68,7 @@ def layout() -> html.Div:
                         **{"aria-label": "Map of images"},
                     ),
                 ],
-                className="clusters-columns",
+                className="clusters-columns statistics-page",
             ),
         ],
         className="clusters-page",

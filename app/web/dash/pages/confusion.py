@@ -52,12 +52,12 @@ def layout() -> html.Div:
     figures = {theme: confusion_heat_map(theme).to_plotly_json() for theme in themes.TOKENS}
     return html.Div(
         [
-            StatisticsState(id=STATISTICS_STATE, needs="classes"),
             html.Div(
                 [
                     html.Section(
                         [
                             ConfusionTools(id=CONFUSION_TOOLS),
+                            StatisticsState(id=STATISTICS_STATE, needs="classes"),
                             ConfusionMatrix(id=CONFUSION_MATRIX, figures=figures),
                         ],
                         className="confusion-centre",
@@ -85,7 +85,7 @@ def layout() -> html.Div:
                         **{"aria-label": "The selected cell, and what changed"},
                     ),
                 ],
-                className="confusion-columns",
+                className="confusion-columns statistics-page",
             ),
         ],
         className="confusion",

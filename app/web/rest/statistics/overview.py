@@ -57,6 +57,9 @@ class StatisticsAnswer:
     class_names: tuple[str, ...]
     command: Annotated[str, Field(description="The line that computes what is missing.")]
     job: JobAnswer | None
+    expected_seconds: Annotated[
+        float, Field(description="About how long computing what is missing takes; within a factor of a few.")
+    ]
     steps: list[StepOfStatistics]
     confusions: list[Chunk]
     points: list[Chunk]
@@ -80,6 +83,7 @@ def statistics_of_run(asked: Asked, format: Format = "json") -> StatisticsAnswer
         class_names=of.class_names,
         command=of.command,
         job=of.job() if of.can_compute else None,
+        expected_seconds=of.expected_seconds(),
         steps=[StepOfStatistics(**state.json()) for state in of.steps],
         confusions=chunks_of(of, "confusions", confusion.count_chunks(of)),
         points=chunks_of(of, "points", answers.point_chunks(of)),
