@@ -173,7 +173,14 @@ def test_labels_from_1_with_a_name_for_each_begin_with_the_first_name() -> None:
     labels, names, notes = one(np.array([1, 3, 2, -1]), names=["ant", "bee", "cat"])
     assert (labels, names) == ([0, 2, 1, -1], ["ant", "bee", "cat"])
     assert "label 1 is the first class (ant)" in notes[-1]
-    for unmoved, names in (([1, 2], "abc"), ([2, 3], "abc"), ([0, 2], "ab"), ([1, 1], "a"), ([1, 3], "ab")):
+    for unmoved, names in (
+        ([1, 2], "abc"),
+        ([2, 3], "abc"),
+        ([0, 2], "ab"),
+        ([1, 1], "a"),
+        ([1, 3], "ab"),
+        ([0, 1, 2], "ab"),
+    ):
         assert one(np.array(unmoved), names=list(names)) == (unmoved, list(names), [])
     found = read(["ant", "bee"], training=np.array([1, 2, 2]), test=np.array([-1, -1, 1]))
     assert [labels.tolist() for labels in found.by_split.values()] == [[0, 1, 1], [-1, -1, 0]]
