@@ -18,7 +18,7 @@ def chart(graph_id: str, label: str, height_px: int, *, cursor: bool = False, cl
 
     label: what it shows, in words, for screen readers and as the name of a saved picture.
     cursor: whether its axis is time, and assets/shell/time_cursor.mjs draws the moment on it.
-    The buttons show under pointer and focus; assets/shell/chart_export.mjs does what they say.
+    A menu above it, which shows under pointer and focus, keeps it as a picture; assets/shell/chart_export.mjs does what it says.
     """
     height = f"{height_px}px"
     classes = ["chart", "time-cursor" if cursor else "", class_name]
@@ -35,18 +35,21 @@ def chart(graph_id: str, label: str, height_px: int, *, cursor: bool = False, cl
                     style={"height": height},
                 ),
             ),
-            html.Div(
-                [
-                    html.Button(
-                        kind.upper(), className="chart-export-button", title=f"{label}: save as {kind.upper()}",
-                        **{"data-chart": graph_id, "data-chart-format": kind, "aria-label": f"{label}: save as {kind.upper()}"},
-                    )
-                    for kind in FORMATS
-                ],
-                className="chart-export",
-            ),
+            _menu(graph_id, label),
         ],
         className=" ".join(filter(None, classes)),
         role="figure",
         **{"aria-label": label},
     )  # fmt: skip
+
+
+def _menu(graph_id: str, label: str) -> html.Details:
+    buttons = [
+        html.Button(
+            kind.upper(), className="chart-export-button", title=f"{label}: save as {kind.upper()}",
+            **{"data-chart": graph_id, "data-chart-format": kind, "aria-label": f"{label}: save as {kind.upper()}"},
+        )
+        for kind in FORMATS
+    ]  # fmt: skip
+    summary = html.Summary("⋯", title="Save as a picture", **{"aria-label": f"{label}: save as a picture"})
+    return html.Details([summary, html.Div(buttons, className="chart-export-menu")], className="chart-export")

@@ -1,5 +1,5 @@
 /**
- * Charts to keep: what the buttons of components/chart.py do. `chartExport`.
+ * Charts to keep: what the menu of components/chart.py does. `chartExport`.
  *
  * The picture is as large as the chart on the screen and has the page's ground, where the chart on the page has none.
  */
@@ -40,5 +40,7 @@ async function save(button) {
 document.addEventListener("click", (event) => {
   const button = hit(event, "[data-chart-format]");
   if (button) save(button);
+  for (const menu of document.querySelectorAll("details.chart-export[open]"))
+    if (button || !menu.contains(/** @type {Node} */ (event.target))) menu.removeAttribute("open");
 });
 export const chartExport = { picture };

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 
 from mloscope.components import theme as themes
+from mloscope.components.figures.line_labels import Line, line_labels
 from mloscope.components.figures.time_axis import time_axis
 from mloscope.components.figures.unchecked_figure import unchecked_figure
 
 MOST_CLASSES = 8
+HEIGHT_PX, WIDTH_PX = 210, 232
+"""Of the chart on the main display."""
+MARGINS = {"l": 40, "t": 8, "b": 34}
+PROBABILITY_AXIS = (-0.02, 1.02)
 
 
 def classes_worth_showing(probabilities: np.ndarray, true_class: int | None, most: int = MOST_CLASSES) -> list[int]:
@@ -34,34 +39,34 @@ def prediction_course(
     *,
     theme: str,
 ) -> dict[str, Any]:
-    """Probability of each class worth showing at every checkpoint; the true class is drawn heavy.
+    """Probability of each class worth showing at every checkpoint, named at the line's end; the true class is drawn heavy.
 
     probabilities: float (checkpoint, class), 0..1 for a softmax output; NaN rows break the lines.
     """
     positions = np.arange(len(step_labels))
-    lines = []
+    lines, named = [], []
     for rank, index in enumerate(classes_worth_showing(probabilities, true_class)):
         colour = themes.CATEGORIES[(index if len(class_names) <= 10 else rank) % len(themes.CATEGORIES)]
         name = class_names[index] if index < len(class_names) else f"class {index}"
         true = index == true_class
+        named.append(Line(name, probabilities[:, index], colour, true))
         lines.append({
             "type": "scatter", "x": positions, "y": probabilities[:, index], "mode": "lines",
             "name": f"<b>{name}</b>" if true else name, "text": list(step_labels),
             "line": {"width": 2.5 if true else 1.25, "color": colour},
             "hovertemplate": f"{name}{' (true class)' if true else ''}<br>step %{{text}}: <b>%{{y:.4f}}</b><extra></extra>",
         })  # fmt: skip
-    return unchecked_figure(
-        lines,
-        {
-            "xaxis": time_axis(step_labels),
-            "yaxis": {
-                "title": {"text": "probability"},
-                "range": [-0.02, 1.02],
-                "tickvals": [0, 0.5, 1],
-                "fixedrange": True,
-            },
-            "legend": {"orientation": "h", "y": -0.32, "x": 0, "yanchor": "top", "font": {"size": 11}, "itemwidth": 30},
-            "margin": {"l": 40, "r": 18, "t": 8, "b": 74},
+    labels, room = line_labels(named, axis=PROBABILITY_AXIS, plot_px=HEIGHT_PX - MARGINS["t"] - MARGINS["b"])
+    layout = {
+        "showlegend": False,
+        "xaxis": time_axis(step_labels, plot_px=WIDTH_PX - MARGINS["l"] - room),
+        "yaxis": {
+            "title": {"text": "probability"},
+            "range": list(PROBABILITY_AXIS),
+            "tickvals": [0, 0.5, 1],
+            "fixedrange": True,
         },
-        theme=theme,
-    )
+        "margin": {**MARGINS, "r": max(18, room)},
+        **({"annotations": labels} if labels else {}),
+    }
+    return unchecked_figure(lines, layout, theme=theme)

@@ -416,6 +416,7 @@ def test_every_chart_has_its_buttons_and_what_they_save_is_the_chart(measured, d
     assert display.js("() => [...document.querySelectorAll('.js-plotly-plot')].length") >= 1
     drawn = display.page.locator(".chart:visible").filter(has=display.page.locator(".js-plotly-plot .trace")).first
     for kind, begins in (("png", b"\x89PNG"), ("svg", b"<svg")):
+        drawn.locator(".chart-export > summary").click()
         with display.page.expect_download() as download:
             drawn.locator(f"[data-chart-format={kind}]").click()
         assert download.value.suggested_filename.endswith(f".{kind}")

@@ -4,6 +4,7 @@ import pytest
 from dash._utils import to_json
 
 from mloscope.components.figures.exact_values import exact_values
+from mloscope.components.figures.line_labels import spread
 from mloscope.components.figures.prediction_course import classes_worth_showing, prediction_course
 from mloscope.components.figures.time_axis import time_axis
 from mloscope.components.figures.unit_course import LINES_UP_TO, unit_course
@@ -137,6 +138,24 @@ def test_the_prediction_course_marks_the_true_class():
     figure = go.Figure(prediction_course(np.full((6, 3), 1 / 3), ["cat", "dog", "ship"], 1, LABELS, theme="dark"))
     assert [trace.name for trace in figure.data] == ["cat", "<b>dog</b>", "ship"]
     assert figure.data[1].line.width > figure.data[0].line.width
+    assert not figure.layout.showlegend
+    assert [note.text for note in figure.layout.annotations] == ["cat", "<b>dog</b>", "ship"]
+
+
+def test_names_at_the_ends_of_lines_keep_apart_and_within_the_axis():
+    places = spread(np.array([0.98, 0.0, 0.99, 0.01, 0.0]), 0.1, (-0.02, 1.02))
+    assert np.diff(np.sort(places)).min() >= 0.1 - 1e-9
+    assert places.max() <= 1.02
+    assert np.argsort(places, kind="stable").tolist() == [1, 4, 3, 0, 2]
+
+
+@pytest.mark.parametrize(("width", "letters"), [(230, 5), (120, 5), (230, 9), (60, 12)])
+def test_ticks_have_room_beside_each_other(width, letters):
+    for count in (2, 8, 9, 41):
+        labels = ["1" * letters] * count
+        positions = time_axis(labels, plot_px=width)["tickvals"]
+        least = min(np.diff(positions)) * width / (count - 1)
+        assert len(positions) == 2 or least >= letters * 7
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 100])

@@ -9,6 +9,7 @@ from mloscope.app.films.kinds import film_kinds
 from mloscope.app.process.url_prefix import mounted
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.chart import chart
+from mloscope.components.figures.prediction_course import HEIGHT_PX
 
 UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/shell/view_parts.mjs
 MAP_VIEW = (
@@ -84,7 +85,9 @@ def _image_side() -> html.Aside:
             html.H2("Predicted class", className="panel-title"),
             PredictionBars(id=PREDICTIONS),
             html.H3("over all steps", className="panel-subtitle"),
-            chart(PREDICTION_COURSE, "Class probabilities of the selected image over all steps", 210, cursor=True),
+            chart(
+                PREDICTION_COURSE, "Class probabilities of the selected image over all steps", HEIGHT_PX, cursor=True
+            ),
         ],
         className="display-side display-images",
         **{"aria-label": "Images"},
