@@ -131,7 +131,7 @@ def memory(run: Path, images: Path) -> list[Figure]:
     libraries = sum("tensorflow" in line for line in mapped.splitlines())
     return [
         Figure("memory of the web process at its first answer", at_start, "MB"),
-        Figure("memory of the web process with page and films loaded", loaded, "MB", "<=", 220),
+        Figure("memory of the web process with page and films loaded", loaded, "MB", "<=", 150),
         Figure("files of TensorFlow mapped by the web process", libraries, "", "<=", 0),
     ]
 
@@ -181,7 +181,7 @@ def reading(run: Path) -> list[Figure]:
         figures += [
             Figure(f"ResNet-50 .h5, {layer}: bare h5py", bare_ms, "ms"),
             Figure(f"ResNet-50 .h5, {layer}: Services.parameters", ours_ms, "ms"),
-            Figure(f"ResNet-50 .h5, {layer}: ratio", ratios[layer], "times", "<=", 2),
+            Figure(f"ResNet-50 .h5, {layer}: ratio", ratios[layer], "times", "<=", 1.5),
         ]
     return figures
 
@@ -205,7 +205,7 @@ def measure() -> list[Figure]:
                 statistics.median(seconds),
                 "s",
                 "<=",
-                2.5,
+                1.0,
             ),
             Figure("start of mloscope serve to its first page, quickest", min(seconds), "s"),
             Figure("processor time until then, median", statistics.median(processor), "s"),
