@@ -134,7 +134,7 @@ def _check_installed(*packages: str) -> None:
         raise Unavailable(f"Training the demo needs {' and '.join(missing)}: {how_to_add('demo')}")
 
 
-def training_command(run: Path, images: Path, recipe: Recipe) -> list[str]:
+def _training_command(run: Path, images: Path, recipe: Recipe) -> list[str]:
     """The program that trains the recipe on the images into the folder ``run``."""
     order = json.dumps({"run": str(run), "images": str(images), "recipe": asdict(recipe)})
     # -P: what lies in the user's folder must not pass for a module.
@@ -148,7 +148,7 @@ def _train_in_child(run: Path, images: Path, recipe: Recipe, stream: TextIO) -> 
         target = stream.fileno()  # a terminal stays one for the child, so that it can draw its progress
     except OSError:  # a stream in memory
         target = subprocess.PIPE
-    child = subprocess.Popen(training_command(run, images, recipe), stdout=target, env=environment, encoding="utf-8")
+    child = subprocess.Popen(_training_command(run, images, recipe), stdout=target, env=environment, encoding="utf-8")
     try:
         for line in child.stdout or ():
             stream.write(line)
