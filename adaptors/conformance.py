@@ -64,11 +64,22 @@ class _Shared:
     """What holds for run and corpus adaptors alike."""
 
     adaptor: ClassVar[Any]
+    _kept: ClassVar[tuple[Path, Any]]
 
     @pytest.fixture
     def path(self) -> Path:
         """A file or folder that the adaptor reads."""
         raise NotImplementedError("Give the conformance suite a fixture `path` with files of your format.")
+
+    def open(self, path: Path) -> Any:
+        return self.adaptor.open(path)
+
+    def _opened_once(self, path: Path) -> Any:
+        """One for all tests of a class that are given the same path."""
+        kept = vars(type(self)).get("_kept")
+        if kept is None or kept[0] != path:
+            kept = type(self)._kept = path, self.open(path)
+        return kept[1]
 
     def test_says_what_it_reads(self) -> None:
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.adaptor.format), "format is what --format takes"
@@ -103,7 +114,7 @@ class RunConformance(_Shared):
 
     @pytest.fixture
     def run(self, path: Path) -> Any:
-        return self.open(path)
+        return self._opened_once(path)
 
     def test_is_a_run(self, run: Any) -> None:
         assert isinstance(run, RunAdaptor)
@@ -251,7 +262,7 @@ class CorpusConformance(_Shared):
 
     @pytest.fixture
     def corpus(self, path: Path) -> Any:
-        return self.adaptor.open(path)
+        return self._opened_once(path)
 
     def test_is_a_corpus(self, corpus: Any) -> None:
         assert isinstance(corpus, CorpusAdaptor)

@@ -22,6 +22,13 @@ sys.path.insert(0, str(Path(__file__).parent))  # for in_page: tests are importe
 
 TOGETHER = ("tests/end_to_end/", "tests/hostile/")
 """Folders whose tests share what takes long to make: one process has all of them."""
+WITH_TENSORFLOW = (
+    "tests/adaptors/",
+    "tests/app/commands/test_commands_and_basis.py",
+    "tests/app/demo/test_training.py",
+    "tests/app/model_service/",
+)
+"""Where tests import TensorFlow, which takes 5 s and 500 MB: one process has all of them."""
 BROWSERS = ("chromium-headless-shell", "chromium")
 """The first one found is used. The shell has no windows, and takes a fifth of the time for a page."""
 
@@ -64,7 +71,9 @@ def _uses_browser(item: pytest.Item) -> bool:
 
 
 def _together(nodeid: str) -> str:
-    """What one process does alone: the tests of a file, or of a folder."""
+    """What one process does alone: the tests of a file, of a folder, or all with TensorFlow."""
+    if nodeid.startswith(WITH_TENSORFLOW):
+        return "TensorFlow"
     return next((folder for folder in TOGETHER if nodeid.startswith(folder)), nodeid.split("::")[0])
 
 

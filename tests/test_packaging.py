@@ -76,6 +76,7 @@ def test_the_wheel_holds_the_licence_and_the_command(wheel: zipfile.ZipFile) -> 
 # ----------------------------------------------------------------------------------- what may import what
 
 
+@pytest.mark.slow  # make lint asks the same
 def test_the_layers_import_one_way_only() -> None:
     pytest.importorskip("importlinter", reason="import-linter is not installed: make test does it")
     program = "import sys; from importlinter.cli import lint_imports_command as run; sys.exit(run(['--no-cache']))"

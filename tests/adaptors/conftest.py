@@ -150,11 +150,16 @@ def loaded(keras: Any) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def feature_maps(keras: Any, loaded: Callable[..., Any]) -> Callable[..., dict[str, np.ndarray]]:
-    """``feature_maps(run, checkpoint, images)``: every layer's output by name, (image, ...)."""
+    """``feature_maps(run, checkpoint, images)``: every layer's output by name, (image, ...). The network of the last run
+    is kept, for building one takes longest."""
+    kept: list[Any] = [None, None, None]
 
     def evaluate(run: Any, checkpoint: Any, images: np.ndarray) -> dict[str, np.ndarray]:
-        model = loaded(run, checkpoint)
-        outputs = keras.Model(model.input, [layer.output for layer in model.layers])(images)
-        return {layer.name: np.asarray(out) for layer, out in zip(model.layers, outputs, strict=True)}
+        if kept[0] is not run:
+            model = run.keras_model()
+            kept[:] = run, model, keras.Model(model.input, [layer.output for layer in model.layers])
+        _, model, maps = kept
+        loaded(run, checkpoint, model)
+        return {layer.name: np.asarray(out) for layer, out in zip(model.layers, maps(images), strict=True)}
 
     return evaluate

@@ -6,7 +6,7 @@ import gzip
 import io
 import shutil
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import planted_readings
@@ -24,13 +24,20 @@ from mloscope.adaptors.readers.tensorflow.tensor_bundle import open_bundle
 EXAMPLES = 25
 
 
+@pytest.fixture(scope="module")
+def worker() -> Iterator[Worker]:
+    with Worker(read_everything) as worker:
+        yield worker
+
+
 @pytest.mark.real_data
 @pytest.mark.parametrize("reader", readers(), ids=lambda reader: reader.name)
-def test_a_reader_refuses_or_reads_damaged_files(reader: Reader, real_data: Path, tmp_path: Path) -> None:
-    with Worker(read_everything) as worker:
-        campaign = Campaign(reader, real_data, worker, tmp_path / "examples", tmp_path / "found")
-        assert [outcome for outcome in campaign.undamaged() if outcome.is_fault] == []
-        tally = campaign.run(EXAMPLES, 0)
+def test_a_reader_refuses_or_reads_damaged_files(
+    reader: Reader, real_data: Path, worker: Worker, tmp_path: Path
+) -> None:
+    campaign = Campaign(reader, real_data, worker, tmp_path / "examples", tmp_path / "found")
+    assert [outcome for outcome in campaign.undamaged() if outcome.is_fault] == []
+    tally = campaign.run(EXAMPLES, 0)
     found = "\n".join(path.read_text() for path in (tmp_path / "found").rglob("*.txt"))
     assert not tally.faults, found
     assert tally.tried == EXAMPLES == tally.refused + tally.read

@@ -249,12 +249,13 @@ def test_the_model_service_evaluates_it_as_it_is(folder: Path, feature_maps: Any
     image = np.random.default_rng(2).normal(size=run.layers()[0].output_shape).astype(np.float32)
     steps = [each.step for each in run.checkpoints()]
     names = [each.name for each in run.layers()]
+    expected = [feature_maps(run, checkpoint, image[None]) for checkpoint in run.checkpoints()]
     for vectorise_below_s in (0.0, 100.0):  # one checkpoint at a time; all at once
         evaluator = Evaluator(LoadedBackends(loaded=[KerasBackend(vectorise_below_s=vectorise_below_s)]))
         found = evaluator.evaluate(RunSpec(str(folder), "cuda-convnet"), steps, names, image)
         assert not found.failed
-        for place, checkpoint in enumerate(run.checkpoints()):
-            for name, values in feature_maps(run, checkpoint, image[None]).items():
+        for place, maps in enumerate(expected):
+            for name, values in maps.items():
                 np.testing.assert_allclose(found[name][place], values[0], rtol=1e-4, atol=1e-5, err_msg=name)
 
 

@@ -257,14 +257,15 @@ def _ordinary(value: Any) -> Any:
     return [_ordinary(item) for item in value] if isinstance(value, list) else value
 
 
-@pytest.fixture
-def model_file(real_data: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def model_file(real_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real run's layers as decaf's ImageNet model has them, with its ``.meta``."""
     source = real_data / "cuda_convnet" / "no_dropout" / "ConvNet" / "150.2"
     layers = [_ordinary(layer) for layer in read_state(source).layers]
     mean = np.arange(3 * 40 * 40, dtype=np.float32).reshape(-1, 1)
-    write(tmp_path / "cifar.decafnet.meta", {"data_mean": mean, "label_names": [f"c{i}" for i in range(10)]})
-    return write(tmp_path / "cifar.decafnet.epoch150", layers)
+    folder = tmp_path_factory.mktemp("cifar")
+    write(folder / "cifar.decafnet.meta", {"data_mean": mean, "label_names": [f"c{i}" for i in range(10)]})
+    return write(folder / "cifar.decafnet.epoch150", layers)
 
 
 @pytest.mark.real_data

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,10 +215,10 @@ def test_faults_of_ours_are_one_sentence_unless_debugging(
 
 
 def test_inspect_prints_text_or_json(run_folder: Path, images: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["inspect", str(run_folder)]) == 0
+    assert cli.main(["inspect", str(run_folder), "--quick"]) == 0
     assert "Checkpoints: 3, steps 0 to 20" in capsys.readouterr().out
 
-    assert cli.main(["inspect", str(run_folder), "--json", "--step-pattern", r"step_00(\d)"]) == 0
+    assert cli.main(["inspect", str(run_folder), "--quick", "--json", "--step-pattern", r"step_00(\d)"]) == 0
     run = json.loads(capsys.readouterr().out)["run"]
     assert [checkpoint["step"] for checkpoint in run["checkpoints"]] == [0, 2]
 
@@ -226,7 +227,7 @@ def test_inspect_prints_text_or_json(run_folder: Path, images: Path, capsys: pyt
 
 
 def test_inspect_into_a_pipe_that_closes_early(run_folder: Path) -> None:
-    program = [*MLOSCOPE, "inspect", str(run_folder), "--json"]
+    program = [*MLOSCOPE, "inspect", str(run_folder), "--quick", "--json"]
     child = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     child.stdout.close()
 
@@ -366,8 +367,7 @@ ELSEWHERE = {"MLOSCOPE_MODEL_SERVICE_URL": "http://127.0.0.1:9"}
 """No model service is started."""
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_serve_answers_once_it_says_so_and_stops_cleanly(stop: signal.Signals, run_folder: Path, images: Path) -> None:
+def test_serve_answers_once_it_says_so_and_stops_cleanly(run_folder: Path, images: Path) -> None:
     with serving(run_folder, "--images", images, "--name", "mine", **ELSEWHERE) as (process, address, said):
         runs = urllib3.request("GET", f"{address}/api/v1/runs").json()["runs"]
         corpora = urllib3.request("GET", f"{address}/api/v1/corpora").json()["corpora"]
@@ -377,13 +377,20 @@ def test_serve_answers_once_it_says_so_and_stops_cleanly(stop: signal.Signals, r
         assert said[0] == "Run mine: 3 checkpoints, 4 layers (keras).\n"
         assert "Corpus images: 5 images (npz).\n" in said
         assert any(line.startswith("  Assumed: Pixels are divided by 255") for line in said)
-        process.send_signal(stop)
+        process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=15)
         assert process.returncode == 0
         assert err == ""
         assert out == ""
 
 
+needs_children = pytest.mark.skipif(
+    not Path("/proc/self/task").is_dir() or find_spec("tensorflow") is None,
+    reason="needs /proc to see a process's children, and TensorFlow: make test installs it",
+)
+
+
+@needs_children
 def test_serve_reads_the_workspace_file_of_its_folder_and_says_what_is_broken(
     keras_folder: Callable[..., Path], tmp_path: Path
 ) -> None:
@@ -391,34 +398,33 @@ def test_serve_reads_the_workspace_file_of_its_folder_and_says_what_is_broken(
     (tmp_path / "mloscope.toml").write_text(
         '[runs.first]\npath = "good"\nstep_pattern = "step_00([0-9])"\n[runs.lost]\npath = "absent"\n'
     )
-    with serving(cwd=tmp_path, **ELSEWHERE) as (process, address, said):
+    with serving(cwd=tmp_path) as (process, address, said):
         runs = urllib3.request("GET", f"{address}/api/v1/runs").json()["runs"]
         assert [run["name"] for run in runs] == ["first", "lost"]
         assert "absent" in runs[1]["problem"]
         assert any("No images are named" in line for line in said)
+        model_service = until(lambda: _children(process.pid))
         process.terminate()
         assert process.communicate(timeout=15)[1] == "mloscope: absent does not exist.\n"
+        assert process.returncode == 0
+        until(lambda: not any(Path(f"/proc/{child}").exists() for child in model_service))
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to see a process's children")
-@pytest.mark.skipif(
-    find_spec("tensorflow") is None,
-    reason="needs TensorFlow: make test installs it",
-)
-@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
-def test_the_model_service_ends_with_the_server(
-    stop: signal.Signals, keras_folder: Callable[..., Path], tmp_path: Path
-) -> None:
-    with serving(keras_folder(tmp_path / "run")) as (process, _, _):
-        deadline = time.monotonic() + 20
-        while not (started := _children(process.pid)):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        process.send_signal(stop)
+@needs_children
+def test_the_model_service_ends_with_a_server_that_is_killed(run_folder: Path) -> None:
+    with serving(run_folder) as (process, _, _):
+        model_service = until(lambda: _children(process.pid))
+        process.kill()
         process.wait(15)
-        while any(Path(f"/proc/{child}").exists() for child in started):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: not any(Path(f"/proc/{child}").exists() for child in model_service))
+
+
+def until(true: Callable[[], Any]) -> Any:
+    ends = time.monotonic() + 20
+    while not (found := true()):
+        assert time.monotonic() < ends
+        time.sleep(0.02)
+    return found
 
 
 def _children(process_id: int) -> list[int]:

@@ -167,13 +167,13 @@ def test_what_the_server_was_started_with_keeps_its_name(folder: Path, typed: Ty
         assert "started with is shown until it is stopped" in typed("disconnect run")[1]
 
 
-def test_a_server_that_is_up_shows_what_is_connected_and_says_what_is_gone(folder: Path) -> None:
+def test_a_server_that_is_up_shows_what_is_connected_and_says_what_is_gone(folder: Path, typed: Typed) -> None:
     environment = {**os.environ, "MLOSCOPE_MODEL_SERVICE_URL": "http://127.0.0.1:9"}
-    program = (sys.executable, "-m", "mloscope.app.commands.cli")
     shutil.copytree(folder / "run", folder / "other")
     server = subprocess.Popen(
-        [*program, "serve", "run", "--port=0", "--no-browser"], stdout=subprocess.PIPE, text=True, env=environment
-    )
+        [sys.executable, "-m", "mloscope.app.commands.cli", "serve", "run", "--port=0", "--no-browser"],
+        stdout=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
     try:
         assert server.stdout is not None
         address = next(found[1] for line in server.stdout if (found := re.search(r"listens on (http://\S+)", line)))
@@ -189,9 +189,9 @@ def test_a_server_that_is_up_shows_what_is_connected_and_says_what_is_gone(folde
                 time.sleep(0.1)
 
         for path in ("other", "images.npz"):
-            subprocess.run([*program, "connect", path], check=True, env=environment, timeout=60)
+            assert typed(f"connect {path}")[0] == 0
         until(lambda: shown() == {"run": None, "other": None, "images": None})
-        subprocess.run([*program, "disconnect", "other"], check=True, env=environment, timeout=60)
+        assert typed("disconnect other")[0] == 0
         until(lambda: "was removed" in str(shown()["other"]))
         assert shown() | {"other": None} == {"run": None, "other": None, "images": None}
     finally:

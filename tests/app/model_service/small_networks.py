@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import keras
 import numpy as np
+from framework import keras
 
 from mloscope.adaptors.interface import Checkpoint, Layer, Parameter, Preprocessing, RunOptions, Unreadable
 

@@ -16,9 +16,7 @@ import numpy as np
 import pytest
 import urllib3
 import uvicorn
-
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
-
+from framework import needs_tensorflow
 from small_networks import MemoryRun
 
 from mloscope.adaptors.interface import NothingThere, RunOptions
@@ -31,6 +29,8 @@ from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.server import listen
 from mloscope.app.model_service.wire import CONTENT_TYPE, TOKEN_HEADER, pack
 from mloscope.app.model_service.worker import Worker
+
+pytestmark = needs_tensorflow
 
 TOKEN = "a secret"
 IMAGE = np.random.default_rng(0).normal(0, 1, (28, 28, 1)).astype(np.float32)

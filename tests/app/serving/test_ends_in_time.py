@@ -18,7 +18,7 @@ SERVER = """
 import logging, os, socket, sys, threading, time
 import uvicorn
 from mloscope.app.serving.ends_in_time import EndsInTime
-mode, noted = sys.argv[1:]
+mode, noted, within_s = sys.argv[1:]
 
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
@@ -38,15 +38,22 @@ class Server(uvicorn.Server):
     async def startup(self, sockets=None):
         await super().startup(sockets)
         print("up", flush=True)
-Server(uvicorn.Config(EndsInTime(application, at_end, 2.0), port=0, log_level="critical")).run()
+Server(uvicorn.Config(EndsInTime(application, at_end, float(within_s)), port=0, log_level="critical")).run()
 """
 
 
-@pytest.mark.parametrize("mode", ["all is well", "thread hangs", "end hangs"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_server_ends_whatever_its_threads_do(tmp_path: Path, mode: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("mode", "number", "within_s"),
+    [
+        ("all is well", signal.SIGTERM, 60.0),
+        ("all is well", signal.SIGINT, 60.0),
+        ("thread hangs", signal.SIGTERM, 1.0),
+        ("end hangs", signal.SIGINT, 0.3),
+    ],
+)
+def test_a_server_ends_whatever_its_threads_do(tmp_path: Path, mode: str, number: int, within_s: float) -> None:
     noted = tmp_path / "noted"
-    words = [sys.executable, "-c", SERVER, mode, str(noted)]
+    words = [sys.executable, "-c", SERVER, mode, str(noted), str(within_s)]
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout.readline() == "up\n"
@@ -65,7 +72,7 @@ from mloscope.app.serving.ends_in_time import end_with_parent
 def work(mode):
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    end_with_parent(1.0)
+    end_with_parent(0.3)
     print(os.getpid(), flush=True)
     time.sleep(60)
 

@@ -24,6 +24,7 @@ import pytest
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
+from mloscope.app.commands import cli
 from mloscope.app.model_service.wire import Evaluation, pack_evaluation, unpack
 
 REDIS_SERVER = shutil.which("redis-server")
@@ -99,41 +100,28 @@ def workers_of(process: subprocess.Popen[str]) -> set[int]:
     return {int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()}
 
 
-def test_workers_that_could_not_share_are_refused(keras_folder: Callable[..., Path], tmp_path: Path) -> None:
-    run = keras_folder(tmp_path / "run")
-    done = subprocess.run(
-        [sys.executable, "-m", "mloscope.app.commands.cli", "serve", str(run), "--port=0", "--workers=2"],
-        capture_output=True, text=True, timeout=60,
-        env={**os.environ, "MLOSCOPE_REDIS_URL": "", "MLOSCOPE_MODEL_SERVICE_URL": NOBODY},
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert (
-        done.stderr
-        == "mloscope: --workers 2 needs MLOSCOPE_REDIS_URL, for workers share results and the model service.\n"
-    )
+def test_workers_that_could_not_share_are_refused(
+    keras_folder: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("MLOSCOPE_REDIS_URL", "")
+    assert cli.main(["serve", str(keras_folder(tmp_path / "run")), "--port=0", "--workers=2"]) == 2
+    assert "--workers 2 needs MLOSCOPE_REDIS_URL" in capsys.readouterr().err
 
 
 @needs_redis
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="tells a process's children by /proc")
-def test_of_two_workers_one_may_be_killed(keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str) -> None:
-    run = keras_folder(tmp_path / "run")
-    settings = {"MLOSCOPE_REDIS_URL": redis_url, "MLOSCOPE_MODEL_SERVICE_URL": NOBODY}
-    with served(str(run), "--name=mine", "--workers=2", **settings) as (process, address):
-        until(lambda: len(workers_of(process)) == 2, "two workers")
-        assert runs(address) == ["mine"]
-        before = workers_of(process)
-        os.kill(min(before), signal.SIGKILL)
-        until(lambda: len(workers_of(process)) == 2 and workers_of(process) != before, "another in its place")
-        assert runs(address) == ["mine"]
-    assert process.returncode == 0
-
-
-@needs_redis
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="tells a process's children by /proc")
-def test_workers_count_together(keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str) -> None:
-    run = keras_folder(tmp_path / "run")
+def test_workers_count_together_and_one_may_be_killed(
+    keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str
+) -> None:
+    """Of a server that was given no run, but a folder that it watches."""
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    keras_folder(watched / "mine")
     settings = {"MLOSCOPE_REDIS_URL": redis_url, "MLOSCOPE_MODEL_SERVICE_URL": NOBODY, "TMPDIR": str(tmp_path)}
-    settings["PROMETHEUS_MULTIPROC_DIR"] = ""
+    settings |= {"MLOSCOPE_WATCH_RUNS": str(watched), "PROMETHEUS_MULTIPROC_DIR": ""}
 
     def counted(name: str, **labels: str) -> float:
         text = urllib3.request("GET", f"{address}/metrics", timeout=PATIENCE_S).data.decode()
@@ -144,23 +132,31 @@ def test_workers_count_together(keras_folder: Callable[..., Path], tmp_path: Pat
             if sample.name == name and labels.items() <= sample.labels.items()
         )
 
-    with served(str(run), "--name=mine", "--workers=2", **settings) as (process, address):
+    def asked_for_runs() -> float:
+        return counted("mloscope_requests_total", route="/api/v1/runs", status="200")
+
+    with served("--workers=2", **settings) as (process, address):
         until(lambda: counted("mloscope_web_processes") == 2, "two workers that count")
+        until(lambda: all(runs(address) == ["mine"] for _ in range(4)), "the run in the watched folder")
+        asked = asked_for_runs()
         for _ in range(2):
             film = urllib3.request("GET", f"{address}/api/v1/runs/mine/layers/conv/film", timeout=PATIENCE_S)
             assert b'"done":true' in film.data
         for _ in range(20):
             assert runs(address) == ["mine"]
-        assert counted("mloscope_requests_total", route="/api/v1/runs", status="200") == 20
-        assert counted("mloscope_request_seconds_count", route="/api/v1/runs") == 20
+        assert asked_for_runs() == asked + 20
+        assert counted("mloscope_request_seconds_count", route="/api/v1/runs") == asked + 20
         assert counted("mloscope_cache_misses_total") == 2  # a chunk with two steps and one with the third
         assert counted("mloscope_cache_hits_total") == 2  # each chunk; its bytes are not read
         before = workers_of(process)
+        assert len(before) == 2
         os.kill(min(before), signal.SIGKILL)
-        until(lambda: not before & workers_of(process) - {max(before)}, "the end of one")
+        until(lambda: len(workers_of(process)) == 2 and workers_of(process) != before, "another in its place")
         until(lambda: counted("mloscope_web_processes") == 2, "another that counts in its place")
         assert counted("mloscope_requests_in_flight") == 1
-        assert counted("mloscope_requests_total", route="/api/v1/runs", status="200") == 20
+        assert asked_for_runs() == asked + 20
+        assert runs(address) == ["mine"]
+    assert process.returncode == 0
     assert not list(tmp_path.glob("mloscope-counts-*"))
 
 
@@ -214,10 +210,12 @@ def counting_service() -> Iterator[CountingModelService]:
 def test_the_same_question_of_ten_browsers_costs_one_evaluation(
     keras_folder: Callable[..., Path], tmp_path: Path, redis_url: str, counting_service: CountingModelService
 ) -> None:
-    """Two web processes, each asked by five at the same time."""
-    run, images = keras_folder(tmp_path / "run"), tmp_path / "images.npz"
+    """Two web processes, each asked by five at the same time; at the end a run is put into the folder that both watch."""
+    run, images, watched = keras_folder(tmp_path / "run"), tmp_path / "images.npz", tmp_path / "watched"
+    watched.mkdir()
     np.savez(images, x_test=np.arange(3 * 64, dtype=np.uint8).reshape(3, 8, 8), y_test=np.zeros(3, np.int64))
     settings = {"MLOSCOPE_REDIS_URL": redis_url, "MLOSCOPE_MODEL_SERVICE_URL": counting_service.url}
+    settings["MLOSCOPE_WATCH_RUNS"] = str(watched)
     arguments = (str(run), "--name=mine", f"--images={images}")
     with ExitStack() as stack:
         addresses = [stack.enter_context(served(*arguments, **settings))[1] for _ in range(2)]
@@ -246,14 +244,6 @@ def test_the_same_question_of_ten_browsers_costs_one_evaluation(
         assert all(film.endswith(b'{"done":true}\n') for film in films)
         assert counting_service.evaluated == {(step, name): 1 for step in (0, 5, 20) for name in ("conv", "classes")}
 
-
-def test_what_is_put_into_a_watched_folder_is_served(keras_folder: Callable[..., Path], tmp_path: Path) -> None:
-    watched = tmp_path / "watched"
-    watched.mkdir()
-    settings = {"MLOSCOPE_WATCH_RUNS": str(watched), "MLOSCOPE_MODEL_SERVICE_URL": NOBODY}
-    with served(**settings) as (_process, address):
-        assert runs(address) == []
-        assert urllib3.request("GET", address).status == 200
-        made = keras_folder(tmp_path / "made")
-        made.rename(watched / "later")
-        until(lambda: runs(address) == ["later"], "the run in the watched folder")
+        run.rename(watched / "later")
+        for address in addresses:
+            until(lambda address=address: "later" in runs(address), "the run in the watched folder")

@@ -279,6 +279,7 @@ def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, cli
     assert content(killed) == content(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_killed_worker_of_a_real_cluster_costs_nothing(tmp_path: Path, client, make_job, log: Path) -> None:
     """A scheduler and two workers, each a process; one is killed with a task in hand. The store is the same, byte for
     byte, as the one that a thread of this process makes."""

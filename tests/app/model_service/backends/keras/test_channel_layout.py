@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
+from framework import keras, layers, needs_tensorflow
 
 from mloscope.adaptors.interface import RunOptions
 from mloscope.adaptors.models.keras import KerasRun
@@ -14,7 +14,8 @@ from mloscope.app.model_service.backends.keras import KerasBackend
 from mloscope.app.model_service.evaluator import evaluator_in_this_process
 from mloscope.app.model_service.wire import RunSpec
 
-layers = keras.layers
+pytestmark = needs_tensorflow
+
 FIRST: dict[str, Any] = {"data_format": "channels_first"}
 IMAGE = np.random.default_rng(0).random((6, 8, 3)).astype(np.float32)
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.importorskip("tensorflow", reason="TensorFlow is not installed", exc_type=ImportError)
-
-import keras
 import numpy as np
+import pytest
+from framework import keras, needs_tensorflow
 from small_networks import nested, random_weights, set_weights
 
 from mloscope.adaptors.interface import RunOptions
 from mloscope.adaptors.models.keras import KerasRun
 from mloscope.app.model_service.backends.keras import KerasBackend
 from mloscope.app.model_service.conformance import BackendConformance
+
+pytestmark = needs_tensorflow
 
 
 @pytest.fixture(scope="module")

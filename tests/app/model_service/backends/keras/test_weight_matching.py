@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
+from framework import keras, layers, needs_tensorflow
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import RunOptions
@@ -18,7 +18,8 @@ from mloscope.app.model_service.backends.keras.weight_matching import matched, p
 from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.wire import RunSpec
 
-layers = keras.layers
+pytestmark = needs_tensorflow
+
 BRANCHES: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
     "simple_rnn": ((6, 8), lambda: [layers.SimpleRNN(4)]),
     "gru_that_resets_before": ((6, 8), lambda: [layers.GRU(4, reset_after=False, return_sequences=True)]),
@@ -96,19 +97,32 @@ def evaluator() -> Evaluator:
     return made()
 
 
+@pytest.fixture(scope="module")
+def evaluator_of_stacks() -> Evaluator:
+    return made(vectorise_below_s=10)
+
+
+ENDS = [f"{name}_end" for name in ("attention", *BRANCHES)]
+PICTURE = np.random.default_rng(3).random((6, 8, 1)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def expected(network: keras.Model) -> dict[str, np.ndarray]:
+    """What Keras makes of the picture, by end."""
+    outputs = keras.Model(network.input, [network.get_layer(name).output for name in ENDS])(PICTURE[None])
+    return {name: np.asarray(values)[0] for name, values in zip(ENDS, outputs, strict=True)}
+
+
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
 def test_what_is_computed_is_what_keras_computes(
-    network: keras.Model, suffix: str, tmp_path: Path, evaluator: Evaluator
+    network: keras.Model, expected: dict[str, np.ndarray], suffix: str, tmp_path: Path, evaluator: Evaluator
 ) -> None:
     (network.save_weights if suffix == ".weights.h5" else network.save)(tmp_path / f"epoch_1{suffix}")
     (tmp_path / "model.json").write_text(network.to_json())
-    image = np.random.default_rng(3).random((6, 8, 1)).astype(np.float32)
-    ends = [f"{name}_end" for name in ("attention", *BRANCHES)]
-    expected = keras.Model(network.input, [network.get_layer(name).output for name in ends])(image[None])
-    found = evaluator.evaluate(spec(tmp_path), [1], ends, image)
+    found = evaluator.evaluate(spec(tmp_path), [1], ENDS, PICTURE)
     assert not found.failed
-    for name, values in zip(ends, expected, strict=True):
-        np.testing.assert_allclose(found[name][0], np.asarray(values)[0], rtol=2e-6, atol=2e-6, err_msg=name)
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name][0], values, rtol=2e-6, atol=2e-6, err_msg=name)
 
 
 def spec(folder: Path) -> RunSpec:
@@ -123,7 +137,9 @@ def output(folder: Path, step: int, image: np.ndarray, evaluator: Evaluator) -> 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", ".weights.h5"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_statistics_of_a_normalization_are_each_checkpoints_own(suffix: str, wrapped: bool, tmp_path: Path) -> None:
+def test_statistics_of_a_normalization_are_each_checkpoints_own(
+    suffix: str, wrapped: bool, tmp_path: Path, evaluator_of_stacks: Evaluator
+) -> None:
     normalization = layers.Normalization(name="standard")
     inside = keras.Sequential([keras.Input((6, 8, 1)), normalization], name="inside") if wrapped else normalization
     model = picture(inside)
@@ -135,7 +151,7 @@ def test_statistics_of_a_normalization_are_each_checkpoints_own(suffix: str, wra
         (model.save_weights if suffix == ".weights.h5" else model.save)(tmp_path / f"epoch_{step}{suffix}")
         expected[step] = np.asarray(model(image[None]))[0]
     assert not np.allclose(expected[1], expected[2])
-    evaluation = made(vectorise_below_s=10).evaluate(spec(tmp_path), [1, 2], ["end"], image)
+    evaluation = evaluator_of_stacks.evaluate(spec(tmp_path), [1, 2], ["end"], image)
     for row, step in enumerate((1, 2)):
         np.testing.assert_allclose(evaluation["end"][row], expected[step], rtol=1e-5)
 
