@@ -6,7 +6,6 @@ from __future__ import annotations
 import gzip
 import json
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -320,44 +319,30 @@ def _bytes_field(number: int, data: bytes) -> bytes:
 # ---------- evaluation
 
 
-NETWORK = """
-def build():
-    import keras
-
-    layers = keras.layers
-    return keras.Sequential(
-        [
-            layers.Input((28, 28, 1)),
-            layers.Conv2D(32, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
-            layers.Flatten(),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
-
-
-def another():
-    import keras
-
-    return keras.Sequential(
-        [keras.layers.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)]
-    )
-"""
 ACCURACIES = [0.9752, 0.9847, 0.9878, 0.9871, 0.9885, 0.9916, 0.9914, 0.9902, 0.9924, 0.9923]
 ACCURACIES += [0.9933, 0.9929, 0.9934, 0.9933, 0.9932]
 
 
-@pytest.fixture
-def architecture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The network of ORIGIN.md as a module:function in the current folder."""
-    (tmp_path / "mnist_network_of_origin.py").write_text(NETWORK)
-    monkeypatch.chdir(tmp_path)
-    yield "mnist_network_of_origin:build"
-    sys.modules.pop("mnist_network_of_origin", None)
+@pytest.fixture(scope="module")
+def architecture(keras: Any, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The network of ORIGIN.md, in a file."""
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            layers.Input((28, 28, 1)),
+            layers.Conv2D(32, 3, activation="relu", name="conv2d"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu", name="conv2d_1"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu", name="conv2d_2"),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(10, activation="softmax", name="dense"),
+        ]
+    )
+    path = tmp_path_factory.mktemp("architecture") / "model.json"
+    path.write_text(model.to_json())
+    return str(path)
 
 
 @pytest.fixture(scope="session")
@@ -398,7 +383,6 @@ def test_two_checkpoints_predict_what_tensorflow_itself_makes_of_them(
     tensorflow: Any,
     digits: tuple[np.ndarray, np.ndarray],
     architecture: str,
-    tmp_path: Path,
 ) -> None:
     folder = real_data / "tensorflow/mnist_cnn_tf2"
     run = TensorFlowRun.open(folder, RunOptions(architecture=architecture))
@@ -420,11 +404,14 @@ def test_two_checkpoints_predict_what_tensorflow_itself_makes_of_them(
 
 @pytest.mark.real_data
 def test_another_network_is_refused_with_the_layer_that_does_not_fit(
-    real_data: Path, keras: Any, architecture: str
+    real_data: Path, keras: Any, tmp_path: Path
 ) -> None:
-    other = architecture.replace(":build", ":another")
+    layers = keras.layers
+    model = keras.Sequential([layers.Input((28, 28, 1)), layers.Flatten(), layers.Dense(10, name="dense")])
+    other = tmp_path / "model.json"
+    other.write_text(model.to_json())
     with pytest.raises(Unreadable, match=r"dense/kernel has the shape \(784, 10\) there and \(576, 10\) here"):
-        TensorFlowRun.open(real_data / "tensorflow/mnist_cnn_tf2", RunOptions(architecture=other))
+        TensorFlowRun.open(real_data / "tensorflow/mnist_cnn_tf2", RunOptions(architecture=str(other)))
 
 
 def test_an_architecture_beside_that_does_not_fit_costs_the_graph_only(

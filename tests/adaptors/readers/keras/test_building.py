@@ -274,7 +274,7 @@ def test_classes_of_ones_own_are_those_of_the_module_that_is_named(lab: Any, ker
     np.testing.assert_allclose(np.asarray(built(PIXELS)), np.asarray(model(PIXELS)), rtol=1e-6)
 
 
-@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize("suffix", [".keras", pytest.param(".h5", marks=pytest.mark.slow)])
 def test_a_function_that_is_named_builds_the_network_that_files_describe_too(lab: Any, keras: Any, suffix: str) -> None:
     run_folder = Path("run")
     run_folder.mkdir()
@@ -282,7 +282,10 @@ def test_a_function_that_is_named_builds_the_network_that_files_describe_too(lab
     model.save(run_folder / f"epoch_1{suffix}")
     run = KerasRun.open(run_folder, RunOptions(architecture="lab_layers:build"))
     assert run.checkpoints()[0].problem is None
-    assert type(run.keras_model().get_layer("scale")).__name__ == "Scale"
+    built = run.keras_model()
+    assert type(built.get_layer("scale")).__name__ == "Scale"
+    built.get_layer("conv").kernel.assign(run.weights(run.checkpoints()[0])["conv/kernel"])
+    assert np.array_equal(np.asarray(built.get_layer("conv").kernel), np.asarray(model.get_layer("conv").kernel))
 
 
 def test_an_initializer_of_ones_own_is_not_needed(lab: Any, keras: Any) -> None:

@@ -47,17 +47,19 @@ def keras_maps(run: MemoryRun, step: int, image: np.ndarray) -> dict[str, np.nda
 
 
 def collect(model: keras.Model, batch: np.ndarray, around: str, maps: dict[str, np.ndarray]) -> None:
-    for layer in model.layers:
-        inner = isinstance(layer, keras.Model)
-        graph = keras.Model(model.inputs, model.outputs)
-        ours = {id(node) for nodes in graph._nodes_by_depth.values() for node in nodes}
-        nodes = [node for node in layer._inbound_nodes if id(node) in ours]
-        for number, node in enumerate(nodes):
-            name = around + layer.name + (f":{number}" if number else "")
-            maps[name] = np.asarray(keras.Model(model.inputs, node.outputs[0])(batch, training=False))
-            if inner:
-                before = np.asarray(keras.Model(model.inputs, node.input_tensors[0])(batch, training=False))
-                collect(layer, before, f"{name}/", maps)
+    graph = keras.Model(model.inputs, model.outputs)
+    ours = {id(node) for nodes in graph._nodes_by_depth.values() for node in nodes}
+    named = [
+        (around + layer.name + (f":{number}" if number else ""), layer, node)
+        for layer in model.layers
+        for number, node in enumerate(node for node in layer._inbound_nodes if id(node) in ours)
+    ]
+    inner = [(name, layer, node) for name, layer, node in named if isinstance(layer, keras.Model)]
+    wanted = [node.outputs[0] for _, _, node in named] + [node.input_tensors[0] for _, _, node in inner]
+    found = [np.asarray(values) for values in keras.Model(model.inputs, wanted)(batch, training=False)]
+    maps.update((name, values) for (name, _, _), values in zip(named, found, strict=False))
+    for (name, layer, _), before in zip(inner, found[len(named) :], strict=True):
+        collect(layer, before, f"{name}/", maps)
 
 
 @pytest.mark.parametrize("architecture", NETWORKS)

@@ -8,17 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from framework import keras, layers, needs_tensorflow
+from framework import Deferred, keras, layers, needs_tensorflow
 
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import RunOptions
 from mloscope.app.model_service.backends import LoadedBackends
 from mloscope.app.model_service.backends.keras import KerasBackend
-from mloscope.app.model_service.backends.keras.weight_matching import matched, places_of
 from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.wire import RunSpec
 
 pytestmark = needs_tensorflow
+
+weight_matching: Any = Deferred("mloscope.app.model_service.backends.keras.weight_matching")
 
 BRANCHES: dict[str, tuple[tuple[int, ...], Callable[[], list[Any]]]] = {
     "simple_rnn": ((6, 8), lambda: [layers.SimpleRNN(4)]),
@@ -180,27 +181,31 @@ def test_cells_may_be_numbered_on_and_stand_in_another_order() -> None:
     ]
     shapes = {"kernel": (8, 32), "recurrent_kernel": (8, 32), "bias": (32,)}
     arrays = {name: np.zeros(shapes[name.rpartition("/")[2]]) for name in cells}
-    places = [place for place in places_of(model) if place.layer == "both"]
-    found = matched(places, arrays)
+    places = [place for place in weight_matching.places_of(model) if place.layer == "both"]
+    found = weight_matching.matched(places, arrays)
     assert len(places) == len(found) == 6
     for place in places:
         way, number = place.attributes[0].removesuffix("_layer"), 4 + place.attributes[0].startswith("backward")
         assert found[place.name] == f"both/{way}_lstm_3/lstm_cell_{number}/{place.variable.name}"
 
 
+def found(model: keras.Model, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    return weight_matching.matched(weight_matching.places_of(model), arrays)
+
+
 def test_names_that_say_nothing_are_taken_in_order() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="dense")])
     arrays = {"dense/W": np.zeros((4, 3)), "dense/b": np.zeros(3)}
-    assert matched(places_of(model), arrays) == {"dense/kernel": "dense/W", "dense/bias": "dense/b"}
+    assert found(model, arrays) == {"dense/kernel": "dense/W", "dense/bias": "dense/b"}
 
 
 def test_order_does_not_override_shapes() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="dense")])
-    assert matched(places_of(model), {"dense/W": np.zeros((3, 4)), "dense/b": np.zeros(3)}) == {}
+    assert found(model, {"dense/W": np.zeros((3, 4)), "dense/b": np.zeros(3)}) == {}
 
 
 def test_layers_whose_names_begin_alike_are_told_apart() -> None:
     model = keras.Sequential([keras.Input((4,)), layers.Dense(4, name="a"), layers.Dense(4, name="b")])
     model.layers[1].name = "a/b"  # as files of Keras 2 have it
     arrays = {name: np.zeros((4, 4) if name.endswith("kernel") else 4) for name in ("a/b/kernel", "a/b/bias")}
-    assert matched(places_of(model), arrays) == {name: name for name in arrays}
+    assert found(model, arrays) == {name: name for name in arrays}
