@@ -28,7 +28,9 @@ export const inNames = (names) => names.map((name) => name.replaceAll("%", "%25"
 export const addressOf = (path, run, changes = {}) => {
   const isOther = run !== null && (!subject || run !== subject.run);
   const search = new URLSearchParams(location.search);
-  if (run) search.set("run", run);
+  const shown = run || (subject && subject.run);
+  if (shown) search.set("run", shown);
+  if (subject && subject.corpus) search.set("corpus", subject.corpus);
   const step = isOther ? null : new URLSearchParams(location.hash.slice(1)).get("step");
   const hash = view.format({ ...view.get(), ...(isOther ? { layer: "" } : {}), ...changes }, step === null ? null : Number(step));
   return `${mountedAt(path)}?${search}${hash.length > 1 ? hash : ""}`;

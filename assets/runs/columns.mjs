@@ -24,7 +24,12 @@ const DEFAULT_SETTINGS = 3;
 /** @type {Column[]} */
 const OF_EVERY_RUN = [
   { key: "state", title: "State", kind: "of every run", value: (row) => row.state },
-  { key: "checkpoints", title: "Checkpoints", kind: "of every run", value: (row) => (row.prepared ? row.checkpoints : null) },
+  {
+    key: "checkpoints",
+    title: "Checkpoints",
+    kind: "of every run",
+    value: (row) => (row.prepared && !row.problem ? row.checkpoints : null),
+  },
   { key: "last step", title: "Last step", kind: "of every run", value: (row) => asNumber(row.last_step) },
   { key: "changed", title: "Last change", kind: "of every run", value: (row) => row.changed },
   { key: "tags", title: "Tags", kind: "of every run", value: (row) => row.tags.join(", ") || null },
@@ -140,7 +145,7 @@ export const shownValue = (column, value, nowMs = Date.now()) => {
 const AGES = [
   [60, "s"],
   [3600, "min"],
-  [86400, "h"],
+  [172800, "h"],
   [86400 * 60, "days"],
 ];
 

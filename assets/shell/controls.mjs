@@ -9,11 +9,12 @@
 import { filmKinds } from "mloscope/films/kinds.mjs";
 import { ranking } from "mloscope/films/ranking.mjs";
 import { ignoredInWords, within } from "mloscope/films/selections.mjs";
-import { api } from "mloscope/base/addresses.mjs";
+import { api, mountedAt } from "mloscope/base/addresses.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { extents } from "mloscope/base/layers.mjs";
 import { kept } from "mloscope/base/kept.mjs";
 import { write } from "mloscope/base/dom.mjs";
+import { shortened } from "mloscope/base/names.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { openSubject, subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -23,6 +24,8 @@ const clientside = (window.dash_clientside = window.dash_clientside || {});
 const nothing = () => clientside.no_update;
 const triggered = () => clientside.callback_context.triggered_id;
 
+const LONGEST_NAME = 28;
+const ALL_RUNS = "*"; // no run is called so
 const SHARED_MS = 1800;
 const RETRY_SUBJECT_MS = 1500;
 const VECTOR_PAGE = 64;
@@ -105,14 +108,20 @@ clientside.mloscope = {
     openSubject(subject);
     awaitEvaluation(subject);
     document.body.dataset.subject = subject.run ? "open" : "empty";
-    const choices = (names, titles = {}) => names.map((name) => ({ label: titles[name] || name, value: name }));
+    const choices = (names, titles = {}) => names.map((name) => ({ label: shortened(titles[name] || name, LONGEST_NAME), value: name }));
     const { runs, corpora } = subject.titles || {};
     const style = subject.corpora.length ? {} : { display: "none" };
-    return [choices(subject.runs, runs), subject.run, choices(subject.corpora, corpora), subject.corpus, style];
+    const all = subject.runs.length > 1 ? [{ label: "All runs: search, sort, tag …", value: ALL_RUNS }] : [];
+    return [[...choices(subject.runs, runs), ...all], subject.run, choices(subject.corpora, corpora), subject.corpus, style];
   },
 
   /** Another run or corpus is another address. */
   goToSubject(run, corpus, subject) {
+    if (run === ALL_RUNS) {
+      clientside.set_props("run-choice", { value: subject.run });
+      view.visit({ path: mountedAt("/runs") });
+      return;
+    }
     if (!subject || !run || (run === subject.run && (corpus || null) === (subject.corpus || null))) return;
     view.visit({ run, corpus: corpus || null });
   },

@@ -72,28 +72,32 @@ def metric_curves(
     layout["meta"] = {"places": list(places)}
     drawn = [(run, curve, at) for run in runs for curve in run.curves if (at := run.places(curve, shown.x)) is not None]
     room = max(100, _MOST_POINTS // max(1, len(drawn)) // (2 if shown.smoothing else 1))
-    layout["xaxis"]["range"] = _range(drawn, metrics, shown.log_x)
+    layout["xaxis"]["range"] = _span([at for _, curve, at in drawn if curve.metric in metrics], shown.log_x, 0.01)
     for number, metric in enumerate(metrics, 1):
         mine = [each for each in drawn if each[1].metric == metric]
         made = [_traces(run, curve, at, shown, number, room) for run, curve, at in mine]
         traces += itertools.chain(*made)
         layout["annotations"].append(_title(metric, number, theme))
-        if len(mine) <= MOST_LABELLED:
-            layout["annotations"] += _end_labels(mine, [each[-1] for each in made], shown, number)
+        ends = {run.title: (run, each[-1]) for (run, _, _), each in zip(mine, made, strict=True)}
+        span = _span([trace["y"] for each in made for trace in each], shown.log_y)
+        layout["yaxis" if number == 1 else f"yaxis{number}"]["range"] = span
+        if len(ends) <= MOST_LABELLED:
+            layout["annotations"] += _end_labels(list(ends.values()), span, shown, number)
     is_labelled = any("yshift" in each for each in layout["annotations"])
     layout["margin"] = {"l": 56, "r": _LABELS_PX if is_labelled else 24, "t": _TOP_PX, "b": _BOTTOM_PX}
     return unchecked_figure(traces, layout, theme=theme)
 
 
-def _range(drawn: Sequence[tuple[DrawnRun, Curve, np.ndarray]], metrics: Sequence[str], is_log: bool) -> list[float]:
-    """Both ends of the x-axis: Plotly would make room for the labels at the lines' ends too."""
-    every = np.concatenate([np.zeros(0), *(at for _, curve, at in drawn if curve.metric in metrics)])
+def _span(values: Sequence[np.ndarray], is_log: bool, margin: float = 0.06) -> list[float]:
+    """Both ends of an axis: Plotly would make room for the labels at the lines' ends too."""
+    every = np.concatenate([np.zeros(0), *values])
+    every = every[np.isfinite(every)]
     every = np.log10(every[every > 0]) if is_log else every
     if not len(every):
         return [0.0, 1.0]
     low, high = float(every.min()), float(every.max())
-    margin = (high - low) * 0.01 or 0.5
-    return [low - margin, high + margin]
+    room = (high - low) * margin or 0.5 * (abs(high) or 1.0)
+    return [low - room, high + room]
 
 
 def checkpoint_places(checkpoints: Sequence[Checkpoint], run: DrawnRun, x: str) -> list[float | None]:
@@ -187,29 +191,26 @@ def _title(metric: str, row: int, theme: str) -> dict[str, Any]:
 
 
 def _end_labels(
-    drawn: Sequence[tuple[DrawnRun, Curve, np.ndarray]], traces: Sequence[Mapping[str, Any]], shown: Shown, row: int
+    drawn: Sequence[tuple[DrawnRun, Mapping[str, Any]]], span: Sequence[float], shown: Shown, row: int
 ) -> list[dict[str, Any]]:
-    """The runs' names where their lines end, moved apart where they would be printed over one another."""
+    """The runs' names where their last lines end, moved apart where they would be printed over one another."""
     ends = []
-    for (run, curve, _), trace in zip(drawn, traces, strict=True):
-        known = np.flatnonzero(np.isfinite(trace["y"]) & ((trace["y"] > 0) | (not shown.log_y)))
+    for run, trace in drawn:
+        x, y = trace["x"], trace["y"]
+        known = np.flatnonzero(np.isfinite(y) & ((y > 0) | (not shown.log_y)) & ((x > 0) | (not shown.log_x)))
         if len(known):
-            ends.append((run, curve, float(trace["x"][known[-1]]), float(trace["y"][known[-1]])))
+            at_x, at_y = float(x[known[-1]]), float(y[known[-1]])
+            ends.append((run, np.log10(at_x) if shown.log_x else at_x, np.log10(at_y) if shown.log_y else at_y))
     if not ends:
         return []
-    scale = np.log10 if shown.log_y else np.asarray
-    every = np.concatenate([trace["y"][np.isfinite(trace["y"])] for trace in traces])
-    every = scale(every[every > 0] if shown.log_y else every)
-    span = float(np.ptp(every)) * 1.12 or 1.0
-    heights = np.array([float(scale(y)) for *_, y in ends]) / span * ROW_PX
+    heights = np.array([y for _, _, y in ends]) / (span[1] - span[0]) * ROW_PX
+    shifts = spread(heights, LABEL_PX) - heights
     return [
         {
-            "text": _middle(run.title) + (f" · {curve.split}" if curve.split else ""), "showarrow": False,
-            "x": np.log10(x) if shown.log_x and x > 0 else x, "xref": _axis("x", row), "xanchor": "left", "xshift": 6,
-            "y": np.log10(y) if shown.log_y else y, "yref": _axis("y", row), "yshift": shift,
-            "font": {"size": 11, "color": run.colour},
+            "text": _middle(run.title), "showarrow": False, "x": float(x), "xref": _axis("x", row), "xanchor": "left", "xshift": 6,
+            "y": float(y), "yref": _axis("y", row), "yshift": shift, "font": {"size": 11, "color": run.colour},
         }
-        for (run, curve, x, y), shift in zip(ends, (spread(heights, LABEL_PX) - heights).tolist(), strict=True)
+        for (run, x, y), shift in zip(ends, shifts.tolist(), strict=True)
     ]  # fmt: skip
 
 

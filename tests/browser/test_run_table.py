@@ -127,6 +127,8 @@ def test_an_age_is_that_of_the_last_change(table: Table) -> None:
         }}"""
     )
     assert found == [True, False, True, False]
+    short = """async () => (await import("mloscope/base/names.mjs")).shortened("sweep-2026-lenet-seed042", 15)"""
+    assert table.stage.js(short) == "sweep-2…seed042"
 
 
 def test_a_head_sorts_up_and_down_and_what_has_no_value_is_last(table: Table) -> None:
