@@ -171,6 +171,49 @@ def test_another_page_of_the_application_keeps_the_view(stage):
     assert stage.js("() => location.pathname") == "/other"
 
 
+def test_the_view_goes_along_to_another_run_and_what_it_lacks_is_said_until_the_next_choice(stage):
+    stage.show(hash="#step=300&layer=rgb&image=test-7&colour=magma")
+    stage.js("() => view.visit({ run: 'other' })")
+    assert stage.js("() => new URLSearchParams(location.search).get('run')") == "other"
+    stage.js("() => time.requestStep(500)")
+    settle(stage)
+    assert "step=300" in hash_of(stage), (
+        "the run that is still shown writes nothing into the address of the one to come"
+    )
+    stage.open({"run": "other", "layers": stage.js("() => stageSubject.layers.slice(0, 2)")})
+    assert hash_of(stage) == "#step=500&layer=conv1&image=test-7&colour=magma"
+    assert ["rgb" in text for text in notices(stage)] == [True]
+    stage.view(layer="conv2")
+    assert notices(stage) == []
+    stage.page.go_back()
+    stage.page.go_back()
+    stage.wait("() => !location.search.includes('other')")
+    stage.open()
+    assert hash_of(stage) == "#step=300&layer=rgb&image=test-7&colour=magma"
+    assert notices(stage) == []
+
+
+def test_an_address_of_this_view_names_run_and_corpus_also_where_the_page_does_not(stage):
+    stage.show(hash="#step=250&layer=rgb")
+    assert stage.js("() => view.address('/confusion')") == "/confusion?run=demo&corpus=digits#step=250&layer=rgb"
+    stage.js("() => view.go('/other?run=demo&corpus=digits#step=20&layer=conv2')")
+    stage.open()
+    stage.wait("() => time.step === 20 && view.get().layer === 'conv2'")
+
+
+@pytest.mark.parametrize(
+    ("page", "shown", "title"),
+    [
+        ("{layer}", {"layer": "conv$&2", "step": "2000", "run": "resnet20"}, "conv$&2 @ 2000 · resnet20 – ML-o-scope"),
+        ("Confusion", {"layer": "conv2", "step": "2000", "run": "lenet"}, "Confusion @ 2000 · lenet – ML-o-scope"),
+        ("{layer}", {"layer": "", "step": "", "run": ""}, "Network – ML-o-scope"),
+    ],
+)
+def test_titles_name_what_is_shown_when_and_of_which_run(stage, page, shown, title):
+    stage.show()
+    assert stage.js("([page, shown]) => titleOf(page, shown)", [page, shown]) == title
+
+
 def test_another_layer_forgets_what_belonged_to_the_old_one(stage):
     stage.show(hash="#layer=conv1&unit=3&units=0-3&parameter=bias&colour=magma")
     stage.view(layer="conv2")
