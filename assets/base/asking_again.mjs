@@ -2,12 +2,12 @@
  * Questions that are asked until they are answered: of our own scripts (`askAgain`, `askSignedIn`) and of Dash.
  *
  *     answer ──► ours and good ──────────────────────► whoever asked
- *            ├─► nobody answered, 502, 503, 504, 429 ─► asked again until it is; said after some seconds
+ *            ├─► nobody answered, 502, 503, 504, 429 ─► asked again until it is; said after some seconds, and `onBack` after it
  *            ├─► 401 ─────────────────────────────────► said with a link; asked again, so that the page goes on by itself
  *            └─► refused in any other way ────────────► said until the same question is answered; Dash goes on without
  *
  * Only for questions that change nothing, as those of our callbacks: whoever asks twice gets the same answer. There is one notice for
- * all of it, and it goes when everything it stands for is solved.
+ * all of it, and it goes when everything it stands for is solved. What a callback has not been answered for is greyed out meanwhile.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
 import { standingNotice } from "mloscope/base/standing_notice.mjs";
@@ -24,7 +24,7 @@ const UNREACHABLE = "unreachable";
 const REFUSED = "refused";
 const SENTENCES = {
   [SIGNED_OUT]: "This sign-in is over, so what is shown may be out of date.",
-  [UNREACHABLE]: "The server does not answer, so charts and tables may be out of date. The page asks again and goes on by itself.",
+  [UNREACHABLE]: "Connection lost; charts and tables may be out of date. Reconnecting …",
 };
 const ADVICE = {
   403: "Something before the server refused this page's question (403).",
@@ -32,7 +32,12 @@ const ADVICE = {
 };
 const troubles = new Map(); // question -> {kind, text}
 const newest = new Map(); // output of a callback -> number of its last question
+/** @type {Set<() => void>} */
+const backListeners = new Set();
+/** @type {Set<() => void>} */
+const waiting = new Set(); // ends the pauses of those who wait for the server
 let asked = 0;
+let isWatched = false; // whether somebody asks already whether the server is there
 
 /**
  * @param {() => Promise<Response>} ask
@@ -75,6 +80,36 @@ export const askSignedIn = async (ask, signal) => {
   }
 };
 
+/**
+ * @param {() => void} listener called when the server answers again after the page has said that it does not
+ * @returns {() => void} stops listening
+ */
+export const onBack = (listener) => {
+  backListeners.add(listener);
+  return () => backListeners.delete(listener);
+};
+
+/** Nobody answered one of our own questions: where the server is away, say so, and ask until it is there. */
+export const awaitServer = async () => {
+  if (isWatched) return;
+  isWatched = true;
+  const question = Symbol("is the server there");
+  for (let tries = 0; await isAway(); tries += 1) {
+    tell(question, { kind: UNREACHABLE });
+    await pause(PAUSES_MS[Math.min(tries, 2)]);
+  }
+  isWatched = false;
+  solve(question);
+};
+
+async function isAway() {
+  try {
+    return NOBODY_BEHIND_THE_PROXY.has((await fetchOnce(mountedAt("/healthz"), { cache: "no-store" })).status);
+  } catch {
+    return true;
+  }
+}
+
 const fetchOnce = window.fetch.bind(window);
 window.fetch = (resource, options) => {
   if (typeof resource !== "string" || !OF_DASH.test(resource.split("?")[0])) return fetchOnce(resource, options);
@@ -96,11 +131,21 @@ async function askForDash(ask, question, signal) {
     const { answer, trouble } = await attempt(ask);
     // Something else was asked of the same part meanwhile; that is what it will show.
     if (tries && newest.get(question) !== number) return new Response(null, { status: 204 });
+    markOutdated(question, Boolean(trouble));
     if (!trouble) solve(question);
     else if (trouble.kind !== UNREACHABLE || tries >= TOLD_AFTER) tell(question, trouble);
     if (!trouble || trouble.kind === REFUSED) return answer;
     await pause(trouble.pauseMs || PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)], trouble.kind === SIGNED_OUT);
     if (signal) signal.throwIfAborted();
+  }
+}
+
+/** Grey out what a callback has not been answered for, and no longer. @param {string} outputs as Dash writes them */
+function markOutdated(outputs, isOutdated) {
+  for (const output of outputs.split("...")) {
+    const part = document.getElementById(output.replace(/^\.\.|\.\.$/g, "").replace(/\.[^.]*$/, ""));
+    const place = part && (part.closest(".chart") || part);
+    if (place) place.toggleAttribute("data-outdated", isOutdated);
   }
 }
 
@@ -144,11 +189,13 @@ function pause(ms, untilSeen = false) {
     const done = () => {
       if (untilSeen && document.hidden) return;
       clearTimeout(timer);
+      waiting.delete(done);
       for (const event of ["focus", "online"]) window.removeEventListener(event, done);
       document.removeEventListener("visibilitychange", done);
       resolve();
     };
     const timer = setTimeout(done, ms);
+    if (!untilSeen) waiting.add(done);
     if (!untilSeen) return;
     for (const event of ["focus", "online"]) window.addEventListener(event, done);
     document.addEventListener("visibilitychange", done);
@@ -167,6 +214,14 @@ function solve(question) {
   if (!troubles.delete(question)) return;
   if (trouble.kind !== REFUSED) fetchBrokenPictures();
   show();
+  if (trouble.kind === UNREACHABLE) comeBack();
+}
+
+/** One question was answered: those that wait ask at once. When all are, whoever listens fetches anew. */
+function comeBack() {
+  for (const done of [...waiting]) done();
+  if ([...troubles.values()].some(({ kind }) => kind === UNREACHABLE)) return;
+  for (const listener of [...backListeners]) listener();
 }
 
 function show() {

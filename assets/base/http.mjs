@@ -1,6 +1,6 @@
 /** Questions to the REST API, with refusals turned into sentences. */
 import { api } from "mloscope/base/addresses.mjs";
-import { askAgain, askSignedIn } from "mloscope/base/asking_again.mjs";
+import { askAgain, askSignedIn, awaitServer } from "mloscope/base/asking_again.mjs";
 
 const PAUSES_MS = [250, 1000];
 
@@ -30,6 +30,7 @@ export const fetchAnswer = async (url, signal, options = {}) => {
     answer = await (options.method ? ask() : askSignedIn(() => askAgain(ask, PAUSES_MS, signal), signal));
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;
+    awaitServer();
     throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
   }
   if (answer.ok) return answer;

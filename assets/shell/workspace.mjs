@@ -6,6 +6,7 @@
  *       └── it is there again, or has grown, or others have come ──► Store "connections" ──► server ──► Store "subject"
  */
 import { api } from "mloscope/base/addresses.mjs";
+import { onBack } from "mloscope/base/asking_again.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { notice, takeBackNotice } from "mloscope/base/notices.mjs";
 import { onOpen, openAnew, subject } from "mloscope/base/subject.mjs";
@@ -112,5 +113,6 @@ onOpen((subject, isNew) => {
 time.subscribe(() => {
   movedAtMs = performance.now();
 });
+onBack(() => subject && askForSubject());
 setInterval(look, LOOK_EVERY_MS);
 document.addEventListener("visibilitychange", look);

@@ -150,7 +150,7 @@ def test_where_nobody_answers_it_is_told_and_asked_until_somebody_does(stage, st
     for _ in range(30):
         stage.page.clock.run_for(1000)
         stage.page.wait_for_timeout(20)
-    assert stage.page.locator(NOTICE).inner_text().startswith("The server does not answer")
+    assert stage.page.locator(NOTICE).inner_text().startswith("Connection lost")
     assert stage.js("() => window.outcome") is None
     server.is_well("chart.figure")
     for _ in range(10):
@@ -266,3 +266,57 @@ def test_whoever_looks_away_is_not_asked_for_again(stage):
         }"""
     )
     assert (name, own.asked) == ("AbortError", 1)
+
+
+def test_what_is_not_answered_for_is_greyed_out_until_it_is(stage, server):
+    stage.js(
+        """() => document.getElementById("stage").insertAdjacentHTML("beforeend",
+        '<div class="chart" id="frame"><div id="chart"></div></div><table id="table"></table><p id="other"></p>')"""
+    )
+    old = stage.page.locator("[data-outdated]")
+    server.refuses("..chart.figure...table.children..", 503)
+    stage.page.evaluate(
+        f"(asked) => {{ window.outcome = ({ASK_FOR})(asked); }}", ["..chart.figure...table.children..", ""]
+    )
+    stage.page.locator("#table[data-outdated]").wait_for(state="attached")
+    assert [node.get_attribute("id") for node in old.all()] == ["frame", "table"]
+    server.answers.clear()
+    assert stage.js("() => window.outcome") == 200
+    assert old.count() == 0
+
+
+@pytest.mark.own_page  # a clock that is installed stays
+def test_a_server_that_is_away_is_told_and_everything_is_asked_for_when_it_is_back(stage):
+    stage.page.clock.install()
+    stage.show()
+    away = True
+    stage.page.route(
+        "**/healthz", lambda route: route.abort("connectionrefused") if away else route.fulfill(status=200, body="ok")
+    )
+    stage.page.route("**/api/v1/something", lambda route: route.abort("connectionrefused"))
+    stage.js("() => { window.backs = 0; onBack(() => { window.backs += 1; }); }")
+    stage.js("() => { fetchJson('/api/v1/something').catch(() => {}); }")
+    notice = stage.page.locator(NOTICE)
+    for _ in range(10):
+        stage.page.clock.run_for(1000)
+        stage.page.wait_for_timeout(20)
+    assert notice.inner_text().startswith("Connection lost")
+    assert notice.count() == 1
+    assert stage.js("() => window.backs") == 0
+    away = False
+    for _ in range(5):
+        stage.page.clock.run_for(1000)
+        stage.page.wait_for_timeout(20)
+    assert notice.count() == 0
+    assert stage.js("() => window.backs") == 1
+
+
+def test_one_question_that_fails_is_no_server_that_is_away(stage):
+    stage.show()
+    stage.page.route("**/healthz", lambda route: route.fulfill(status=200, body="ok"))
+    stage.page.route("**/api/v1/something", lambda route: route.abort("connectionreset"))
+    stage.js("() => { window.backs = 0; onBack(() => { window.backs += 1; }); }")
+    stage.js("() => fetchJson('/api/v1/something').catch(() => null)")
+    stage.page.wait_for_timeout(100)
+    assert stage.page.locator(NOTICE).count() == 0
+    assert stage.js("() => window.backs") == 0
