@@ -31,6 +31,7 @@ import { NetworkGraph } from "mloscope/network/graph.mjs";
 import { RunChoice } from "mloscope/runs/choice.mjs";
 import { RunTable } from "mloscope/runs/table.mjs";
 import { Chart } from "mloscope/shell/chart.mjs";
+import { KeyMap } from "mloscope/shell/key_map.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
 import { ViewSelect } from "mloscope/shell/view_select.mjs";
 import { StatisticsState } from "mloscope/statistics/state.mjs";
@@ -53,6 +54,7 @@ window.mloscope = {
   ConfusionTools,
   FilmCanvas,
   ImageGrid,
+  KeyMap,
   NetworkGraph,
   PointMap,
   PredictionBars,

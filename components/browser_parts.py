@@ -54,6 +54,7 @@ ImageGrid = browser_part("ImageGrid", "Search and thumbnails of the corpus, and 
 PredictionBars = browser_part(
     "PredictionBars", "The probability of each class for the selected image at the step of the time bus."
 )
+KeyMap = browser_part("KeyMap", "All keys and what they do, as their handlers are registered.")
 NetworkGraph = browser_part("NetworkGraph", "The network as a graph, left to right; a click selects a layer.")
 StatisticsState = browser_part(
     "StatisticsState",

@@ -5,10 +5,13 @@
  *     compare: B's   ──► a second button where B rests on something else
  */
 import { element, mounted } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { basisPanel } from "mloscope/basis/panel.mjs";
 import { basisWords } from "mloscope/basis/words.mjs";
 import { compare } from "mloscope/compare/state.mjs";
+
+const panelKeys = keyTable("What the numbers rest on", [{ keys: ["Escape"], does: "close", act: (line) => line.leave() }]);
 
 /** The button of one side. */
 class Side {
@@ -63,7 +66,7 @@ class Line {
     }); // prettier-ignore
     root.append(...this.sides.map(({ button }) => button), this.panel);
     const outside = (event) => !root.contains(event.target) && this.toggle(null);
-    const key = (event) => event.key === "Escape" && this.open && this.leave(event);
+    const key = (event) => this.open && panelKeys(this, event);
     document.addEventListener("pointerdown", outside);
     document.addEventListener("keydown", key);
     this.undo = [
@@ -105,9 +108,8 @@ class Line {
     this.panel.focus({ preventScroll: true });
   }
 
-  leave(event) {
+  leave() {
     const { button } = this.open;
-    event.preventDefault();
     this.toggle(null);
     button.focus();
   }

@@ -1,5 +1,6 @@
 /** Pointer, wheel and keys over the map of images: a lasso, a click, moving and zooming; and what the pointer is told of an image. */
 import { element } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { WHOLE } from "mloscope/clusters/lens.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
@@ -12,6 +13,16 @@ const ZOOM_PER_PX = 0.0015; // of the wheel, as a power of e
 const PAN_SHARE = 0.1; // of what is in view, for an arrow key
 const PICTURE_PX = 56;
 const HOVER_MS = 60; // before a picture is asked for
+
+const PANS = { ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const mapKeys = keyTable("Map of images", [
+  { keys: Object.keys(PANS), does: "move the map, where it is zoomed", act: (hand, { key }) => hand.pan(PANS[key]) },
+  { keys: ["+", "=", "-"], does: "zoom in or out", act: ({ map }, { key }) => map.zoom(key === "-" ? 1 / ZOOM_STEP : ZOOM_STEP) },
+  { keys: ["wheel", "Ctrl+wheel"], does: "the same, where the pointer is", act: (hand, event) => hand.wheel(event) },
+  { keys: ["0"], does: "the whole map", act: ({ map }) => map.look(WHOLE) },
+  { keys: ["l"], does: "select the images in view", act: ({ map }) => map.lassoView() },
+  { keys: ["Escape"], does: "select no images", act: (hand) => hand.forget() },
+]);
 
 export class MapHand {
   /** @type {{at: number[], lens: any} | null} where the map was taken hold of */ grabbed = null;
@@ -30,8 +41,8 @@ export class MapHand {
     canvas.addEventListener("pointerup", (event) => this.release(event));
     canvas.addEventListener("pointercancel", () => this.drop());
     canvas.addEventListener("pointerleave", () => this.leave());
-    canvas.addEventListener("keydown", (event) => this.key(event));
-    canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    canvas.addEventListener("keydown", (event) => this.map.shown && mapKeys(this, event));
+    canvas.addEventListener("wheel", (event) => mapKeys(this, event), { passive: false });
   }
 
   destroy() {
@@ -39,7 +50,6 @@ export class MapHand {
   }
 
   wheel(event) {
-    event.preventDefault();
     this.map.zoom(Math.exp(-event.deltaY * (event.deltaMode ? 16 : 1) * ZOOM_PER_PX), this.at(event));
   }
 
@@ -167,20 +177,17 @@ export class MapHand {
     return best;
   }
 
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
+  /** Move the map by a share of its size; false where all of it is in view: the arrows are the timeline's then. */
+  pan([across, down]) {
     const { clientWidth, clientHeight } = this.map.stage;
-    const pan = (across, down) => this.map.pan(across * PAN_SHARE * clientWidth, down * PAN_SHARE * clientHeight);
-    const forget = () => (this.drawn ? this.drop() : view.set({ lasso: null }));
-    const moves = { ArrowLeft: () => pan(1, 0), ArrowRight: () => pan(-1, 0), ArrowUp: () => pan(0, 1), ArrowDown: () => pan(0, -1) };
-    const acts = {
-      Escape: forget, "+": () => this.map.zoom(ZOOM_STEP), "=": () => this.map.zoom(ZOOM_STEP), "-": () => this.map.zoom(1 / ZOOM_STEP),
-      0: () => this.map.look(WHOLE), l: () => this.map.lassoView(),
-      ...(this.map.lens.zoom > 1 ? moves : {}), // of the whole map there is nothing to move: the arrows are the timeline's
-    }; // prettier-ignore
-    const act = this.map.shown && acts[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
+    if (this.map.lens.zoom <= 1) return false;
+    this.map.pan(across * PAN_SHARE * clientWidth, down * PAN_SHARE * clientHeight);
+    return true;
+  }
+
+  /** Select no images: the line drawn around them goes. */
+  forget() {
+    if (this.drawn) this.drop();
+    else view.set({ lasso: null });
   }
 }

@@ -44,7 +44,7 @@ class MovingMap {
       view.set({ lasso: null }),
     );
     this.canvas = element("canvas", {
-      class: "points-canvas", tabindex: "0", role: "img",
+      class: "points-canvas", tabindex: "0", role: "img", "data-own-keys": true,
       "aria-label": "Map of all images by their class probabilities. Plus and minus magnify, arrows move, L chooses the images in view.",
     }); // prettier-ignore
     this.trail = element("svg:path", { class: "points-trail" });

@@ -5,6 +5,7 @@
  * into it when time has settled. data-step and data-state on the root say whose rows these are: ready, pending or missing.
  */
 import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -27,6 +28,24 @@ const COLUMNS = [
   ["from", "In which clusters its images were at the step before; its own colour: they were here"],
   ["to", "In which clusters its images will be at the next step; its own colour: they stay"],
 ];
+
+const rowKeys = keyTable("Rows of clusters", [
+  {
+    keys: ["ArrowUp", "ArrowDown"],
+    does: "the cluster above or below",
+    act: (rows, { key }) => rows.move(rows.place + (key === "ArrowUp" ? -1 : 1)),
+  },
+  {
+    keys: ["Home", "End"],
+    does: "first or last cluster",
+    act: (rows, { key }) => rows.move(key === "Home" ? 0 : rows.list.children.length - 1),
+  },
+  {
+    keys: ["Enter", " "],
+    does: "select the cluster, or none",
+    act: ({ focus, chosen }) => view.set({ cluster: focus === chosen ? null : focus, "cluster-offset": null }),
+  },
+]);
 
 class Rows {
   /** @type {any} */ order;
@@ -98,7 +117,7 @@ class Rows {
       this.list,
     );
     this.list.addEventListener("click", (event) => this.click(event));
-    this.list.addEventListener("keydown", (event) => this.key(event));
+    this.list.addEventListener("keydown", (event) => rowKeys(this, event));
     this.list.addEventListener("mousemove", (event) => this.hover(event));
   }
 
@@ -225,20 +244,17 @@ class Rows {
     view.set({ cluster: row.cluster === this.chosen ? null : row.cluster, "cluster-offset": null });
   }
 
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const order = [...this.list.children];
-    const at = order.findIndex((node) => Number(node.dataset.cluster) === this.focus);
-    const move = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: order.length - 1 }[event.key];
-    if (event.key === "Enter" || event.key === " ") {
-      event.preventDefault();
-      view.set({ cluster: this.focus === this.chosen ? null : this.focus, "cluster-offset": null });
-    } else if (move !== undefined && order[move]) {
-      event.preventDefault();
-      this.focus = Number(order[move].dataset.cluster);
-      this.draw();
-      order[move].focus();
-    }
+  move(to) {
+    const row = this.list.children[to];
+    if (!row) return;
+    this.focus = Number(/** @type {HTMLElement} */ (row).dataset.cluster);
+    this.draw();
+    /** @type {HTMLElement} */ (row).focus();
+  }
+
+  /** Where the row of the keyboard lies. */
+  get place() {
+    return [...this.list.children].findIndex((node) => Number(node.dataset.cluster) === this.focus);
   }
 
   /** What lies under the pointer is said in the browser's own tip. */

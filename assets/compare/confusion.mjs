@@ -11,6 +11,7 @@
 import { api } from "mloscope/base/addresses.mjs";
 import { element, mounted } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { haveSameOutputs, onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -24,6 +25,13 @@ const REST_MS = 150;
 const NOT_COMPARABLE =
   "The outputs of the two networks do not stand for the same classes in the same order, so their confusion cannot be compared. What the numbers rest on, above, says which class each output is.";
 const SIDES = [["a", "A"], ["b", "B"], ["pair", "A − B"]]; // prettier-ignore
+
+const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+const cellKeys = keyTable("Confusion of two runs", [
+  { keys: Object.keys(MOVES), does: "the cell beside", act: ({ panel, side }, { key }) => panel.moveCursor(side, MOVES[key]) },
+  { keys: ["Enter"], does: "select the cell", act: ({ panel }) => (panel.cursor ? panel.select(panel.cursor) : false) },
+  { keys: ["Escape"], does: "leave the cells", act: ({ panel }) => void (panel.cursor = null) },
+]);
 
 class Confusion {
   /** @type {any} */ pending;
@@ -218,20 +226,17 @@ class Confusion {
 
   key(event) {
     const side = this.now && (this.now.a.values ? this.now.a : this.now.b);
-    const moves = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }; // prettier-ignore
-    if (!side || !side.values || !this.isComparable || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Enter" && this.cursor) this.select(this.cursor);
-    else if (event.key === "Escape") this.cursor = null;
-    else if (moves[event.key]) {
-      const from = this.cursor || this.selected() || { actual: 0, predicted: 0 };
-      const [down, across] = this.cursor ? moves[event.key] : [0, 0];
-      const clamp = (value, most) => Math.min(Math.max(value, 0), most - 1);
-      this.cursor = { actual: clamp(from.actual + down, side.classes), predicted: clamp(from.predicted + across, side.shown) };
-      const { lines, where } = this.inWords(this.cursor);
-      this.live.textContent = `${where}: ${lines.join(", ")}`;
-    } else return;
-    event.preventDefault();
-    this.later();
+    if (side && side.values && this.isComparable && cellKeys({ panel: this, side }, event)) this.later();
+  }
+
+  /** The cell beside the one of the keyboard; the selected one first. */
+  moveCursor(side, [down, across]) {
+    const from = this.cursor || this.selected() || { actual: 0, predicted: 0 };
+    const by = this.cursor ? { down, across } : { down: 0, across: 0 };
+    const clamp = (value, most) => Math.min(Math.max(value, 0), most - 1);
+    this.cursor = { actual: clamp(from.actual + by.down, side.classes), predicted: clamp(from.predicted + by.across, side.shown) };
+    const { lines, where } = this.inWords(this.cursor);
+    this.live.textContent = `${where}: ${lines.join(", ")}`;
   }
 
   // ------------------------------------------------------------------------------------------------------ who moved

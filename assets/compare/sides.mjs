@@ -8,6 +8,7 @@
  * A and B are ordinary films; the third one's frames are made of theirs, in every animation frame, without a request.
  */
 import { element } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -29,6 +30,18 @@ const overlaid = () => mode() === "blink" || mode() === "wipe";
 
 /** The exploded steps of a canvas's film, and the step it shows. */
 const explodedOf = (view, step) => [view.film ? view.film.exploded() : new Map(), step];
+
+const FAR = 10;
+const toward = (key) => (key === "ArrowLeft" ? -1 : 1);
+const dividerKeys = keyTable("Divider between A and B", [
+  {
+    keys: ["Shift+ArrowLeft", "Shift+ArrowRight"],
+    does: "ten per cent to the side",
+    act: (sides, { key }) => sides.putDivider(sides.divider + FAR * toward(key)),
+  },
+  { keys: ["ArrowLeft", "ArrowRight"], does: "to the side", act: (sides, { key }) => sides.putDivider(sides.divider + toward(key)) },
+  { keys: ["Home", "End"], does: "all of B, or all of A", act: (sides, { key }) => sides.putDivider(key === "Home" ? 0 : 100) },
+]);
 
 class Sides extends Company {
   /** @type {HTMLDivElement} */ handle;
@@ -296,15 +309,13 @@ class Sides extends Company {
     this.handle.addEventListener("pointerup", drop);
     this.handle.addEventListener("pointercancel", drop);
     this.handle.addEventListener("click", (event) => event.stopPropagation());
-    this.handle.addEventListener("keydown", (event) => {
-      const step = event.shiftKey ? 10 : 1;
-      const to = { ArrowLeft: this.divider - step, ArrowRight: this.divider + step, Home: 0, End: 100 }[event.key];
-      if (to === undefined) return;
-      event.preventDefault();
-      event.stopPropagation();
-      this.moveDivider(to);
-      view.set({ "compare-wipe": Math.round(this.divider) }, { history: "replace" });
-    });
+    this.handle.addEventListener("keydown", (event) => dividerKeys(this, event) && event.stopPropagation());
+  }
+
+  /** The divider stands there, and the address says so. */
+  putDivider(percent) {
+    this.moveDivider(percent);
+    view.set({ "compare-wipe": Math.round(this.divider) }, { history: "replace" });
   }
 
   moveDivider(percent) {

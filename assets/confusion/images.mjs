@@ -2,12 +2,25 @@
  * Images behind a number, page by page: `ConfusionImages`. A click on one selects it everywhere.
  */
 import { button, element, grouped, hit } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const PAGE = 60;
 const EDGE = 64;
+
+const MOVES = {
+  ArrowLeft: (at) => at - 1,
+  ArrowRight: (at) => at + 1,
+  ArrowUp: (at, across) => at - across,
+  ArrowDown: (at, across) => at + across,
+  Home: () => 0,
+  End: (_at, _across, last) => last,
+};
+const imageKeys = keyTable("Images of a cell or a cluster", [
+  { keys: Object.keys(MOVES), does: "another image", act: (images, { key }) => images.move(MOVES[key]) },
+]);
 
 export class ConfusionImages {
   /** @type {HTMLDivElement} */ list;
@@ -51,7 +64,7 @@ export class ConfusionImages {
     this.message = element("p", { class: "quiet-text", role: "status" });
     this.root.append(this.pages, this.list, this.message);
     this.list.addEventListener("click", (event) => this.take(hit(event, ".confusion-image")));
-    this.list.addEventListener("keydown", (event) => this.key(event));
+    this.list.addEventListener("keydown", (event) => imageKeys(this, event));
     this.pages.hidden = true;
   }
 
@@ -195,16 +208,14 @@ export class ConfusionImages {
     return Boolean(tile);
   }
 
-  key(event) {
+  /** Focus another tile. @param {(at: number, across: number, last: number) => number} to which, from where the focus is */
+  move(to) {
     const tiles = /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll("button.confusion-image")]);
     const at = tiles.findIndex((tile) => tile === document.activeElement);
-    if (at < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (at < 0) return false;
     const across = tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length;
-    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - across, ArrowDown: at + across, Home: 0, End: tiles.length - 1 }[
-      event.key
-    ];
-    if (to === undefined) return;
-    event.preventDefault();
-    if (tiles[to]) tiles[to].focus();
+    const tile = tiles[to(at, across, tiles.length - 1)];
+    if (tile) tile.focus();
+    return true;
   }
 }

@@ -8,6 +8,7 @@
  * wanted: data-state is ready, pending or missing, and data-step is the step whose counts are on it (absent while pending).
  */
 import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -18,6 +19,21 @@ import { ConfusionPointer } from "mloscope/confusion/pointer.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 
 const AROUND = 10; // classes before and after one that is searched for
+
+const MOVES = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1], Home: [0, -Infinity], End: [0, Infinity] };
+const ARROWS = Object.keys(MOVES).filter((key) => key.startsWith("Arrow"));
+const matrixKeys = keyTable("Confusion matrix", [
+  { keys: ARROWS, does: "the cell beside", act: (matrix, { key }) => matrix.moveCell(MOVES[key]) },
+  { keys: ARROWS.map((key) => `Shift+${key}`), does: "ten cells on", act: (matrix, { key }) => matrix.moveCell(MOVES[key], 10) },
+  { keys: ["Home", "End"], does: "first or last cell of the row", act: (matrix, { key }) => matrix.moveCell(MOVES[key]) },
+  {
+    keys: ["Enter"],
+    does: "to the images of the cell",
+    act: ({ model }) => Boolean(model.cell()) && window.dispatchEvent(new CustomEvent("mloscope-open-cell")),
+  },
+  { keys: ["Escape"], does: "select no cell", act: () => view.set({ actual: null, predicted: null, "cell-offset": 0 }) },
+  { keys: ["+", "=", "-"], does: "zoom in or out", act: ({ heatMap }, { key }) => heatMap.zoomBy(key === "-" ? 0.5 : 2) },
+]);
 
 class Matrix {
   /** @type {any[]} counts of all steps that are here */ steps = [];
@@ -223,40 +239,22 @@ class Matrix {
 
   /** @returns {boolean} whether the key meant something here */
   key(event) {
-    if (!this.isPlotted || event.ctrlKey || event.metaKey || event.altKey) return false;
-    const cell = this.model.cell();
-    const zoom = { "+": 2, "=": 2, "-": 0.5 }[event.key];
-    if (zoom) this.heatMap.zoomBy(zoom);
-    else if (event.key === "Escape") view.set({ actual: null, predicted: null, "cell-offset": 0 });
-    else if (event.key === "Enter" && cell) window.dispatchEvent(new CustomEvent("mloscope-open-cell"));
-    else return this.moveCell(event, cell);
-    return true;
+    return this.isPlotted && matrixKeys(this, event);
   }
 
-  /** Another cell by arrows, Home and End. @returns {boolean} whether the key was one of them */
-  moveCell(event, cell) {
+  /** Another cell: so many rows and columns on. */
+  moveCell([down, across], far = 1) {
     const { model } = this;
-    const far = event.shiftKey ? 10 : 1;
-    const moves = {
-      ArrowUp: [-far, 0],
-      ArrowDown: [far, 0],
-      ArrowLeft: [0, -far],
-      ArrowRight: [0, far],
-      Home: [0, -Infinity],
-      End: [0, Infinity],
-    };
-    const move = moves[event.key];
-    if (!move) return false;
+    const cell = model.cell();
     let row = cell ? model.place[cell.actual] : Math.max(0, this.g.firstRow);
     let column = cell ? model.columnPlace[cell.predicted] : Math.max(0, this.g.firstColumn);
     if (cell) {
-      row = Math.min(model.classes - 1, Math.max(0, row + move[0]));
-      column = Math.min(model.columns - 1, Math.max(0, column + move[1]));
+      row = Math.min(model.classes - 1, Math.max(0, row + down * far));
+      column = Math.min(model.columns - 1, Math.max(0, column + across * far));
     }
     model.select(model.order[row], model.columnOrder[column], "replace");
     this.heatMap.reveal(row, column);
     this.announce();
-    return true;
   }
 }
 

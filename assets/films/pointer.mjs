@@ -5,6 +5,7 @@
  * under a resting pointer changes as time moves.
  */
 import { button, element } from "mloscope/base/dom.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
@@ -15,6 +16,21 @@ const ZOOMS = ["fit", "1", "2", "4", "8", "16", "32"];
 const TIP_DISTANCE_PX = 14;
 const DRAG_PX = 4; // less is a click
 const CHANNEL_WORDS = ["red", "green", "blue"];
+
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+const filmKeys = keyTable("Film", [
+  { keys: Object.keys(ARROWS), does: "the unit beside", act: (pointer, { key }) => pointer.step(ARROWS[key][0], ARROWS[key][1]) },
+  {
+    keys: ["Home", "End"],
+    does: "first or last unit",
+    act: (pointer, { key }) => pointer.showCursor(key === "Home" ? { unit: 0, channel: 0 } : pointer.lastPlace()),
+  },
+  { keys: ["Enter"], does: "select the unit", act: (pointer) => pointer.select(pointer.cursor ? pointer.cursor.unit : 0) },
+  { keys: ["Escape"], does: "leave the units", act: (pointer) => pointer.showCursor(null) },
+  { keys: ["+", "=", "-"], does: "zoom in or out", act: (pointer, { key }) => pointer.zoom(key === "-" ? -1 : 1) },
+  { keys: ["Ctrl+wheel"], does: "the same, where the pointer is", act: (pointer, event) => pointer.wheel(event) },
+  { keys: ["0"], does: "fit the film into its panel", act: () => view.set({ zoom: "fit" }, { history: "replace" }) },
+]);
 
 class Pointer {
   /** @type {any} */ shownUnit;
@@ -44,9 +60,9 @@ class Pointer {
     plate.addEventListener("pointerleave", () => this.leave());
     plate.addEventListener("click", () => this.over && !this.dragged && this.select(this.over.unit));
     stage.addEventListener("pointerdown", (event) => this.take(event));
-    stage.addEventListener("keydown", (event) => this.key(event));
+    stage.addEventListener("keydown", (event) => this.film.layout && filmKeys(this, event));
     stage.addEventListener("blur", () => this.showCursor(null));
-    stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    stage.addEventListener("wheel", (event) => this.film.layout && filmKeys(this, event), { passive: false });
     stage.addEventListener("scroll", () => this.scrolled(), { passive: true });
   }
 
@@ -209,26 +225,9 @@ class Pointer {
 
   // ------------------------------------------------------------------------------------------------------- keys
 
-  key(event) {
-    const { layout } = this.film;
-    if (!layout || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = {
-      ArrowLeft: () => this.step(-1, 0),
-      ArrowRight: () => this.step(1, 0),
-      ArrowUp: () => this.step(0, -1),
-      ArrowDown: () => this.step(0, 1),
-      Home: () => this.showCursor({ unit: 0, channel: 0 }),
-      End: () => this.showCursor({ unit: layout.units - 1, channel: layout.channels - 1 }),
-      Enter: () => this.select(this.cursor ? this.cursor.unit : 0),
-      Escape: () => this.showCursor(null),
-      "+": () => this.zoom(1),
-      "=": () => this.zoom(1),
-      "-": () => this.zoom(-1),
-      0: () => view.set({ zoom: "fit" }, { history: "replace" }),
-    }[event.key];
-    if (!act) return;
-    event.preventDefault();
-    act();
+  lastPlace() {
+    const { units, channels } = this.film.layout;
+    return { unit: units - 1, channel: channels - 1 };
   }
 
   step(across, down) {
@@ -316,8 +315,6 @@ class Pointer {
   }
 
   wheel(event) {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
     const box = this.film.stage.getBoundingClientRect();
     this.zoom(event.deltaY < 0 ? 1 : -1, { x: event.clientX - box.left, y: event.clientY - box.top });
   }

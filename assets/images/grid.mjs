@@ -7,6 +7,7 @@
 import { api } from "mloscope/base/addresses.mjs";
 import { button, element, grouped, hit, mounted } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { onOpen } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -24,6 +25,13 @@ const OF_EVERY_CORPUS = [
   { name: "label", title: "Class", values: [] },
   { name: "split", title: "Split", values: [] },
 ]; // so that nothing jumps before the corpus says which facets there are
+
+const MOVES = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: ({ across }) => -across, ArrowDown: ({ across }) => across };
+const gridKeys = keyTable("Image grid", [
+  { keys: Object.keys(MOVES), does: "the image beside", act: (grid, { key }) => grid.move(grid.focus + MOVES[key](grid)) },
+  { keys: ["Home", "End"], does: "first or last image", act: (grid, { key }) => grid.move(key === "Home" ? 0 : grid.search.total - 1) },
+  { keys: ["Enter", " "], does: "select the image", act: (grid) => grid.select(grid.focus) },
+]);
 
 class Grid {
   /** @type {HTMLInputElement} */ text;
@@ -107,7 +115,7 @@ class Grid {
     });
     this.text.addEventListener("focus", () => (this.hasTyped = false));
     this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
-    this.scroller.addEventListener("keydown", (event) => this.key(event));
+    this.scroller.addEventListener("keydown", (event) => this.search && this.search.total && gridKeys(this, event));
     this.scroller.addEventListener("click", (event) => {
       const tile = hit(event, ".images-tile");
       if (tile) this.select(Number(tile.dataset.position));
@@ -304,21 +312,9 @@ class Grid {
     this.mark();
   }
 
-  key(event) {
-    if (event.ctrlKey || event.metaKey || event.altKey || !this.search || !this.search.total) return;
-    const move = {
-      ArrowLeft: this.focus - 1,
-      ArrowRight: this.focus + 1,
-      ArrowUp: this.focus - this.across,
-      ArrowDown: this.focus + this.across,
-      Home: 0,
-      End: this.search.total - 1,
-    }[event.key];
-    const takes = event.key === "Enter" || event.key === " ";
-    if (!takes && move === undefined) return;
-    event.preventDefault();
-    if (takes) this.select(this.focus);
-    else if (move >= 0 && move < this.search.total) this.reach(move);
+  /** Go to another image of the grid. */
+  move(to) {
+    if (to >= 0 && to < this.search.total) this.reach(to);
   }
 
   reach(position) {

@@ -10,6 +10,7 @@
 import { api } from "mloscope/base/addresses.mjs";
 import { button, element, hit, mounted } from "mloscope/base/dom.mjs";
 import { fetchAnswer } from "mloscope/base/http.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { Camera } from "mloscope/network/camera.mjs";
@@ -22,6 +23,27 @@ const AFTER_OPENING_MS = 350; // the second click of a double click does not hit
 const FOLD_CHARACTERS = 900; // the hash holds text of up to 1 000
 const ZOOM = 1.4;
 const FAMILIES = ["convolution", "dense", "pooling", "merge", "helper"];
+
+const graphKeys = keyTable("Network graph", [
+  {
+    keys: ["ArrowLeft", "ArrowRight"],
+    does: "the layer before or after",
+    act: ({ graph, node }, { key }) => graph.focus(graph.picture.along(node, key === "ArrowLeft" ? -1 : 1)),
+  },
+  {
+    keys: ["ArrowUp", "ArrowDown"],
+    does: "the layer beside, on another branch",
+    act: ({ graph, node }, { key }) => graph.focus(graph.picture.across(node, key === "ArrowUp" ? -1 : 1)),
+  },
+  {
+    keys: ["Home", "End"],
+    does: "first or last layer",
+    act: ({ graph }, { key }) => graph.focus(graph.picture.main().at(key === "Home" ? 0 : -1)),
+  },
+  { keys: ["Enter", " "], does: "select the layer; open or close the block", act: ({ graph, node }) => graph.activate(node) },
+  { keys: ["Escape"], does: "close the block around", act: ({ graph, node }) => graph.closeAround(node) },
+  { keys: ["+", "-"], does: "zoom in or out", act: ({ graph }, { key }) => graph.camera.zoomBy(key === "+" ? ZOOM : 1 / ZOOM) },
+]);
 
 class Graph {
   /** @type {Picture | null} */
@@ -331,25 +353,7 @@ class Graph {
 
   key(event) {
     const node = hit(event, ".graph-node, .graph-handle");
-    const { picture, camera } = this;
-    if (!node || !picture || event.altKey || event.ctrlKey || event.metaKey) return;
-    const actions = {
-      ArrowRight: () => this.focus(picture.along(node, 1)),
-      ArrowLeft: () => this.focus(picture.along(node, -1)),
-      ArrowUp: () => this.focus(picture.across(node, -1)),
-      ArrowDown: () => this.focus(picture.across(node, 1)),
-      Home: () => this.focus(picture.main()[0]),
-      End: () => this.focus(picture.main().at(-1)),
-      Enter: () => this.activate(node),
-      " ": () => this.activate(node),
-      Escape: () => this.closeAround(node),
-      "+": () => camera.zoomBy(ZOOM),
-      "-": () => camera.zoomBy(1 / ZOOM),
-    };
-    if (!actions[event.key]) return;
-    actions[event.key]();
-    event.preventDefault();
-    event.stopPropagation();
+    if (node && this.picture && graphKeys({ graph: this, node }, event)) event.stopPropagation();
   }
 
   /** Close the innermost open block around a node. */

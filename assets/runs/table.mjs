@@ -7,6 +7,7 @@
 import { api, mountedAt } from "mloscope/base/addresses.mjs";
 import { button, element, hit, mounted, write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { actionsFor } from "mloscope/runs/actions.mjs";
 import { addressOf, follow, inNames, namesIn } from "mloscope/runs/addresses.mjs";
@@ -19,6 +20,12 @@ const ASK_EVERY_MS = 5000;
 const ASK_SOON_MS = 300;
 const MOST_GROUPS = 20;
 const FIELDS = ["runs-search", "runs-sort", "runs-columns", "runs-group", "runs-chosen"];
+
+const tableKeys = keyTable("Table of runs", [
+  { keys: ["ArrowUp", "ArrowDown", "Home", "End"], does: "another run", act: ({ table, name }, { key }) => table.move(name, key) },
+  { keys: [" "], does: "choose the run", act: ({ table }) => table.choose(/** @type {string} */ (table.focusedRun()), false) },
+  { keys: ["Shift+ "], does: "choose all runs up to this one", act: ({ table }) => table.choose(table.focusedRun(), true) },
+]);
 
 class RunTable {
   /** @type {HTMLInputElement} */ search;
@@ -62,9 +69,12 @@ class RunTable {
     this.problems = element("p", { class: "warning-text", role: "status" });
     this.chooser = element("div", { class: "runs-columns" });
     this.chooser.addEventListener("change", (event) => this.chooseColumn(/** @type {HTMLInputElement} */ (event.target)));
-    this.table = element("table", { class: "runs-table" });
+    this.table = element("table", { class: "runs-table", "data-own-keys": true });
     this.table.addEventListener("click", (event) => this.click(event));
-    this.table.addEventListener("keydown", (event) => this.key(event));
+    this.table.addEventListener("keydown", (event) => {
+      const name = hit(event, ".runs-name");
+      if (name && tableKeys({ table: this, name }, event)) event.stopPropagation(); // the timeline listens as well
+    });
     for (const event of ["pointerover", "focusin"]) this.table.addEventListener(event, showAddress);
     this.actions = element("div", { class: "runs-actions", role: "toolbar", "aria-label": "With the chosen runs" });
     this.root.append(
@@ -235,20 +245,16 @@ class RunTable {
     if (held) held.focus();
   }
 
-  key(event) {
-    const name = hit(event, ".runs-name");
-    if (!name) return;
+  /** Focus another run's name. @param {HTMLElement} name that has the focus @param {string} key */
+  move(name, key) {
     const names = this.names();
     const at = names.indexOf(name);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: names.length - 1 }[event.key];
-    if (to !== undefined && names[to]) {
-      name.tabIndex = -1;
-      names[to].tabIndex = 0;
-      names[to].focus();
-    } else if (event.key === " ") this.choose(/** @type {string} */ (this.focusedRun()), event.shiftKey);
-    else if (to === undefined) return;
-    event.preventDefault();
-    event.stopPropagation(); // the timeline listens as well
+    const to = names[{ ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: names.length - 1 }[key]];
+    if (!to) return false;
+    name.tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
+    return true;
   }
 }
 

@@ -15,6 +15,7 @@ import { extents } from "mloscope/base/layers.mjs";
 import { kept } from "mloscope/base/kept.mjs";
 import { write } from "mloscope/base/dom.mjs";
 import { shortened } from "mloscope/base/names.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { openSubject, subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -238,10 +239,16 @@ clientside.mloscope = {
   },
 };
 
+const helpKeys = keyTable(
+  "Help",
+  [{ keys: ["?"], does: "this list", act: () => /** @type {HTMLElement} */ (document.getElementById("help")).click() }],
+  true,
+);
+
 document.addEventListener("keydown", (event) => {
   const target = /** @type {HTMLInputElement} */ (event.target);
   const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) && target.type !== "range";
-  if (event.key === "?" && !typing) /** @type {HTMLElement} */ (document.getElementById("help")).click();
+  if (!typing) helpKeys(null, event);
 });
 
 window.addEventListener("mloscope-theme", () => clientside.set_props("theme", { data: document.documentElement.dataset.theme }));

@@ -3,6 +3,7 @@
  * shows them, and play, speed, loop and jump. It owns nothing: it asks the time bus and shows what the bus says.
  */
 import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { keyTable, whose } from "mloscope/base/keys.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { films } from "mloscope/films/films.mjs";
 
@@ -37,6 +38,31 @@ const inWords = (checkpoint) =>
 const isKnown = (value) => value !== null && value !== undefined;
 const short = (epoch) => String(Number(Number(epoch).toFixed(2)));
 
+const timeKeys = keyTable(
+  "Time: everywhere but in fields, and on what Tab has reached",
+  [
+    { keys: [" "], does: "play or pause", act: () => toggle() },
+    { keys: ["ArrowLeft", "ArrowRight"], does: "one checkpoint back or on", act: (_, { key }) => move(key === "ArrowLeft" ? -1 : 1) },
+    { keys: [",", "."], does: "the same, also where the arrows have another use", act: (_, { key }) => move(key === "," ? -1 : 1) },
+    {
+      keys: ["Shift+ArrowLeft", "Shift+ArrowRight"],
+      does: "ten checkpoints back or on",
+      act: (_, { key }) => move(key === "ArrowLeft" ? -FAR : FAR),
+    },
+    { keys: ["Home", "End"], does: "first or last checkpoint", act: (_, { key }) => go(key === "Home" ? 0 : time.count - 1) },
+    {
+      keys: ["PageUp", "PageDown"],
+      does: "ten checkpoints on or back, on the slider",
+      act: (timeline, { key, target }) => target === timeline.range && move(key === "PageUp" ? FAR : -FAR),
+    },
+  ],
+  true,
+);
+const jumpKeys = keyTable("Go to step", [
+  { keys: ["Enter"], does: "go there", act: (timeline) => timeline.goToTyped() },
+  { keys: ["Escape"], does: "leave the field", act: (timeline) => timeline.jump.blur() },
+]);
+
 class Timeline {
   /** @type {any} */ play;
   /** @type {any} */ loop;
@@ -48,6 +74,7 @@ class Timeline {
   /** @type {HTMLSpanElement} */ status;
   /** @type {HTMLUListElement} */ broken;
   /** @type {any} */ checkpoints;
+  /** @type {boolean} */ tookSpace;
   /** @type {any} */ saidAt;
   /** @type {any} */ width;
   /** @type {SVGPathElement} */ loadedPath;
@@ -59,7 +86,10 @@ class Timeline {
     this.drawnRail = "";
     this.build();
     const keys = (event) => this.key(event);
+    const keysUp = (event) => this.keyUp(event);
+    document.addEventListener("keydown", keys, true);
     document.addEventListener("keydown", keys);
+    document.addEventListener("keyup", keysUp, true);
     const resizes = new ResizeObserver(() => this.drawRail());
     resizes.observe(this.rail);
     this.undo = [
@@ -67,7 +97,9 @@ class Timeline {
       time.onPlayChange(() => this.showPlay()),
       films.onChange(() => this.showLoaded()),
       () => resizes.disconnect(),
+      () => document.removeEventListener("keydown", keys, true),
       () => document.removeEventListener("keydown", keys),
+      () => document.removeEventListener("keyup", keysUp, true),
     ];
     this.showPlay();
     this.showStep();
@@ -105,7 +137,7 @@ class Timeline {
       class: "timeline-jump", type: "text", inputmode: "numeric", placeholder: "go to step", autocomplete: "off",
       title: "Type a step and press Enter; the nearest checkpoint is shown", "aria-label": "Go to step",
     }); // prettier-ignore
-    this.jump.addEventListener("keydown", (event) => this.jumpKey(event));
+    this.jump.addEventListener("keydown", (event) => jumpKeys(this, event));
     this.status = element("span", { class: "timeline-status", role: "status" });
     this.broken = element("ul", { class: "timeline-broken", "aria-label": "Checkpoints that cannot be read" });
     this.root.setAttribute("role", "group");
@@ -255,29 +287,22 @@ class Timeline {
 
   // ------------------------------------------------------------------------------------------------------- keys
 
+  /** Time's keys, before anybody else hears of them; of what has keys of its own, those that it left alone. */
   key(event) {
-    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || !time.count) return;
-    const target = event.target instanceof Element ? event.target : document.body;
-    if (target !== this.range && ownsItsKeys(target)) return;
-    const onButton = target.closest("button, a, summary, [role=button]");
-    const act = {
-      " ": () => toggle(),
-      ArrowLeft: () => go(time.index - (event.shiftKey ? FAR : 1)),
-      ArrowRight: () => go(time.index + (event.shiftKey ? FAR : 1)),
-      Home: () => go(0),
-      End: () => go(time.count - 1),
-      PageUp: () => go(time.index + FAR),
-      PageDown: () => go(time.index - FAR),
-    }[event.key];
-    const scrolls = event.key.startsWith("Page") && target !== this.range;
-    if (!act || scrolls || (event.key === " " && onButton)) return;
-    event.preventDefault();
-    act();
+    const isFirst = event.eventPhase === Event.CAPTURING_PHASE;
+    if (isFirst) this.tookSpace = false;
+    if (!time.count || event.defaultPrevented || whose(event, this.range) !== (isFirst ? "time" : "focus first")) return;
+    if (!timeKeys(this, event)) return;
+    this.tookSpace = event.key === " ";
+    event.stopPropagation();
   }
 
-  jumpKey(event) {
-    if (event.key === "Escape") this.jump.blur();
-    if (event.key !== "Enter") return;
+  /** A button is pressed where Space is let go. */
+  keyUp(event) {
+    if (event.key === " " && this.tookSpace) event.preventDefault();
+  }
+
+  goToTyped() {
     const text = this.jump.value.replace(/[\s,']/g, "");
     const labelled = time.checkpoints.find((checkpoint) => checkpoint.label && checkpoint.label === text);
     const wanted = labelled ? labelled.step : Number(text);
@@ -303,17 +328,13 @@ function toggle() {
   else time.play();
 }
 
+function move(by) {
+  go(time.index + by);
+}
+
 function go(index) {
   time.pause();
   time.request(index);
-}
-
-/** Whether an element has a use of its own for arrows and space: text fields, selects, grids, menus, canvases. */
-function ownsItsKeys(target) {
-  const widgets =
-    "[data-own-keys],[contenteditable],[role=listbox],[role=combobox],[role=menu],[role=grid],[role=tree],[role=tablist],[role=slider],[role=radiogroup]";
-  if (target.closest(widgets)) return true;
-  return target.matches("textarea, select") || (target.matches("input") && !["button", "checkbox"].includes(target.type));
 }
 
 /** Every how many checkpoints a label fits: 1, 2, 5, 10, 20 ... */

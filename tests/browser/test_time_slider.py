@@ -227,3 +227,59 @@ def test_steps_whose_values_exploded_or_are_no_numbers_are_marked(stage):
     assert told == [["300", "timeline-explosion"], ["500", "timeline-nan"]]
     stage.view(layer="sick")
     stage.wait(f"() => {marks}.length > 2 && {marks}[0].classList.contains('timeline-some-nan')")
+
+
+# ---------------------------------------------------------------------------------------------------- whose a key is
+
+
+@pytest.fixture
+def beside(stage):
+    """The timeline beside a film and images, at step 300; the film's canvas has a size."""
+    stage.show("TimeSlider:timeline", "FilmCanvas:canvas:parameters", "ImageGrid:images")
+    stage.page.locator(".images-tile").first.wait_for()
+    stage.go_to(300)
+    return stage
+
+
+@pytest.mark.parametrize(
+    "clicked", ["#canvas canvas.film-canvas", ".images-tile >> nth=2", ".timeline-button >> nth=0"]
+)
+def test_a_click_moves_no_keys(beside, clicked):
+    beside.page.locator(clicked).click()
+    beside.js("() => time.requestStep(300)")
+    for key, wanted in (("ArrowLeft", 250), (".", 300)):
+        beside.page.keyboard.press(key)
+        at(beside, wanted)
+    beside.page.keyboard.press(" ")
+    beside.wait("() => time.playing")
+
+
+def test_what_tab_has_reached_has_its_keys_and_time_the_rest(beside):
+    images = beside.page.locator(".images-tile[tabindex='0']")
+    images.focus()
+    beside.page.keyboard.press("ArrowRight")
+    assert step(beside) == 300
+    beside.page.keyboard.press(",")
+    at(beside, 250)
+    beside.page.focus("#canvas .film-stage")
+    beside.page.keyboard.press("ArrowRight")
+    assert step(beside) == 250
+    beside.page.keyboard.press(" ")  # a film has no use for it
+    beside.wait("() => time.playing")
+
+
+def test_space_on_a_button_that_tab_has_reached_is_the_buttons(beside):
+    beside.page.focus('.timeline-button[title^="First"]')
+    beside.page.keyboard.press(" ")
+    at(beside, 0)
+    assert not beside.js("() => time.playing")
+
+
+def test_the_key_map_shows_every_key_that_is_registered(stage):
+    stage.show("KeyMap:keys", "TimeSlider:timeline")
+    told = stage.page.locator("#keys").inner_text()
+    tables = stage.js("() => keyTables.map(({ place, rows }) => [place, rows.map(({ does }) => does)])")
+    assert len(tables) > 8
+    assert all(words in told for place, rows in tables for words in (place, *rows))
+    keys = stage.page.locator("#keys kbd").all_inner_texts()
+    assert {"Space", "←", "Shift + →", ",", ".", "Esc", "0", "Ctrl + wheel", "l", "?"} <= set(keys)

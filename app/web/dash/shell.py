@@ -26,7 +26,7 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.subject import subject
-from mloscope.components.browser_parts import BasisLine, SavedViews, TimeSlider
+from mloscope.components.browser_parts import BasisLine, KeyMap, SavedViews, TimeSlider
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
@@ -57,17 +57,6 @@ _INDEX = """<!DOCTYPE html>
 </body>
 </html>
 """
-
-KEYS = (
-    ("Space", "play or pause"),
-    ("← →", "one checkpoint back or on"),
-    ("Shift + ← →", "ten checkpoints back or on"),
-    ("Home, End", "first or last checkpoint"),
-    ("Tab", "next control; in a grid the arrows move, Enter selects"),
-    ("+ −", "zoom the picture that has the focus"),
-    ("?", "this list"),
-)
-
 
 # ------------------------------------------------------------------------------------------------ what stores hold
 
@@ -196,8 +185,8 @@ def _bar_choice(control_id: str, label: str, tip: str) -> html.Label:
 
 
 def _key_map() -> dbc.Modal:
-    rows = [html.Div([html.Kbd(keys), html.Span(what)], className="key-row") for keys, what in KEYS]
-    return dbc.Modal([dbc.ModalHeader(dbc.ModalTitle("Keyboard")), dbc.ModalBody(rows)], id=ids.KEY_MAP, centered=True)
+    header = dbc.ModalHeader(dbc.ModalTitle("Keyboard"))
+    return dbc.Modal([header, dbc.ModalBody(KeyMap(id="keys"))], id=ids.KEY_MAP, centered=True, scrollable=True)
 
 
 def subject_of(services: Services, search: str | None) -> dict[str, Any]:
