@@ -195,6 +195,7 @@ def test_order_survives_what_bends_values_and_chance_is_counted() -> None:
     found = pairing.correlate(a, np.exp(a))
     assert found.rank == pytest.approx(1)
     assert found.pearson < 0.9
+    assert pairing.correlate(np.arange(50.0), np.arange(50.0)).chance == 1 / 2000
     # Of all 8! orders only two are as far from 0.
     assert found.chance <= 2 / 2000
     unordered = pairing.correlate(a, np.array([4.0, 8, 1, 5, 7, 2, 6, 3]))
