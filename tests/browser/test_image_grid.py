@@ -100,6 +100,9 @@ def test_class_and_split_narrow_the_search(grid):
     grid.page.select_option('select[aria-label="Split"]', "test")
     grid.wait("() => document.querySelector('.images-total').textContent === '1\u2009000 images'")
     assert grid.page.get_attribute(tile(1), "data-id") == "test-13"
+    grid.page.go_back()
+    grid.wait("() => document.querySelector('select[aria-label=\"Split\"]').value === ''")
+    assert grid.page.input_value('select[aria-label="Class"]') == "three", "Back undoes one choice"
 
 
 def test_a_facet_of_the_corpus_is_a_choice_like_class_and_split(grid):
