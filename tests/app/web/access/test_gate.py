@@ -427,7 +427,9 @@ def test_what_never_changes_under_its_address_is_kept_by_browsers_and_by_nobody_
     house: Callable[..., Any],
 ) -> None:
     anna = house().signed_in()
-    assert anna.get("/assets/icon.svg").headers["cache-control"] == "private, max-age=86400"
+    assert (
+        anna.get("/assets/icon.svg").headers["cache-control"] == "public, max-age=86400"
+    )  # the sign-in page has it too
     assert anna.get("/assets/shell.css?m=12.5").headers["cache-control"] == "private, max-age=31536000, immutable"
     assert anna.get("/assets/shell.css").headers["cache-control"] == "no-cache"
     assert anna.get("/assets/nothing.css?m=12.5").headers["cache-control"] == "no-store"
