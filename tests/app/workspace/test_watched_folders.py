@@ -84,6 +84,22 @@ def test_a_run_has_another_version_when_a_file_is_another_one_whoever_looks(fold
     assert other.run("first").version == one.run("first").version, "known from the start, without a look"
 
 
+def test_a_run_knows_when_it_was_found_and_when_its_files_changed(folders):
+    runs, _ = folders
+    save(runs / "first", 10)
+    workspace = Workspace([])
+    watched = WatchedFolders(workspace, runs, now=lambda: 1234.0)
+    watched.look()
+    save(runs / "second", 10)
+    for number, file in enumerate((runs / "second").iterdir()):
+        os.utime(file, (1000 + number * 60, 1000 + number * 60))
+    watched.look()
+    first, second = workspace.run("first"), workspace.run("second")
+    assert (first.found_s, second.found_s) == (None, 1234.0), "what was there from the start was not found"
+    assert (second.activity.changed_s, second.activity.pause_s) == (1060, 60)
+    assert not second.is_being_opened
+
+
 def test_what_vanishes_says_so_and_comes_back(folders):
     runs, corpora = folders
     save(runs / "first", 10)
