@@ -72,7 +72,8 @@ class ComparedRuns:
         self, run: str, other: str, corpus: str | None = None, split: str | None = None, pairs: str = ""
     ) -> dict[str, Any]:
         """JSON-able: ``run``, ``other``, ``pairs`` (of layers), ``alignments`` (by
-        :data:`comparison.ALIGNMENTS`: ``indices``, ``problem``), ``problems`` (sentences).
+        :data:`comparison.ALIGNMENTS`: ``indices``, ``problem``), ``alignment`` (which of them is best), ``accuracies`` (of ``a``
+        and ``b``, by checkpoint, None where not known), ``problems`` (sentences).
 
         Raises :class:`NotFound` for a run that is not connected.
         """
@@ -97,6 +98,11 @@ class ComparedRuns:
             "other": other,
             "pairs": [asdict(pair) for pair in found],
             "alignments": alignments,
+            "alignment": pairing.natural_alignment(*checkpoints),
+            "accuracies": {
+                side: [known.get(checkpoint.step) for checkpoint in own]
+                for side, own, known in zip("ab", checkpoints, accuracies, strict=True)
+            },
             "problems": problems,
         }
 

@@ -20,6 +20,8 @@ from mloscope.adaptors.interface import Checkpoint, Layer
 from mloscope.app.errors import BadRequest
 
 ALIGNMENTS = ("step", "epoch", "share", "accuracy")
+MOST_TIMES_LONGER = 4
+"""Runs of which one has more than this many times the other's steps are taken to count in different units."""
 MEASURES = ("norm", "variance")
 SHUFFLES = 1999
 """How often values are shuffled to see what rank correlation chance gives."""
@@ -162,6 +164,15 @@ def align(
         int(known[np.argmin(np.abs(times_b[known] - time))]) if np.isfinite(time) else None for time in times_a
     )
     return Alignment(indices, None)
+
+
+def natural_alignment(a: Sequence[Checkpoint], b: Sequence[Checkpoint]) -> str:
+    """Return by what two runs are best aligned where nobody says it: by epoch where both tell it, by step where their steps
+    count alike, else by share of training: iterations are not set against epochs."""
+    if all(checkpoint.epoch is not None for checkpoint in (*a, *b)):
+        return "epoch"
+    longest, shortest = sorted((max((c.step for c in side), default=0) for side in (a, b)), reverse=True)
+    return "step" if longest <= MOST_TIMES_LONGER * shortest else "share"
 
 
 def _times(checkpoints: Sequence[Checkpoint], by: str, accuracy: Mapping[int, float]) -> np.ndarray:

@@ -23,6 +23,13 @@ function save(blob, name) {
 const escaped = (text) => text.replace(/[&<>"]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter]);
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+/** What stands above a picture: run and moment first; of a matrix its title and step. */
+function headingOf(film, canvas) {
+  const said = [".film-lead", ".film-moment", ".film-title"].map((part) => (film.querySelector(part) || {}).textContent);
+  const step = !said[1] && canvas.dataset.step ? `step ${canvas.dataset.step}` : "";
+  return [...said, step].filter(Boolean).join(" · ");
+}
+
 /** The pictures in sight, side by side, each under its title and over its scale. */
 function drawing(place) {
   const inSight = (node) => node.getBoundingClientRect().width > 0 && node.querySelector("canvas[data-state=ready]");
@@ -37,7 +44,7 @@ function drawing(place) {
     const said = (selector) => [...film.querySelectorAll(selector)].map((node) => node.textContent);
     const bar = film.querySelector(".film-bar");
     parts.push(
-      `<text x="${x}" y="${MARGIN + 10}">${escaped(said(".film-title")[0])}${canvas.dataset.step ? ` · step ${canvas.dataset.step}` : ""}</text>`,
+      `<text x="${x}" y="${MARGIN + 10}">${escaped(headingOf(film, canvas))}</text>`,
       `<image x="${x}" y="${MARGIN + HEAD}" width="${Math.round(box.width)}" height="${height}" preserveAspectRatio="none" style="image-rendering:pixelated" href="${canvas.toDataURL()}"/>`,
     );
     const words = film.querySelector(":scope > .quiet-text"); // a matrix says its scale in words

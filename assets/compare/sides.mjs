@@ -7,7 +7,7 @@
  *
  * A and B are ordinary films; the third one's frames are made of theirs, in every animation frame, without a request.
  */
-import { element } from "mloscope/base/dom.mjs";
+import { element, grouped } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -117,7 +117,8 @@ class Sides extends Company {
 
   sideA() {
     return {
-      name: () => "A",
+      lead: () => ["A", subject && subject.run],
+      moment: () => inWords(time.step, compare.accuracy("a")),
       subject: () => subject,
       view: () => view.get(),
       step: () => time.step,
@@ -139,7 +140,8 @@ class Sides extends Company {
   sideB() {
     return {
       ...this.sideA(),
-      name: () => "B",
+      lead: () => ["B", compare.run],
+      moment: () => inWords(compare.step(), compare.accuracy("b")),
       subject: () => compare.subject,
       view: () => compare.viewOfB(),
       step: () => compare.step(),
@@ -162,7 +164,8 @@ class Sides extends Company {
   sidePair() {
     return {
       ...this.sideA(),
-      name: ({ film }) => (film.kind === "blink" ? `blink: ${film.phase ? "B" : "A"}` : WORDS[film.kind]),
+      lead: ({ film }) => [!film ? WORDS[mode()] : film.kind === "blink" ? `blink: ${film.phase ? "B" : "A"}` : WORDS[film.kind]],
+      moment: () => `${inWords(time.step)} and ${inWords(compare.step()).replace("step ", "")}`,
       isShown: () => shownAs() !== "confusion" && mode() !== "side",
       wanted: () => {
         const [a, b] = [this.a.film, this.b.film];
@@ -331,10 +334,16 @@ class Sides extends Company {
   }
 }
 
+/**
+ * "step 1 200 · accuracy 0.794"
+ * @param {number | null} step @param {number | null} [accuracy]
+ */
+const inWords = (step, accuracy = null) =>
+  step === null ? "–" : `step ${grouped(step)}${accuracy === null ? "" : ` · accuracy ${accuracy.toFixed(3)}`}`;
+
 /** What besides the films decides which frames belong together. */
 function followed() {
-  const viewNow = view.get();
-  return ["compare-lag", "compare-align"].map((key) => viewNow[key]);
+  return [view.get()["compare-lag"], compare.align];
 }
 
 function reasonForNoB() {
@@ -344,7 +353,7 @@ function reasonForNoB() {
   const partner = compare.layer();
   if (!partner.name) return `${layer} has no partner in ${compare.run}. Choose a layer for B, or pair them under Layers.`;
   const { alignments } = compare.overview;
-  return compare.follow === "same" && !compare.isSameRun ? alignments[view.get()["compare-align"]].problem : null;
+  return compare.follow === "same" && !compare.isSameRun ? alignments[compare.align].problem : null;
 }
 
 export const compareSides = { Sides, PairFilm, overlaid, mode, shownAs, WORDS };

@@ -101,7 +101,7 @@ function settle() {
   if (!users || time.playing || held !== null || (!overview && !problem)) return;
   const settled = {
     run: compare.run, step: compare.step(), label: compare.label(), layer: compare.layer().name, parameter: compare.parameter(),
-    units: view.get()["b-units"] || view.get().units, reason: compare.reason(), problem,
+    units: view.get()["b-units"] || view.get().units, align: compare.align, reason: compare.reason(), problem,
   }; // prettier-ignore
   const text = JSON.stringify([settled, time.step]);
   if (text === said) return;
@@ -130,7 +130,7 @@ function positions() {
   const { follow, isSameRun } = compare;
   const all = [...Array(time.count).keys()];
   if (follow === "fixed" || follow === "free") return all.fill(standing());
-  const { indices } = overview.alignments[view.get()["compare-align"]];
+  const { indices } = overview.alignments[compare.align];
   const aligned = all.map((index) => (isSameRun ? index : (indices[index] ?? null)));
   if (follow === "same") return aligned;
   const lag = view.get()["compare-lag"];
@@ -156,6 +156,29 @@ export const compare = {
   get subject() {
     return overview ? overview.subject : null;
   },
+  /** What the same point of another run is: "step", "epoch", "share" or "accuracy". */
+  get align() {
+    const by = view.get()["compare-align"];
+    return by !== "auto" ? by : (overview && overview.alignment) || "step";
+  },
+  /**
+   * @param {"a" | "b"} side
+   * @returns {number | null} the side's accuracy at its moment now, 0..1; null where it is not known
+   */
+  accuracy(side) {
+    const index = side === "a" ? time.index : compare.index;
+    const known = (overview && overview.accuracies && overview.accuracies[side]) || [];
+    return index === null || index < 0 ? null : (known[index] ?? null);
+  },
+  /** Sides none of whose accuracies is known. @returns {("a" | "b")[]} */
+  withoutAccuracy() {
+    const { accuracies } = overview || {};
+    const sides = /** @type {("a" | "b")[]} */ (["a", "b"]);
+    return accuracies ? sides.filter((side) => accuracies[side].every((known) => known === null)) : [];
+  },
+  /** Ask for what is known of both runs again. */
+  reread: () => again(),
+
   /** How B's moment follows: "fixed", "lag", "same" or "free". */
   get follow() {
     const rule = view.get()["compare-follow"];
@@ -201,7 +224,7 @@ export const compare = {
       const lag = view.get()["compare-lag"];
       return `There is no checkpoint ${lag} before this one.`;
     }
-    const by = view.get()["compare-align"];
+    const by = compare.align;
     return (
       overview.alignments[by].problem ||
       `This checkpoint's ${by === "share" ? "share of training" : by} is not known, so it has no counterpart.`

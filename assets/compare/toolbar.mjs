@@ -4,11 +4,12 @@
  * Every control writes the view and shows what the view says; nothing is kept here. The rows A and B say which run, layer,
  * array, units and moment each side has; on B "as A" is the default of each.
  */
-import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { evaluating } from "mloscope/compare/evaluating.mjs";
 import { compareExport } from "mloscope/compare/export.mjs";
 import { compareSides } from "mloscope/compare/sides.mjs";
 import { compare } from "mloscope/compare/state.mjs";
@@ -29,7 +30,7 @@ const FOLLOWS = [
   ["same", "same point of its run"],
   ["free", "free, own slider"],
 ];
-const ALIGNS = [["step", "same step"], ["epoch", "same epoch"], ["share", "same share of training"], ["accuracy", "nearest accuracy"]]; // prettier-ignore
+const ALIGNS = [["auto", "automatic"], ["step", "same step"], ["epoch", "same epoch"], ["share", "same share of training"], ["accuracy", "nearest accuracy"]]; // prettier-ignore
 const COLOURS = ["auto", "viridis", "cividis", "magma", "grey", "blue-red", "purple-green"].map((name) => [
   name,
   name === "auto" ? "automatic" : name,
@@ -112,6 +113,7 @@ class Toolbar {
   /** @type {any} */ times;
   /** @type {any} */ alignNode;
   /** @type {any} */ linked;
+  /** @type {HTMLButtonElement} */ evaluate;
 
   constructor(place) {
     this.saying = element("span", { class: "compare-saying" });
@@ -233,26 +235,26 @@ class Toolbar {
       "compare-align",
       "by",
       "What the same point of another run is",
-      () => ALIGNS,
+      alignOptions,
       () => get("compare-align"),
       (v) => set("compare-align", v),
     );
     this.slider = element("input", {
-      type: "range",
-      class: "compare-b-slider",
-      id: "compare-b-slider",
-      min: 0,
-      max: 0,
-      step: 1,
-      title: "B's own moment",
+      type: "range", class: "compare-b-slider", id: "compare-b-slider", min: 0, max: 0, step: 1, title: "B's own moment",
       "aria-label": "Moment of side B",
-    });
+    }); // prettier-ignore
     this.slider.addEventListener("input", () => compare.hold(Number(this.slider.value)));
     this.slider.addEventListener("change", () => compare.release());
     this.times = { fixed: step.node, lag: lag.node, same: align.node, free: this.slider };
     this.alignNode = align.node;
     this.parts.push(follow, step, lag, align);
-    return [follow.node, step.node, lag.node, align.node, this.slider];
+    this.evaluate = button("tool-chip", "", "Compute the statistics that tell accuracy", () => this.computeAccuracy());
+    return [follow.node, step.node, lag.node, align.node, this.evaluate, this.slider];
+  }
+
+  computeAccuracy() {
+    evaluating.start();
+    this.show();
   }
 
   /** All but the readouts of time. */
@@ -268,6 +270,8 @@ class Toolbar {
     this.runA.textContent = subject ? subject.run : "";
     const { follow } = compare;
     for (const [name, node] of Object.entries(this.times)) node.hidden = name !== follow;
+    write(this.evaluate, evaluating.offer());
+    this.evaluate.hidden = !this.evaluate.textContent;
     this.alignNode.hidden = compare.isSameRun || (follow !== "same" && follow !== "lag");
     this.slider.max = String(Math.max(0, compare.subject ? compare.subject.checkpoints.length - 1 : 0));
     this.links();
@@ -324,6 +328,11 @@ function asA() {
 function followOptions() {
   const meant = { fixed: "stays at a step", same: "same point" }[compare.isSameRun ? "fixed" : "same"];
   return FOLLOWS.map(([value, text]) => [value, value === "auto" ? `automatic: ${meant}` : text]);
+}
+
+function alignOptions() {
+  const meant = compare.overview && ALIGNS.find(([value]) => value === compare.overview.alignment);
+  return ALIGNS.map(([value, text]) => [value, value === "auto" && meant ? `automatic: ${meant[1]}` : text]);
 }
 
 function momentOf(checkpoint) {

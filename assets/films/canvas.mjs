@@ -24,13 +24,13 @@ import { MAIN } from "mloscope/films/main_side.mjs";
 import { filmPointer } from "mloscope/films/pointer.mjs";
 import { within } from "mloscope/films/selections.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
+import { filmTitle } from "mloscope/films/title.mjs";
 import { TileLabels } from "mloscope/films/tile_labels.mjs";
-
-/** A selection for people: "0–31" instead of "0-31". */
-const spoken = (numbers) => view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
 
 export class FilmView {
   /** @type {any} */ destroyed;
+  /** @type {HTMLSpanElement} */ lead;
+  /** @type {HTMLSpanElement} */ moment;
   /** @type {HTMLSpanElement} */ title;
   /** @type {HTMLSpanElement} */ status;
   /** @type {HTMLSpanElement} */ zoomPlace;
@@ -101,6 +101,8 @@ export class FilmView {
   }
 
   build() {
+    this.lead = element("span", { class: "film-lead" }); // a side's name and run
+    this.moment = element("span", { class: "film-moment" });
     this.title = element("span", { class: "film-title" });
     this.status = element("span", { class: "film-status", role: "status" });
     this.zoomPlace = element("span", { class: "film-zoom" });
@@ -117,7 +119,7 @@ export class FilmView {
     this.message = element("p", { class: "film-message", role: "status", hidden: true });
     this.legendPlace = element("div", { class: "film-legend" });
     this.root.append(
-      element("div", { class: "film-head" }, [this.title, this.status, this.sorting, this.zoomPlace]),
+      element("div", { class: "film-head" }, [this.lead, this.moment, this.title, this.status, this.sorting, this.zoomPlace]),
       element("div", { class: "film-box" }, [this.stage, this.message]),
       this.legendPlace,
     );
@@ -207,7 +209,8 @@ export class FilmView {
     const header = this.film && this.film.header;
     this.stage.classList.toggle("film-stage-empty", !header);
     this.legendPlace.hidden = !header;
-    this.title.textContent = header ? this.titleOf(header) : "";
+    if (this.side.lead) write(this.lead, this.side.lead(this).filter(Boolean).join(" · "));
+    this.title.textContent = header ? filmTitle(header, filmKinds.inWords(this.kind)) : "";
     this.title.title = this.title.textContent;
     this.sorting.hidden = !header || !filmBars.fits(header) || Boolean(this.side.across);
     this.zoomPlace.hidden = Boolean(header) && filmBars.fits(header);
@@ -224,7 +227,13 @@ export class FilmView {
     const found = arrangement(header, room, { zoom, names, across, devicePixels: devicePixelRatio });
     this.take({ ...found, key, ground: pixelOf(ground, this.context) }, pixelOf(gapColour, this.context));
     this.labels.show(header, this.layout, names);
-    this.stage.setAttribute("aria-label", `${this.title.textContent}. Arrow keys move between units, Enter selects, + and − zoom.`);
+    this.stage.setAttribute(
+      "aria-label",
+      `${[this.lead, this.title]
+        .map((node) => node.textContent)
+        .join(" ")
+        .trim()}. Arrow keys move between units, Enter selects, + and − zoom.`,
+    );
     this.pointer.arranged();
   }
 
@@ -254,21 +263,6 @@ export class FilmView {
     return header.units.map((unit) => (names && names[unit] !== String(unit) ? `${unit} ${names[unit]}` : String(unit)));
   }
 
-  titleOf(header) {
-    const numbered = (word, numbers, total) =>
-      numbers.length === total ? `${total} ${word}${total === 1 ? "" : "s"}` : `${word}s ${spoken(numbers)} of ${total}`;
-    const row = header.rows === 1 && header.columns > 1;
-    const size = row ? `${header.columns} values each` : header.columns > 1 ? `${header.rows} × ${header.columns}` : "";
-    return [
-      this.side.name && this.side.name(this),
-      header.layer,
-      header.parameter || filmKinds.inWords(this.kind),
-      numbered("unit", header.units, header.unit_total),
-      header.channels.length > 1 || header.channel_total > 1 ? numbered("channel", header.channels, header.channel_total) : "",
-      header.components === 3 ? `${size} × RGB` : size,
-    ].filter(Boolean).join(" · "); // prettier-ignore
-  }
-
   /** Draw the step that is wanted now, or say that it is not here. */
   draw() {
     const step = this.side.step();
@@ -287,6 +281,7 @@ export class FilmView {
       this.context.putImageData(this.image, 0, 0);
       this.legend.show(scale.legend);
     }
+    if (this.side.moment) write(this.moment, this.side.moment());
     this.tell(state, step, reason);
     this.pointer.drawn();
   }

@@ -9,6 +9,8 @@ const share = (at, length, room) => (length > room ? at / (length - room) : 0);
 
 const isAlike = (a, b) => a.layout && b.layout && ["grid", "across", "down"].every((key) => a.layout[key] === b.layout[key]);
 
+const isAsLarge = (a, b) => isAlike(a, b) && ["width", "height", "scale"].every((key) => a.layout[key] === b.layout[key]);
+
 export class Company {
   constructor() {
     /** @type {any[]} */
@@ -57,7 +59,8 @@ export class Company {
     if (this.following) return;
     this.following = true;
     for (const other of this.others(film)) {
-      if (isAlike(film, other) || this.samePlaces(film, other)) alongside(film.stage, other.stage);
+      if (isAsLarge(film, other)) other.stage.scrollTo(film.stage.scrollLeft, film.stage.scrollTop);
+      else if (isAlike(film, other) || this.samePlaces(film, other)) alongside(film.stage, other.stage);
       else this.toUnit(film, other);
     }
     requestAnimationFrame(() => {

@@ -36,7 +36,8 @@ def overview(other: str, pairs: str = "") -> dict:
         "problem": f'The run "{other}" has neither statistics nor a metric with its accuracy.',
     }
     return {
-        "run": "demo", "other": other, "pairs": found, "problems": [],
+        "run": "demo", "other": other, "pairs": found, "problems": [], "alignment": "step" if same else "share",
+        "accuracies": {"a": [step / 2000 for step in STEPS], "b": [step / 2000 if same else None for step in STEPS]},
         "alignments": {
             "step": {"indices": list(range(count)), "problem": None},
             "epoch": {"indices": [None, *range(1, count)], "problem": None},
@@ -272,7 +273,7 @@ def test_blinking_takes_turns_and_says_whose_turn_it_is(compare: Compare, stage)
     compare.ready("pair")
     seen = {}
     for _ in range(12):
-        name = compare.text(".compare-film-pair .film-title").split(" · ")[0]
+        name = compare.text(".compare-film-pair .film-lead")
         seen.setdefault(name, compare.pixels("pair"))
         stage.page.wait_for_timeout(250)
     assert set(seen) == {"blink: A", "blink: B"}
@@ -330,7 +331,7 @@ def test_scrolled_and_zoomed_together(compare: Compare, stage) -> None:
         "['a', 'b', 'pair'].map((side) => document.querySelector(`.compare-film-${side} .film-stage`).scrollTop)"
     )
     assert max(tops) - min(tops) <= 2
-    compare.page.locator(".compare-film-b").get_by_role("button", name="Smaller").click()
+    compare.page.locator(".compare-film-a").get_by_role("button", name="Smaller").click()
     readouts = compare.page.locator(".film-zoom-readout").all_text_contents()
     assert readouts == ["4×"] * 3
 
@@ -343,7 +344,7 @@ FOLLOWING = [
     ("b-step=20", LAST, 20),
     ("compare-follow=lag&compare-lag=3", 100, 10),
     ("compare-follow=same", 300, 300),
-    ("b-run=other", 300, 300),
+    ("b-run=other&compare-align=step", 300, 300),
     ("b-run=other&compare-align=share", 1200, 250),
     ("b-run=other&compare-align=share&compare-follow=lag", 1200, 200),
     ("b-run=other&compare-follow=fixed", 300, LAST),
@@ -634,3 +635,22 @@ def test_a_cell_tells_who_moved_into_it_and_out_of_it(compare: Compare, stage) -
     assert "B predicted three" in thumbnail.get_attribute("title")
     thumbnail.click()
     stage.wait("() => location.hash.includes('image=test-7')")
+
+
+def test_headings_say_run_step_and_accuracy_first(compare: Compare, stage) -> None:
+    compare.show("layer=conv1")
+    heads = [[compare.text(f".compare-film-{side} .film-{part}") for part in ("lead", "moment")] for side in "ab"]
+    assert heads == [["A · demo", "step 1\u2009200 · accuracy 0.600"], ["B · demo", "step 0 · accuracy 0.000"]]
+
+
+def test_runs_that_count_differently_are_aligned_by_share_unless_told(compare: Compare, stage) -> None:
+    compare.show("layer=conv1&b-run=other")
+    assert compare.step("b") == STEPS[STEPS.index(LAST) // 2]
+    assert "same share of training" in compare.text("#compare-align option:checked")
+
+
+def test_where_accuracy_is_missing_its_computation_is_offered(compare: Compare, stage) -> None:
+    compare.show("layer=conv1&b-run=other&compare-align=accuracy", ready=False)
+    compare.page.locator(".tool-chip", has_text="Evaluate now").click()
+    stage.wait("() => [...document.querySelectorAll('.tool-chip')].some((chip) => chip.textContent === 'Evaluating …')")
+    assert [action for action, _ in stage.server.statistics.posted] == ["start"]

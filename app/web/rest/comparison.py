@@ -124,6 +124,11 @@ class ComparisonAnswer:
     ]
     pairs: list[PairBody]
     alignments: Annotated[dict[str, AlignmentBody], Field(description="By step, epoch, share, accuracy.")]
+    alignment: Annotated[str, Field(description="Which of the alignments suits both runs best.")]
+    accuracies: Annotated[
+        dict[str, list[float | None]],
+        Field(description="0..1 of a and of b by position of the checkpoint; null where it is not known."),
+    ]
     problems: list[str]
     notices: Notices
 

@@ -232,3 +232,16 @@ def test_images_that_moved_into_and_out_of_a_cell() -> None:
     assert pairing.moved(actual, at_a, at_b, 0, -1).into.tolist() == [4]
     with pytest.raises(BadRequest, match="different images"):
         pairing.moved(actual, at_a, at_b[:3], 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "by"),
+    [
+        ([(1000, 1.0), (70_000, 7.0)], [(1, 1.0), (135, 135.0)], "epoch"),
+        ([(1000, None), (70_000, None)], [(1, None), (135, None)], "share"),
+        ([(1000, None), (70_000, None)], [(500, None), (40_000, 9.0)], "step"),
+    ],
+)
+def test_runs_are_aligned_by_what_both_count(a: list, b: list, by: str) -> None:
+    sides = [[Checkpoint(step, f"{step}", epoch=epoch) for step, epoch in side] for side in (a, b)]
+    assert pairing.natural_alignment(*sides) == by

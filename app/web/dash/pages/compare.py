@@ -64,6 +64,7 @@ class _SideB(BaseModel):
     layer: str | None = None
     parameter: str | None
     units: Annotated[str, AfterValidator(_selection)]
+    align: str = "step"
     reason: str | None = None
     problem: str | None = None
 
@@ -162,7 +163,8 @@ class Compare:
     def train(self, subject: dict | None, view: dict | None, other: dict | None, theme: str | None) -> Any:
         if not subject or not subject.get("run") or not view or not other or theme is None or _hidden(view, "training"):
             return no_update, no_update
-        x = {"epoch": "epoch", "share": "share"}.get(view["compare-align"], "step")
+        align = view["compare-align"] if view["compare-align"] != "auto" else other.get("align", "step")
+        x = {"epoch": "epoch", "share": "share"}.get(align, "step")
         sides = (subject["run"], other["run"])
         asked = [run for run in view["compare-runs"].split(",") if run in subject["runs"] and run not in sides]
         titles = subject.get("titles", {}).get("runs", {})
@@ -333,9 +335,9 @@ PAGE = Page(
         Field(
             "compare-align",
             "choice",
-            "step",
-            "what the same point of another run is",
-            ("step", "epoch", "share", "accuracy"),
+            "auto",
+            "what the same point of another run is; auto: by epoch or step where both count alike, else by share",
+            ("auto", "step", "epoch", "share", "accuracy"),
         ),
         Field(
             "compare-pairs",
