@@ -268,3 +268,13 @@ def test_steps_are_taken_for_epochs_only_where_they_may_be() -> None:
     assert apart.along("step") is None
     assert said == ()
     assert on_both_axes([known], [Checkpoint(1, "a", epoch=1.0)])[0][0].along("step") is None
+
+
+def test_points_know_when_they_were_recorded_where_the_file_says(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("step,loss,timestamp\n1,2,1e9\n0,3,999999000\n")
+    (tmp_path / "other.csv").write_text("step,accuracy,time\n0,1,5\n")
+    (tmp_path / "gaps.csv").write_text("step,error,wall_time\n0,1,1e9\n1,2,\n")
+    curves = {curve.metric: curve for curve in read_metric_files(find_metric_files(tmp_path))[0]}
+    assert curves["loss"].times.tolist() == [999999000, 1e9]
+    assert curves["accuracy"].times is None, "a column called time may mean anything"
+    assert curves["error"].times is None
