@@ -157,6 +157,8 @@ def test_what_is_doubtful_is_said() -> None:
     assert list(saved.steps.values()) == [1, 2]
     assert "7 could be" in saved.doubts[0]
     assert "resnet" in read_steps(["resnet18", "resnet34"]).doubts[0]
+    assert "abc" in read_steps(["abc1", "abc2"]).doubts[0]
+    assert read_steps(["ab1", "ab2"]).doubts == []
 
 
 def test_dates_alone_give_an_order() -> None:
