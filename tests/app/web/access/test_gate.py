@@ -296,7 +296,8 @@ def test_where_it_says_nothing_the_sentence_says_what_the_proxy_must_do_and_is_l
 )
 def test_head_is_get_without_the_body(house: Callable[..., Any], path: str) -> None:
     visitor = house(people=False).visitor()
-    full, head = visitor.get(path), visitor.head(path)
+    plain = {"accept-encoding": "identity"}  # two documents of Dash are equally long, but not once they are compressed
+    full, head = visitor.get(path, headers=plain), visitor.head(path, headers=plain)
     assert (head.status_code, head.content) == (full.status_code, b"")
     for name in ("content-type", "content-length", "location", "content-security-policy"):
         if name in full.headers:
