@@ -57,7 +57,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def python(project: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment["MLOSCOPE_CACHE_FOLDER"] = str(project / "cache")
     answer = subprocess.run([sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout[-2000:] + answer.stderr[-2000:]

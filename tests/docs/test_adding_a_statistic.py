@@ -148,7 +148,7 @@ def test_rest_and_chart_show_it_without_an_evaluation(project: Path, run: Path, 
 
 
 def python(project: Path, *arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1", **environment}
+    variables = {**os.environ, "PYTHONPATH": str(project), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **environment}
     return subprocess.run([sys.executable, *arguments], cwd=cwd, env=variables, capture_output=True, text=True)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-HANGS_AFTER_S = 10.0
+HANGS_AFTER_S = 30.0
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", ["header", *(pytest.param(way, marks=pytest.mark.slow) for way in WAYS if way != "header")]
+)
 def test_everything_works_below_a_path(
     way: str,
     house: Callable[..., Any],
@@ -69,7 +71,7 @@ def test_everything_works_below_a_path(
     assert page.problems == []
 
 
-@pytest.mark.parametrize("host", ["", "proxy_set_header Host $host;"])
+@pytest.mark.parametrize("host", ["", pytest.param("proxy_set_header Host $host;", marks=pytest.mark.slow)])
 def test_a_proxy_that_changes_host_is_no_obstacle_to_a_browser_that_says_who_asks(
     host: str,
     house: Callable[..., Any],

@@ -35,7 +35,7 @@ TRAP = """<!doctype html><title>trap</title><body>
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_every_page_works_under_the_policy_and_the_view_survives_signing_in(
     house: Callable[..., Any], street: ExitStack, browse: Callable[..., Any], scheme: str
 ) -> None:
@@ -193,6 +193,7 @@ def test_a_session_that_ends_while_the_status_page_is_open_leads_to_where_one_si
     page.wait_for_url("**/login?next=%2Fstatus")
 
 
+@pytest.mark.slow  # the sibling in test_behind_a_proxy.py loses its cookies
 def test_a_session_that_ends_while_a_page_is_open_is_said_there(
     house: Callable[..., Any], street: ExitStack, browse: Callable[..., Any]
 ) -> None:

@@ -17,7 +17,7 @@ def rest(page: Any) -> None:
     seen = -1
     while seen != len(page.asked):
         seen = len(page.asked)
-        page.wait_for_timeout(500)
+        page.wait_for_timeout(250)
 
 
 def change(page: Any, *until: str, **fields: Any) -> set[str]:
@@ -25,10 +25,10 @@ def change(page: Any, *until: str, **fields: Any) -> set[str]:
     rest(page)
     page.asked.clear()
     in_page.evaluate(page, "fields => view.set(fields)", fields)
-    for _ in range(400):
+    for _ in range(1000):
         if set(until) <= set(page.asked):
             break
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(20)
     rest(page)
     return set(page.asked)
 

@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_the_page_s_own_suite_passes(project: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(project), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(project), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mypages.py"]
     answer = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)
     assert answer.returncode == 0, answer.stdout
