@@ -102,10 +102,10 @@ def _nothing_fits(path: Path, known: list[Registered], what: str) -> str:
         f"{adaptor.name} ({adaptor.description})" for adaptor in known if adaptor.implementation is not None
     )
     absent = " ".join(str(adaptor.problem) for adaptor in known if adaptor.problem)
-    what_looked = f"Looked: {looked or 'none'}."
+    what_looked = f"Supported formats: {looked or 'none'}."
     contents, instead = _contents(path)
     sentences = (
-        f"{path} is no {what} that any adaptor reads.",
+        f"No adaptor can read {path} as a {what}.",
         contents,
         instead if what == "run" else advice(path),
         _within(path, known, what),

@@ -93,13 +93,11 @@ ConfusionPairs = browser_part("ConfusionPairs", "The most confused pairs of clas
 ConfusionChanges = browser_part("ConfusionChanges", "Images that are taken for another class than at an earlier step.")
 ClusterRows = browser_part(
     "ClusterRows",
-    "A row for each cluster of images. ``colours`` are told apart with every colour blindness; shapes follow them.",
-    "colours",
+    "A row for each cluster of images.",
 )
 PointMap = browser_part(
     "PointMap",
-    "All images on a map of their class probabilities. ``colours``: as for the rows of clusters.",
-    "colours",
+    "All images on a map of their class probabilities.",
 )
 ClusterImages = browser_part(
     "ClusterImages",

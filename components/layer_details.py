@@ -8,6 +8,7 @@ from typing import Any
 from dash import html
 
 from mloscope.adaptors.interface import Layer
+from mloscope.components.numbers import grouped, number_text, percent
 
 
 def shape_text(shape: Sequence[int | None] | None) -> str:
@@ -15,26 +16,6 @@ def shape_text(shape: Sequence[int | None] | None) -> str:
     if shape is None:
         return "–"
     return "×".join("?" if extent is None else f"{extent}" for extent in shape) or "1"
-
-
-def count_text(count: int) -> str:
-    """Whole number with thin spaces between thousands."""
-    return f"{count:,}".replace(",", "\u2009")
-
-
-def number_text(value: float | None, digits: int = 4) -> str:
-    """So many significant digits, or what it is where it is no number."""
-    if value is None:
-        return "–"
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "∞" if value > 0 else "−∞"
-    text = f"{value:.{digits}g}"
-    if "e" in text:  # short of one digit: four such numbers stand side by side
-        mantissa, exponent = f"{value:.{max(0, digits - 2)}e}".split("e")
-        text = f"{mantissa}e{int(exponent)}"
-    return text.replace("-", "−")
 
 
 def _number(value: float | None) -> html.Td:
@@ -53,7 +34,7 @@ def layer_facts(layer: Layer) -> html.Div:
     facts: list[tuple[str, Any]] = [
         ("kind", f"{layer.kind} ({layer.source_class})" if layer.source_class else layer.kind),
         ("output", shape_text(layer.output_shape)),
-        ("parameters", count_text(layer.parameter_count)),
+        ("parameters", grouped(layer.parameter_count)),
         *((p.name, shape_text(p.shape)) for p in layer.parameters),
     ]
     shown = {k: v for k, v in layer.hyperparameters.items() if v is not None and not isinstance(v, dict)}
@@ -123,7 +104,7 @@ def _table(statistics: Sequence[Mapping[str, Any]], unit: int | None) -> list[An
 def _numbers(label: str, row: Mapping[str, Any], prefix: str, class_name: str) -> html.Tr:
     zeros = row.get(f"{prefix}share_of_zeros")
     known = zeros is not None and row.get(f"{prefix}norm") is not None
-    share = f"{100 * zeros:.3g} %" if known else "–"
+    share = percent(zeros, ".3g") if known else "–"
     values = (_number(row.get(f"{prefix}{name}")) for name in ("min", "max", "norm"))
     return html.Tr([html.Th(label, scope="row", className=class_name), *values, html.Td(share)])
 
@@ -137,9 +118,9 @@ def _not_finite(row: Mapping[str, Any]) -> str:
         if found and found == count:
             return f"{'all ' if count > 1 else 'the '}{_values(count)} {name}."
         if found:
-            sentences.append(f"{count_text(found)} of {_values(count)} {name}")
+            sentences.append(f"{grouped(found)} of {_values(count)} {name}")
     return f"{', '.join(sentences)}; excluded above." if sentences else ""
 
 
 def _values(count: int) -> str:
-    return f"{count_text(count)} values are" if count > 1 else "only value is"
+    return f"{grouped(count)} values are" if count > 1 else "only value is"

@@ -7,6 +7,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from mloscope.components.colour_tables import plotly_scale
+from mloscope.components.numbers import SPACE
+
 FONT = '"Inter", "Segoe UI", system-ui, -apple-system, "Helvetica Neue", "DejaVu Sans", sans-serif'
 SIZE_SMALL_PX, SIZE_PX = 12, 13
 
@@ -43,9 +46,9 @@ CATEGORIES = (
 )
 """Ten colours told apart with every common colour blindness, on both surfaces; the first eight after Okabe and Ito (2008)."""
 
-# Five-point versions of the tables of assets/films/colour_tables.mjs, for Plotly's exact heat map.
-SEQUENTIAL = [[0.0, "#440154"], [0.25, "#3b528b"], [0.5, "#21918c"], [0.75, "#5ec962"], [1.0, "#fde725"]]
-DIVERGING = [[0.0, "#0b3c8c"], [0.25, "#7ba4d4"], [0.5, "#f4f4f4"], [0.75, "#d98f76"], [1.0, "#8c1d18"]]
+SEQUENTIAL = plotly_scale("viridis")
+DIVERGING = plotly_scale("blue-red")
+"""The colour tables of films, for Plotly's heat maps."""
 
 
 @functools.cache
@@ -66,6 +69,7 @@ def template(theme: str) -> go.layout.Template:
             "font": {"family": FONT, "size": SIZE_SMALL_PX, "color": tokens["text"]},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
+            "separators": f".{SPACE}",
             "colorway": list(CATEGORIES),
             "xaxis": axis,
             "yaxis": axis,

@@ -191,8 +191,8 @@ def _times(checkpoints: Sequence[Checkpoint], by: str, accuracy: Mapping[int, fl
 def _nothing_to_align_by(by: str, name: str) -> str:
     if by == "accuracy":
         return (
-            f'The run "{name}" has neither statistics nor a metric with its accuracy, so there is no nearest accuracy; '
-            "mloscope statistics computes them."
+            f"Cannot align by accuracy: none is recorded for {name}. Evaluate it on its page Confusion, or with "
+            "mloscope statistics."
         )
     if by == "epoch":
         return f'The checkpoints of the run "{name}" do not say their epoch; align by step or by share of training.'

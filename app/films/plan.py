@@ -18,6 +18,8 @@ TILES_SHOWN = 256
 """Up to this many tiles, all are shown where no units are given; beyond, the first :data:`FIRST_UNITS` and so on."""
 FIRST_UNITS = 32
 FIRST_CHANNELS = 16
+FIRST_VECTORS = 64
+"""The page of units that the browser turns to where each is a vector."""
 
 
 @dataclass(frozen=True)

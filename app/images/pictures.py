@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import threading
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from mloscope.app.errors import BadRequest
+from mloscope.components import colour_tables
 
 GAP = 1
 _GAP_COLOUR = (236, 236, 236)
@@ -20,34 +20,14 @@ MOST_PIXELS, MOST_VALUES = 48_000_000, 20_000_000
 _BLOCK_PIXELS = 1 << 20
 _AT_ONCE = threading.BoundedSemaphore(2)
 """So that nobody fills the memory by asking for many large pictures at the same time."""
-COLOUR_TABLES = ("viridis", "cividis", "magma", "grey", "blue-red", "purple-green")
+COLOUR_TABLES = colour_tables.NAMES
 
 
-@functools.cache
 def colour_table(name: str) -> np.ndarray:
-    """uint8 (256, 3), red, green, blue. ``blue-red`` and ``purple-green`` diverge from their middle."""
-    from plotly import colors
-
-    scales = {
-        "viridis": colors.sequential.Viridis,
-        "cividis": colors.sequential.Cividis,
-        "magma": colors.sequential.Magma,
-        "grey": ["#000000", "#ffffff"],
-        "blue-red": colors.diverging.RdBu_r,
-        "purple-green": colors.diverging.PRGn,
-    }
-    if name not in scales:
+    """uint8 (256, 3), red, green, blue; the same as films have. Raises BadRequest for an unknown name."""
+    if name not in COLOUR_TABLES:
         raise BadRequest(f'There is no colour table "{name}"; there are {", ".join(COLOUR_TABLES)}.')
-    anchors = np.array([_rgb(text) for text in scales[name]], np.float64)
-    places = np.linspace(0, 1, len(anchors))
-    wanted = np.linspace(0, 1, 256)
-    return np.stack([np.interp(wanted, places, anchors[:, i]) for i in range(3)], axis=1).round().astype(np.uint8)
-
-
-def _rgb(text: str) -> tuple[int, ...]:
-    if text.startswith("#"):
-        return tuple(int(text[i : i + 2], 16) for i in (1, 3, 5))
-    return tuple(int(part) for part in text[text.index("(") + 1 : -1].split(","))
+    return colour_tables.colour_table(name)
 
 
 def draw(tiles: np.ndarray, low: float, high: float, colours: str, zoom: int = 1) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 MAXIMUM_UNIT = 1_000_000
 """A larger number is a typing error, not a unit; nor may a selection count more numbers than this, repeated ones included."""
-_LONGEST_RANGE = 100_000
+LONGEST_RANGE = 100_000
 
 
 def parse_units(text: str) -> tuple[int, ...]:
@@ -34,7 +34,7 @@ def _range(part: str) -> tuple[int, int]:
     first, last = int(match[1]), int(match[2] or match[1])
     if last < first:
         raise ValueError(f'The range "{part}" runs backwards; "{last}-{first}" would be right.')
-    if last > MAXIMUM_UNIT or last - first > _LONGEST_RANGE:
+    if last > MAXIMUM_UNIT or last - first > LONGEST_RANGE:
         raise ValueError(f'The range "{part}" is larger than any layer.')
     return first, last
 

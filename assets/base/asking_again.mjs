@@ -10,11 +10,12 @@
  * all of it, and it goes when everything it stands for is solved. What a callback has not been answered for is greyed out meanwhile.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
+import { PAUSES_MS } from "mloscope/base/retry.mjs";
 import { standingNotice } from "mloscope/base/standing_notice.mjs";
 
 const OF_DASH = /\/_dash-(update-component|layout|dependencies)$/;
 const NOBODY_BEHIND_THE_PROXY = new Set([502, 503, 504]);
-const PAUSES_MS = [250, 1000, 2000, 4000, 8000]; // the last one for ever
+const DASH_PAUSES_MS = [250, ...PAUSES_MS];
 const TOLD_AFTER = 3; // tries without an answer: a server that restarts is nothing to speak of
 const SIGN_IN_PAUSE_MS = 5000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -23,12 +24,12 @@ const SIGNED_OUT = "signed-out";
 const UNREACHABLE = "unreachable";
 const REFUSED = "refused";
 const SENTENCES = {
-  [SIGNED_OUT]: "This sign-in is over, so what is shown may be out of date.",
+  [SIGNED_OUT]: "You have been signed out; what is shown may be out of date.",
   [UNREACHABLE]: "Connection lost; charts and tables may be out of date. Reconnecting …",
 };
 const ADVICE = {
-  403: "Something before the server refused this page's question (403).",
-  413: "The page's question is larger than the proxy before the server takes (413; nginx: client_max_body_size).",
+  403: "A proxy in front of the server refused this page's request (403).",
+  413: "This page's request is larger than the proxy in front of the server allows (413; nginx: client_max_body_size).",
 };
 const troubles = new Map(); // question -> {kind, text}
 const newest = new Map(); // output of a callback -> number of its last question
@@ -135,7 +136,7 @@ async function askForDash(ask, question, signal) {
     if (!trouble) solve(question);
     else if (trouble.kind !== UNREACHABLE || tries >= TOLD_AFTER) tell(question, trouble);
     if (!trouble || trouble.kind === REFUSED) return answer;
-    await pause(trouble.pauseMs || PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)], trouble.kind === SIGNED_OUT);
+    await pause(trouble.pauseMs || DASH_PAUSES_MS[Math.min(tries, DASH_PAUSES_MS.length - 1)], trouble.kind === SIGNED_OUT);
     if (signal) signal.throwIfAborted();
   }
 }
@@ -165,8 +166,8 @@ async function troubleOf(answer) {
   if (answer.ok && !isPage) return null; // Dash says of no answer what it is
   if (answer.status === 401) return { kind: SIGNED_OUT, pauseMs: SIGN_IN_PAUSE_MS };
   if (NOBODY_BEHIND_THE_PROXY.has(answer.status)) return { kind: UNREACHABLE };
-  if (answer.ok) return { kind: REFUSED, text: "Something before the server answered in its place.", reload: true };
-  const text = (await sentenceOf(answer)) || ADVICE[answer.status] || `The server answered ${answer.status} to this page's question.`;
+  if (answer.ok) return { kind: REFUSED, text: "A proxy in front of the server answered in its place.", reload: true };
+  const text = (await sentenceOf(answer)) || ADVICE[answer.status] || `The server answered ${answer.status} to this page's request.`;
   if (answer.status === 429) {
     const waitMs = 1000 * Number(answer.headers.get("retry-after") || 5);
     return { kind: "busy", text, pauseMs: Math.min(Math.max(waitMs, 1000), LONGEST_PAUSE_MS) };

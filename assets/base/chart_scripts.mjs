@@ -7,7 +7,9 @@
  *
  * app/web/dash/chart_scripts.py says where the files are.
  */
-const PAUSES_MS = [1000, 2000, 4000, 8000, 15_000, 30_000]; // the last one for ever
+import { PAUSES_MS } from "mloscope/base/retry.mjs";
+
+const LARGE_FILE_PAUSES_MS = [...PAUSES_MS, 15_000, 30_000];
 const LOOK_FOR_FILM_MS = 100;
 const FILM_WITHIN_MS = 20_000;
 
@@ -17,7 +19,7 @@ export class ChartScripts {
    *   `load` rejects where the file did not come; `first` is waited for before all else; `pausesMs`: before each of the tries after
    *   the first
    */
-  constructor({ addresses, load, first = async () => {}, pausesMs = PAUSES_MS }) {
+  constructor({ addresses, load, first = async () => {}, pausesMs = LARGE_FILE_PAUSES_MS }) {
     this.addresses = addresses;
     this.load = load;
     this.first = first;

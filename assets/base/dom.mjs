@@ -1,5 +1,7 @@
 /** Elements made by hand, and React components whose inside is made of them. */
 
+const AWAY_PX = 14; // of what stands beside the pointer
+
 /**
  * @template Tag
  * @typedef {Tag extends keyof HTMLElementTagNameMap ? HTMLElementTagNameMap[Tag]
@@ -57,30 +59,61 @@ export const write = (node, text) => {
 export const hit = (event, selector) => (event.target instanceof Element ? event.target.closest(selector) : null);
 
 /**
- * What draws on a canvas.
- * @param {HTMLCanvasElement} canvas that has no other context
- * @returns {CanvasRenderingContext2D}
+ * The value of a custom property of assets/theme.css.
+ * @param {string} name such as "--text"
+ * @param {Element} [of] the element it is read at
+ * @returns {string}
  */
-export const context2d = (canvas) => /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+export const token = (name, of = document.documentElement) => getComputedStyle(of).getPropertyValue(name).trim();
 
 /**
- * Render a React component whose inside is drawn by hand; to be called from the component, every time with the same mount.
- * @param {string} className of the root element
- * @param {(root: HTMLElement, props: any) => (() => void)} mount called once with the root element and the properties;
- *   returns the function that undoes it
- * @param {any} props `id` goes to the root element
- * @returns {any} a React element
+ * Make a function that calls `act` in the next animation frame, once however often it is called before that.
+ * @param {() => void} act
+ * @returns {(() => void) & {cancel: () => void}} `cancel` drops the pending call
  */
-export const mounted = (className, mount, props) => {
-  const { createElement, useEffect, useRef } = window.React;
-  const root = useRef(null);
-  useEffect(() => mount(root.current, props), []);
-  return createElement("div", { id: props.id, className, ref: root });
+export const oncePerFrame = (act) => {
+  let pending = 0;
+  const run = () => {
+    pending = 0;
+    act();
+  };
+  const later = () => {
+    pending = pending || requestAnimationFrame(run);
+  };
+  const cancel = () => {
+    cancelAnimationFrame(pending);
+    pending = 0;
+  };
+  return Object.assign(later, { cancel });
 };
 
 /**
- * A whole number with thin spaces between thousands: 1\u2009200.
- * @param {number} number
- * @returns {string}
+ * Place a fixed element beside the pointer, on the side where it is wholly visible.
+ * @param {HTMLElement} node that is shown
+ * @param {{x: number, y: number}} pointer in CSS pixels of the window
  */
-export const grouped = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
+export const placeBeside = (node, { x, y }) => {
+  const { offsetWidth: width, offsetHeight: height } = node;
+  const left = x + AWAY_PX + width < innerWidth ? x + AWAY_PX : Math.max(0, x - AWAY_PX - width);
+  const top = y + AWAY_PX + height < innerHeight ? y + AWAY_PX : Math.max(0, y - AWAY_PX - height);
+  node.style.transform = `translate(${Math.round(left)}px, ${Math.round(top)}px)`;
+};
+
+/**
+ * Make a React component of a class that fills an element by hand.
+ * @param {string} className of the root element
+ * @param {new (root: HTMLElement, props: any) => {destroy: () => void}} Part made once per element
+ * @returns {(props: any) => any} of the component's properties, of which `id` goes to the root element
+ */
+export const component = (className, Part) => {
+  const mount = (root, props) => {
+    const part = new Part(root, props);
+    return () => part.destroy();
+  };
+  return (props) => {
+    const { createElement, useEffect, useRef } = window.React;
+    const root = useRef(null);
+    useEffect(() => mount(root.current, props), []);
+    return createElement("div", { id: props.id, className, ref: root });
+  };
+};

@@ -1,8 +1,9 @@
 /** Questions to the REST API, with refusals turned into sentences. */
 import { api } from "mloscope/base/addresses.mjs";
 import { askAgain, askSignedIn, awaitServer } from "mloscope/base/asking_again.mjs";
+import { hungUp } from "mloscope/base/retry.mjs";
 
-const PAUSES_MS = [250, 1000];
+const AT_ONCE_MS = [250, 1000]; // pauses before the caller hears of a failure
 
 /**
  * Fetch JSON; a refusal becomes an Error whose message is the server's own sentence and whose `kind` is the server's.
@@ -27,17 +28,17 @@ export const fetchAnswer = async (url, signal, options = {}) => {
   const ask = () => fetch(url, { ...options, signal });
   let answer;
   try {
-    answer = await (options.method ? ask() : askSignedIn(() => askAgain(ask, PAUSES_MS, signal), signal));
+    answer = await (options.method ? ask() : askSignedIn(() => askAgain(ask, AT_ONCE_MS, signal), signal));
   } catch (cause) {
     if (cause.name === "AbortError") throw cause;
     awaitServer();
-    throw Object.assign(new Error("The server does not answer. Is it still running?"), { kind: "unreachable", status: 0 });
+    throw Object.assign(new Error("The server cannot be reached. Is it still running?"), { kind: "unreachable", status: 0 });
   }
   if (answer.ok) return answer;
   if (answer.status === 401) {
     // What changes something is not asked again by itself; the notice stays until somebody is signed in.
     askSignedIn(() => fetch(api(["runs"]))).catch(() => {});
-    throw Object.assign(new Error("This sign-in is over; sign in again."), { kind: "not-signed-in", status: 401 });
+    throw Object.assign(new Error("You have been signed out; sign in again."), { kind: "not-signed-in", status: 401 });
   }
   /** @type {{message: string, kind: string} | null} */
   let said = null;
@@ -51,11 +52,30 @@ export const fetchAnswer = async (url, signal, options = {}) => {
 };
 
 /**
+ * Fetch bytes.
+ * @param {string} url
+ * @returns {Promise<ArrayBuffer>} rejects as fetchAnswer does, and with `kind` "hung-up" where the connection broke
+ */
+export const fetchBytes = async (url) => {
+  const answer = await fetchAnswer(url);
+  return whole(answer.arrayBuffer());
+};
+
+/** What a body gives; a connection that broke within it becomes an error that is temporary. */
+async function whole(reading) {
+  try {
+    return await reading;
+  } catch (cause) {
+    throw cause instanceof TypeError ? hungUp("The server stopped in the middle of an answer.") : cause;
+  }
+}
+
+/**
  * Read newline-delimited JSON as it arrives.
  * @param {string} url
  * @param {AbortSignal} signal
  * @param {(a: any) => void} onLine called once per line, in order
- * @returns {Promise<void>} resolves when the server closes the stream
+ * @returns {Promise<void>} resolves when the server closes the stream; rejects as fetchBytes does
  */
 export const readLines = async (url, signal, onLine) => {
   const answer = await fetchAnswer(url, signal);
@@ -63,7 +83,7 @@ export const readLines = async (url, signal, onLine) => {
   const decoder = new TextDecoder();
   let rest = "";
   for (;;) {
-    const { done, value } = await reader.read();
+    const { done, value } = await whole(reader.read());
     if (done) break;
     const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
     rest = lines.pop() || "";

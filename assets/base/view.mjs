@@ -8,19 +8,18 @@
  *
  * Path and search say which page, run and corpus: `view.visit` goes to others, and the view goes along. Only the hash is ever
  * replaced: Dash's router looks at path and search, so none of that asks the server for anything.
- * What the keys are stands in <script id="view-schema">, written by app/web/dash/view_state.py.
+ * app/web/dash/view_state.py says which keys there are.
  */
 import { searchOf } from "mloscope/base/addresses.mjs";
 import { carried, firstLayer } from "mloscope/base/carrying.mjs";
 import { notice, takeBackNotice } from "mloscope/base/notices.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
+import { pageData } from "mloscope/base/page_data.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 
 const STORE_DELAY_MS = 60;
-const MAXIMUM_UNIT = 1000000; // as in app/web/dash/view_state.py
 const subscribers = new Set();
-/** @type {any[] | null} */
-let fields = null;
 /** @type {any | null} complete once anybody asked for it */
 let shown = null;
 /** @type {number | undefined} */
@@ -33,17 +32,9 @@ let left = null;
 /** @type {string | null} what was said of it on arrival */
 let said = null;
 
-/** The schema's fields; the step, which belongs to the time bus, is among them. */
-function schema() {
-  let known = fields;
-  if (!known) {
-    const place = document.getElementById("view-schema");
-    if (!place) throw new Error('The page has no <script id="view-schema">; app/web/dash/view_state.py writes it.');
-    known = /** @type {any[]} */ (JSON.parse(place.textContent || ""));
-    fields = known;
-  }
-  return known;
-}
+/** The schema's fields; the step, which belongs to the time bus, is among them. @returns {any[]} */
+const schema = () => pageData("view-schema");
+const limits = () => pageData("limits");
 
 const fieldsOfView = () => schema().filter((field) => field.key !== "step");
 const isAway = () => openedSearch !== null && location.search !== openedSearch;
@@ -63,9 +54,9 @@ function parseUnits(text) {
     const first = Number(match[1]);
     const last = Number(match[2] || match[1]);
     if (last < first) throw new Error(`The range "${part}" runs backwards; "${last}-${first}" would be right.`);
-    if (last > MAXIMUM_UNIT || last - first > 100000) throw new Error(`The range "${part}" is larger than any layer.`);
+    if (last > limits().unit || last - first > limits().range) throw new Error(`The range "${part}" is larger than any layer.`);
     total += last - first + 1;
-    if (total > MAXIMUM_UNIT) throw new Error("The selection names more than any layer has.");
+    if (total > limits().unit) throw new Error("The selection names more than any layer has.");
     for (let unit = first; unit <= last; unit += 1) units.add(unit);
   }
   return [...units];
@@ -106,7 +97,7 @@ function checked(field, value) {
       throw new Error(`${field.key}: ${error.message}`);
     }
   }
-  if (text.length > (field.longest || 1000) || /[\u0000-\u001f\u007f]/.test(text))
+  if (text.length > (field.longest || limits().text) || /[\u0000-\u001f\u007f]/.test(text))
     throw new Error(`${field.key} is too long or not printable.`);
   return text;
 }
@@ -217,7 +208,7 @@ function readBack() {
 function goTo(step) {
   time.pause();
   const reached = time.requestStep(step);
-  if (reached !== step) notice(`There is no checkpoint of step ${step}; the nearest, ${reached}, is shown.`);
+  if (reached !== step) notice(`There is no checkpoint of step ${grouped(step)}; the nearest, ${grouped(Number(reached))}, is shown.`);
 }
 
 export const view = {
@@ -228,6 +219,12 @@ export const view = {
 
   /** @returns {any[]} the schema of the view */
   fields: schema,
+
+  /** @param {string} key @returns {string[][]} value, text and help of each choice of a field */
+  choices(key) {
+    const { choices, texts } = schema().find((field) => field.key === key);
+    return choices.map((value, place) => [value, ...texts[place]]);
+  },
 
   /** @returns {any} the view, complete, by key */
   get() {
@@ -335,7 +332,8 @@ function typed(subject) {
   const found = settledOnSubject(parse(location.hash), subject);
   const none = !subject.checkpoints.length; // which is said already
   const known = found.step === null || none || subject.checkpoints.some((checkpoint) => checkpoint.step === found.step);
-  if (!known) found.problems.push(`The run ${subject.run} has no checkpoint of step ${found.step}; the last one is shown.`);
+  if (!known)
+    found.problems.push(`The run ${subject.run} has no checkpoint of step ${grouped(Number(found.step))}; the last one is shown.`);
   return found;
 }
 

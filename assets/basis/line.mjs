@@ -4,7 +4,7 @@
  *     subject.basis ──► a button: what is in force, warnings and what is assumed ──click──► panel (assets/basis/panel.mjs, assets/basis/form.mjs)
  *     compare: B's   ──► a second button where B rests on something else
  */
-import { element, mounted } from "mloscope/base/dom.mjs";
+import { component, element } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { basisPanel } from "mloscope/basis/panel.mjs";
@@ -130,9 +130,4 @@ const withoutRun = (basis) => JSON.stringify({ ...basis, run: null });
  * The React component behind components/browser_parts.py.
  * @param {{id: string, editor: boolean}} props editor: whether who looks may name the outputs
  */
-export const BasisLine = (props) => mounted("basis-line", mount, props);
-
-function mount(root, props) {
-  const line = new Line(root, props);
-  return () => line.destroy();
-}
+export const BasisLine = component("basis-line", Line);

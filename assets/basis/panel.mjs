@@ -2,8 +2,9 @@
  * The whole record of what a run's numbers rest on, in rows: `basisPanel`. Notices come first, the gravest at the top.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { element } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { basisForm } from "mloscope/basis/form.mjs";
 import { basisWords } from "mloscope/basis/words.mjs";
 

@@ -2,7 +2,7 @@
  * What numbers rest on, in words: `basisWords`. Made of the record that GET runs/{run}/basis answers with, and that a
  * subject carries as `basis`.
  */
-import { grouped } from "mloscope/base/dom.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 
 const ASSUMED = "assumed";
 const KINDS = [

@@ -6,8 +6,10 @@
  *
  * What is told of the cluster follows the time bus; its page is asked for when time has settled.
  */
-import { button, element, grouped, hit, mounted } from "mloscope/base/dom.mjs";
+import { button, component, element, hit } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { counted, grouped } from "mloscope/base/numbers.mjs";
+import { isTemporary } from "mloscope/base/retry.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
@@ -47,10 +49,8 @@ class Images {
   }
 
   build() {
-    this.hint = element("p", { class: "cluster-hint" }, [
-      "Click a cluster for all its images; draw a line on the map around images to list them.",
-    ]);
-    this.caught = section("Images within the lasso", (way) => this.turnCaught(way));
+    this.hint = element("p", { class: "cluster-hint" }, ["Click a cluster to list its images, or draw a line around images on the map."]);
+    this.caught = section("Selected images", (way) => this.turnCaught(way));
     this.cluster = section("Images of the cluster", (way) => this.turnCluster(way));
     this.before = element("p", { class: "cluster-told" });
     this.after = element("p", { class: "cluster-told" });
@@ -91,7 +91,7 @@ class Images {
     this.tellHint();
     if (!lasso) return;
     if (!found || !data.images) {
-      caught.title.textContent = data.imagesError || "The images within the lasso are on their way …";
+      caught.title.textContent = data.imagesError || "Loading the selected images …";
       caught.show([], 0, 0, data.imagesError);
       return;
     }
@@ -99,7 +99,7 @@ class Images {
     const pages = Math.max(1, Math.ceil(total / PAGE));
     this.page = Math.min(this.page, pages - 1);
     const first = this.page * PAGE;
-    caught.title.textContent = `${grouped(total)} image${total === 1 ? "" : "s"} within the lasso of step ${grouped(found.step)}`;
+    caught.title.textContent = `${counted(total, "selected image")} at step ${grouped(found.step)}`;
     const name = (number) => data.classNames[number] || `class ${number}`;
     caught.show(
       found.positions.slice(first, first + PAGE).map((position) => {
@@ -111,7 +111,7 @@ class Images {
       }),
       first,
       total,
-      total ? null : "No image lies within the line.",
+      total ? null : "There are no images within the line.",
       data.statistics.overview.corpus,
     );
     this.mark();
@@ -166,7 +166,7 @@ class Images {
       part.node.dataset.state = "missing";
       part.title.replaceChildren(marks.mark(cluster, 12), ` cluster ${cluster}`);
       part.show([], 0, 0, error.message);
-      this.asked = error.kind === "unreachable" || error.kind === "unavailable" ? null : question;
+      this.asked = isTemporary(error) ? null : question;
     }
   }
 
@@ -184,8 +184,11 @@ class Images {
     if (part.node.dataset.step && Number(part.node.dataset.step) !== step) part.node.dataset.state = "pending";
     const rows = data.rows(index);
     const row = rows && rows.clusters[cluster];
-    tellFlow(this.before, row ? row.from : null, cluster, rows && rows.before, "came from", "were here at");
-    tellFlow(this.after, row ? row.to : null, cluster, rows && rows.after, "go to", "stay until");
+    tellFlow(this.before, row ? row.from : null, cluster, rows && rows.before, "came from", [
+      "was already here at",
+      "were already here at",
+    ]);
+    tellFlow(this.after, row ? row.to : null, cluster, rows && rows.after, "will move to", ["stays until", "stay until"]);
   }
 
   // ---------------------------------------------------------------------------------------------------------- both
@@ -215,22 +218,25 @@ function tellFlow(node, flow, cluster, step, word, stay) {
   if (!isKnown) return;
   const others = flow.filter(([other]) => other !== cluster);
   const kept = flow.find(([other]) => other === cluster);
+  const many = kept ? kept[1] : 0;
   /** @type {(string | Node)[]} */
-  const parts = [`${grouped(kept ? kept[1] : 0)} ${stay} step ${grouped(step)}`];
-  if (others.length) parts.push(`; ${word} `);
+  const parts = [`${grouped(many)} ${stay[many === 1 ? 0 : 1]} step ${grouped(step)}`];
   others.slice(0, FLOWS).forEach(([other, count], place) => {
-    if (place) parts.push(", ");
-    if (other < 0) parts.push(`no cluster (${grouped(count)})`);
-    else {
-      const link = element("button", { type: "button", class: "cluster-link", "data-cluster": other, title: `Select cluster ${other}` }, [
-        marks.mark(other),
-        `${other}`,
-      ]);
-      parts.push(link, ` (${grouped(count)})`);
-    }
+    // "; 2 came from cluster 17, 1 from no cluster"
+    parts.push(
+      `${place ? "," : ";"} ${grouped(count)} ${place ? word.split(" ").at(-1) : word} `,
+      other < 0 ? "no cluster" : linkTo(other),
+    );
   });
   if (others.length > FLOWS) parts.push(` and ${others.length - FLOWS} more`);
   node.replaceChildren(...parts);
+}
+
+function linkTo(cluster) {
+  const link = element("button", { type: "button", class: "cluster-link", title: `Select cluster ${cluster}` }, [marks.mark(cluster)]);
+  link.dataset.cluster = String(cluster);
+  link.append(`cluster ${cluster}`);
+  return link;
 }
 
 /** A list of images in pages. */
@@ -265,13 +271,5 @@ function tile(corpus, id, title) {
   return node;
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const ClusterImages = (props) => mounted("cluster-images", mount, props);
-
-function mount(root) {
-  const images = new Images(root);
-  return () => images.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const ClusterImages = component("cluster-images", Images);

@@ -1,5 +1,6 @@
 /** What the colours of the map of images say, and what its axes are. */
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { element } from "mloscope/base/dom.mjs";
+import { grouped, percent } from "mloscope/base/numbers.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 
 const LEGEND_NAMES = 20;
@@ -22,12 +23,12 @@ export class MapLegend {
       ? []
       : names.map((name, number) => element("span", { class: "points-name" }, [colourDot(marks.colour(number)), name]));
     const said = [];
-    if (isLong) said.push(`${grouped(names.length)} classes share ${marks.colours.length} colours; the pointer says which.`);
+    if (isLong) said.push(`${grouped(names.length)} classes share ${marks.colours.length} colours; point at an image for its class.`);
     else if (names.length > marks.colours.length) said.push(`Colours repeat after ${marks.colours.length}.`);
     if (kind === "cluster") said.push("Colours as in the rows.");
     if (shown) {
-      const [first, second] = shown.explained.map((share) => `${Math.round(share * 100)} %`);
-      said.push(`Principal components of the class probabilities at all steps together: ${first} of their variance across, ${second} up.`);
+      const [first, second] = shown.explained.map((share) => percent(share, 0));
+      said.push(`PCA of class probabilities, fitted over all steps. x explains ${first} of the variance, y ${second}.`);
     }
     this.node.replaceChildren(...items, element("span", { class: "points-said" }, [said.join(" ")]));
   }

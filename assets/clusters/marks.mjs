@@ -4,7 +4,9 @@
  * There are ten colours that go with every colour blindness (components/theme.py); the shape changes with every ten, and the
  * number stands beside it.
  */
+import { rgbOf } from "mloscope/base/canvas.mjs";
 import { element } from "mloscope/base/dom.mjs";
+import { pageData } from "mloscope/base/page_data.mjs";
 
 // In a square from 0 to 10.
 const SHAPES = [
@@ -17,8 +19,10 @@ const SHAPES = [
 ];
 
 export const marks = {
-  /** Set by the components, from components/theme.py. */
-  colours: ["#0072b2"],
+  /** @returns {string[]} */
+  get colours() {
+    return pageData("categories");
+  },
   /** How many can be told apart by colour and shape. */
   get count() {
     return marks.colours.length * SHAPES.length;
@@ -39,5 +43,5 @@ export const marks = {
   },
 
   /** @returns {number[][]} red, green, blue, 0..255, of each colour in turn */
-  rgb: () => marks.colours.map((text) => [1, 3, 5].map((at) => parseInt(text.slice(at, at + 2), 16))),
+  rgb: () => marks.colours.map(rgbOf),
 };

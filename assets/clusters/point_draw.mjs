@@ -4,7 +4,7 @@
  * Both take the same frame: x and y in codes of the map (int16), a group for each point (uint8: which colour), and two colours for
  * each group. Points of a higher level are drawn over those of a lower one.
  */
-import { context2d } from "mloscope/base/dom.mjs";
+import { context2d } from "mloscope/base/canvas.mjs";
 
 const NO_COORDINATE = -32768;
 const GROUPS = 256;

@@ -4,7 +4,8 @@
  * Every frame is drawn from points that are here already. data-step and data-state on the canvas say whose points they are:
  * ready, pending or missing. Dragging draws a line around images; a click selects the nearest one.
  */
-import { button, element, mounted } from "mloscope/base/dom.mjs";
+import { labelled, select } from "mloscope/base/controls.mjs";
+import { button, component, element } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { MOST_ZOOM, WHOLE, allowed, lensOf, textOf, within } from "mloscope/clusters/lens.mjs";
@@ -21,7 +22,6 @@ const PLAIN = 0;
 const FADED = 16;
 const RAISED = 32;
 const ALPHA = { [PLAIN]: 190, [FADED]: 26, [RAISED]: 255 };
-const COLOURINGS = [["class", "class"], ["prediction", "predicted class"], ["cluster", "cluster"]]; // prettier-ignore
 const WATCHED = new Set(["cluster", "point-colour", "image", "lasso", "map-area"]);
 
 class MovingMap {
@@ -34,18 +34,12 @@ class MovingMap {
 
   constructor(root, props) {
     this.root = root;
-    marks.colours = props.colours || marks.colours;
-    this.colouring = element(
-      "select",
-      { class: "form-select", title: "What the colour of a point says", "aria-label": "Colour of the points" },
-      COLOURINGS.map(([value, text]) => element("option", { value }, [text])),
-    );
-    this.free = button("cluster-button", "forget the lasso", "Forget the line drawn around images (Escape)", () =>
-      view.set({ lasso: null }),
-    );
+    const colouring = { title: "What the colour of a point says", "aria-label": "Colour of the points" };
+    this.colouring = select(colouring, view.choices("point-colour"), (value) => view.set({ "point-colour": value }));
+    this.free = button("cluster-button", "Clear selection", "Clear the line drawn around images (Esc)", () => view.set({ lasso: null }));
     this.canvas = element("canvas", {
       class: "points-canvas", tabindex: "0", role: "img", "data-own-keys": true,
-      "aria-label": "Map of all images by their class probabilities. Plus and minus magnify, arrows move, L chooses the images in view.",
+      "aria-label": "Map of all images by their class probabilities. Plus and minus magnify, arrows move, L selects the images in view.",
     }); // prettier-ignore
     this.trail = element("svg:path", { class: "points-trail" });
     this.line = element("svg:path", { class: "points-lasso" });
@@ -84,15 +78,14 @@ class MovingMap {
 
   /** The row above the map. */
   tools() {
-    this.colouring.addEventListener("change", () => view.set({ "point-colour": this.colouring.value }));
     const zooms = element("span", { class: "points-zooms", role: "group", "aria-label": "What part of the map is in view" }, [
       button("cluster-button", "−", "Show more of the map (−)", () => this.zoom(1 / ZOOM_STEP)),
       button("cluster-button", "fit", "Show the whole map (0)", () => this.look(WHOLE)),
       button("cluster-button", "+", "Magnify the map (+)", () => this.zoom(ZOOM_STEP)),
-      button("cluster-button", "choose what is in view", "Lasso all images in view (L)", () => this.lassoView()),
+      button("cluster-button", "Select visible points", "Select all images in view (L)", () => this.lassoView()),
     ]);
     return element("div", { class: "points-tools" }, [
-      element("label", { class: "tool" }, [element("span", {}, ["colour by"]), this.colouring]),
+      labelled("colour by", this.colouring),
       zooms,
       this.free,
       element("span", { class: "points-hint" }, ["drag: lasso · click: select · wheel: zoom · Shift-drag: move"]),
@@ -194,7 +187,7 @@ class MovingMap {
     canvas.dataset.state = points ? "ready" : reason === null ? "pending" : "missing";
     canvas.dataset.step = step;
     this.message.hidden = Boolean(points);
-    if (!points) this.message.textContent = reason === null ? "The map is on its way …" : reason;
+    if (!points) this.message.textContent = reason === null ? "Loading the map …" : reason;
     this.shown = points;
     this.root.classList.toggle("points-none", !points);
     this.hand.hide();
@@ -322,11 +315,6 @@ function pointSize(images) {
 
 /**
  * The React component behind components/browser_parts.py.
- * @param {{id: string, colours: string[], kind: string | null}} props kind: "pixels" to do without WebGL
+ * @param {{id: string, kind: string | null}} props kind: "pixels" to do without WebGL
  */
-export const PointMap = (props) => mounted("points", mount, props);
-
-function mount(root, props) {
-  const map = new MovingMap(root, props);
-  return () => map.destroy();
-}
+export const PointMap = component("points", MovingMap);

@@ -96,8 +96,8 @@ class ClusterData {
     if (!checkpoint || !statistics.overview) return statistics.reason(index);
     if (this[which].chunkOf.has(checkpoint.step)) return this[which].reason(checkpoint.step) || this[which].error;
     const entry = statistics.entries.get(checkpoint.step);
-    if (!entry || entry.state !== "ready") return statistics.reason(index) || "It has no statistics yet.";
-    return "Its statistics are there, but not its clusters: they are made last, when the job has seen every checkpoint.";
+    if (!entry || entry.state !== "ready") return statistics.reason(index) || "It has not been evaluated yet.";
+    return "It has been evaluated, but not clustered: clusters are computed last, after every checkpoint has been evaluated.";
   }
 
   /** The picture of an image that a row shows: draw(context, x, y, size) or null where it is not here. */

@@ -1,5 +1,7 @@
 /** One cluster's row: its number, classes, size, mean probabilities, nearest images, and where its images come from and go to. */
-import { context2d, element, grouped, write } from "mloscope/base/dom.mjs";
+import { cleared } from "mloscope/base/canvas.mjs";
+import { element, token, write } from "mloscope/base/dom.mjs";
+import { grouped, percent } from "mloscope/base/numbers.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 
 export const PICTURE_PX = 32;
@@ -7,8 +9,8 @@ export const PICTURE_GAP_PX = 3;
 const BARS_PX = { width: 120, height: 36 };
 const FLOWS_PX = { width: 72, height: 14 };
 const STATES = {
-  born: ["born", "It had no images, or other ones, at the step before"],
-  died: ["died", "It had images at the step before and has none now"],
+  born: ["new", "It had no images, or different ones, at the previous step"],
+  died: ["gone", "It had images at the previous step and has none now"],
   empty: ["empty", "It has no images at this step"],
 };
 
@@ -51,11 +53,11 @@ export class Row {
     if (this.node.dataset.state !== state) this.node.dataset.state = state;
     const [word] = STATES[state] || [""];
     const majority = row ? row.majority : [];
-    const share = (count) => `${Math.round((100 * count) / (row ? row.size : 1))} %`;
+    const share = (count) => percent(count / (row ? row.size : 1), 0);
     const name = (number) => data.classNames[number] || `class ${number}`;
     const unlabelled = row && row.size && !majority.length;
     write(this.name, !row ? "" : majority.length ? name(majority[0][0]) : unlabelled ? "no known class" : word);
-    write(this.purity, row && row.purity !== null ? `${Math.round(row.purity * 100)} %` : "");
+    write(this.purity, row && row.purity !== null ? percent(row.purity, 0) : "");
     const more = majority.slice(1).map(([number, count]) => `${name(number)} (${share(count)})`);
     write(this.others, [majority.length ? word : "", ...more].filter(Boolean).join(", "));
     write(this.size, row ? grouped(row.size) : "");
@@ -158,7 +160,7 @@ function flowText(flow, cluster, step, word, since) {
     .slice(0, 12)
     .map(([other, count]) => {
       const many = grouped(count);
-      if (other === cluster) return word === "from" ? `${many} were here` : `${many} stay`;
+      if (other === cluster) return word === "from" ? `${many} ${count === 1 ? "was" : "were"} already here` : `${many} stay`;
       return other < 0 ? `${many} ${word} no cluster` : `${many} ${word} cluster ${other}`;
     });
   return parts.length ? `${parts.join("\n")}\n(${since} step ${grouped(step)})` : "No images.";
@@ -170,18 +172,6 @@ function canvas(name, { width, height }) {
   return node;
 }
 
-/** The drawing context of an emptied canvas, in CSS pixels. */
-function cleared(node, width, height) {
-  const ratio = window.devicePixelRatio || 1;
-  const wide = Math.round(width * ratio);
-  const high = Math.round(height * ratio);
-  const context = context2d(node);
-  if (node.width !== wide || node.height !== high) Object.assign(node, { width: wide, height: high });
-  else context.clearRect(0, 0, width, height);
-  context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  return context;
-}
-
 /** @type {any} */
 let styles = { theme: null };
 
@@ -189,6 +179,6 @@ let styles = { theme: null };
 function style(name) {
   const { theme } = document.documentElement.dataset;
   if (styles.theme !== theme) styles = { theme };
-  if (!(name in styles)) styles[name] = getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  if (!(name in styles)) styles[name] = token(name);
   return styles[name];
 }

@@ -4,29 +4,24 @@
  * A row keeps its number, its colour and, while time moves, its place; where another order than by place is chosen, rows are put
  * into it when time has settled. data-step and data-state on the root say whose rows these are: ready, pending or missing.
  */
-import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { fill, labelled, select } from "mloscope/base/controls.mjs";
+import { component, element, hit, write } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { counted } from "mloscope/base/numbers.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
-import { marks } from "mloscope/clusters/marks.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
 import { PICTURE_PX, PICTURE_GAP_PX, Row } from "mloscope/clusters/row.mjs";
 
-const ORDERS = [
-  ["place", "place"],
-  ["size", "size"],
-  ["purity", "purity"],
-  ["change", "change"],
-];
 const COLUMNS = [
   ["", "The cluster's number, colour and shape; they stay the same over time"],
   ["true classes", "The most frequent true classes of its images, and the share of the first (purity)"],
   ["images", "How many images it has"],
-  ["mean prob.", "The mean of its images' class probabilities, a bar for each class"],
-  ["nearest its centre", "The images whose class probabilities lie nearest to that mean"],
-  ["from", "In which clusters its images were at the step before; its own colour: they were here"],
-  ["to", "In which clusters its images will be at the next step; its own colour: they stay"],
+  ["mean prob.", "The mean class probabilities of its images, a bar per class"],
+  ["nearest its centre", "The images whose class probabilities are nearest to that mean"],
+  ["from", "The clusters its images were in at the previous step; its own colour: they were already here"],
+  ["to", "The clusters its images will be in at the next step; its own colour: they stay"],
 ];
 
 const rowKeys = keyTable("Rows of clusters", [
@@ -66,9 +61,8 @@ class Rows {
   /** @type {any} */ shown;
   /** @type {any} */ placed;
 
-  constructor(root, props) {
+  constructor(root) {
     this.root = root;
-    marks.colours = props.colours || marks.colours;
     this.rows = [];
     this.build();
     this.sizes = new ResizeObserver(() => this.resize());
@@ -95,9 +89,9 @@ class Rows {
   }
 
   build() {
-    this.order = choice("Order of the clusters", ORDERS, (value) => view.set({ "cluster-order": value }));
+    this.order = choice("Order of the clusters", view.choices("cluster-order"), (value) => view.set({ "cluster-order": value }));
     this.split = choice("Of which images", [], (value) => view.set({ split: value, cluster: null, lasso: null }));
-    this.splitTool = element("label", { class: "tool" }, [element("span", {}, ["images"]), this.split]);
+    this.splitTool = labelled("images", this.split);
     this.about = element("span", { class: "cluster-about", role: "status" });
     this.head = element(
       "div",
@@ -107,11 +101,7 @@ class Rows {
     this.list = element("div", { class: "cluster-list", role: "listbox", "aria-label": "Clusters", "data-own-keys": true });
     this.message = element("p", { class: "cluster-message", hidden: true });
     this.root.append(
-      element("div", { class: "cluster-tools" }, [
-        element("label", { class: "tool" }, [element("span", {}, ["order by"]), this.order]),
-        this.splitTool,
-        this.about,
-      ]),
+      element("div", { class: "cluster-tools" }, [labelled("order by", this.order), this.splitTool, this.about]),
       this.head,
       this.message,
       this.list,
@@ -131,7 +121,7 @@ class Rows {
     const splits = data.overview ? Object.keys(data.overview.splits || {}) : (subject && subject.splits) || [];
     this.splitTool.hidden = splits.length < 2;
     if (this.split.options.length !== splits.length) {
-      this.split.replaceChildren(...splits.map((name) => element("option", { value: name }, [name])));
+      fill(this.split, splits);
     }
     this.split.value = data.overview ? data.overview.split : viewNow.split;
     if (this.rows.length !== data.k) this.makeRows(data.k);
@@ -184,7 +174,7 @@ class Rows {
     this.list.hidden = !data.made;
     this.head.hidden = !data.made;
     this.message.hidden = Boolean(rows);
-    if (!rows) write(this.message, reason === null ? "The clusters are on their way …" : reason);
+    if (!rows) write(this.message, reason === null ? "Loading clusters …" : reason);
     this.tellAbout(rows);
     const selected = data.positionOf(this.image);
     this.rows.forEach((row, cluster) => {
@@ -202,9 +192,9 @@ class Rows {
     const alive = rows.clusters.filter(({ size }) => size).length;
     const count = (state) => rows.clusters.filter((row) => row.state === state).length;
     const told = [`${alive} of ${rows.clusters.length} clusters have images`];
-    if (count("born")) told.push(`${count("born")} born`);
-    if (count("died")) told.push(`${count("died")} died`);
-    if (rows.refit && rows.before !== null) told.push("fitted anew at this step, numbered by shared images");
+    if (count("born")) told.push(`${counted(count("born"), "new cluster")}`);
+    if (count("died")) told.push(`${count("died")} disappeared`);
+    if (rows.refit && rows.before !== null) told.push("refitted at this step; numbers follow shared images");
     write(this.about, told.join(" · "));
   }
 
@@ -277,23 +267,7 @@ function changed(row) {
   return total ? 1 - (stayed ? stayed[1] : 0) / total : 0;
 }
 
-function choice(label, options, act) {
-  const select = element(
-    "select",
-    { class: "form-select", "aria-label": label, title: label },
-    options.map(([value, text]) => element("option", { value }, [text])),
-  );
-  select.addEventListener("change", () => act(select.value));
-  return select;
-}
+const choice = (label, options, use) => select({ "aria-label": label, title: label }, options, use);
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string, colours: string[]}} props
- */
-export const ClusterRows = (props) => mounted("clusters", mount, props);
-
-function mount(root, props) {
-  const rows = new Rows(root, props);
-  return () => rows.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const ClusterRows = component("clusters", Rows);

@@ -9,9 +9,10 @@
  * the middle and says that its ends are those of this moment.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, mounted } from "mloscope/base/dom.mjs";
+import { component, element, oncePerFrame, placeBeside } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { haveSameOutputs, onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -23,7 +24,7 @@ import { statistics } from "mloscope/statistics/statistics.mjs";
 const MOVED_SHOWN = 24;
 const REST_MS = 150;
 const NOT_COMPARABLE =
-  "The outputs of the two networks do not stand for the same classes in the same order, so their confusion cannot be compared. What the numbers rest on, above, says which class each output is.";
+  "The outputs of the two networks do not stand for the same classes in the same order, so their confusion matrices cannot be compared. The line above, on what the numbers rest on, lists the class of each output.";
 const SIDES = [["a", "A"], ["b", "B"], ["pair", "A − B"]]; // prettier-ignore
 
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
@@ -34,7 +35,7 @@ const cellKeys = keyTable("Confusion of two runs", [
 ]);
 
 class Confusion {
-  /** @type {any} */ pending;
+  later = oncePerFrame(() => this.draw());
   /** @type {any} */ now;
   /** @type {any} */ cursor;
   /** @type {any} */ resting;
@@ -73,21 +74,13 @@ class Confusion {
   }
 
   destroy() {
-    cancelAnimationFrame(this.pending);
+    this.later.cancel();
     for (const undo of this.undo) undo();
     this.root.replaceChildren();
   }
 
   get isShown() {
     return view.get()["compare-show"] === "confusion";
-  }
-
-  later() {
-    if (this.pending) return;
-    this.pending = requestAnimationFrame(() => {
-      this.pending = 0;
-      this.draw();
-    });
   }
 
   /** Open the statistics of both sides while they are looked at. */
@@ -120,7 +113,7 @@ class Confusion {
     if (!shared.overview) return { said: shared.error || "loading" };
     const entry = shared.entries.get(step);
     if (entry && entry.state === "ready") return { said: shared.confusions.reason(step) || shared.confusions.error || "loading" };
-    const why = entry && entry.problem ? entry.problem : `Step ${step} of ${run} has no statistics yet.`;
+    const why = entry && entry.problem ? entry.problem : `Step ${grouped(step)} of ${run} has not been evaluated yet.`;
     return { said: `${why} ${shared.overview.command}` };
   }
 
@@ -132,7 +125,7 @@ class Confusion {
     const names = (shared, side) => (shared && shared.overview && shared.overview.class_names) || (side && side.classNames) || [];
     const shown = Math.max(a.shown || 0, b.shown || 0);
     a.shown = b.shown = shown;
-    const legend = `counts, from 0 to ${most}, the images of the largest class; the same scale on A and B`;
+    const legend = `image counts from 0 to ${grouped(most)}, the size of the largest class; same scale for A and B`;
     for (const [key, side, shared, of] of [
       ["a", a, this.A, subject],
       ["b", b, this.B, compare.subject],
@@ -156,7 +149,7 @@ class Confusion {
     const { pair } = this.matrices;
     if (!a.values || !b.values) {
       const waits = a.said === "loading" || b.said === "loading";
-      pair.draw(null, names, null, waits ? "pending" : "missing", waits ? "loading" : "A − B needs the statistics of both sides.", "");
+      pair.draw(null, names, null, waits ? "pending" : "missing", waits ? "loading" : "A − B needs both sides to be evaluated.", "");
       return;
     }
     if (!this.isComparable) {
@@ -165,8 +158,10 @@ class Confusion {
     }
     if (a.classes !== b.classes || a.images !== b.images) {
       const why =
-        a.classes !== b.classes ? `A has ${a.classes} classes, B ${b.classes}` : `A's are of ${a.images} images, B's of ${b.images}`;
-      pair.draw(null, names, null, "missing", `A − B needs statistics over the same images and classes: ${why}.`, "");
+        a.classes !== b.classes
+          ? `A has ${a.classes} classes, B ${b.classes}`
+          : `A was evaluated on ${grouped(a.images)} images, B on ${grouped(b.images)}`;
+      pair.draw(null, names, null, "missing", `A − B needs both sides evaluated on the same images and classes: ${why}.`, "");
       return;
     }
     const values = a.values.map((value, at) => value - b.values[at]);
@@ -177,7 +172,7 @@ class Confusion {
       step,
       "ready",
       "",
-      `images more in A than in B, from −${most} to ${most}: the range of this moment; blue: fewer`,
+      `difference in image counts (A − B), scaled to ±${grouped(most)} at this step; red: more in A; blue: fewer`,
     );
   }
 
@@ -214,8 +209,7 @@ class Confusion {
     if (place && event) {
       const { lines, where } = this.inWords(place);
       this.tip.replaceChildren(...lines.map((text) => element("b", {}, [text])), element("span", {}, [where]));
-      const x = Math.min(event.clientX + 14, innerWidth - this.tip.offsetWidth - 4);
-      this.tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(event.clientY + 14)}px)`;
+      placeBeside(this.tip, { x: event.clientX, y: event.clientY });
     }
     this.later();
   }
@@ -258,7 +252,7 @@ class Confusion {
     if (!cell || step === null || !this.now || !this.now.a.values || !this.now.b.values) {
       this.asked = null;
       this.moved.replaceChildren(
-        element("p", { class: "quiet-text" }, [cell ? "" : "Select a cell to see which images moved into it and out of it."]),
+        element("p", { class: "quiet-text" }, [cell ? "" : "Select a cell to see which images moved into or out of it."]),
       );
       return;
     }
@@ -304,9 +298,4 @@ class Confusion {
   }
 }
 
-export const ComparisonConfusion = (props) => mounted("compare-confusion", mount, props);
-
-function mount(root) {
-  const confusion = new Confusion(root);
-  return () => confusion.destroy();
-}
+export const ComparisonConfusion = component("compare-confusion", Confusion);

@@ -1,5 +1,7 @@
 /** One matrix of confusion counts, or of their difference, on a canvas. */
-import { context2d, element, write } from "mloscope/base/dom.mjs";
+import { cleared, isDark } from "mloscope/base/canvas.mjs";
+import { element, token, write } from "mloscope/base/dom.mjs";
+import { grouped, typeset } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
 
@@ -83,28 +85,14 @@ export class CountMatrix {
     const room = [this.stage.clientWidth - LABEL_PX - 4, this.stage.clientHeight - TOP_PX - 4];
     const cell = Math.max(1, Math.floor(Math.min(room[0] / shown, room[1] / classes)));
     this.place = { cell, classes, columns: shown };
-    const context = this.cleared(LABEL_PX + cell * shown + 1, TOP_PX + cell * classes + 1);
+    const [width, height] = [LABEL_PX + cell * shown + 1, TOP_PX + cell * classes + 1];
+    Object.assign(canvas.style, { width: `${width}px`, height: `${height}px` });
+    const context = cleared(canvas, width, height);
+    context.font = `11px ${token("--font")}`;
+    context.textBaseline = "middle";
     drawCells(context, picture, cell);
     drawNames(context, picture, cell, names);
     this.drawFrames(context);
-  }
-
-  /** The context, over an empty canvas of a size in CSS pixels. */
-  cleared(width, height) {
-    const { canvas } = this;
-    const ratio = window.devicePixelRatio || 1;
-    if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-      canvas.width = Math.round(width * ratio);
-      canvas.height = Math.round(height * ratio);
-      canvas.style.width = `${width}px`;
-      canvas.style.height = `${height}px`;
-    }
-    const context = context2d(canvas);
-    context.setTransform(ratio, 0, 0, ratio, 0, 0);
-    context.clearRect(0, 0, width, height);
-    context.font = `11px ${colourOf("--font")}`;
-    context.textBaseline = "middle";
-    return context;
   }
 
   /** Frames around the cells that are selected, under the keys' cursor and under the pointer. */
@@ -117,9 +105,9 @@ export class CountMatrix {
       context.setLineDash(dash);
       context.strokeRect(LABEL_PX + mark.predicted * place.cell - 0.5, TOP_PX + mark.actual * place.cell - 0.5, place.cell, place.cell);
     };
-    frame(owner.selected(), colourOf("--accent"), []);
-    frame(owner.cursor, colourOf("--text"), [3, 2]);
-    frame(owner.over, colourOf("--text"), []);
+    frame(owner.selected(), token("--accent"), []);
+    frame(owner.cursor, token("--text"), [3, 2]);
+    frame(owner.over, token("--text"), []);
   }
 }
 
@@ -139,8 +127,7 @@ function drawCells(context, picture, cell) {
       const [x, y] = [LABEL_PX + column * cell, TOP_PX + row * cell];
       context.fillRect(x, y, edge, edge);
       if (cell < NUMBER_PX || !value) continue;
-      const bright = 0.299 * table[at] + 0.587 * table[at + 1] + 0.114 * table[at + 2];
-      context.fillStyle = bright > 140 ? "#16191f" : "#ffffff";
+      context.fillStyle = isDark([...table.subarray(at, at + 3)]) ? "#ffffff" : "#16191f";
       context.textAlign = "center";
       context.fillText(signed(value, centred), x + cell / 2, y + cell / 2, cell - 2);
     }
@@ -149,7 +136,7 @@ function drawCells(context, picture, cell) {
 
 /** Names of rows and columns, as many as have room. */
 function drawNames(context, { classes, shown }, cell, names) {
-  context.fillStyle = colourOf("--text-quiet");
+  context.fillStyle = token("--text-quiet");
   const every = Math.max(1, Math.ceil(13 / cell));
   for (let index = 0; index < classes; index += every) {
     context.textAlign = "right";
@@ -162,10 +149,8 @@ function drawNames(context, { classes, shown }, cell, names) {
   }
 }
 
-const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
 const short = (text, most) => (String(text).length > most ? `${String(text).slice(0, most - 1)}…` : String(text));
-export const signed = (value, isDifference) => (isDifference && value > 0 ? `+${value}` : String(value).replace("-", "−"));
+export const signed = (value, isDifference) => (isDifference && value > 0 ? `+${grouped(value)}` : typeset(grouped(value)));
 
 /** A sparse matrix as numbers by row; a last column where some images were not predicted. */
 export function dense({ cells, counts, images, classes }) {

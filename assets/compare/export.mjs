@@ -2,7 +2,8 @@
  * Pictures and files to keep: `compareExport`. Canvases as PNG, or as SVG that holds their pixels and, as text, what
  * stands around them; charts as Plotly makes them.
  */
-import { context2d, element } from "mloscope/base/dom.mjs";
+import { context2d } from "mloscope/base/canvas.mjs";
+import { element, token } from "mloscope/base/dom.mjs";
 import { fetchAnswer } from "mloscope/base/http.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { subject } from "mloscope/base/subject.mjs";
@@ -21,7 +22,6 @@ function save(blob, name) {
 }
 
 const escaped = (text) => text.replace(/[&<>"]/g, (letter) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" })[letter]);
-const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 /** What stands above a picture: run and moment first; of a matrix its title and step. */
 function headingOf(film, canvas) {

@@ -6,6 +6,7 @@
  * endsOf), readings(at, unit). Values come from the films' codes: a difference is exact to ± half a code step of A plus half
  * a code step of B.
  */
+import { reading } from "mloscope/base/numbers.mjs";
 import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
@@ -26,23 +27,34 @@ function fillValues(table, lo, hi) {
   for (let code = FIRST_CODE; code < 256; code += 1) table[code] = lo + ((code - FIRST_CODE) / CODE_STEPS) * (hi - lo);
 }
 
-const eachUnit = (frame, size, act) => {
-  for (let unit = 0; unit < frame.unitRanges.length / 2; unit += 1) act(unit, unit * size, (unit + 1) * size);
-};
-
-/** [least, greatest] of finite numbers taken in one after the other. */
-function widen(ranges, unit, layer) {
-  if (ranges[unit * 2] < layer[0]) layer[0] = ranges[unit * 2];
-  if (ranges[unit * 2 + 1] > layer[1]) layer[1] = ranges[unit * 2 + 1];
+/** Fill both tables with what a unit's codes stand for. */
+function fillTables(a, b, unit) {
+  fillValues(tableA, a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1]);
+  fillValues(tableB, b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]);
 }
 
-function emptyRanges(units) {
-  const unitRanges = new Float32Array(units * 2);
-  for (let unit = 0; unit < units; unit += 1) {
-    unitRanges[unit * 2] = NaN;
-    unitRanges[unit * 2 + 1] = NaN;
+/** Least and greatest finite value of each unit and of all of them; NaN, and an empty range, where there is none. */
+class Ranges {
+  constructor(units) {
+    this.unitRanges = new Float32Array(units * 2).fill(NaN);
+    this.layerRange = new Float32Array([Infinity, -Infinity]);
   }
-  return unitRanges;
+
+  /** Take a unit's values, those from one position up to another. */
+  measure(unit, valueAt, from, to) {
+    let lo = Infinity;
+    let hi = -Infinity;
+    for (let at = from; at < to; at += 1) {
+      const value = valueAt(at);
+      if (value < lo && value > -Infinity) lo = value;
+      if (value > hi && value < Infinity) hi = value;
+    }
+    if (!(lo <= hi)) return;
+    this.unitRanges.set([lo, hi], unit * 2);
+    const { unitRanges, layerRange } = this;
+    layerRange[0] = min(layerRange[0], unitRanges[unit * 2]);
+    layerRange[1] = max(layerRange[1], unitRanges[unit * 2 + 1]);
+  }
 }
 
 /** Paint values, one a pixel; what is no finite number stays open. */
@@ -72,25 +84,13 @@ function drawValues(values, target, layout, pixels, endsOf) {
 }
 
 function rangesOfDifference(a, b, units, size) {
-  const unitRanges = emptyRanges(units);
-  const layerRange = new Float32Array([Infinity, -Infinity]);
+  const ranges = new Ranges(units);
+  const difference = (at) => tableA[a.codes[at]] - tableB[b.codes[at]];
   for (let unit = 0; unit < units; unit += 1) {
-    fillValues(tableA, a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1]);
-    fillValues(tableB, b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]);
-    let lo = Infinity;
-    let hi = -Infinity;
-    for (let at = unit * size; at < (unit + 1) * size; at += 1) {
-      const value = tableA[a.codes[at]] - tableB[b.codes[at]];
-      if (value < lo && value > -Infinity) lo = value;
-      if (value > hi && value < Infinity) hi = value;
-    }
-    if (lo <= hi) {
-      unitRanges[unit * 2] = lo;
-      unitRanges[unit * 2 + 1] = hi;
-      widen(unitRanges, unit, layerRange);
-    }
+    fillTables(a, b, unit);
+    ranges.measure(unit, difference, unit * size, (unit + 1) * size);
   }
-  return { unitRanges, layerRange };
+  return ranges;
 }
 
 /** One tile, a pixel a value, in whole numbers: maps are drawn so, hundreds of them in a frame. */
@@ -175,16 +175,16 @@ export const compareFrames = {
    * @returns {number} 0 where nothing is finite
    */
   largest(a, b) {
-    const size = a.codes.length / (a.unitRanges.length / 2);
+    const units = a.unitRanges.length / 2;
+    const size = a.codes.length / units;
     let most = 0;
-    eachUnit(a, size, (unit, from, to) => {
-      fillValues(tableA, a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1]);
-      fillValues(tableB, b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]);
-      for (let at = from; at < to; at += 1) {
+    for (let unit = 0; unit < units; unit += 1) {
+      fillTables(a, b, unit);
+      for (let at = unit * size; at < (unit + 1) * size; at += 1) {
         const apart = abs(tableA[a.codes[at]] - tableB[b.codes[at]]);
         if (apart > most && apart < Infinity) most = apart;
       }
-    });
+    }
     return most;
   },
 
@@ -215,7 +215,7 @@ export const compareFrames = {
       },
       draw: (target, layout, frame, pixels, endsOf) => drawDifference(a, b, target, layout, pixels, endsOf),
       readings: (at, unit) =>
-        [...Array(components).keys()].map((next) => filmDraw.reading(valueAt(at + next, unit), errorOf(a, unit) + errorOf(b, unit))),
+        [...Array(components).keys()].map((next) => reading(valueAt(at + next, unit), errorOf(a, unit) + errorOf(b, unit))),
     };
   },
 
@@ -230,13 +230,9 @@ export const compareFrames = {
     const size = a.codes.length / tiles;
     const perUnit = tiles / units;
     const values = new Float32Array(tiles);
-    const unitRanges = emptyRanges(units);
-    const layerRange = new Float32Array([Infinity, -Infinity]);
+    const ranges = new Ranges(units);
     for (let unit = 0; unit < units; unit += 1) {
-      fillValues(tableA, a.unitRanges[unit * 2], a.unitRanges[unit * 2 + 1]);
-      fillValues(tableB, b.unitRanges[unit * 2], b.unitRanges[unit * 2 + 1]);
-      let lo = Infinity;
-      let hi = -Infinity;
+      fillTables(a, b, unit);
       for (let tile = unit * perUnit; tile < (unit + 1) * perUnit; tile += 1) {
         let sumA = 0;
         let sumB = 0;
@@ -244,19 +240,12 @@ export const compareFrames = {
           sumA += tableA[a.codes[at]] ** 2;
           sumB += tableB[b.codes[at]] ** 2;
         }
-        const value = log2(sqrt(sumA) / sqrt(sumB));
-        values[tile] = value;
-        if (value < lo && value > -Infinity) lo = value;
-        if (value > hi && value < Infinity) hi = value;
+        values[tile] = log2(sqrt(sumA) / sqrt(sumB));
       }
-      if (lo <= hi) {
-        unitRanges[unit * 2] = lo;
-        unitRanges[unit * 2 + 1] = hi;
-        widen(unitRanges, unit, layerRange);
-      }
+      ranges.measure(unit, (tile) => values[tile], unit * perUnit, (unit + 1) * perUnit);
     }
     return {
-      codes: new Uint8Array(tiles), unitRanges, layerRange, values,
+      codes: new Uint8Array(tiles), unitRanges: ranges.unitRanges, layerRange: ranges.layerRange, values,
       draw: (target, layout, frame, pixels, endsOf) => drawValues(values, target, layout, pixels, endsOf),
       readings: (at) => [compareFrames.times(values[at])],
     }; // prettier-ignore

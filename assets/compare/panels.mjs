@@ -3,18 +3,18 @@
  * selected image's class probabilities (ComparisonPredictions).
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
-import { readLines } from "mloscope/base/http.mjs";
+import { onChart } from "mloscope/base/charts.mjs";
+import { component, element, hit, write } from "mloscope/base/dom.mjs";
+import { percent } from "mloscope/base/numbers.mjs";
 import { onOpen, outputOf, subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { compare } from "mloscope/compare/state.mjs";
+import { PredictionCourse } from "mloscope/images/prediction_course.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const MOST_ROWS = 12;
 const LIKELIEST = 8;
-const RETRY_MS = 2000;
-const PASSING = new Set(["unavailable", "unreachable"]);
 const HOW = { hand: "by hand", name: "name", "kind and shape": "kind, shape", kind: "kind, order", none: "" };
 
 // -------------------------------------------------------------------------------------------------------- panels
@@ -49,16 +49,12 @@ document.addEventListener("click", (event) => {
 });
 
 /** A click on a unit's point or bar selects the unit. */
-function listenToCharts() {
-  for (const plot of /** @type {NodeListOf<any>} */ (document.querySelectorAll(".compare .js-plotly-plot:not([data-compare])"))) {
-    if (!plot.on) continue;
-    plot.dataset.compare = "on";
-    plot.on("plotly_click", ({ points }) => {
-      const unit = points[0] && points[0].customdata;
-      if (Number.isInteger(unit)) view.set({ unit });
-    });
-  }
-}
+onChart(".compare .js-plotly-plot", (plot) =>
+  plot.on("plotly_click", ({ points }) => {
+    const unit = points[0] && points[0].customdata;
+    if (Number.isInteger(unit)) view.set({ unit });
+  }),
+);
 
 // -------------------------------------------------------------------------------------------------------- layers
 
@@ -66,8 +62,7 @@ class Layers {
   constructor(root) {
     this.root = root;
     this.said = "";
-    const chartTimer = setInterval(listenToCharts, 400);
-    this.undo = [compare.subscribe(() => this.show()), view.subscribe(() => this.show()), () => clearInterval(chartTimer)];
+    this.undo = [compare.subscribe(() => this.show()), view.subscribe(() => this.show())];
     this.show();
   }
 
@@ -126,60 +121,6 @@ class Layers {
 
 // --------------------------------------------------------------------------------------------------- predictions
 
-/** One run's predictions of one image, at every step; read once. */
-class Course {
-  /** @type {any} */ abort;
-  /** @type {any} */ key;
-  /** @type {any} */ rows;
-  /** @type {any} */ reasons;
-  /** @type {any} */ error;
-  /** @type {any} */ retry;
-
-  constructor(onChange) {
-    this.onChange = onChange;
-    this.close();
-  }
-
-  close() {
-    clearTimeout(this.retry);
-    if (this.abort) this.abort.abort();
-    this.abort = null;
-    this.key = null;
-    this.rows = new Map();
-    this.reasons = new Map();
-    this.error = null;
-  }
-
-  /** @param {string | null} key address of the stream; null for nothing @param {number | null} near */
-  ask(key, near) {
-    if (key === this.key) return;
-    this.close();
-    this.key = key;
-    if (key) this.read(near === null ? key : `${key}&near=${near}`);
-  }
-
-  read(url) {
-    const abort = (this.abort = new AbortController());
-    readLines(url, abort.signal, (line) => {
-      if (abort.signal.aborted) return;
-      if (line.error) throw Object.assign(new Error(line.error.message), { kind: line.error.kind });
-      this.error = null;
-      if (line.steps) line.steps.forEach((step, place) => this.rows.set(step, line.probabilities[place]));
-      if (line.missing) this.reasons.set(line.missing.step, line.missing.reason);
-      this.onChange();
-    }).catch((error) => {
-      if (abort.signal.aborted) return;
-      this.error = error.message;
-      if (PASSING.has(error.kind)) this.retry = setTimeout(() => this.read(url), RETRY_MS);
-      this.onChange();
-    });
-  }
-
-  reason(step) {
-    return this.reasons.get(step) || this.error;
-  }
-}
-
 class Predictions {
   /** @type {any} */ empty;
   /** @type {any} */ image;
@@ -194,8 +135,8 @@ class Predictions {
     ]); // prettier-ignore
     this.message = element("p", { class: "quiet-text", role: "status" });
     root.append(this.key, this.list, this.message);
-    this.a = new Course(() => this.draw());
-    this.b = new Course(() => this.draw());
+    this.a = new PredictionCourse(() => this.draw());
+    this.b = new PredictionCourse(() => this.draw());
     this.undo = [
       compare.subscribe(() => this.ask()),
       view.subscribe(() => this.ask()),
@@ -229,8 +170,8 @@ class Predictions {
     const address = (run) => api(["runs", run, "predictions", image], { corpus: subject.corpus, stream: "true" });
     const may = open && this.empty === null;
     const possible = (side) => side && whyNoPredictions(side) === null;
-    this.a.ask(may && possible(subject) ? address(subject.run) : null, time.step);
-    this.b.ask(may && possible(compare.subject) ? address(compare.run) : null, compare.step());
+    this.a.open(may && possible(subject) ? address(subject.run) : null, time.step);
+    this.b.open(may && possible(compare.subject) ? address(compare.run) : null, compare.step());
     if (may && image !== this.image) {
       this.image = image;
       this.label = null;
@@ -247,14 +188,14 @@ class Predictions {
     const why = whyNoPredictions(side);
     if (why) return `${letter}: ${why}`;
     if (step === null) return `${letter}: ${compare.reason() || "no checkpoint here."}`;
-    if (course.rows.has(step)) return null;
-    return `${letter}: ${course.reason(step) || "evaluating"}`;
+    if (course.probabilities.has(step)) return null;
+    return `${letter}: ${course.reasons.get(step) || course.error || "evaluating"}`;
   }
 
   draw() {
     if (view.get()["compare-panel"] !== "image") return;
     const step = compare.step();
-    const pair = [this.a.rows.get(time.step), step === null ? undefined : this.b.rows.get(step)];
+    const pair = [this.a.probabilities.get(time.step), step === null ? undefined : this.b.probabilities.get(step)];
     const said =
       this.empty ??
       [this.sentence("A", this.a, subject, time.step), this.sentence("B", this.b, compare.subject, step)].filter(Boolean).join(" ");
@@ -286,7 +227,7 @@ class Predictions {
         const output = pair.outputs[side];
         const number = numbers && output !== null && output < numbers.length ? numbers[output] : undefined;
         bars[side].style.transform = `scaleX(${Number.isFinite(number) ? Math.min(1, Math.max(0, number)) : 0})`;
-        const text = number === undefined ? "–" : Number.isFinite(number) ? `${(number * 100).toFixed(1)} %` : "NaN";
+        const text = number === undefined ? "–" : percent(number);
         write(texts[side], text);
         texts[side].classList.toggle("compare-best", output !== null && best[side] === output);
       });
@@ -331,11 +272,5 @@ function standsFor(side, output) {
   return { name, key: label === null ? `name ${name}` : `class ${label}` };
 }
 
-const component = (Kind) => (root) => {
-  const part = new Kind(root);
-  return () => part.destroy();
-};
-const mountLayers = component(Layers);
-const mountPredictions = component(Predictions);
-export const ComparisonLayers = (props) => mounted("compare-layers", mountLayers, props);
-export const ComparisonPredictions = (props) => mounted("compare-predictions", mountPredictions, props);
+export const ComparisonLayers = component("compare-layers", Layers);
+export const ComparisonPredictions = component("compare-predictions", Predictions);

@@ -7,8 +7,9 @@
  *
  * A and B are ordinary films; the third one's frames are made of theirs, in every animation frame, without a request.
  */
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { element } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { grouped, reading } from "mloscope/base/numbers.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -16,8 +17,8 @@ import { compareFrames } from "mloscope/compare/frames.mjs";
 import { PairFilm, shapeOf, sizeOf } from "mloscope/compare/pair_film.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
-import { Company } from "mloscope/films/company.mjs";
 import { FilmView } from "mloscope/films/canvas.mjs";
+import { Company } from "mloscope/films/company.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 import { films } from "mloscope/films/films.mjs";
 
@@ -131,7 +132,7 @@ class Sides extends Company {
       spans: () => this.commonSpans(),
       room: () => this.room(),
       across: (film) => this.acrossOf(film),
-      legend: () => ({ more: ["the same scale on A and B"] }),
+      legend: () => ({ more: ["same scale for A and B"] }),
       selected: (header) => header.units.indexOf(view.get().unit),
       select: (header, place) => view.set({ unit: header.units[place] }),
     };
@@ -200,15 +201,15 @@ class Sides extends Company {
     if (kind === "ratio") {
       return {
         format: compareFrames.times,
-        more: ["blue: A's norm is smaller, red: larger; a doubling is as far as a halving"],
-        precision: "norms of the values shown, from films; exact ones in the table",
+        more: ["red: A's norm is larger; blue: smaller; doubling and halving are equally far from the middle"],
+        precision: "norms computed from displayed values; the table has exact ones",
       };
     }
     if (kind !== "difference") return { more: [kind === "blink" ? "A and B in turn" : "A left of the divider, B right of it"] };
     const colours = film.layout && film.layout.components === 3;
     return {
-      more: [colours ? "of red, green and blue the one that differs most" : ""],
-      precision: "exact to ± half a code step of A and half a code step of B together (1/504 of each range)",
+      more: [colours ? "the one of red, green and blue that differs most" : ""],
+      precision: "displayed values are accurate to about ±0.2\u202f% of each range",
     };
   }
 
@@ -281,7 +282,7 @@ class Sides extends Company {
     const [lo, hi] = frame.unitRanges.subarray(place.unit * 2, place.unit * 2 + 2);
     return [...frame.codes.subarray(at, at + layout.components)].map((code) => {
       const { value, error } = filmBytes.value(code, lo, hi);
-      return filmDraw.reading(value, error);
+      return reading(value, error);
     });
   }
 

@@ -8,15 +8,17 @@
  * Side A is what every other page shows: subject, the view, the time bus.
  */
 import { api } from "mloscope/base/addresses.mjs";
+import { oncePerFrame } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { notice } from "mloscope/base/notices.mjs";
+import { stepName } from "mloscope/base/numbers.mjs";
+import { Retry, isTemporary } from "mloscope/base/retry.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 
 const SETTLE_MS = 120;
-const RETRY_MS = 4000;
-const PASSING = new Set(["unavailable", "unreachable"]);
+const retry = new Retry();
 const listeners = new Set();
 const onlookers = new Set(); // who hears of B without making anything be asked
 let users = 0;
@@ -30,12 +32,9 @@ let problem = null;
 /** @type {any} */
 let abort = null;
 /** @type {any} */
-let retry = null;
-/** @type {any} */
 let held = null; // B's index while its own slider is being dragged
 /** @type {any} */
 let settleTimer = null;
-let frame = 0;
 let said = "";
 /** @type {any} */
 let table = null; // B's position for each of A's, until something but time changes
@@ -60,11 +59,12 @@ async function read() {
     const answer = await fetchJson(key, reading.signal);
     if (key !== overviewKey) return;
     overview = { ...answer, indexOf: new Map(answer.subject.checkpoints.map(({ step }, index) => [step, index])) };
+    retry.succeeded();
     for (const sentence of answer.problems) notice(sentence);
   } catch (error) {
     if (error.name === "AbortError" || key !== overviewKey) return;
     problem = error.message;
-    if (PASSING.has(error.kind)) retry = setTimeout(again, RETRY_MS);
+    if (isTemporary(error)) retry.later(again);
   }
   changed();
 }
@@ -75,21 +75,21 @@ function again() {
 }
 
 function forget() {
-  clearTimeout(retry);
+  retry.cancel();
   if (abort) abort.abort();
   abort = overview = problem = overviewKey = held = null;
 }
+
+const tellAll = oncePerFrame(() => {
+  for (const listener of [...listeners, ...onlookers]) listener();
+});
 
 /** Tell everybody, at most once a frame; and, when all rests, the Store. */
 function changed() {
   table = null;
   version += 1;
   settleSoon();
-  if (frame) return;
-  frame = requestAnimationFrame(() => {
-    frame = 0;
-    for (const listener of [...listeners, ...onlookers]) listener();
-  });
+  tellAll();
 }
 
 function settleSoon() {
@@ -214,7 +214,7 @@ export const compare = {
   /** B's step now as people write it. */
   label() {
     const own = compare.index;
-    return own === null ? "" : checkpoints()[own].label || String(checkpoints()[own].step);
+    return own === null ? "" : stepName(checkpoints()[own]);
   },
   /** Why there is no step of B now; null where there is one. */
   reason() {

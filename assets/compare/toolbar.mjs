@@ -4,8 +4,10 @@
  * Every control writes the view and shows what the view says; nothing is kept here. The rows A and B say which run, layer,
  * array, units and moment each side has; on B "as A" is the default of each.
  */
-import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { fill, labelled, segments, select } from "mloscope/base/controls.mjs";
+import { button, component, element, write } from "mloscope/base/dom.mjs";
 import { notice } from "mloscope/base/notices.mjs";
+import { stepName } from "mloscope/base/numbers.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -15,71 +17,38 @@ import { compareSides } from "mloscope/compare/sides.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 import { followTraining } from "mloscope/compare/training.mjs";
 
-const SHOWS = [["parameters", "Parameters"], ["features", "Feature maps"], ["confusion", "Confusion"]]; // prettier-ignore
-const MODES = [
-  ["side", "Side by side", "A beside B"],
-  ["difference", "A − B", "A beside B, and their difference, zero in the middle of the scale"],
-  ["ratio", "Ratio of norms", "A beside B, and for each tile how many times its norm is in A what it is in B"],
-  ["blink", "Blink", "A and B in turn in the same place"],
-  ["wipe", "Wipe", "A and B in the same place, with a divider to drag"],
-];
-const FOLLOWS = [
-  ["auto", "automatic"],
-  ["fixed", "stays at a step"],
-  ["lag", "some checkpoints behind"],
-  ["same", "same point of its run"],
-  ["free", "free, own slider"],
-];
-const ALIGNS = [["auto", "automatic"], ["step", "same step"], ["epoch", "same epoch"], ["share", "same share of training"], ["accuracy", "nearest accuracy"]]; // prettier-ignore
-const COLOURS = ["auto", "viridis", "cividis", "magma", "grey", "blue-red", "purple-green"].map((name) => [
-  name,
-  name === "auto" ? "automatic" : name,
-]);
-const RANGES = [["fixed", "fixed over time"], ["step", "per step"], ["unit", "per unit"]]; // prettier-ignore
-
 const get = (key) => view.get()[key];
 /** @param {string} key @param {any} value @param {"push" | "replace"} [history] */
 const set = (key, value, history = "push") => view.set({ [key]: value }, { history });
 
-/** A row of buttons of which one is pressed. */
-function segments(key, options, label) {
-  const buttons = options.map(([value, text, tip]) => {
-    const button = element("button", { type: "button", class: "compare-segment", title: tip || text, "data-value": value }, [text]);
-    button.addEventListener("click", () => set(key, value));
-    return button;
-  });
-  const node = element("div", { class: "compare-segments", role: "group", "aria-label": label }, buttons);
-  const show = () => buttons.forEach((button) => button.setAttribute("aria-pressed", button.dataset.value === get(key)));
-  return { node, show };
+/** Buttons for a field of the view. */
+function buttonsOf(key, label) {
+  const { node, show } = segments(label, view.choices(key), (value) => set(key, value));
+  return { node, show: () => show(get(key)) };
 }
 
 /** A select with its label. `options()` gives [value, text] pairs, `value()` the one chosen, `use(value)` what choosing does. */
 function choice(id, label, tip, options, value, use) {
-  const select = element("select", { id, class: "form-select tool-select compare-select" });
-  select.addEventListener("change", () => use(select.value));
-  const node = element("label", { class: "tool", title: tip }, [element("span", {}, [label]), select]);
+  const chosen = select({ id, class: "tool-select compare-select" }, [], use);
   let shown = "";
   const show = () => {
     const wanted = options();
     const text = JSON.stringify(wanted);
-    if (text !== shown) {
-      shown = text;
-      select.replaceChildren(...wanted.map(([key, words]) => element("option", { value: key }, [words])));
-    }
-    if (select.value !== value()) select.value = value();
+    if (text !== shown) fill(chosen, wanted);
+    shown = text;
+    if (chosen.value !== value()) chosen.value = value();
   };
-  return { node, show };
+  return { node: labelled(label, chosen, tip), show };
 }
 
 function field(id, label, tip, placeholder, value, use) {
   const input = element("input", { id, class: "form-control tool-input compare-input", autocomplete: "off", placeholder });
   input.addEventListener("change", () => use(input.value.trim()));
-  const node = element("label", { class: "tool", title: tip }, [element("span", {}, [label]), input]);
   const show = () => {
     const text = value();
     if (document.activeElement !== input && input.value !== text) input.value = text;
   };
-  return { node, show, input };
+  return { node: labelled(label, input, tip), show };
 }
 
 /** A number of the view that a field holds; what is no number is said, and the field shows the old one again. */
@@ -123,10 +92,10 @@ class Toolbar {
   }
 
   how() {
-    const colour = choice("compare-colour", "colour", "Colour table; a difference has blue–red unless a diverging table is chosen", () => COLOURS, () => get("colour"), (v) => set("colour", v)); // prettier-ignore
-    const range = choice("compare-range", "range", "What the ends of the common colour scale follow", () => RANGES, () => get("range"), (v) => set("range", v)); // prettier-ignore
-    const shows = segments("compare-show", SHOWS, "What is compared");
-    this.modes = segments("compare-mode", MODES, "How it is compared");
+    const colour = choice("compare-colour", "colour", "Colour table; a difference has blue–red unless a diverging table is chosen", () => view.choices("colour"), () => get("colour"), (v) => set("colour", v)); // prettier-ignore
+    const range = choice("compare-range", "range", "What the ends of the common colour scale follow", () => view.choices("range"), () => get("range"), (v) => set("range", v)); // prettier-ignore
+    const shows = buttonsOf("compare-show", "What is compared");
+    this.modes = buttonsOf("compare-mode", "How it is compared");
     this.saves = element("div", { class: "compare-saves", role: "group", "aria-label": "Save" });
     this.parts = [colour, range, shows, this.modes];
     this.scaleTools = [colour.node, range.node];
@@ -327,18 +296,19 @@ function asA() {
 
 function followOptions() {
   const meant = { fixed: "stays at a step", same: "same point" }[compare.isSameRun ? "fixed" : "same"];
-  return FOLLOWS.map(([value, text]) => [value, value === "auto" ? `automatic: ${meant}` : text]);
+  return view.choices("compare-follow").map(([value, text]) => [value, value === "auto" ? `automatic: ${meant}` : text]);
 }
 
 function alignOptions() {
-  const meant = compare.overview && ALIGNS.find(([value]) => value === compare.overview.alignment);
-  return ALIGNS.map(([value, text]) => [value, value === "auto" && meant ? `automatic: ${meant[1]}` : text]);
+  const options = view.choices("compare-align");
+  const meant = compare.overview && options.find(([value]) => value === compare.overview.alignment);
+  return options.map(([value, text]) => [value, value === "auto" && meant ? `automatic: ${meant[1]}` : text]);
 }
 
 function momentOf(checkpoint) {
   if (!checkpoint) return "";
   const epoch = checkpoint.epoch === null || checkpoint.epoch === undefined ? "" : ` · epoch ${Number(checkpoint.epoch.toFixed(2))}`;
-  return `step ${checkpoint.label || grouped(checkpoint.step)}${epoch}${checkpoint.problem ? " ✕" : ""}`;
+  return `step ${stepName(checkpoint)}${epoch}${checkpoint.problem ? " ✕" : ""}`;
 }
 
 class BothSides {
@@ -378,9 +348,4 @@ class BothSides {
   }
 }
 
-export const Comparison = (props) => mounted("compare-main", mount, props);
-
-function mount(root) {
-  const comparison = new BothSides(root);
-  return () => comparison.destroy();
-}
+export const Comparison = component("compare-main", BothSides);

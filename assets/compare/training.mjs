@@ -3,14 +3,12 @@
  *
  * The chart's layout.meta says what its x axis is (step, epoch, share) and, for share, each run's last recorded step.
  */
-import { element } from "mloscope/base/dom.mjs";
+import { lineOver, moveLine, onChart } from "mloscope/base/charts.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 
-const LOOK_FOR_CHART_MS = 400;
-/** @returns {any} Plotly's chart */
-const chart = () => document.querySelector("#compare-training .js-plotly-plot");
+const CHART = "#compare-training .js-plotly-plot";
 
 /** Where a checkpoint stands on the chart's axis; null where it has no place there. */
 function placeOf(checkpoint, run, meta) {
@@ -20,36 +18,18 @@ function placeOf(checkpoint, run, meta) {
   return meta.ends[run] > 0 ? checkpoint.step / meta.ends[run] : null;
 }
 
-function line(plot, side) {
-  const place = plot.closest(".compare-chart");
-  let node = place.querySelector(`.compare-cursor-${side}`);
-  if (!node) {
-    node = element("div", { class: `compare-cursor compare-cursor-${side}`, "aria-hidden": "true" });
-    place.append(node);
-  }
-  return node;
-}
-
 function move() {
-  const plot = chart();
-  const layout = plot && plot._fullLayout;
+  const plot = /** @type {any} */ (document.querySelector(CHART));
   const meta = plot && plot.layout && plot.layout.meta;
-  if (!layout || !meta || !layout.xaxis) return;
+  if (!meta) return;
   const index = compare.index;
   const places = {
     a: placeOf(time.checkpoint, subject.run, meta),
     b: index === null || !compare.subject ? null : placeOf(compare.subject.checkpoints[index], compare.run, meta),
   };
   for (const [side, place] of Object.entries(places)) {
-    const node = line(plot, side);
-    const { xaxis, _size: size } = layout;
-    const known = place !== null && place !== undefined && place >= xaxis.range[0] && place <= xaxis.range[1];
-    node.hidden = !known;
-    if (!known) continue;
-    node.style.transform = `translateX(${xaxis._offset + xaxis.l2p(place)}px)`;
-    node.style.top = `${size.t}px`;
-    node.style.height = `${size.h}px`;
-    node.dataset.step = side === "a" ? time.step : compare.step();
+    const line = lineOver(plot.closest(".compare-chart"), `compare-cursor compare-cursor-${side}`);
+    if (moveLine(line, plot, place)) line.dataset.step = side === "a" ? time.step : compare.step();
   }
 }
 
@@ -65,22 +45,19 @@ function goTo(x, meta) {
   if (best >= 0) time.request(best);
 }
 
-setInterval(() => {
-  const plot = chart();
-  if (!plot || !plot.on || plot.dataset.compareTraining) return;
-  plot.dataset.compareTraining = "on";
+onChart(CHART, (plot) => {
   plot.on("plotly_afterplot", move);
   // Anywhere in the chart, not only on a line's point.
   plot.addEventListener("click", (event) => {
     const { xaxis, _size: size } = plot._fullLayout;
     const box = plot.getBoundingClientRect();
     const x = event.clientX - box.left - xaxis._offset;
-    const meta = plot.layout.meta;
-    if (meta && x >= 0 && x <= size.w && event.clientY - box.top >= size.t && event.clientY - box.top <= size.t + size.h)
-      goTo(xaxis.p2l(x), meta);
+    const y = event.clientY - box.top - size.t;
+    const { meta } = plot.layout;
+    if (meta && x >= 0 && x <= size.w && y >= 0 && y <= size.h) goTo(xaxis.p2l(x), meta);
   });
   move();
-}, LOOK_FOR_CHART_MS);
+});
 
 /** Called by the component of the page, while it is there. @returns {() => void} stops */
 export const followTraining = () => {

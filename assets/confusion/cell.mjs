@@ -1,18 +1,15 @@
 /**
  * The selected cell: the component ConfusionCell. Its count at this step, at every step as a sparkline, and all of its images.
  */
-import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { segments } from "mloscope/base/controls.mjs";
+import { component, element, write } from "mloscope/base/dom.mjs";
+import { grouped, ofStep } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { ConfusionImages } from "mloscope/confusion/images.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 
-const ORDERS = [
-  ["confident", "most sure", "Images that the network is most sure of come first"],
-  ["unsure", "least sure", "Images that the network is least sure of come first"],
-  ["position", "in order", "Images in the order of the corpus"],
-];
 const SPARK = { width: 300, height: 46, inset: 3 };
 
 class Cell {
@@ -24,7 +21,7 @@ class Cell {
   /** @type {SVGCircleElement} */ dot;
   /** @type {SVGSVGElement} */ spark;
   /** @type {HTMLDivElement} */ ends;
-  /** @type {HTMLDivElement} */ orders;
+  /** @type {ReturnType<typeof segments>} */ orders;
   /** @type {any} */ images;
   /** @type {HTMLDivElement} */ body;
   /** @type {any} */ course;
@@ -75,25 +72,21 @@ class Cell {
       const share = (event.clientX - box.left - SPARK.inset) / (box.width - 2 * SPARK.inset);
       time.request(share * (time.count - 1));
     });
-    this.orders = element("div", { class: "segments confusion-orders", role: "radiogroup", "aria-label": "Order of the images" });
-    for (const [value, text, title] of ORDERS) {
-      const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title, "data-value": value }, [text]);
-      button.addEventListener("click", () => view.set({ "cell-order": value, "cell-offset": 0 }));
-      this.orders.append(button);
-    }
+    const order = (value) => view.set({ "cell-order": value, "cell-offset": 0 });
+    this.orders = segments("Order of the images", view.choices("cell-order"), order);
+    this.orders.node.classList.add("confusion-orders");
     const place = element("div", { class: "confusion-cell-images" });
     this.images = new ConfusionImages(place, "cell-offset");
     this.body = element("div", {}, [
       this.sentence,
       element("h3", { class: "panel-subtitle" }, ["its count over all steps"]),
-      this.spark, this.ends, this.orders, place,
+      this.spark, this.ends, this.orders.node, place,
     ]); // prettier-ignore
     this.root.append(this.title, this.hint, this.body);
   }
 
   change(changed) {
-    const { order } = { order: view.get()["cell-order"] };
-    for (const button of this.orders.children) button.setAttribute("aria-checked", button.dataset.value === order);
+    this.orders.show(view.get()["cell-order"]);
     this.drawCourse();
     this.move();
     if (changed.includes("actual") || changed.includes("predicted")) this.images.forget();
@@ -161,10 +154,7 @@ class Cell {
     }
     const step = model.statistics.peek(time.index);
     const reason = model.statistics.reason(time.index);
-    write(
-      this.sentence,
-      step ? model.sentence(step, cell.actual, cell.predicted, time.step) : reason ? `Step ${grouped(time.step)}: ${reason}` : "…",
-    );
+    write(this.sentence, step ? model.sentence(step, cell.actual, cell.predicted, time.step) : reason ? ofStep(time.step, reason) : "…");
     this.count = step ? confusionCounts.count(step, cell.actual, cell.predicted) : 0;
     this.root.dataset.step = time.step;
     this.root.dataset.count = this.count;
@@ -204,13 +194,5 @@ class Cell {
   }
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const ConfusionCell = (props) => mounted("confusion-cell", mount, props);
-
-function mount(root) {
-  const cell = new Cell(root);
-  return () => cell.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const ConfusionCell = component("confusion-cell", Cell);

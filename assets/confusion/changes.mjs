@@ -1,5 +1,6 @@
 /** What changed between two steps: the component ConfusionChanges. It comes when time settles. */
-import { element, grouped, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { component, element, hit, write } from "mloscope/base/dom.mjs";
+import { counted, grouped, ofStep } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { ConfusionImages } from "mloscope/confusion/images.mjs";
@@ -138,10 +139,10 @@ class Changes {
   cannot(since) {
     const { statistics } = this.model;
     if (since === null) return "There is no step before this one.";
-    if (since === time.index) return "That is the step that is shown; choose another one.";
+    if (since === time.index) return "This is the current step; choose another one.";
     for (const index of [since, time.index]) {
       const entry = statistics.entry(index);
-      if (!entry || entry.state !== "ready") return `Step ${grouped(time.checkpoints[index].step)}: ${statistics.reason(index)}`;
+      if (!entry || entry.state !== "ready") return ofStep(time.checkpoints[index].step, statistics.reason(index));
     }
     return null;
   }
@@ -149,38 +150,30 @@ class Changes {
   fill() {
     const { answer, model } = this;
     const [from, to] = this.steps;
-    const grouped = model.number;
     const counts = [from, to].map((step) => model.statistics.peek(time.indexOf(step)));
     this.isWhole = Boolean(counts[0] && counts[1]); // else again when they have come
-    let gain = "";
-    if (counts[0] && counts[1]) {
-      const correct = counts.map((step) => confusionCounts.sums(step).correct);
-      const more = correct[1] - correct[0];
-      gain = more === 0 ? " As many are right as before." : ` ${grouped(Math.abs(more))} ${more > 0 ? "more" : "fewer"} are right.`;
-    }
-    const moved = answer.total;
-    write(
-      this.sentence,
-      moved ? `${grouped(moved)} ${moved === 1 ? "image is" : "images are"} taken for another class at step ${grouped(to)} than at step ${grouped(from)}.${gain}`
-        : counts[1] && !counts[1].images ? model.uncounted(counts[1]) || "There are no images with classes."
-        : `Every image ${counts[1] && model.uncounted(counts[1]) ? "that counts " : ""}is taken for the same class at step ${grouped(to)} as at step ${grouped(from)}.`,
-    ); // prettier-ignore
+    write(this.sentence, answer.total ? moved(answer.total, from, to, gain(counts)) : this.nothingMoved(from, to, counts[1]));
     const moves = answer.moves.slice(0, this.limit);
     this.list.replaceChildren(...moves.map((move, at) => this.row(move, at)));
     this.more.hidden = answer.moves.length <= this.limit;
-    write(this.more, `show all ${grouped(answer.moves.length)} moves`);
+    write(this.more, `show all ${grouped(answer.moves.length)} changes`);
     this.rest.hidden = !this.more.hidden || answer.kinds <= answer.moves.length;
     write(
       this.rest,
-      `These are the ${grouped(answer.moves.length)} most frequent of ${grouped(answer.kinds)} moves; the exported table has all.`,
+      `These are the ${grouped(answer.moves.length)} most frequent of ${grouped(answer.kinds)} changes; the exported table has all.`,
     );
+  }
+
+  nothingMoved(from, to, counts) {
+    if (counts && !counts.images) return this.model.uncounted(counts) || "There are no images with classes.";
+    const which = counts && this.model.uncounted(counts) ? "No prediction that counts" : "No prediction";
+    return `${which} changed between steps ${grouped(from)} and ${grouped(to)}.`;
   }
 
   row(move, at) {
     const { model } = this;
-    const grouped = model.number;
     const kind = move.to === move.actual ? "confusion-good" : move.from === move.actual ? "confusion-bad" : "";
-    const title = `${grouped(move.count)} ${move.count === 1 ? "image" : "images"} of ${model.name(move.actual)}: taken for ${model.name(move.from)} before, for ${model.name(move.to)} now`;
+    const title = `${counted(move.count, "image")} of ${model.name(move.actual)}: predicted as ${model.name(move.from)} before, as ${model.name(move.to)} now`;
     const button = element("button", { type: "button", class: `confusion-pair confusion-move ${kind}`, "data-move": at, title }, [
       element("span", { class: "confusion-move-class" }, [model.name(move.actual)]),
       element("span", { class: "confusion-pair-name" }, [model.name(move.from)]),
@@ -206,13 +199,17 @@ class Changes {
   }
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const ConfusionChanges = (props) => mounted("confusion-changes", mount, props);
+/** The React component behind components/browser_parts.py. */
+export const ConfusionChanges = component("confusion-changes", Changes);
 
-function mount(root) {
-  const changes = new Changes(root);
-  return () => changes.destroy();
+function moved(count, from, to, gained) {
+  return `${counted(count, "prediction")} changed between steps ${grouped(from)} and ${grouped(to)}${gained}.`;
+}
+
+/** How many more or fewer images are correct; "" until the counts of both steps came. */
+function gain(counts) {
+  if (!counts[0] || !counts[1]) return "";
+  const [before, now] = counts.map((step) => confusionCounts.sums(step).correct);
+  if (before === now) return "; as many are correct as before";
+  return `; ${grouped(Math.abs(now - before))} ${now > before ? "more" : "fewer"} are correct`;
 }

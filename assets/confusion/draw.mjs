@@ -4,6 +4,7 @@
  * A picture is first a code a pixel, so that where cells are smaller than pixels the largest of them is seen, never one by chance:
  * 0 gap between cells, 1 no number (a share of nothing), 2 the diagonal left out, 3..255 shading from 0 to the scale's end.
  */
+import { pixel, rgbOf } from "mloscope/base/canvas.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 
 const [GAP, NO_NUMBER, LEFT_OUT, LOWEST, HIGHEST] = [0, 1, 2, 3, 255];
@@ -26,7 +27,7 @@ export const confusionDraw = {
    */
   palette(scale, colours) {
     const palette = new Uint32Array(256);
-    const stops = scale.map(([place, colour]) => /** @type {[number, number[]]} */ ([place, bytesOf(colour)]));
+    const stops = scale.map(([place, colour]) => /** @type {[number, number[]]} */ ([place, rgbOf(colour)]));
     for (let code = LOWEST; code <= HIGHEST; code += 1) {
       const share = (code - LOWEST) / (HIGHEST - LOWEST);
       let next = stops.findIndex(([place]) => place >= share);
@@ -34,13 +35,10 @@ export const confusionDraw = {
       const [[start, from], [end, to]] = [stops[next - 1], stops[next]];
       palette[code] = pixel(from.map((value, axis) => Math.round(value + ((to[axis] - value) * (share - start)) / (end - start))));
     }
-    palette[GAP] = pixel(bytesOf(colours.gap));
-    palette[LEFT_OUT] = pixel(bytesOf(colours.leftOut));
+    palette[GAP] = pixel(rgbOf(colours.gap));
+    palette[LEFT_OUT] = pixel(rgbOf(colours.leftOut));
     return palette;
   },
-
-  /** Whether text on a pixel of this colour has to be light. */
-  isDark: (rgba) => 0.299 * (rgba & 255) + 0.587 * ((rgba >> 8) & 255) + 0.114 * ((rgba >> 16) & 255) < 140,
 
   /**
    * Where rows or columns lie.
@@ -150,6 +148,3 @@ function leaveOut({ codes, width, height, rows, columns }, row, column) {
     for (let at = y * width + left; at < y * width + right; at += 1) if (codes[at] <= LOWEST) codes[at] = LEFT_OUT;
   }
 }
-
-const bytesOf = (hex) => [1, 3, 5].map((at) => parseInt(hex.slice(at, at + 2), 16));
-const pixel = (/** @type {number[]} */ [red, green, blue]) => ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;

@@ -1,8 +1,9 @@
 /**
  * Plotly's part of the confusion matrix: axes with names, zoom and pan, colour bar, export; its values follow when time settles.
  */
+import { context2d } from "mloscope/base/canvas.mjs";
 import { chartScripts } from "mloscope/base/chart_scripts.mjs";
-import { context2d, element, write } from "mloscope/base/dom.mjs";
+import { element, token, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { TEXT_UP_TO, colourBar, heatMapValues } from "mloscope/confusion/heat_map_values.mjs";
@@ -323,6 +324,6 @@ const short = (name) => (name.length > LONGEST_LABEL ? `${name.slice(0, LONGEST_
 /** Width in CSS pixels of the widest name along an axis. */
 function longestLabel(names) {
   const context = context2d(element("canvas", {}));
-  context.font = `${FONT_PX}px ${getComputedStyle(document.documentElement).getPropertyValue("--font")}`;
+  context.font = `${FONT_PX}px ${token("--font")}`;
   return names.reduce((widest, name) => Math.max(widest, context.measureText(short(name)).width), 0);
 }

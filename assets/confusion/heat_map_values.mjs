@@ -1,5 +1,5 @@
 /** What Plotly's heat map of confusion counts shows: shadings, texts of the cells, the colour bar. Pure functions. */
-import { grouped } from "mloscope/base/dom.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { confusionDraw } from "mloscope/confusion/draw.mjs";
 
@@ -35,7 +35,7 @@ export function heatMapValues(model, step, shade, diagonal, ceiling) {
 export function colourBar(steps, shade, diagonal, ceiling) {
   const { shading } = confusionDraw;
   const shares = shade !== "count";
-  const written = (value) => (shares ? `${Number((value * 100).toPrecision(3))} %` : grouped(value));
+  const written = (value) => (shares ? `${Number((value * 100).toPrecision(3))}\u202f%` : grouped(value));
   const saturates = diagonal === "off" && steps.some((step) => confusionCounts.mostConfused(step, shade) > ceiling);
   /** @type {[number, string][]} */
   const ticks = [[0, written(0)]];
@@ -46,7 +46,7 @@ export function colourBar(steps, shade, diagonal, ceiling) {
     if (place - ticks[ticks.length - 1][0] > 0.14 && place < 0.85) ticks.push([place, written(value)]);
   }
   ticks.push([1, `${saturates ? "≥ " : ""}${written(ceiling)}`]);
-  const of = { count: "images", row: "share of the true class's images", column: "share of the images taken for the class" }[shade];
+  const of = { count: "images", row: "share of the true class's images", column: "share of the images predicted as the class" }[shade];
   return {
     tickvals: ticks.map(([place]) => place),
     ticktext: ticks.map(([, words]) => words),

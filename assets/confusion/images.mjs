@@ -1,8 +1,9 @@
 /**
  * Images behind a number, page by page: `ConfusionImages`. A click on one selects it everywhere.
  */
-import { button, element, grouped, hit } from "mloscope/base/dom.mjs";
+import { button, element, hit } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { counted, grouped, percent } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
@@ -150,9 +151,7 @@ export class ConfusionImages {
     const last = asked.offset + images.length;
     this.pages.hidden = total === 0;
     this.where.textContent =
-      total <= PAGE
-        ? `${grouped(total)} ${total === 1 ? "image" : "images"}`
-        : `${grouped(asked.offset + 1)}–${grouped(last)} of ${grouped(total)} images`;
+      total <= PAGE ? counted(total, "image") : `${grouped(asked.offset + 1)}–${grouped(last)} of ${grouped(total)} images`;
     this.previous.hidden = this.next.hidden = total <= PAGE;
     this.previous.disabled = asked.offset === 0;
     this.next.disabled = last >= total;
@@ -161,11 +160,11 @@ export class ConfusionImages {
 
   tile(image) {
     const { corpus } = confusion.statistics;
-    const sure = Number.isFinite(image.probability) ? `${Math.round(image.probability * 100)} %` : "";
+    const sure = Number.isFinite(image.probability) ? percent(image.probability, 0) : "";
     const words = [
       image.name,
       image.class_name && `true class ${image.class_name}`,
-      image.predicted_name && `taken for ${image.predicted_name} ${sure}`,
+      image.predicted_name && `predicted as ${image.predicted_name} ${sure}`,
     ];
     const title = words.filter(Boolean).join(", ");
     const tile = element("button", {

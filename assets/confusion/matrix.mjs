@@ -7,8 +7,9 @@
  * Plotly takes 80 ms and more to draw; the canvas takes one or two. The canvas covers the heat map, so that what is seen is always the step
  * wanted: data-state is ready, pending or missing, and data-step is the step whose counts are on it (absent while pending).
  */
-import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { component, element, oncePerFrame, write } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { ofStep } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -39,15 +40,15 @@ class Matrix {
   /** @type {any[]} counts of all steps that are here */ steps = [];
   /** @type {string | null} what the ceiling was made from */ scaleKey = null;
   ceiling = 1;
-  pending = 0;
+  later = oncePerFrame(() => this.draw());
   /** @type {number | undefined} */ announcing;
   /** @type {any} where positions lie on screen */ g = null;
 
   /**
    * @param {HTMLElement} root
-   * @param {{light: any, dark: any}} figures Plotly's {data, layout} by theme
+   * @param {{figures: {light: any, dark: any}}} props Plotly's {data, layout} by theme
    */
-  constructor(root, figures) {
+  constructor(root, { figures }) {
     this.root = root;
     this.model = confusion;
     this.painting = new Painting(figures);
@@ -75,6 +76,7 @@ class Matrix {
     this.pointer = new ConfusionPointer(this);
     /** @type {HeatMap} */
     this.heatMap = new HeatMap(this.stage, figures, this);
+    confusion.matrix = this;
     this.undo = [
       this.model.follow((model, changed) => this.change(changed)),
       time.subscribe(() => this.draw()),
@@ -86,12 +88,13 @@ class Matrix {
         (index) => this.gate(index),
         () => this.waitingFor(),
       ),
-      () => cancelAnimationFrame(this.pending),
+      () => this.later.cancel(),
       () => this.heatMap.destroy(),
     ];
   }
 
   destroy() {
+    confusion.matrix = null;
     this.pointer.destroy();
     for (const undo of this.undo) undo();
     this.root.replaceChildren();
@@ -131,14 +134,6 @@ class Matrix {
     this.heatMap.change(changed);
     this.announce();
     this.later();
-  }
-
-  later() {
-    if (this.pending) return;
-    this.pending = requestAnimationFrame(() => {
-      this.pending = 0;
-      this.draw();
-    });
   }
 
   /** The end of the shading over all steps that are here. */
@@ -194,7 +189,7 @@ class Matrix {
     }
     if (state === "ready") this.canvas.classList.remove("confusion-hatched");
     const reason = model.statistics.reason(time.index);
-    const words = state === "missing" ? `Step ${grouped(time.step)}: ${reason}` : state === "pending" ? "loading" : "";
+    const words = state === "missing" ? ofStep(time.step, reason) : state === "pending" ? "loading" : "";
     write(this.message, words);
     this.message.hidden = !words;
     const { loaded, total, error } = model.statistics;
@@ -262,13 +257,4 @@ class Matrix {
  * The React component behind components/browser_parts.py.
  * @param {{id: string, figures: {light: any, dark: any}}} props
  */
-export const ConfusionMatrix = (props) => mounted("confusion-matrix", mount, props);
-
-function mount(root, { figures }) {
-  const matrix = new Matrix(root, figures);
-  confusion.matrix = matrix;
-  return () => {
-    confusion.matrix = null;
-    matrix.destroy();
-  };
-}
+export const ConfusionMatrix = component("confusion-matrix", Matrix);

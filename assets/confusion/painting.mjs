@@ -1,5 +1,6 @@
 /** The counts of one step on canvases that lie exactly over Plotly's plot area and beside it: one or two milliseconds a frame. */
-import { context2d, element } from "mloscope/base/dom.mjs";
+import { context2d, isDark } from "mloscope/base/canvas.mjs";
+import { element, token } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { confusionDraw } from "mloscope/confusion/draw.mjs";
@@ -51,8 +52,7 @@ export class Painting {
   colours() {
     const theme = document.documentElement.dataset.theme === "dark" ? "dark" : "light";
     if (!this.palettes[theme]) {
-      const style = getComputedStyle(document.documentElement);
-      const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+      const colour = (name) => token(`--${name}`);
       const { colorscale } = this.figures[theme].data[0];
       this.palettes[theme] = {
         pixels: confusionDraw.palette(colorscale, { gap: colour("surface"), leftOut: colour("surface") }),
@@ -114,7 +114,7 @@ export class Painting {
         if (none) continue;
         const value = measure(count, actual, predicted);
         const leftOut = diagonal === "off" && actual === predicted;
-        const onDark = leftOut ? dark : confusionDraw.isDark(pixels[confusionDraw.code(value, ceiling)]);
+        const onDark = leftOut ? dark : isDark(parts(pixels[confusionDraw.code(value, ceiling)]));
         context.fillStyle = count === 0 || leftOut ? quiet : onDark === dark ? text : dark ? "#0d0f13" : "#ffffff";
         context.globalAlpha = count === 0 ? 0.6 : 1;
         context.fillText(textOf(count, value, shade), ((g.columnEdge(column) + g.columnEdge(column + 1)) / 2) * ratio, y);
@@ -177,3 +177,6 @@ export class Painting {
     this.canvas.classList.toggle("confusion-hatched", state === "missing");
   }
 }
+
+/** Red, green and blue of a pixel. */
+const parts = (pixel) => [pixel & 255, (pixel >> 8) & 255, (pixel >> 16) & 255];

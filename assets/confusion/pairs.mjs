@@ -1,5 +1,7 @@
 /** The most confused pairs of classes and the fastest growing ones, beside the matrix: the component ConfusionPairs. They follow the slider. */
-import { element, grouped, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { segments } from "mloscope/base/controls.mjs";
+import { component, element, hit, write } from "mloscope/base/dom.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -10,8 +12,7 @@ const PAIRS = 12;
 const MOST_PAIRS = 200;
 
 class Pairs {
-  /** @type {HTMLDivElement} */ kinds;
-  /** @type {any} */ buttons;
+  /** @type {ReturnType<typeof segments>} */ kinds;
   /** @type {HTMLDivElement} */ place;
   /** @type {any} */ since;
   /** @type {HTMLOListElement} */ list;
@@ -32,19 +33,7 @@ class Pairs {
   }
 
   build() {
-    this.kinds = element("div", { class: "segments", role: "radiogroup", "aria-label": "Which pairs of classes" });
-    const kind = (growing, text, title) => {
-      const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title }, [text]);
-      button.addEventListener("click", () => {
-        view.set({ pairs: growing ? "growing" : "confused" });
-      });
-      this.kinds.append(button);
-      return button;
-    };
-    this.buttons = [
-      kind(false, "most confused", "Pairs of classes with the most confused images at this step"),
-      kind(true, "growing", "Pairs of classes whose confused images have grown most in number"),
-    ];
+    this.kinds = segments("Which pairs of classes", view.choices("pairs"), (value) => view.set({ pairs: value }));
     this.place = element("div", {});
     this.since = new Since(this.place, "since ");
     this.list = element("ol", { class: "confusion-pairs-list" });
@@ -62,7 +51,7 @@ class Pairs {
       const { matrix } = this.model;
       if (matrix) matrix.reveal(this.model.place[actual], this.model.columnPlace[predicted]);
     });
-    this.root.append(this.kinds, this.place, this.list, this.none, this.more);
+    this.root.append(this.kinds.node, this.place, this.list, this.none, this.more);
   }
 
   get growing() {
@@ -78,7 +67,7 @@ class Pairs {
     const { model } = this;
     const { statistics } = model;
     if (!statistics || !statistics.overview) return;
-    this.buttons.forEach((button, at) => button.setAttribute("aria-checked", (at === 1) === this.growing));
+    this.kinds.show(view.get().pairs);
     this.place.hidden = !this.growing;
     const step = statistics.peek(time.index);
     const sinceIndex = model.sinceIndex();
@@ -147,13 +136,5 @@ function pairRow() {
   return Object.assign(row, { parts });
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const ConfusionPairs = (props) => mounted("confusion-pairs", mount, props);
-
-function mount(root) {
-  const pairs = new Pairs(root);
-  return () => pairs.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const ConfusionPairs = component("confusion-pairs", Pairs);

@@ -2,7 +2,8 @@
  * What the pointer and the keys do on the confusion matrix: `ConfusionPointer`. Over a cell, a card says what is in it and shows a
  * sample of its images at once; a click selects it. Plotly's own dragging (zoom, pan) goes on undisturbed.
  */
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { element, placeBeside } from "mloscope/base/dom.mjs";
+import { counted, grouped, percentOf } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
@@ -11,7 +12,6 @@ const CLICK_PX = 4;
 const REST_MS = 40; // a pointer that crosses cells faster than this is on its way elsewhere, and asks for nothing until it rests
 const SAMPLE = 6; // as many as a browser fetches at a time: all are seen at once
 const EDGE = 64;
-const AWAY_PX = 14;
 
 export class ConfusionPointer {
   /** @type {HTMLElement} */ title;
@@ -100,22 +100,15 @@ export class ConfusionPointer {
     const predicted = model.columnOrder[this.cell.column];
     const { rows, columns } = confusionCounts.sums(step);
     this.count = confusionCounts.count(step, actual, predicted);
-    const { percent } = model;
     this.title.textContent = actual === predicted ? model.name(actual) : `${model.name(actual)} → ${model.name(predicted)}`;
-    const images = `${grouped(this.count)} ${this.count === 1 ? "image" : "images"}`;
-    this.fact.textContent = `${images} · ${percent(this.count, rows[actual])} of the true class · ${percent(this.count, columns[predicted])} of the column`;
+    const images = counted(this.count, "image");
+    this.fact.textContent = `${images} · ${percentOf(this.count, rows[actual])} of the true class · ${percentOf(this.count, columns[predicted])} of the column`;
     this.card.dataset.cell = `${actual},${predicted}`;
     this.place();
   }
 
   place() {
-    if (this.card.hidden || !this.at) return;
-    const { offsetWidth: width, offsetHeight: height } = this.card;
-    const right = this.at.x + AWAY_PX + width < window.innerWidth;
-    const below = this.at.y + AWAY_PX + height < window.innerHeight;
-    const x = right ? this.at.x + AWAY_PX : Math.max(0, this.at.x - AWAY_PX - width);
-    const y = below ? this.at.y + AWAY_PX : Math.max(0, this.at.y - AWAY_PX - height);
-    this.card.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+    if (!this.card.hidden && this.at) placeBeside(this.card, this.at);
   }
 
   /** The images on the card are those of another cell or step: they go at once. */

@@ -1,5 +1,7 @@
 /** What lists of pairs and of changes have in common: the step to compare with, and names that are long. */
-import { element, grouped } from "mloscope/base/dom.mjs";
+import { fill, select } from "mloscope/base/controls.mjs";
+import { element } from "mloscope/base/dom.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 
 const LONG_NAME = 12; // characters; 280 pixels hold two of them and a number
@@ -9,13 +11,10 @@ export class Since {
   /** @type {any} */ said;
 
   constructor(place, before) {
-    this.select = element("select", {
-      class: "form-select confusion-since",
-      title: "The step to compare with",
-      "aria-label": "The step to compare with",
-    });
+    const title = "The step to compare with";
+    const use = (value) => view.set({ since: value === "" ? null : Number(value) });
+    this.select = select({ class: "confusion-since", title, "aria-label": title }, [], use);
     this.label = element("label", { class: "confusion-since-label" }, [before, this.select]);
-    this.select.addEventListener("change", () => view.set({ since: this.select.value === "" ? null : Number(this.select.value) }));
     place.append(this.label);
   }
 
@@ -25,10 +24,7 @@ export class Since {
     const said = JSON.stringify(steps);
     if (said !== this.said) {
       this.said = said;
-      this.select.replaceChildren(
-        element("option", { value: "" }, ["the step before"]),
-        ...steps.map((step) => element("option", { value: step }, [`step ${grouped(step)}`])),
-      );
+      fill(this.select, [["", "the step before"], ...steps.map((step) => [String(step), `step ${grouped(step)}`])]);
     }
     const value = since === null || !steps.includes(since) ? "" : String(since);
     if (this.select.value !== value) this.select.value = value;

@@ -4,8 +4,9 @@
  *
  *     statistics + view (order, actual, predicted, since) ──► model ──► matrix, cell, pairs, changes
  */
-import { grouped } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
+import { counted, grouped, percentOf } from "mloscope/base/numbers.mjs";
+import { isTemporary } from "mloscope/base/retry.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
@@ -72,8 +73,8 @@ export const confusion = {
     const { overview } = confusion.statistics;
     const left = overview ? overview.images - images : 0;
     if (left <= 0) return null;
-    if (!images) return "No output of the network stands for a class of these images, so nothing is right or wrong.";
-    return `${confusion.number(left)} not counted: no output stands for ${left === 1 ? "its class" : "their classes"}`;
+    if (!images) return "No output of the network stands for a class of these images, so predictions cannot be judged right or wrong.";
+    return `${grouped(left)} not counted: no output stands for ${left === 1 ? "its class" : "their classes"}`;
   },
 
   /** @returns {null | {actual: number, predicted: number}} the selected cell, null where none is */
@@ -106,31 +107,17 @@ export const confusion = {
     return statistics ? time.checkpoints.map((_, index) => statistics.peek(index)).filter(Boolean) : [];
   },
 
-  /** A whole number whose digits stay on one line. */
-  number: (value) => grouped(value).replace(/\u2009/g, "\u202f"),
-
-  /** "93.1 %", exact at the ends: 100 % and 0 % are said only where they are meant. */
-  percent(part, whole) {
-    if (!whole) return "–";
-    const share = (part / whole) * 100;
-    if (part === whole || part === 0) return `${share}\u202f%`;
-    return `${Math.min(99.99, Math.max(0.01, share)).toFixed(share < 0.1 || share > 99.9 ? 2 : 1)}\u202f%`;
-  },
-
   /** What a cell's count means, as a sentence. */
   sentence(step, actual, predicted, atStep) {
-    const grouped = confusion.number;
     const count = confusionCounts.count(step, actual, predicted);
     const of = confusionCounts.sums(step).rows[actual];
-    const share = of ? ` (${confusion.percent(count, of)})` : "";
-    const whole = `${grouped(count)} of ${grouped(of)} ${of === 1 ? "image" : "images"} of ${confusion.name(actual)}`;
-    const verb =
-      actual === predicted
-        ? "recognised"
-        : predicted >= confusion.classes
-          ? "not predicted at all"
-          : `taken for ${confusion.name(predicted)}`;
-    return `${whole} ${of === 1 || count === 1 ? "is" : "are"} ${verb} at step ${grouped(atStep)}${share}.`;
+    const share = of ? ` (${percentOf(count, of)})` : "";
+    const whole = `${grouped(count)} of ${counted(of, "image")} of class “${confusion.name(actual)}”${share}`;
+    const verb = of === 1 || count === 1 ? "is" : "are";
+    const unpredicted = predicted >= confusion.classes;
+    const rest =
+      actual === predicted ? "predicted correctly" : unpredicted ? "not predicted" : `predicted as “${confusion.name(predicted)}”`;
+    return `At step ${grouped(atStep)}, ${whole} ${verb} ${rest}.`;
   },
 
   /** Images of a cell, asked for once as long as its content is the same. @returns {Promise<{total: number, images: any[]}>} */
@@ -153,6 +140,7 @@ export const confusion = {
 };
 
 const MOST_ANSWERS = 200;
+const ASK_AGAIN_MS = 3000;
 const answers = new Map();
 
 function begin() {
@@ -236,7 +224,7 @@ async function askForOrder(key, address) {
     orders.set(key, await fetchJson(address));
   } catch (error) {
     orders.set(key, { problem: error.message });
-    if (error.status === 0 || error.status === 503) setTimeout(() => orders.delete(key), 3000);
+    if (isTemporary(error)) setTimeout(() => orders.delete(key), ASK_AGAIN_MS);
   }
   if (!confusion.statistics) return;
   arrange();

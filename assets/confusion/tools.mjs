@@ -2,7 +2,9 @@
  * Controls above the confusion matrix and the numbers beside it: the components ConfusionTools (shading, order, split, class
  * search) and ConfusionAccuracy (exact counts at the step that is shown).
  */
-import { element, grouped, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { fill, labelled, segments, select } from "mloscope/base/controls.mjs";
+import { component, element, hit, write } from "mloscope/base/dom.mjs";
+import { grouped, percent } from "mloscope/base/numbers.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -10,25 +12,14 @@ import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 
 const MOST_MATCHES = 12;
-const SHADES = [
-  ["count", "counts", "Shade cells by how many images they hold"],
-  ["row", "by row", "Shade cells by their share of the images of the true class (the row)"],
-  ["column", "by column", "Shade cells by their share of the images taken for the class (the column)"],
-];
-const ORDERS = [
-  ["given", "as given"],
-  ["name", "by name"],
-  ["similarity", "similar together"],
-  ["group", "by group"],
-];
-
 // ------------------------------------------------------------------------------------------------------- controls
 
 class Tools {
-  /** @type {HTMLDivElement} */ shades;
+  /** @type {ReturnType<typeof segments>} */ shades;
   /** @type {HTMLInputElement} */ diagonal;
-  /** @type {any} */ order;
-  /** @type {any} */ split;
+  /** @type {HTMLSelectElement} */ order;
+  /** @type {HTMLSelectElement} */ split;
+  /** @type {HTMLLabelElement} */ splitTool;
   /** @type {HTMLInputElement} */ text;
   /** @type {HTMLUListElement} */ matches;
   /** @type {HTMLDivElement} */ find;
@@ -52,16 +43,13 @@ class Tools {
   }
 
   build() {
-    this.shades = element("div", { class: "segments", role: "radiogroup", "aria-label": "What the shading follows" });
-    for (const [value, text, title] of SHADES) {
-      const button = element("button", { type: "button", class: "confusion-segment", role: "radio", title, "data-value": value }, [text]);
-      button.addEventListener("click", () => view.set({ shade: value }));
-      this.shades.append(button);
-    }
+    this.shades = segments("What the shading follows", view.choices("shade"), (value) => view.set({ shade: value }));
     this.diagonal = element("input", { type: "checkbox" });
     this.diagonal.addEventListener("change", () => view.set({ diagonal: this.diagonal.checked ? "off" : "all" }));
-    this.order = select("order", "Order of rows and columns", ORDERS, (value) => view.set({ order: value }));
-    this.split = select("split", "The split whose images are counted", [], (value) => view.set({ split: value }));
+    const called = (title) => ({ class: "tool-select", "aria-label": title, title });
+    this.order = select(called("Order of rows and columns"), view.choices("order"), (value) => view.set({ order: value }));
+    this.split = select(called("The split whose images are counted"), [], (value) => view.set({ split: value }));
+    this.splitTool = labelled("split", this.split);
     this.text = element("input", {
       type: "search", class: "form-select confusion-search", placeholder: "find a class", autocomplete: "off", spellcheck: "false",
       role: "combobox", "aria-expanded": "false", "aria-autocomplete": "list", "aria-label": "Find a class", title: "Show a class among its neighbours",
@@ -73,7 +61,7 @@ class Tools {
     const errors = element("label", { class: "confusion-check", title: "Leave the diagonal out of the shading, so that errors stand out" }, [
       this.diagonal, "errors only",
     ]); // prettier-ignore
-    this.root.append(this.shades, errors, this.order.label, this.split.label, this.find, this.whole);
+    this.root.append(this.shades.node, errors, labelled("order", this.order), this.splitTool, this.find, this.whole);
     this.text.addEventListener("input", () => this.search());
     this.text.addEventListener("focus", () => this.search());
     this.text.addEventListener("keydown", (event) => this.key(event));
@@ -86,20 +74,20 @@ class Tools {
   show() {
     const viewNow = view.get();
     const { statistics, classes } = this.model;
-    for (const button of this.shades.children) button.setAttribute("aria-checked", button.dataset.value === viewNow.shade);
+    this.shades.show(viewNow.shade);
     this.diagonal.checked = viewNow.diagonal === "off";
-    this.order.select.value = viewNow.order;
+    this.order.value = viewNow.order;
     this.whole.hidden = !viewNow.area;
     this.find.hidden = classes < 2;
     const { splits, split = statistics.split } = statistics.overview || {};
     const names = splits ? Object.keys(splits) : (subject && subject.splits) || []; // where there is no overview, another split may have one
-    this.split.label.hidden = names.length < 2;
+    this.splitTool.hidden = names.length < 2;
     const said = names.join("\n");
     if (said !== this.splitNames) {
       this.splitNames = said;
-      this.split.select.replaceChildren(...names.map((name) => element("option", { value: name }, [name])));
+      fill(this.split, names);
     }
-    this.split.select.value = split;
+    this.split.value = split;
   }
 
   search() {
@@ -148,13 +136,6 @@ class Tools {
   }
 }
 
-function select(text, title, choices, act) {
-  const options = choices.map(([value, words]) => element("option", { value }, [words]));
-  const node = element("select", { class: "form-select tool-select", "aria-label": title }, options);
-  node.addEventListener("change", () => act(node.value));
-  return { select: node, label: element("label", { class: "tool", title }, [element("span", {}, [text]), node]) };
-}
-
 // -------------------------------------------------------------------------------------------------------- numbers
 
 class Accuracy {
@@ -188,16 +169,16 @@ class Accuracy {
       return;
     }
     const { correct, total } = confusionCounts.sums(step);
-    write(this.share, total ? `${((100 * correct) / total).toFixed(2)} %` : "–");
+    write(this.share, total ? percent(correct / total, 2) : "–");
     write(this.count, `${grouped(correct)} of ${grouped(total)} images`);
     const entry = statistics.entry(time.index) || {};
     const number = (value, words) => (Number.isFinite(value) ? words(value) : null);
     write(
       this.others,
       [
-        this.model.classes > 5 ? number(entry.top_5_accuracy, (value) => `top 5: ${(value * 100).toFixed(2)} %`) : null,
+        this.model.classes > 5 ? number(entry.top_5_accuracy, (value) => `top 5: ${percent(value, 2)}`) : null,
         number(entry.loss, (value) => `loss ${value.toPrecision(4)}`),
-        number(entry.calibration_error, (value) => `calibration error ${(value * 100).toFixed(2)} %`),
+        number(entry.calibration_error, (value) => `calibration error ${percent(value, 2)}`),
         entry.not_predicted ? `${grouped(entry.not_predicted)} not predicted` : null,
         entry.source === "imported" ? "imported predictions" : null,
         this.model.uncounted(step),
@@ -210,19 +191,6 @@ class Accuracy {
   }
 }
 
-/**
- * The React components behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const ConfusionTools = (props) => mounted("confusion-tools toolbar", mountTools, props);
-export const ConfusionAccuracy = (props) => mounted("confusion-accuracy", mountAccuracy, props);
-
-function mountTools(root) {
-  const tools = new Tools(root);
-  return () => tools.destroy();
-}
-
-function mountAccuracy(root) {
-  const accuracy = new Accuracy(root);
-  return () => accuracy.destroy();
-}
+/** The React components behind components/browser_parts.py. */
+export const ConfusionTools = component("confusion-tools toolbar", Tools);
+export const ConfusionAccuracy = component("confusion-accuracy", Accuracy);

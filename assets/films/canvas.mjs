@@ -8,8 +8,10 @@
  * step whose pixels are on it (absent while pending). What the pointer and the keys do stands in assets/films/pointer.mjs.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { button, context2d, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { context2d, pixel, rgbOf } from "mloscope/base/canvas.mjs";
+import { button, component, element, oncePerFrame, token, write } from "mloscope/base/dom.mjs";
 import { extents, extentsOfMaps } from "mloscope/base/layers.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { namesOfUnits, onOpen } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -24,8 +26,8 @@ import { MAIN } from "mloscope/films/main_side.mjs";
 import { filmPointer } from "mloscope/films/pointer.mjs";
 import { within } from "mloscope/films/selections.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
-import { filmTitle } from "mloscope/films/title.mjs";
 import { TileLabels } from "mloscope/films/tile_labels.mjs";
+import { filmTitle } from "mloscope/films/title.mjs";
 
 export class FilmView {
   /** @type {any} */ destroyed;
@@ -63,7 +65,8 @@ export class FilmView {
     this.layout = null;
     this.frame = null; // what is on the canvas; null where nothing is
     this.empty = null; // why there is nothing to ask for
-    this.pending = 0;
+    /** Everything but a step's change waits for the next animation frame, and comes together there. */
+    this.later = oncePerFrame(() => this.destroyed || this.refresh());
     this.build();
     this.legend = new filmLegend.Legend(this.legendPlace);
     this.pointer = new filmPointer.Pointer(this);
@@ -94,7 +97,7 @@ export class FilmView {
   }
 
   destroy() {
-    cancelAnimationFrame(this.pending);
+    this.later.cancel();
     this.destroyed = true;
     for (const undo of this.undo) undo();
     this.root.replaceChildren();
@@ -124,15 +127,6 @@ export class FilmView {
       this.legendPlace,
     );
     this.root.dataset.show = this.show;
-  }
-
-  /** Everything but a step's change waits for the next animation frame, and comes together there. */
-  later() {
-    if (this.pending || this.destroyed) return;
-    this.pending = requestAnimationFrame(() => {
-      this.pending = 0;
-      this.refresh();
-    });
   }
 
   /** The address of the film that subject and view ask for now; null, and `empty` says why, where there is none to ask for. */
@@ -218,7 +212,7 @@ export class FilmView {
     if (!header || !this.shown) return;
     const room = this.side.room ? this.side.room(this) : this.stage.getBoundingClientRect();
     const across = this.side.across ? this.side.across(this) : null;
-    const [gapColour, ground] = ["--surface", "--surface-sunken"].map((name) => getComputedStyle(this.root).getPropertyValue(name).trim());
+    const [gapColour, ground] = ["--surface", "--surface-sunken"].map((name) => token(name, this.root));
     const names = this.namesOf(header);
     const { zoom } = view.get();
     const { width, height } = room;
@@ -368,22 +362,23 @@ const isSorted = () => view.get().bars === "value";
 function pixelOf(colour, context) {
   context.fillStyle = "#ffffff";
   context.fillStyle = colour || "#ffffff";
-  const hex = /^#([0-9a-f]{2})([0-9a-f]{2})([0-9a-f]{2})$/.exec(context.fillStyle);
-  const [red, green, blue] = hex ? hex.slice(1).map((pair) => parseInt(pair, 16)) : [255, 255, 255];
-  return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  return pixel(context.fillStyle.startsWith("#") ? rgbOf(context.fillStyle) : [255, 255, 255]);
+}
+
+class KindOfFilm extends FilmView {
+  constructor(root, { show }) {
+    super(root, show || filmKinds.all()[0].name);
+    this.leaveCompany = mainCompany.join(this);
+  }
+
+  destroy() {
+    this.leaveCompany();
+    super.destroy();
+  }
 }
 
 /**
  * The React component behind components/browser_parts.py.
  * @param {{id: string, show: string}} props show: name of a kind of film
  */
-export const FilmCanvas = (props) => mounted("film", mount, props);
-
-function mount(root, { show }) {
-  const film = new FilmView(root, show || filmKinds.all()[0].name);
-  const leave = mainCompany.join(film);
-  return () => {
-    leave();
-    film.destroy();
-  };
-}
+export const FilmCanvas = component("film", KindOfFilm);

@@ -150,40 +150,9 @@ export const filmDraw = {
       }
     }
   },
-
-  /**
-   * A number for a scale: three digits that count.
-   * @param {number} value
-   * @returns {string}
-   */
-  number(value) {
-    if (Number.isNaN(value)) return "NaN";
-    if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-    const size = Math.abs(value);
-    const plain = size === 0 || (size >= 1e-3 && size < 1e5);
-    return signed(plain ? String(Number(value.toPrecision(3))) : value.toExponential(1));
-  },
-
-  /**
-   * A value read off a film, with what it may be off by: "≈ 0.1234 ± 0.0003"; without where it is exact.
-   * @param {number} value
-   * @param {number} error
-   * @returns {string}
-   */
-  reading(value, error) {
-    if (!Number.isFinite(value)) return filmDraw.number(value);
-    if (!(error > 0)) return signed(String(Number(value.toPrecision(7))));
-    const decimals = -Math.floor(Math.log10(error));
-    if (decimals >= 0 && decimals <= 7 && Math.abs(value) < 1e6) {
-      return `≈ ${signed(value.toFixed(decimals))} ± ${error.toFixed(decimals)}`;
-    }
-    const digits = Math.max(0, Math.min(4, decimals + Math.floor(Math.log10(Math.abs(value) || error))));
-    return `≈ ${signed(value.toExponential(digits))} ± ${signed(error.toExponential(0))}`;
-  },
 };
 
 const TABLE = new Uint32Array(256);
-const signed = (text) => text.replace("e+", "e").replace(/-/g, "−");
 
 /** Canvas pixels a value of a matrix, across and down, that bring it near the shape of its box. */
 function stretched(units, columns, boxAspect) {

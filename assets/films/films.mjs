@@ -60,10 +60,7 @@ class Film {
   frame(step) {
     const chunk = this.shared.chunkOf.get(step);
     if (chunk) chunk.used = store.uses += 1;
-    if (chunk && chunk.state === "let-go") {
-      chunk.state = "wanted";
-      this.shared.fetchMore();
-    }
+    if (chunk && chunk.state === "let-go") this.shared.queue.want(chunk);
     return this.shared.frames.get(step) || null;
   }
 

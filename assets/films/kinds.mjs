@@ -1,6 +1,7 @@
 /**
- * The kinds of films, as app/films/kinds tells them in <script id="film-kinds">: nothing here knows one by its name.
+ * The kinds of films, as app/films/kinds tells them: nothing here knows one by its name.
  */
+import { pageData } from "mloscope/base/page_data.mjs";
 
 /**
  * @typedef {Object} Option
@@ -21,18 +22,8 @@
  * @property {Option[]} options
  */
 
-/** @type {FilmKind[] | null} */
-let table = null;
-
 /** @returns {FilmKind[]} all kinds, ours first */
-function all() {
-  if (!table) {
-    const place = document.getElementById("film-kinds");
-    if (!place) throw new Error('The page has no <script id="film-kinds">; app/web/dash/shell.py writes it.');
-    table = JSON.parse(place.textContent || "[]");
-  }
-  return /** @type {FilmKind[]} */ (table);
-}
+const all = () => pageData("film-kinds");
 
 /** The kind of this name; the first where there is none. */
 const kindOf = (name) => all().find((kind) => kind.name === name) || all()[0];

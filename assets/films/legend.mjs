@@ -1,16 +1,17 @@
 /**
  * What the colours of a film mean: a bar, the numbers at its ends, the rule in words. `filmLegend`.
  */
-import { context2d, element, grouped } from "mloscope/base/dom.mjs";
+import { context2d } from "mloscope/base/canvas.mjs";
+import { element } from "mloscope/base/dom.mjs";
+import { grouped, rounded } from "mloscope/base/numbers.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
-import { filmDraw } from "mloscope/films/draw.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
 
 const MOST_LISTED = 3;
 const FLAT = 0.02; // of the scale: five of its 256 colours
 
 const RULES = {
-  fixed: "fixed over time",
+  fixed: "one scale for all steps",
   step: "range of this step",
   unit: "each unit's own range at this step",
 };
@@ -34,7 +35,7 @@ function ruleInWords(rule, soFar, times, leftOut) {
 function warningOf(rule, times, filled) {
   if (times) return `Exploded: the largest value is ${filmSpan.inWords(times)}.`;
   if (rule !== "fixed" || !(filled < FLAT)) return "";
-  return `Looks flat: these values fill ${filmDraw.number(100 * filled)} % of the scale; range “per step” shows them.`;
+  return `Looks flat: these values fill ${rounded(100 * filled)}\u202f% of the scale; range “per step” shows them.`;
 }
 
 /** A legend below a canvas. Cheap to `show` every frame: it writes only what changed. */
@@ -77,19 +78,19 @@ class Legend {
       new Uint32Array(image.data.buffer).set(colours.pixels(table));
       context2d(this.bar).putImageData(image, 0, 0);
     }
-    const number = format || filmDraw.number;
+    const number = format || rounded;
     const own = rule === "unit" && !ends;
     const lo = ends ? number(ends[0]) : own ? (symmetric ? "−most" : "least") : "–";
     const hi = ends ? number(ends[1]) : own ? "most" : "–";
     const middle = symmetric ? number(0) : ends ? number(middleOf(ends)) : "";
     const words = [
-      coloured ? "red, green, blue: the input channels" : "",
+      coloured ? "red, green, blue: the three input channels" : "",
       ruleInWords(rule, soFar, times, leftOut),
       rule === "unit" && ends ? `numbers: unit ${unit}` : "",
-      symmetric ? `symmetric about ${number(0)}` : "",
+      symmetric ? `centred on ${number(0)}` : "",
       known && !ends && !own ? "no finite value" : "",
       ...(more || []),
-      precision || "values quantised to 1/252 of each unit's range",
+      precision || "displayed values are accurate to about ±0.2\u202f% of each unit's range",
     ].filter(Boolean);
     const warning = warningOf(rule, times, filled);
     const said = [lo, middle, hi, warning, ...words].join("\n");

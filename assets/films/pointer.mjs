@@ -4,16 +4,15 @@
  * Where the pointer is follows by arithmetic from the layout; what is under it is read off the frame's codes, so the number
  * under a resting pointer changes as time moves.
  */
-import { button, element } from "mloscope/base/dom.mjs";
+import { button, element, placeBeside } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { reading, rounded } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 import { ranking } from "mloscope/films/ranking.mjs";
 
-const ZOOMS = ["fit", "1", "2", "4", "8", "16", "32"];
-const TIP_DISTANCE_PX = 14;
 const DRAG_PX = 4; // less is a click
 const CHANNEL_WORDS = ["red", "green", "blue"];
 
@@ -122,7 +121,7 @@ class Pointer {
     if (frame.readings) return frame.readings(at, unit);
     return [...frame.codes.subarray(at, at + layout.components)].map((code) => {
       const { value, error } = filmBytes.value(code, lo, hi);
-      return filmDraw.reading(value, error);
+      return reading(value, error);
     });
   }
 
@@ -145,12 +144,7 @@ class Pointer {
       element("span", {}, [where.join(" · ")]),
       element("span", {}, [ranking.scoreOf(header.units[over.unit])]),
     );
-    const size = tip.getBoundingClientRect();
-    const beyond = this.hand.x + TIP_DISTANCE_PX + size.width > innerWidth;
-    const below = this.hand.y + TIP_DISTANCE_PX + size.height > innerHeight;
-    const x = beyond ? this.hand.x - TIP_DISTANCE_PX - size.width : this.hand.x + TIP_DISTANCE_PX;
-    const y = below ? this.hand.y - TIP_DISTANCE_PX - size.height : this.hand.y + TIP_DISTANCE_PX;
-    tip.style.transform = `translate(${Math.round(x)}px, ${Math.round(y)}px)`;
+    placeBeside(tip, this.hand);
   }
 
   /** A frame was drawn: what is under the pointer may be another number now. */
@@ -255,12 +249,11 @@ class Pointer {
     this.outline("cursor", cursor && cursor.unit);
     if (!cursor) return;
     const { film, frame, layout } = this.film;
-    const { number } = filmDraw;
     const said = [`unit ${film.header.units[cursor.unit]}`];
     if (layout.grid) said.push(`channel ${film.header.channels[cursor.channel]}`);
     if (frame) {
       const [lo, hi] = frame.unitRanges.subarray(cursor.unit * 2, cursor.unit * 2 + 2);
-      said.push(Number.isNaN(lo) ? "no finite value" : lo === hi ? `value ${number(lo)}` : `values ${number(lo)} to ${number(hi)}`);
+      said.push(Number.isNaN(lo) ? "no finite value" : lo === hi ? `value ${rounded(lo)}` : `values ${rounded(lo)} to ${rounded(hi)}`);
     }
     this.live.textContent = said.join(", ");
     this.reveal(cursor);
@@ -297,7 +290,10 @@ class Pointer {
     const { layout, stage } = this.film;
     if (!layout) return;
     const now = layout.scale * Math.min(layout.magnifyX, layout.magnifyY);
-    const sizes = ZOOMS.slice(1).map(Number);
+    const sizes = view
+      .choices("zoom")
+      .map(([size]) => Number(size))
+      .filter(Boolean); // without "fit"
     const next = direction > 0 ? sizes.find((size) => size > now * 1.01) : sizes.reverse().find((size) => size < now * 0.99);
     if (!next) return;
     const centre = about || { x: stage.clientWidth / 2, y: stage.clientHeight / 2 };

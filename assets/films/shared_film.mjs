@@ -2,12 +2,11 @@
  * One film, however many look at it: its manifest, its chunks, its frames, within a budget of bytes over all films.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
-import { fetchAnswer, readLines } from "mloscope/base/http.mjs";
+import { oncePerFrame } from "mloscope/base/dom.mjs";
+import { fetchBytes, readLines } from "mloscope/base/http.mjs";
+import { NearestFirst, distance } from "mloscope/base/nearest_first.mjs";
+import { Retry, hungUp, isTemporary } from "mloscope/base/retry.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
-
-const CHUNKS_AT_ONCE = 3;
-const RETRY_MS = [1000, 2000, 4000, 8000];
-const WORTH_A_RETRY = new Set(["unavailable", "unreachable", "hung-up"]);
 
 /** All films, and what they may hold. */
 export const store = {
@@ -21,7 +20,6 @@ export const store = {
   /** Who hears, at most once a frame, that any film changed. @type {Set<() => void>} */
   listeners: new Set(),
 };
-let isTelling = false;
 
 /**
  * One film, however many look at it. Its chunks are, in turn: wanted, coming, here; let-go (over the budget: wanted again
@@ -45,16 +43,21 @@ export class SharedFilm {
     this.layerRanges = new Map(); // step -> [lo, hi]; small, kept when the frame is let go
     this.unsound = new Map(); // step -> "all" or "some": which of its values are no finite numbers
     this.over = null; // range over time and exploded steps; null until somebody asks
-    this.fetching = 0;
+    this.queue = new NearestFirst({
+      clock,
+      pieces: () => [...this.chunks.values()],
+      isWatched: () => this.viewers.size > 0,
+      fetch: (chunk) => this.fetchChunk(chunk),
+      onChange: () => this.tell(),
+    });
+    this.retry = new Retry();
     this.manifests = 0; // how many were asked for
-    this.attempts = 0;
     this.abort = null;
-    this.retryTimer = null;
   }
 
   /** Begin, or go on after everybody had left. */
   read() {
-    if (this.complete) this.fetchMore();
+    if (this.complete) this.queue.fetchMore();
     if (this.complete || this.abort) return;
     const abort = (this.abort = new AbortController());
     let ended = false;
@@ -65,17 +68,13 @@ export class SharedFilm {
       this.take(line);
     })
       .then(() => {
-        if (!ended) throw Object.assign(new Error(this.hungUp()), { kind: "hung-up" });
+        if (!ended) throw hungUp("");
       })
       .catch((error) => {
         if (abort.signal.aborted) return;
-        if (error instanceof TypeError) error = Object.assign(new Error(this.hungUp()), { kind: "hung-up" });
-        this.fail(error);
+        const came = `${this.loaded} of ${this.total || "?"} checkpoints came`;
+        this.fail(error.kind === "hung-up" ? hungUp(`The server stopped before the film was complete: ${came}.`) : error);
       });
-  }
-
-  hungUp() {
-    return `The server stopped before the film was complete: ${this.loaded} of ${this.total || "?"} checkpoints came.`;
   }
 
   /** One line of the manifest. */
@@ -85,7 +84,7 @@ export class SharedFilm {
       this.error = null;
     } else if (line.chunk) {
       this.name(line.chunk);
-      this.fetchMore();
+      this.queue.fetchMore();
     } else if (line.missing) {
       this.reasons.set(line.missing.step, line.missing.reason);
     } else if (line.progress) {
@@ -95,7 +94,7 @@ export class SharedFilm {
     } else if (line.done) {
       this.complete = true;
       this.abort = null;
-      this.attempts = 0;
+      this.retry.succeeded();
       this.progress = null;
     }
     this.tell();
@@ -116,7 +115,7 @@ export class SharedFilm {
 
   /** Hang up. */
   stop() {
-    clearTimeout(this.retryTimer || undefined);
+    this.retry.cancel();
     if (this.abort) this.abort.abort();
     this.abort = null;
   }
@@ -127,42 +126,25 @@ export class SharedFilm {
     this.complete = false;
     this.error = error.message;
     this.progress = null;
-    if (WORTH_A_RETRY.has(error.kind)) {
-      // Where nobody answers, asking often costs nobody anything.
-      const most = error.kind === "unavailable" ? RETRY_MS.length - 1 : 1;
-      const delayMs = RETRY_MS[Math.min(this.attempts, most)];
-      this.attempts += 1;
-      this.retryTimer = setTimeout(() => this.viewers.size && this.read(), delayMs);
+    if (isTemporary(error)) {
+      // Where nobody answers, a request costs the server nothing.
+      const longestMs = error.kind === "unavailable" ? Infinity : 2000;
+      this.retry.later(() => this.viewers.size && this.read(), longestMs);
     }
     this.tell();
-  }
-
-  /** Fetch what is wanted, a few at a time, nearest to the current step first. */
-  fetchMore() {
-    while (this.viewers.size && this.fetching < CHUNKS_AT_ONCE) {
-      const wanted = [...this.chunks.values()].filter((chunk) => chunk.state === "wanted");
-      if (!wanted.length) return;
-      this.fetchChunk(wanted.reduce((best, chunk) => (distance(chunk) < distance(best) ? chunk : best)));
-    }
   }
 
   async fetchChunk(chunk) {
     const manifest = chunk.namedIn;
-    chunk.state = "coming";
-    this.fetching += 1;
     try {
-      const answer = await fetchAnswer(mountedAt(chunk.address)).catch((error) => {
+      const buffer = await fetchBytes(mountedAt(chunk.address)).catch((error) => {
         if (error.status !== 404) throw error;
-        return fetchAnswer(this.framesAddress(chunk.steps));
+        return fetchBytes(this.framesAddress(chunk.steps));
       });
-      const buffer = await answer.arrayBuffer();
       this.place(chunk, filmBytes.parse(buffer), buffer.byteLength);
     } catch (error) {
       this.lose(chunk, error, manifest);
     }
-    this.fetching -= 1;
-    this.fetchMore();
-    this.tell();
   }
 
   /** Where to ask for these steps when the server's cache, which a chunk's address leads to, has let it go or is away. */
@@ -201,7 +183,7 @@ export class SharedFilm {
       this.stop();
       this.complete = false;
       this.read();
-    } else if (WORTH_A_RETRY.has(error.kind)) {
+    } else if (isTemporary(error)) {
       chunk.state = "gone";
       this.fail(error);
     } else {
@@ -236,12 +218,7 @@ export class SharedFilm {
   }
 }
 
-/** How many checkpoints a chunk is away from the current one. */
-function distance(chunk) {
-  const { clock } = chunk.film;
-  const here = clock.index;
-  return Math.min(...chunk.steps.map((step) => Math.abs(clock.indexOf(step) - here)));
-}
+const away = (chunk) => distance(chunk.steps, chunk.film.clock);
 
 /** Films that nobody looks at go first, the least recently drawn before others; then what is farthest from the current step. */
 export function keepBudget() {
@@ -251,16 +228,11 @@ export function keepBudget() {
     if (held.length < 2) return;
     const victim = idle.length
       ? idle.reduce((oldest, chunk) => (chunk.used < oldest.used ? chunk : oldest))
-      : held.reduce((farthest, chunk) => (distance(chunk) > distance(farthest) ? chunk : farthest));
+      : held.reduce((farthest, chunk) => (away(chunk) > away(farthest) ? chunk : farthest));
     victim.film.letGo(victim);
   }
 }
 
-export function tellAny() {
-  if (isTelling) return;
-  isTelling = true;
-  requestAnimationFrame(() => {
-    isTelling = false;
-    for (const listener of [...store.listeners]) listener();
-  });
-}
+export const tellAny = oncePerFrame(() => {
+  for (const listener of [...store.listeners]) listener();
+});

@@ -4,7 +4,7 @@
  * One exploded step would set the scale of all the others, and every one of them would look empty. Such steps are
  * left out of the range over time; they are shown in their own range, and everybody who uses this says so.
  */
-import { filmDraw } from "mloscope/films/draw.mjs";
+import { rounded } from "mloscope/base/numbers.mjs";
 
 const EXPLODED = 1000; // times the median step's; what training does to weights and maps stays far below
 const LEAST_STEPS = 3; // a median of fewer says nothing
@@ -51,5 +51,5 @@ export const filmSpan = {
   },
 
   /** "4.9e10 times the median step's" */
-  inWords: (times) => `${filmDraw.number(times)} times the median step's`,
+  inWords: (times) => `${rounded(times)} times the median step's`,
 };

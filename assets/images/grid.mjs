@@ -5,10 +5,12 @@
  *     address ──read──► query (one object) ──write──► controls, address, GET .../images?search=&label=&split=&random=
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { button, element, grouped, hit, mounted } from "mloscope/base/dom.mjs";
+import { fill } from "mloscope/base/controls.mjs";
+import { button, component, element, hit, oncePerFrame } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { notice } from "mloscope/base/notices.mjs";
+import { counted } from "mloscope/base/numbers.mjs";
 import { onOpen } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
@@ -49,7 +51,7 @@ class Grid {
   /** @type {any} */ typing;
   hasTyped = false;
   /** @type {any} */ corpus;
-  /** @type {any} */ pending;
+  later = oncePerFrame(() => this.render());
   /** @type {any} */ across;
   /** @type {any} */ size;
 
@@ -70,6 +72,7 @@ class Grid {
       view.subscribe((view, changed) => changed.includes("image") && this.showSelected()),
       view.subscribe((view, changed) => changed.includes("images") && this.follow(view.images)),
       () => this.resizes.disconnect(),
+      () => this.later.cancel(),
       () => this.search && this.search.close(),
       () => clearTimeout(this.typing),
     ];
@@ -230,13 +233,7 @@ class Grid {
     this.search.at(0);
   }
 
-  later() {
-    if (this.pending) return;
-    this.pending = requestAnimationFrame(() => {
-      this.pending = 0;
-      this.render();
-    });
-  }
+  // ------------------------------------------------------------------------------------------------------- tiles
 
   clear() {
     this.window.replaceChildren();
@@ -250,7 +247,7 @@ class Grid {
       if (search && search.error) this.say(search.error);
       return;
     }
-    this.total.textContent = `${grouped(search.total)} image${search.total === 1 ? "" : "s"}`;
+    this.total.textContent = counted(search.total, "image");
     this.say(search.error || (search.total ? "" : nothingFound(search.query)));
     const width = this.scroller.clientWidth;
     if (!width) return;
@@ -371,8 +368,7 @@ const writeQuery = (query) => new URLSearchParams(Object.entries(query).filter((
 const known = ({ name, values }, value) => values.includes(value) || (name === "label" && /^\d+$/.test(value));
 
 function fillChoices(select, all, names, chosen = "") {
-  const choices = names.map((name) => element("option", { value: name }, [name]));
-  select.replaceChildren(element("option", { value: "" }, [all]), ...choices);
+  fill(select, [["", all], ...names]);
   select.value = names.includes(chosen) ? chosen : "";
   select.hidden = names.length < 2;
 }
@@ -384,13 +380,5 @@ function nothingFound(query) {
   return search ? `No image${among && ` ${among}`} has "${search}" in its name, id or class.` : `There is no image ${among}.`;
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const ImageGrid = (props) => mounted("images", mount, props);
-
-function mount(root) {
-  const grid = new Grid(root);
-  return () => grid.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const ImageGrid = component("images", Grid);

@@ -5,37 +5,31 @@
  * these are: ready, pending or missing.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { element, grouped, mounted, write } from "mloscope/base/dom.mjs";
-import { readLines } from "mloscope/base/http.mjs";
+import { component, element, write } from "mloscope/base/dom.mjs";
+import { grouped, percent } from "mloscope/base/numbers.mjs";
 import { onOpen, outputOf, subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { PredictionCourse } from "mloscope/images/prediction_course.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const MOST_ROWS = 12; // more classes than this: the likeliest, and the true one
 const LIKELIEST = 10;
-const RETRY_MS = 2000;
-const PASSING = new Set(["unavailable", "unreachable"]);
 
 class Bars {
   /** @type {HTMLUListElement} */ list;
   /** @type {HTMLParagraphElement} */ kind;
   /** @type {HTMLParagraphElement} */ message;
-  /** @type {any} */ probabilities;
-  /** @type {any} */ reasons;
   /** @type {any} */ trueClass;
-  /** @type {any} */ error;
-  /** @type {any} */ abort;
   /** @type {any} */ anew;
   /** @type {any} */ asking;
   /** @type {any} */ empty;
-  /** @type {any} */ key;
-  /** @type {any} */ retry;
 
   constructor(root) {
     this.root = root;
     this.rows = [];
-    this.forget();
+    this.trueClass = null; // the output that stands for the image's class
+    this.course = new PredictionCourse(() => this.draw());
     this.build();
     this.undo = [
       time.subscribe(() => this.draw()),
@@ -43,9 +37,9 @@ class Bars {
       onOpen((subject, isNew) => this.later(isNew)),
       time.addGate(
         (index) => this.gate(index),
-        () => `waiting for predictions: ${this.came()} of ${time.count} came`,
+        () => `waiting for predictions: ${this.course.came} of ${time.count} came`,
       ),
-      () => this.leave(),
+      () => this.course.close(),
     ];
   }
 
@@ -62,19 +56,6 @@ class Bars {
   }
 
   // --------------------------------------------------------------------------------------------------- questions
-
-  forget() {
-    this.probabilities = new Map(); // step -> numbers by class; null where a number is none
-    this.reasons = new Map(); // step -> why it is missing
-    this.trueClass = null; // the output that stands for the image's class
-    this.error = null;
-  }
-
-  leave() {
-    clearTimeout(this.retry);
-    if (this.abort) this.abort.abort();
-    this.abort = null;
-  }
 
   reasonForNothing(subject, image) {
     if (!subject) return "";
@@ -102,65 +83,28 @@ class Bars {
     this.empty = this.reasonForNothing(subject, image);
     const query = { corpus: subject && subject.corpus, stream: "true" };
     const key = this.empty === null ? api(["runs", subject.run, "predictions", image], query) : null;
-    if (key === this.key && !anew) return;
-    this.leave();
-    this.forget();
-    this.key = key;
+    if (key === this.course.address && !anew) return;
+    this.course.close();
+    this.trueClass = null;
+    this.course.open(key, time.step);
     this.draw();
     if (key === null) return;
     imageRecords
       .record(subject.corpus, image)
       .then((record) => {
-        if (this.key !== key || !record) return;
+        if (this.course.address !== key || !record) return;
         this.trueClass = outputOf(subject, record.label);
         this.draw();
       })
       .catch(() => {}); // the image grid says what is wrong with the image; bars do without the true class
-    this.read(`${key}&near=${time.step}`);
-  }
-
-  read(url) {
-    const abort = (this.abort = new AbortController());
-    const { signal } = abort;
-    let ended = false;
-    readLines(url, signal, (line) => {
-      if (signal.aborted) return;
-      ended = ended || Boolean(line.done);
-      if (line.error) throw Object.assign(new Error(line.error.message), { kind: line.error.kind });
-      this.take(line);
-    })
-      .then(() => {
-        if (!ended) throw Object.assign(new Error("The server stopped in the middle."), { kind: "unreachable" });
-      })
-      .catch((error) => {
-        if (signal.aborted) return;
-        abort.abort();
-        this.error = error.message;
-        if (PASSING.has(error.kind)) this.retry = setTimeout(() => this.read(url), RETRY_MS);
-        this.draw();
-      });
-  }
-
-  take(line) {
-    this.error = null;
-    if (line.steps) line.steps.forEach((step, position) => this.probabilities.set(step, line.probabilities[position]));
-    if (line.missing) this.reasons.set(line.missing.step, line.missing.reason);
-    if (line.kind) {
-      this.kind.textContent = line.kind === "output" ? "" : line.kind;
-      this.kind.hidden = !this.kind.textContent;
-    }
-    this.draw();
-  }
-
-  came() {
-    return this.probabilities.size + this.reasons.size;
   }
 
   gate(index) {
-    if (this.key === null || this.key === undefined || !this.root.isConnected) return true;
+    const { course } = this;
+    if (!course.address || !this.root.isConnected) return true;
     const { step } = time.checkpoints[index];
-    if (this.probabilities.has(step)) return true;
-    return this.error || this.reasons.has(step) ? "missing" : false;
+    if (course.probabilities.has(step)) return true;
+    return course.error || course.reasons.has(step) ? "missing" : false;
   }
 
   // ------------------------------------------------------------------------------------------------------- bars
@@ -168,13 +112,16 @@ class Bars {
   /** Bars of the wanted step, or the reason why there are none. */
   draw() {
     const { step } = time;
-    const row = this.probabilities.get(step);
-    const reason = this.reasons.get(step);
-    const state = row ? "ready" : this.empty !== null || reason || this.error ? "missing" : "pending";
+    const { kind, error } = this.course;
+    const row = this.course.probabilities.get(step);
+    const reason = this.course.reasons.get(step);
+    const state = row ? "ready" : this.empty !== null || reason || error ? "missing" : "pending";
     this.root.dataset.state = state;
     if (state === "pending" || step === null || this.empty !== null) this.root.removeAttribute("data-step");
     else this.root.dataset.step = step;
-    const said = row ? "" : (this.empty ?? (reason ? `Step ${grouped(step)} is missing: ${reason}` : (this.error ?? "evaluating")));
+    const said = row ? "" : (this.empty ?? (reason ? `Step ${grouped(step)} is missing: ${reason}` : (error ?? "evaluating")));
+    write(this.kind, kind === "output" ? "" : kind);
+    this.kind.hidden = !this.kind.textContent;
     write(this.message, said);
     this.message.hidden = !said;
     // Rows of a step that is not here keep their place, emptied, so that nothing jumps; never with another step's numbers.
@@ -236,15 +183,5 @@ class Bars {
   }
 }
 
-const percent = (probability) => (Number.isFinite(probability) ? `${(probability * 100).toFixed(1)} %` : "NaN");
-
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const PredictionBars = (props) => mounted("predictions", mount, props);
-
-function mount(root) {
-  const bars = new Bars(root);
-  return () => bars.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const PredictionBars = component("predictions", Bars);

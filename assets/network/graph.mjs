@@ -8,7 +8,7 @@
  * What is drawn, and where, is decided by components/network_graph/; here it is only moved (camera.mjs, hand.mjs), marked and told.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { button, element, hit, mounted } from "mloscope/base/dom.mjs";
+import { button, component, element, hit } from "mloscope/base/dom.mjs";
 import { fetchAnswer } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
@@ -382,13 +382,5 @@ function inNumbers(layers) {
   return `${layers.length} layers, ${short} parameters`;
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const NetworkGraph = (props) => mounted("graph", mount, props);
-
-function mount(root) {
-  const graph = new Graph(root);
-  return () => graph.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const NetworkGraph = component("graph", Graph);

@@ -2,7 +2,7 @@
  * The choice of runs beside their curves, which is the legend too: the component RunChoice. Chosen runs come first, in their order and
  * colours; a search finds others among hundreds.
  */
-import { element, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { component, element, hit, write } from "mloscope/base/dom.mjs";
 import { onOpen } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { inNames, namesIn } from "mloscope/runs/addresses.mjs";
@@ -85,13 +85,8 @@ class RunChoice {
   }
 }
 
-const mount = (root, props) => {
-  const choice = new RunChoice(root, props);
-  return () => choice.destroy();
-};
-
-const component = (props) => mounted("metrics-choice", mount, props);
-export { component as RunChoice };
+const RunChoiceComponent = component("metrics-choice", RunChoice);
+export { RunChoiceComponent as RunChoice };
 
 // Buttons of metrics come from the server (app/web/dash/pages/metrics.py); what they say is one entry of the view.
 document.addEventListener("click", (event) => {

@@ -3,6 +3,7 @@
  *
  *     rows ──columnsOf──► {key, title, kind, value(row)} ──► header, cells, sorting, filtering
  */
+import { grouped as inGroups } from "mloscope/base/numbers.mjs";
 
 /**
  * @typedef {{
@@ -139,7 +140,7 @@ export const shownValue = (column, value, nowMs = Date.now()) => {
   if (value === null || value === undefined) return "";
   if (column.key === "changed") return ago(nowMs / 1000 - value);
   if (typeof value !== "number") return String(value);
-  return Number.isInteger(value) ? value.toLocaleString("en-US") : String(Number(value.toPrecision(4)));
+  return Number.isInteger(value) ? inGroups(value) : String(Number(value.toPrecision(4)));
 };
 
 const AGES = [

@@ -5,7 +5,7 @@
  *     GET run-table ──► rows ──search──► sort ──► group ──► bodies.    ↑ ↓ move along the names, Space chooses, Enter opens
  */
 import { api, mountedAt } from "mloscope/base/addresses.mjs";
-import { button, element, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { button, component, element, hit, write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -273,11 +273,9 @@ function sortOf(text) {
 /** What a click on a head sorts by: up, down, and then as the server has them. */
 const next = (key, sort) => (sort === "none" ? `${key}:up` : sort === "ascending" ? `${key}:down` : "");
 
-/** @param {{id: string, editor?: boolean}} props */
-const mount = (root, props) => {
-  const table = new RunTable(root, props);
-  return () => table.destroy();
-};
-
-const component = (props) => mounted("runs", mount, props);
-export { component as RunTable };
+/**
+ * The React component behind components/browser_parts.py.
+ * @param {{id: string, editor?: boolean}} props
+ */
+const RunTableComponent = component("runs", RunTable);
+export { RunTableComponent as RunTable };

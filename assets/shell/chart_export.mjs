@@ -3,7 +3,7 @@
  *
  * The picture is as large as the chart on the screen and has the page's ground, where the chart on the page has none.
  */
-import { element, hit } from "mloscope/base/dom.mjs";
+import { element, hit, token } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 
 const PIXELS = { png: 2, svg: 1 }; // for each on the screen
@@ -17,7 +17,7 @@ const fileName = (words) => words.toLowerCase().replace(/[^a-z0-9]+/g, "-").repl
  * @returns {Promise<string>} a data URL
  */
 function picture(graph, format) {
-  const ground = getComputedStyle(document.documentElement).getPropertyValue("--surface").trim();
+  const ground = token("--surface");
   const layout = { ...graph.layout, paper_bgcolor: ground, plot_bgcolor: ground };
   const { width, height } = graph.getBoundingClientRect();
   const size = { width: Math.round(width), height: Math.round(height) };

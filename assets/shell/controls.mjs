@@ -6,19 +6,20 @@
  *
  * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
  */
+import { api, mountedAt } from "mloscope/base/addresses.mjs";
+import { write } from "mloscope/base/dom.mjs";
+import { fetchJson } from "mloscope/base/http.mjs";
+import { kept } from "mloscope/base/kept.mjs";
+import { keyTable } from "mloscope/base/keys.mjs";
+import { extents } from "mloscope/base/layers.mjs";
+import { shortened } from "mloscope/base/names.mjs";
+import { notice } from "mloscope/base/notices.mjs";
+import { pageData } from "mloscope/base/page_data.mjs";
+import { openSubject, subject } from "mloscope/base/subject.mjs";
+import { view } from "mloscope/base/view.mjs";
 import { filmKinds } from "mloscope/films/kinds.mjs";
 import { ranking } from "mloscope/films/ranking.mjs";
 import { ignoredInWords, within } from "mloscope/films/selections.mjs";
-import { api, mountedAt } from "mloscope/base/addresses.mjs";
-import { fetchJson } from "mloscope/base/http.mjs";
-import { extents } from "mloscope/base/layers.mjs";
-import { kept } from "mloscope/base/kept.mjs";
-import { write } from "mloscope/base/dom.mjs";
-import { shortened } from "mloscope/base/names.mjs";
-import { keyTable } from "mloscope/base/keys.mjs";
-import { notice } from "mloscope/base/notices.mjs";
-import { openSubject, subject } from "mloscope/base/subject.mjs";
-import { view } from "mloscope/base/view.mjs";
 import { windowTitle } from "mloscope/shell/title.mjs";
 
 const clientside = (window.dash_clientside = window.dash_clientside || {});
@@ -29,9 +30,6 @@ const LONGEST_NAME = 28;
 const ALL_RUNS = "*"; // no run is called so
 const SHARED_MS = 1800;
 const RETRY_SUBJECT_MS = 1500;
-const VECTOR_PAGE = 64;
-const UNIT_PAGE = 32;
-const CHANNEL_PAGE = 16;
 const CONTROLS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"]; // as in main_display.py
 const valuesShown = new WeakMap();
 
@@ -220,14 +218,15 @@ clientside.mloscope = {
   turnPage() {
     const id = triggered();
     if (!id) return;
+    const limits = pageData("limits");
     const direction = id.startsWith("next") ? 1 : -1;
     const viewNow = view.get();
     const total = extentsShown();
     if (id.endsWith("units")) {
-      const page = total.channel > 1 ? UNIT_PAGE : VECTOR_PAGE;
+      const page = total.channel > 1 ? limits.unitsPerPage : limits.vectorsPerPage;
       view.set({ units: turned(viewNow.units, total.unit, page, direction), "units-by": "" });
     } else {
-      view.set({ channels: turned(viewNow.channels, total.channel, CHANNEL_PAGE, direction) });
+      view.set({ channels: turned(viewNow.channels, total.channel, limits.channelsPerPage, direction) });
     }
   },
 

@@ -1,18 +1,18 @@
 /** The key map: all tables of keys, as they are registered. The component KeyMap, in the dialog that "?" opens. */
+import { component, element } from "mloscope/base/dom.mjs";
 import { keyLabel, keyTables } from "mloscope/base/keys.mjs";
-import { element, mounted } from "mloscope/base/dom.mjs";
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const KeyMap = (props) => mounted("key-map-tables", mount, props);
+class KeyTables {
+  constructor(root) {
+    const general = keyTables.filter(({ isGeneral }) => isGeneral);
+    const others = keyTables.filter(({ isGeneral }) => !isGeneral);
+    root.append(...[...general, ...others].map(drawTable));
+    this.root = root;
+  }
 
-function mount(root) {
-  const general = keyTables.filter(({ isGeneral }) => isGeneral);
-  const others = keyTables.filter(({ isGeneral }) => !isGeneral);
-  root.append(...[...general, ...others].map(drawTable));
-  return () => root.replaceChildren();
+  destroy() {
+    this.root.replaceChildren();
+  }
 }
 
 function drawTable({ place, rows }) {
@@ -26,3 +26,6 @@ function drawTable({ place, rows }) {
   ]);
   return element("section", { class: "key-table" }, [element("h3", {}, [place]), element("dl", {}, drawn)]);
 }
+
+/** The React component behind components/browser_parts.py. */
+export const KeyMap = component("key-map-tables", KeyTables);

@@ -2,8 +2,9 @@
  * The timeline: the component TimeSlider. A native range input whose stops are all checkpoints, a rail below it that
  * shows them, and play, speed, loop and jump. It owns nothing: it asks the time bus and shows what the bus says.
  */
-import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { button, component, element, write } from "mloscope/base/dom.mjs";
 import { keyTable, whose } from "mloscope/base/keys.mjs";
+import { grouped, stepName } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { films } from "mloscope/films/films.mjs";
 
@@ -30,9 +31,8 @@ const ICONS = {
   loop: "M4 5h7.2l-1.6-1.6L10.7 2.3 14.2 5.8l-3.5 3.5-1.1-1.1L11.2 6.5H5.5v3H4zM12 11H4.8l1.6 1.6-1.1 1.1-3.5-3.5 3.5-3.5 1.1 1.1L4.8 9.5h5.7v-3H12z",
 };
 
-const stepName = ({ label, step }) => (label && label !== String(step) ? label : grouped(step));
 const inWords = (checkpoint) =>
-  `step ${checkpoint.label || checkpoint.step}` +
+  `step ${stepName(checkpoint)}` +
   (isKnown(checkpoint.epoch) ? `, epoch ${short(checkpoint.epoch)}` : "") +
   (checkpoint.problem ? `, cannot be read: ${checkpoint.problem}` : "");
 const isKnown = (value) => value !== null && value !== undefined;
@@ -307,20 +307,20 @@ class Timeline {
     const labelled = time.checkpoints.find((checkpoint) => checkpoint.label && checkpoint.label === text);
     const wanted = labelled ? labelled.step : Number(text);
     if (!text || !Number.isFinite(wanted)) {
-      this.say(`"${this.jump.value}" is no step; a number such as ${time.checkpoints[0].step} would be right.`, true);
+      this.say(`Enter a step number, for example ${time.checkpoints.at(-1).step}.`, true);
       return;
     }
     time.pause();
     const reached = time.requestStep(wanted);
     this.jump.value = "";
-    this.say(reached === wanted ? "" : `There is no step ${grouped(wanted)}; this is the nearest.`);
+    this.say(reached === wanted ? "" : `There is no step ${grouped(wanted)}; showing the nearest.`);
   }
 }
 
 function readoutOf(index) {
   const checkpoint = time.checkpoints[index];
   const epoch = isKnown(checkpoint.epoch) ? `epoch ${short(checkpoint.epoch)}` : "";
-  return [`step ${stepName(checkpoint)}`, epoch, `checkpoint ${index + 1} of ${time.count}`].filter(Boolean).join(" · ");
+  return [`step ${stepName(checkpoint)}`, epoch, `checkpoint ${grouped(index + 1)} of ${grouped(time.count)}`].filter(Boolean).join(" · ");
 }
 
 function toggle() {
@@ -363,13 +363,5 @@ function drawIcon(name) {
   ]);
 }
 
-/**
- * The React component behind components/browser_parts.py.
- * @param {{id: string}} props
- */
-export const TimeSlider = (props) => mounted("timeline", mount, props);
-
-function mount(root) {
-  const timeline = new Timeline(root);
-  return () => timeline.destroy();
-}
+/** The React component behind components/browser_parts.py. */
+export const TimeSlider = component("timeline", Timeline);

@@ -3,20 +3,15 @@
  *
  *     Store "view" ──part──► Store "unit-view", "image-view", "confusion-view" ...
  *
- * Which fields a part has stands in <script id="view-parts">, written by app/web/dash/shell.py from the table of pages. A part
+ * Which fields a part has, the table of pages says (app/web/dash/page_data.py). A part
  * that stays as it is is not written, and callbacks that take it are not called.
  */
+import { pageData } from "mloscope/base/page_data.mjs";
 import { view } from "mloscope/base/view.mjs";
 
 const clientside = (window.dash_clientside = window.dash_clientside || {});
-/** @type {Record<string, {keys: string[], onlyWhere: Record<string, string[]>}> | undefined} */
-let rules;
-
-function ruleOf(id) {
-  const table = rules || JSON.parse(/** @type {HTMLElement} */ (document.getElementById("view-parts")).textContent);
-  rules = table;
-  return table[id];
-}
+/** @returns {{keys: string[], onlyWhere: Record<string, string[]>}} */
+const ruleOf = (id) => pageData("view-parts")[id];
 
 /** The fields of the view that the store keeps; a field that means nothing now holds its default. */
 function partOf(values, { keys, onlyWhere }) {

@@ -7,13 +7,12 @@
  * is drawn is never older than what the overview says.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
-import { fetchAnswer } from "mloscope/base/http.mjs";
+import { fetchBytes } from "mloscope/base/http.mjs";
+import { NearestFirst, distance } from "mloscope/base/nearest_first.mjs";
+import { Retry, isTemporary } from "mloscope/base/retry.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 
-const CHUNKS_AT_ONCE = 3;
 const REFUSALS = 3; // of one address, though overviews name it; then it is said to be lost
-const RETRY_MS = [1000, 2000, 4000, 8000];
-const WORTH_A_RETRY = new Set(["unavailable", "unreachable"]);
 
 export class StatisticsChunks {
   /** @type {any} */ budgetBytes;
@@ -29,13 +28,19 @@ export class StatisticsChunks {
   constructor({ parse, onChange, onStale, isWatched, budgetBytes }) {
     Object.assign(this, { parse, onChange, onStale, isWatched, budgetBytes });
     this.keys = new Map(); // step -> key of what it was computed from
-    this.chunkOf = new Map(); // step -> chunk: {address, steps, keys, state: wanted, coming, here, let-go, lost}
+    this.chunkOf = new Map(); // step -> chunk: {address, steps, keys, state: wanted, coming, waiting, here, let-go, lost}
     this.chunks = [];
     this.values = new Map(); // step -> {value, buffer}
     this.reasons = new Map(); // step -> sentence
     this.heldBytes = 0;
-    this.fetching = 0;
-    this.attempts = 0;
+    this.queue = new NearestFirst({
+      clock: time,
+      pieces: () => this.chunks,
+      isWatched: () => this.asked && isWatched(),
+      fetch: (chunk) => this.fetchChunk(chunk),
+      onChange: () => onChange(),
+    });
+    this.retry = new Retry();
     this.asked = false; // somebody has asked for a value: only then is anything fetched
     this.error = null;
   }
@@ -64,7 +69,7 @@ export class StatisticsChunks {
       if (chunk.state === "wanted" && chunk.steps.every((step) => this.values.has(step))) chunk.state = "here";
       else if (chunk.state === "here" && !chunk.steps.every((step) => this.values.has(step))) chunk.state = "wanted";
     }
-    this.fetchMore();
+    this.queue.fetchMore();
   }
 
   /**
@@ -75,9 +80,7 @@ export class StatisticsChunks {
     this.asked = true;
     const held = this.values.get(step);
     if (held) return held.value;
-    const chunk = this.chunkOf.get(step);
-    if (chunk && chunk.state === "let-go") chunk.state = "wanted";
-    if (chunk && chunk.state === "wanted") this.fetchMore();
+    this.queue.want(this.chunkOf.get(step));
     return null;
   }
 
@@ -101,29 +104,14 @@ export class StatisticsChunks {
     return this.chunkOf.size;
   }
 
-  fetchMore() {
-    if (!this.asked || !this.isWatched()) return;
-    while (this.fetching < CHUNKS_AT_ONCE) {
-      const wanted = this.chunks.filter((chunk) => chunk.state === "wanted");
-      if (!wanted.length) return;
-      this.fetchChunk(wanted.reduce((best, chunk) => (distance(chunk.steps) < distance(best.steps) ? chunk : best)));
-    }
-  }
-
   async fetchChunk(chunk) {
-    chunk.state = "coming";
-    this.fetching += 1;
     try {
-      const answer = await fetchAnswer(mountedAt(chunk.address));
-      this.place(chunk, await answer.arrayBuffer());
+      this.place(chunk, await fetchBytes(mountedAt(chunk.address)));
       this.error = null;
-      this.attempts = 0;
+      this.retry.succeeded();
     } catch (error) {
       this.lose(chunk, error);
     }
-    this.fetching -= 1;
-    this.fetchMore();
-    this.onChange();
   }
 
   place(chunk, buffer) {
@@ -144,19 +132,20 @@ export class StatisticsChunks {
     if ((error.status === 404 || error.status === 409) && (chunk.refused += 1) < REFUSALS) {
       chunk.state = "lost"; // until an overview names it again
       this.onStale();
-    } else if (WORTH_A_RETRY.has(error.kind) || error instanceof TypeError) {
-      this.error = error instanceof TypeError ? "The server stopped in the middle of an answer." : error.message;
-      const delayMs = RETRY_MS[Math.min(this.attempts, RETRY_MS.length - 1)];
-      this.attempts += 1;
-      setTimeout(() => {
-        if (chunk.state !== "coming") return;
-        chunk.state = "wanted";
-        this.fetchMore();
-      }, delayMs);
+    } else if (isTemporary(error)) {
+      this.error = error.message;
+      chunk.state = "waiting";
+      this.retry.later(() => this.resume());
     } else {
       chunk.state = "lost";
       this.explain(chunk, error.message);
     }
+  }
+
+  /** Fetch again what failed for a temporary reason. */
+  resume() {
+    for (const chunk of this.chunks) if (chunk.state === "waiting") chunk.state = "wanted";
+    this.queue.fetchMore();
   }
 
   explain(chunk, sentence) {
@@ -174,7 +163,7 @@ export class StatisticsChunks {
   /** What is farthest from the current step goes first; the current one never. */
   keepBudget() {
     while (this.heldBytes > this.budgetBytes && this.values.size > 1) {
-      const farthest = [...this.values.keys()].reduce((far, step) => (distance([step]) > distance([far]) ? step : far));
+      const farthest = [...this.values.keys()].reduce((far, step) => (distance([step], time) > distance([far], time) ? step : far));
       const { buffer } = this.values.get(farthest);
       const steps = [...this.values].filter(([, held]) => held.buffer === buffer).map(([step]) => step);
       if (steps.includes(time.step)) return;
@@ -182,10 +171,4 @@ export class StatisticsChunks {
       for (const step of steps) if (this.chunkOf.has(step)) this.chunkOf.get(step).state = "let-go";
     }
   }
-}
-
-/** How many checkpoints the nearest of some steps is away from the current one. */
-function distance(steps) {
-  const here = time.index;
-  return Math.min(...steps.map((step) => Math.abs(time.indexOf(step) - here)));
 }

@@ -4,7 +4,8 @@
  * data-state on the root: loading, failed, empty (nothing is ready: the page has nothing else to show), partial, complete. A job's
  * progress stands here, with the buttons that start, pause, resume and cancel it. Nothing is offered that is known to fail.
  */
-import { button, element, grouped, mounted, write } from "mloscope/base/dom.mjs";
+import { button, component, element, write } from "mloscope/base/dom.mjs";
+import { counted, grouped, percent } from "mloscope/base/numbers.mjs";
 import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
@@ -12,10 +13,10 @@ import { statistics } from "mloscope/statistics/statistics.mjs";
 const COPIED_MS = 1800;
 const BASIS = ".basis-button"; // assets/basis/line.mjs
 const ACTIONS = {
-  start: ["Compute them here", "Evaluate the network on every image at every checkpoint that has no statistics yet"],
-  pause: ["Pause", "Finish what is in hand, and wait; what is computed stays"],
-  resume: ["Go on", "Go on where it was paused"],
-  cancel: ["Cancel", "Stop; what is computed stays, and the next start goes on from there"],
+  start: ["Evaluate now", "Evaluate the network on every image at each checkpoint that has not been evaluated yet"],
+  pause: ["Pause", "Finish the current work, then wait; finished work is kept"],
+  resume: ["Resume", "Continue where it was paused"],
+  cancel: ["Cancel", "Stop; finished work is kept, and the next start continues from there"],
 };
 const ALONE = new Set(["loading", "failed", "empty"]); // the page has nothing else to show
 const OFFERED = { starting: ["cancel"], running: ["pause", "cancel"], paused: ["resume", "cancel"] };
@@ -61,7 +62,7 @@ class State {
     this.buttons = Object.fromEntries(
       Object.entries(ACTIONS).map(([action, [text, title]]) => [action, button("statistics-button", text, title, () => this.act(action))]),
     );
-    this.retry = button("statistics-button", "Try again", "Ask the server again", () => this.statistics.reread());
+    this.retry = button("statistics-button", "Try again", "Send the request again", () => this.statistics.reread());
     this.naming = button("statistics-button", "Name the outputs", "Open what the numbers rest on, where outputs can be named", openBasis);
     this.work = element("div", { class: "statistics-work" }, [
       this.meter, this.progress, ...Object.values(this.buttons), this.naming, this.retry,
@@ -92,7 +93,7 @@ class State {
     for (const [action, node] of Object.entries(this.buttons)) {
       node.hidden = action === "start" ? !canStart : !(OFFERED[job.state] || []).includes(action);
     }
-    write(this.buttons.start, state === "partial" ? "Compute the rest here" : ACTIONS.start[0]);
+    write(this.buttons.start, state === "partial" ? "Evaluate the rest now" : ACTIONS.start[0]);
     this.naming.hidden = !unmatched || !document.querySelector(BASIS);
     this.retry.hidden = !error;
     this.meter.hidden = this.progress.hidden = !atWork;
@@ -111,29 +112,31 @@ class State {
 
   words(state, ready, total) {
     const { overview, run, corpus, error } = this.statistics;
-    if (state === "loading") return "Reading what statistics there are …";
+    if (state === "loading") return "Looking for statistics …";
     if (state === "failed") return error;
     if (state === "empty" && !corpus && !(overview && overview.corpus)) {
-      return `There are no statistics of ${run} yet: no images are connected.`;
+      return `${run} has not been evaluated yet: no images are connected.`;
     }
-    const where = `the ${grouped(overview.images)} ${overview.split ? `${overview.split} ` : ""}images of ${overview.corpus || "this run"}`;
-    if (state === "empty") return `There are no statistics of ${run} over ${where} yet.`;
-    if (state === "partial") return `${grouped(ready)} of ${grouped(total)} checkpoints have statistics over ${where}.`;
-    return `All ${grouped(total)} checkpoints have statistics over ${where}.`;
+    const which = [overview.split, counted(overview.images, "image")].filter(Boolean).join(", ");
+    const where = `on ${overview.corpus || "its images"} (${which})`;
+    if (state === "empty") return `${run} has not been evaluated ${where} yet.`;
+    if (state === "partial") return `${grouped(ready)} of ${grouped(total)} checkpoints have been evaluated ${where}.`;
+    return `All ${grouped(total)} checkpoints have been evaluated ${where}.`;
   }
 
   withoutClasses() {
     const { run, corpus } = this.statistics;
-    return `The outputs of ${run} are not matched with the classes of ${corpus}, so no prediction is right or wrong.`;
+    return `The outputs of ${run} are not matched with the classes of ${corpus}, so predictions cannot be judged right or wrong.`;
   }
 
   explanation(state, job) {
     if (state !== "empty" || job.state in OFFERED) return "";
-    if (!this.statistics.corpus) return "Start mloscope with --images PATH; or import predictions that were computed elsewhere.";
+    if (!this.statistics.corpus) return "Start mloscope with --images PATH, or import predictions that were computed elsewhere.";
     if (isRefused()) return "Predictions that were computed elsewhere can be imported: mloscope statistics import.";
     const { expected_seconds: seconds } = this.statistics.overview || {};
     const lasts = Number.isFinite(seconds) ? ` (about ${duration(seconds)})` : "";
-    return `This runs all ${grouped(time.checkpoints.length)} checkpoints over every image${lasts}. Start it here, or in a terminal:`;
+    const all = time.checkpoints.length === 1 ? "the checkpoint" : `all ${grouped(time.checkpoints.length)} checkpoints`;
+    return `This runs ${all} over every image${lasts}. Run it here or from a terminal:`;
   }
 
   showProgress(job) {
@@ -142,8 +145,8 @@ class State {
     else this.meter.value = share;
     const parts = [
       job.state === "starting" ? "starting" : job.state === "paused" ? "paused" : null,
-      share === null ? null : `${Math.floor(share * 100)} %`,
-      job.state === "running" && job.rate ? `${grouped(Math.round(job.rate))} images a second` : null,
+      share === null ? null : percent(Math.floor(share * 100) / 100, 0),
+      job.state === "running" && job.rate ? `${grouped(Math.round(job.rate))} images per second` : null,
       job.state === "running" && Number.isFinite(job.seconds_left) ? `${duration(job.seconds_left)} left` : null,
       job.step === null || job.step === undefined ? null : `step ${grouped(job.step)}`,
       job.message || null,
@@ -200,9 +203,4 @@ function duration(seconds) {
  * The React component behind components/browser_parts.py.
  * @param {{id: string, needs?: string}} props
  */
-export const StatisticsState = (props) => mounted("statistics-state", mount, props);
-
-function mount(root, props) {
-  const state = new State(root, props);
-  return () => state.destroy();
-}
+export const StatisticsState = component("statistics-state", State);

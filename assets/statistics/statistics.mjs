@@ -8,6 +8,7 @@
  */
 import { api } from "mloscope/base/addresses.mjs";
 import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
+import { Retry } from "mloscope/base/retry.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -16,7 +17,6 @@ import { StatisticsChunks } from "mloscope/statistics/chunks.mjs";
 
 const JOB_MS = 2000;
 const MISSING_MS = 8000; // somebody may be computing them in a terminal
-const RETRY_MS = [1000, 2000, 4000, 8000];
 const AT_WORK = new Set(["starting", "running"]);
 const sharedByKey = new Map();
 
@@ -35,8 +35,8 @@ class Statistics {
     this.listeners = new Set();
     this.reading = null;
     this.readAgain = false;
-    this.attempts = 0;
     this.timer = null;
+    this.retry = new Retry();
     this.confusions = new StatisticsChunks({
       parse: confusionBytes.parse,
       onChange: () => this.tell(),
@@ -83,13 +83,13 @@ class Statistics {
   reason(index) {
     if (!this.overview) return this.error;
     const checkpoint = time.checkpoints[index];
-    if (!checkpoint) return "There is no such checkpoint.";
+    if (!checkpoint) return "There is no checkpoint at this step.";
     const entry = this.entries.get(checkpoint.step);
     if (entry && entry.state === "ready") return this.confusions.reason(checkpoint.step) || this.confusions.error;
     if (entry && entry.problem) return entry.problem;
     if (checkpoint.problem) return checkpoint.problem;
-    if (entry && entry.state === "unfinished") return "Its statistics are not finished.";
-    return "It has no statistics yet.";
+    if (entry && entry.state === "unfinished") return "Its evaluation is not finished.";
+    return "It has not been evaluated yet.";
   }
 
   /** @param {number} index @returns {any | null} the overview's entry of a checkpoint: step, state, key, accuracy, loss, ... */
@@ -126,13 +126,13 @@ class Statistics {
     if (this.listeners.size === 1) this.reread();
     return () => {
       this.listeners.delete(listener);
-      if (!this.isWatched) clearTimeout(this.timer || undefined);
+      if (!this.isWatched) this.dropTimers();
     };
   }
 
   /** Read the overview again, now. */
   reread() {
-    clearTimeout(this.timer || undefined);
+    this.dropTimers();
     if (this.reading)
       this.readAgain = true; // what is on its way may be older than the reason for asking
     else this.reading = this.read();
@@ -142,7 +142,7 @@ class Statistics {
   async read() {
     try {
       this.take(await fetchJson(this.address(["statistics"])));
-      this.attempts = 0;
+      this.retry.succeeded();
     } catch (error) {
       this.error = error.message;
       if (error.status && error.status !== 503) this.overview = null; // refused: what was known is so no more
@@ -165,19 +165,26 @@ class Statistics {
   }
 
   readLater() {
-    clearTimeout(this.timer || undefined);
+    this.dropTimers();
     if (!this.isWatched) return;
     /** @type {number | null} */
     let delayMs = null;
+    const again = () => (this.isAtRest() ? this.reread() : this.readLater());
     if (this.error) {
-      delayMs = RETRY_MS[Math.min(this.attempts, RETRY_MS.length - 1)];
-      this.attempts += 1;
-    } else if (this.overview.job && AT_WORK.has(this.overview.job.state)) {
+      this.retry.later(again);
+      return;
+    }
+    if (this.overview.job && AT_WORK.has(this.overview.job.state)) {
       delayMs = JOB_MS;
     } else if (this.overview.steps.some(({ state }) => state !== "ready")) {
       delayMs = MISSING_MS;
     }
-    if (delayMs !== null) this.timer = setTimeout(() => (this.isAtRest() ? this.reread() : this.readLater()), delayMs);
+    if (delayMs !== null) this.timer = setTimeout(again, delayMs);
+  }
+
+  dropTimers() {
+    clearTimeout(this.timer || undefined);
+    this.retry.cancel();
   }
 
   /** Nothing is asked while time moves or nobody looks. */

@@ -2,7 +2,7 @@
  * Saved views: the component SavedViews. "Save view" and "Views" in the top bar, and the dialog with the list: search, open, share,
  * rename, delete. Viewers may open and share.
  */
-import { button, element, hit, mounted, write } from "mloscope/base/dom.mjs";
+import { button, component, element, hit, write } from "mloscope/base/dom.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { shownTitle } from "mloscope/shell/title.mjs";
@@ -22,10 +22,10 @@ class Dialog {
   /** @type {string | null} id of the view whose Delete was pressed once */
   doomed = null;
 
-  /** @param {HTMLElement} root @param {boolean} isEditor */
-  constructor(root, isEditor) {
+  /** @param {HTMLElement} root @param {{editor: boolean}} props whether views may be saved */
+  constructor(root, { editor }) {
     this.root = root;
-    this.isEditor = isEditor;
+    this.isEditor = Boolean(editor);
     this.search = element("input", {
       class: "views-field views-search", type: "search", placeholder: "search names, notes, runs", "aria-label": "Search saved views",
       autocomplete: "off", spellcheck: "false",
@@ -45,7 +45,7 @@ class Dialog {
     ]);
     const save = button("bar-button", "Save view", "Save exactly this view with a name and a note", () => this.open(true));
     const open = button("bar-button", "Views", "Open, search and share saved views", () => this.open(false));
-    save.hidden = !isEditor;
+    save.hidden = !this.isEditor;
     root.append(save, open, this.dialog);
     this.search.addEventListener("input", () => this.show());
     this.dialog.addEventListener("click", (event) => this.click(event));
@@ -196,9 +196,4 @@ function form({ name, note }, word, send) {
  * The React component behind components/browser_parts.py.
  * @param {{id: string, editor: boolean}} props
  */
-export const SavedViews = (props) => mounted("views", mount, props);
-
-function mount(root, { editor }) {
-  const dialog = new Dialog(root, Boolean(editor));
-  return () => dialog.destroy();
-}
+export const SavedViews = component("views", Dialog);

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
 from mloscope.components.figures.time_axis import time_axis
+from mloscope.components.numbers import grouped
 
 CLASSES_UP_TO = 10
 """A line for each class up to this many, as many as there are colours to tell apart; beyond, the quartiles of all classes."""
@@ -48,7 +49,7 @@ def confusion_course(
             course = np.full(len(recall), np.nan)
             if known.any():
                 course[known] = np.nanquantile(recall[known], share, axis=1)
-            line(course, f"{name} recall of {len(class_names):,} classes", tokens["text-quiet"], 1, 0.6)
+            line(course, f"{name} recall of {grouped(len(class_names))} classes", tokens["text-quiet"], 1, 0.6)
         if selected is not None and selected < len(class_names):
             line(recall[:, selected], f"recall of {class_names[selected]}", themes.CATEGORIES[1], 2.5)
     line(accuracy, "accuracy", tokens["text"], 2, dash="dot")

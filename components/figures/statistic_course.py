@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from mloscope.components import theme as themes
 from mloscope.components.figures.time_axis import time_axis
+from mloscope.components.numbers import grouped
 
 LINES_UP_TO = 10
 """A line per item up to this many, as many as there are colours to tell apart; beyond, the quartiles of all items."""
@@ -43,7 +44,7 @@ def statistic_course(
             line(values[:, number], name, colour, 2.5 if strong else 1.5, 1.0 if strong or selected is None else 0.3)
     else:
         for quartile, name in _quartiles(values):
-            line(quartile, f"{name} of {len(names):,}", themes.TOKENS[theme]["text-quiet"], 1, 0.6)
+            line(quartile, f"{name} of {grouped(len(names))}", themes.TOKENS[theme]["text-quiet"], 1, 0.6)
         if selected is not None:
             line(values[:, selected], names[selected], themes.CATEGORIES[1], 2.5)
     figure.update_layout(

@@ -16,6 +16,7 @@ from mloscope.components.network_graph.layout import layout
 from mloscope.components.network_graph.plan import Box, Frame, Layout
 from mloscope.components.network_graph.texts import DETAIL_SIZE, SHAPE_SIZE, shape_text, text_width
 from mloscope.components.network_graph.words import describe, describe_block
+from mloscope.components.numbers import grouped
 
 _STYLE = """
 .graph-svg{--graph-ink:var(--text,#16191f);--graph-quiet:var(--text-quiet,#565e6c);--graph-rule:var(--line,#d9dde4);\
@@ -89,7 +90,7 @@ def svg(layers: Sequence[Layer], *, selected: str | None = None, expanded: Colle
     plan = layout(nodes)
     width, height = round(plan.width + 0.5), round(plan.height + 0.5)
     parameters = sum(layer.parameter_count for layer in layers)
-    summary = f"Network of {len(layers)} layers with {parameters:,} parameters"
+    summary = f"Network of {len(layers)} layers with {grouped(parameters)} parameters"
     parts = (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="graph-svg" role="group" aria-label="{summary}"'
         f' viewBox="0 0 {width} {height}" width="{width}" height="{height}">'

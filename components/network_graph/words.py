@@ -8,6 +8,7 @@ import re
 from mloscope.adaptors.interface import Layer
 from mloscope.components.network_graph.blocks import Block
 from mloscope.components.network_graph.texts import shape_text
+from mloscope.components.numbers import grouped
 
 
 def _brief(value: object) -> str:
@@ -30,7 +31,7 @@ def describe(layer: Layer) -> str:
         lines.append(f"output {shape_text(layer.output_shape) or 'a single number'}")
     if layer.parameters:
         arrays = ", ".join(f"{p.name} {shape_text(p.shape)}".strip() for p in layer.parameters)
-        lines.append(f"{layer.parameter_count:,} parameters: {arrays}")
+        lines.append(f"{grouped(layer.parameter_count)} parameters: {arrays}")
     else:
         lines.append("no parameters")
     settings = [
@@ -52,7 +53,7 @@ def describe_block(block: Block) -> str:
     lines = [block.label, f"{block.kind}, {len(layers)} layers"]
     if layers[-1].output_shape is not None:
         lines.append(f"output {shape_text(layers[-1].output_shape)}")
-    lines.append(f"{block.parameter_count:,} parameters")
+    lines.append(f"{grouped(block.parameter_count)} parameters")
     children = [child.label if isinstance(child, Block) else child.name for child in block.children]
     lines.append(", ".join(children[:14]) + (f" and {len(children) - 14} more" if len(children) > 14 else ""))
     problems = [f"⚠ {layer.name}: {layer.problem}" for layer in layers if layer.problem]

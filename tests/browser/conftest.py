@@ -408,11 +408,9 @@ class FakeServer:
 
 def stage_page(parts: str) -> str:
     """A page with some of the components and no Dash."""
-    from mloscope.app.films.kinds import as_json, film_kinds
+    from mloscope.app.web.dash import page_data
     from mloscope.app.web.dash.javascript_modules import JavascriptModules
-    from mloscope.app.web.dash.page import view_schema
     from mloscope.app.web.dash.pages import OURS
-    from mloscope.components.theme import CATEGORIES
 
     assets = ROOT / "assets"
     styles = sorted(path.name for path in assets.glob("*.css"))
@@ -431,8 +429,7 @@ def stage_page(parts: str) -> str:
   #stage > .for-ImageGrid, #stage > .for-PredictionBars {{ width: 232px; }}
 </style></head><body>
 <div id="notices" role="status"></div><main id="stage"></main>
-<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script>
-<script id="film-kinds" type="application/json">{json.dumps([as_json(kind) for kind in film_kinds().values()])}</script>
+{page_data.scripts(OURS)}
 <script src="/deps/react@18.3.1.min.js"></script><script src="/deps/react-dom@18.3.1.min.js"></script>
 <script>
   window.stores = {{}};
@@ -446,13 +443,12 @@ def stage_page(parts: str) -> str:
   import "mloscope/main.mjs";
   const figures = {figures(parts)};
   window.roots = [];
-  window.stageColours = {json.dumps(CATEGORIES)};
   for (const [type, id, show] of {mounts}) {{
     const place = document.createElement("div");
     place.className = type === "FilmCanvas" ? "for-film" : `for-${{type}}`;
     document.getElementById("stage").append(place);
     const root = ReactDOM.createRoot(place);
-    const properties = {{ id: id || type, show, kind: show, needs: show, editor: show === "editor", figures, colours: stageColours }};
+    const properties = {{ id: id || type, show, kind: show, needs: show, editor: show === "editor", figures }};
     root.render(React.createElement(mloscope[type], properties));
     roots.push(root);
   }}

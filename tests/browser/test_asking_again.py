@@ -202,7 +202,7 @@ def test_what_changes_something_is_not_asked_again_when_somebody_signs_in(stage,
         "() => fetchAnswer('/api/v1/job', undefined, { method: 'POST' }).catch((error) => [error.status, error.message])"
     )
     assert said[0] == 401
-    assert "sign-in is over" in said[1]
+    assert "signed out" in said[1]
     notice = stage.page.locator(NOTICE)
     notice.wait_for()
     stage.js("() => window.dispatchEvent(new Event('focus'))")

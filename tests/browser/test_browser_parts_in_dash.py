@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
 import in_page
 import pytest
 
-from mloscope.app.films.kinds import as_json, film_kinds
+from mloscope.app.web.dash import page_data
 from mloscope.app.web.dash.javascript_modules import JavascriptModules
-from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import browser_parts
 
 pytestmark = pytest.mark.browser
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 HEAD = f"{JavascriptModules(ASSETS).head()}</head>"
-KINDS = f'<script id="film-kinds" type="application/json">{json.dumps([as_json(kind) for kind in film_kinds().values()])}</script>'
-SCHEMA = (
-    f'<script id="view-schema" type="application/json">{json.dumps(view_schema(OURS).as_json())}</script>{KINDS}</body>'
-)
+DATA = f"{page_data.scripts(OURS)}</body>"
 
 
 @pytest.fixture
@@ -32,7 +27,7 @@ def application():
 
     app = dash.Dash(__name__, assets_folder=str(ASSETS), assets_ignore=r".*\.mjs")
     app.renderer = JavascriptModules(ASSETS).start_dash()
-    app.index_string = app.index_string.replace("</head>", HEAD).replace("</body>", SCHEMA)
+    app.index_string = app.index_string.replace("</head>", HEAD).replace("</body>", DATA)
     app.layout = dash.html.Div(
         [
             dash.dcc.Store(id="settled-time"),

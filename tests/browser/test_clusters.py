@@ -74,11 +74,11 @@ def test_rows_are_those_of_the_step(stage, clusters):
         for row, wanted in zip(rows(stage), expected, strict=True):
             assert row["cluster"] == wanted["cluster"]
             assert row["state"] == wanted["state"]
-            assert row["size"].replace("\u2009", "") == str(wanted["size"])
+            assert row["size"].replace("\u202f", "") == str(wanted["size"])
             if wanted["size"]:
                 label, _ = wanted["majority"][0]
                 assert row["name"] == stage.js("n => subject.classNames[n]", label)
-                assert int(row["purity"].removesuffix(" %")) == pytest.approx(wanted["purity"] * 100, abs=0.51)
+                assert int(row["purity"].removesuffix("\u202f%")) == pytest.approx(wanted["purity"] * 100, abs=0.51)
 
 
 def test_born_died_and_empty_clusters_say_so(stage, clusters):
@@ -87,8 +87,8 @@ def test_born_died_and_empty_clusters_say_so(stage, clusters):
     assert (rows(stage)[11]["state"], rows(stage)[11]["name"]) == ("empty", "empty")
     go(stage, 100)
     assert rows(stage)[11]["state"] == "born"
-    assert rows(stage)[11]["others"].startswith("born")
-    assert "1 born" in stage.page.inner_text(".cluster-about")
+    assert rows(stage)[11]["others"].startswith("new")
+    assert "1 new cluster" in stage.page.inner_text(".cluster-about")
     go(stage, 200)
     assert (rows(stage)[10]["state"], rows(stage)[10]["name"], rows(stage)[10]["size"]) == ("died", "died", "0")
     go(stage, 250)
@@ -136,7 +136,7 @@ def test_rows_are_put_in_order_when_time_has_settled_and_not_before(stage, clust
     show(stage, hash="#cluster-order=size")
     go(stage, 300)
     stage.page.wait_for_timeout(250)
-    sizes = [int(row["size"].replace("\u2009", "")) for row in rows(stage)]
+    sizes = [int(row["size"].replace("\u202f", "")) for row in rows(stage)]
     assert sizes == sorted(sizes, reverse=True)
     order = [row["cluster"] for row in rows(stage)]
     stage.js("() => time.hold()")
@@ -220,7 +220,8 @@ def test_where_images_came_from_and_go_to_is_told_at_every_step_without_asking(s
         other, count = next(row for row in expected[side] if row[0] != 4)
         assert text.startswith(f"{stayed} ")
         assert f"step {step}" in text
-        assert f"{other} ({count})" in text.replace("\n", "")
+        moved = "came from" if side == "from" else "will move to"
+        assert f"; {count} {moved} cluster {other}" in text.replace("\n", "")
     assert stage.server.log == []
     assert stage.page.locator(".cluster-part[data-step]").get_attribute("data-state") == "pending"
 
@@ -243,7 +244,8 @@ def test_keys_move_between_clusters_and_select(stage, clusters):
 
 def colour_of(stage, number: int) -> list[int]:
     return stage.js(
-        "n => { const c = stageColours[n]; return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)); }", number
+        "n => { const c = pageData('categories')[n]; return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)); }",
+        number,
     )
 
 
@@ -372,7 +374,7 @@ def spot_of(stage, clusters: FakeClusters, step: int, position: int) -> tuple[fl
 def test_a_lasso_in_the_address_is_there_again_and_a_wrong_one_is_none(stage, clusters):
     show(stage, hash="#step=300&lasso=300:0,0;999,0;999,999;0,999")
     stage.page.wait_for_selector(".cluster-tile:visible")
-    assert stage.page.inner_text(".cluster-title:visible") == "2\u2009000 images within the lasso of step 300"
+    assert stage.page.inner_text(".cluster-title:visible") == "2\u202f000 selected images at step 300"
     assert stage.js("() => clusters.outline('300:1,2')") is None
     assert stage.js("() => clusters.outline('300:1,2;3,4;5,x')") is None
 
@@ -460,10 +462,10 @@ def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
     assert not caught & set(np.flatnonzero(outside))
     assert stage.js("() => document.querySelector('.points-stage').offsetTop") == height, "nothing jumps"
     stage.page.get_by_role("button", name="Forget the line drawn").or_(
-        stage.page.get_by_text("forget the lasso")
+        stage.page.get_by_text("Clear selection")
     ).first.click()
     assert stage.js("() => view.get().lasso") == ""
-    assert stage.page.get_by_text("forget the lasso").is_disabled()
+    assert stage.page.get_by_text("Clear selection").is_disabled()
 
 
 def test_a_wrong_part_of_the_map_in_the_address_is_the_whole_map(stage, clusters):

@@ -169,7 +169,7 @@ def test_a_minus_b_is_the_difference_of_both_films_zero_in_the_middle(compare: C
     assert float(ends[2]) == pytest.approx(most, rel=0.01)
     legend = compare.text(".compare-film-pair .film-rule")
     assert "half a code step of A and half a code step of B" in legend
-    assert "the same scale on A and B" in compare.text(".compare-film-a .film-rule")
+    assert "same scale for A and B" in compare.text(".compare-film-a .film-rule")
 
 
 def test_another_moment_of_b_fixes_the_scale_anew(compare: Compare, stage) -> None:
@@ -179,7 +179,8 @@ def test_another_moment_of_b_fixes_the_scale_anew(compare: Compare, stage) -> No
     stage.wait(
         """wanted => { const pair = document.querySelector('.compare-film-pair');
         const most = Number(pair.querySelector('.film-tick-hi').textContent);
-        return Math.abs(most - wanted) < 0.01 * wanted && pair.querySelector('.film-rule').textContent.includes('fixed over time'); }""",
+        const { textContent } = pair.querySelector('.film-rule');
+        return Math.abs(most - wanted) < 0.01 * wanted && textContent.includes('one scale for all steps'); }""",
         float(max(apart)),
     )
     assert "so far" not in compare.text(".compare-film-pair .film-rule")
@@ -191,7 +192,9 @@ def test_until_all_pairs_are_gone_through_the_scale_is_the_steps_own(compare: Co
     compare.ready("pair")
     assert "range of this step" in compare.text(".compare-film-pair .film-rule")
     stage.server.release()
-    stage.wait("() => document.querySelector('.compare-film-pair .film-rule').textContent.includes('fixed over time')")
+    stage.wait(
+        "() => document.querySelector('.compare-film-pair .film-rule').textContent.includes('one scale for all steps')"
+    )
 
 
 def test_both_sides_have_one_scale(compare: Compare, stage) -> None:
@@ -364,7 +367,7 @@ def test_how_b_follows(compare: Compare, stage) -> None:
             [at, expected],
         )
         assert compare.settle()["step"] == expected, hash
-        assert compare.text(".compare-step >> nth=1").startswith(f"step {expected}".replace("1200", "1\u2009200"))
+        assert compare.text(".compare-step >> nth=1").startswith(f"step {expected}".replace("1200", "1\u202f200"))
 
 
 @pytest.mark.parametrize("case", FOLLOWING[2::3])
@@ -482,7 +485,7 @@ def test_paired_bars_of_the_selected_image(compare: Compare, stage) -> None:
     rows = compare.page.locator(".compare-bar-row").all()
     shown = [[text.text_content() for text in row.locator(".compare-bar-text").all()] for row in rows]
     for side, step in enumerate((LAST, 0)):
-        expected = [f"{100 * p:.1f} %" for p in stage.server.probabilities("test-3", step)]
+        expected = [f"{100 * p:.1f}\u202f%" for p in stage.server.probabilities("test-3", step)]
         assert [pair[side] for pair in shown] == expected
     assert compare.page.locator(".compare-true .compare-bar-name").text_content() == "three"
     stage.js("time.requestStep(450)")
@@ -510,7 +513,7 @@ def test_outputs_of_two_networks_are_paired_by_the_class_they_stand_for(compare:
     compare.of_b = {"classNames": list(backwards), "basis": basis(backwards, range(9, -1, -1))}
     shown = bars(compare)
     a, b = stage.server.probabilities("test-3", LAST), stage.server.probabilities("test-3", LAST)[::-1]
-    assert shown == {name: [f"{100 * p:.1f} %" for p in (a[n], b[n])] for n, name in enumerate(CLASSES)}
+    assert shown == {name: [f"{100 * p:.1f}\u202f%" for p in (a[n], b[n])] for n, name in enumerate(CLASSES)}
     assert compare.page.locator(".compare-true .compare-bar-name").all_text_contents() == ["three"]
 
 
@@ -617,7 +620,7 @@ def test_statistics_on_one_side_only_are_said_with_the_command(compare: Compare,
     matrix_ready(stage, "a")
     said = compare.page.locator(".compare-matrix-message")
     stage.wait(
-        "() => document.querySelectorAll('.compare-matrix-message')[1].textContent.includes('no statistics yet')"
+        "() => document.querySelectorAll('.compare-matrix-message')[1].textContent.includes('not been evaluated yet')"
     )
     assert stage.server.statistics.command in said.nth(1).text_content()
     assert said.nth(2).text_content() == "A − B needs the statistics of both sides."

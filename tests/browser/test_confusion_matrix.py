@@ -122,7 +122,7 @@ def test_shares_of_a_row_and_of_a_column(show):
     stage = show("#shade=row")
     matrix = stage.server.statistics.matrix(STEPS[-1])[:, :-1]
     assert_shaded(stage, matrix / matrix.sum(1, keepdims=True), top=1)
-    stage.page.get_by_role("radio", name="by column").click()
+    stage.page.get_by_role("button", name="by column").click()
     stage.wait("() => location.hash.includes('shade=column')")
     stage.page.wait_for_timeout(100)
     assert_shaded(stage, matrix / matrix.sum(0), top=1)
@@ -200,9 +200,9 @@ def test_not_predicted_is_a_column_only_where_something_was_not_predicted(show):
 def test_accuracy_is_exact(show):
     stage = show()
     correct = int(np.trace(stage.server.statistics.matrix(STEPS[-1])))
-    assert stage.page.locator(".confusion-accuracy-share").inner_text() == f"{correct / 20:.2f} %"
+    assert stage.page.locator(".confusion-accuracy-share").inner_text() == f"{correct / 20:.2f}\u202f%"
     assert (
-        stage.page.locator(".confusion-accuracy-count").inner_text().replace("\u2009", "")
+        stage.page.locator(".confusion-accuracy-count").inner_text().replace("\u202f", "")
         == f"{correct} of 2000 images"
     )
 
@@ -276,7 +276,7 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
     assert seen == [f"test-{position}" for position in expected]
     total = stage.page.locator(".confusion-cell-images").first.get_attribute("data-total")
     assert int(total) == len(expected) == statistics.matrix(STEPS[-1])[5, 5]
-    stage.page.get_by_role("radio", name="least sure").click()
+    stage.page.get_by_role("button", name="least sure").click()
     unsure = statistics.cell(STEPS[-1], 5, 5, "unsure")
     stage.wait(
         "id => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id === id", f"test-{unsure[0]}"
@@ -294,7 +294,7 @@ def test_the_page_of_a_cell_s_images_is_in_the_address(show):
     stage.page.locator(".confusion-cell").get_by_role("button", name="Next page of images").click()
     stage.wait(f"id => ({first})() === id", f"test-{expected[120]}")
     assert "cell-offset=120" in stage.js("() => location.hash")
-    stage.page.get_by_role("radio", name="least sure").click()
+    stage.page.get_by_role("button", name="least sure").click()
     stage.wait(f"id => ({first})() === id", f"test-{stage.server.statistics.cell(STEPS[-1], 5, 5, 'unsure')[0]}")
     assert "cell-offset" not in stage.js("() => location.hash"), "another order begins at its first page"
 
@@ -362,7 +362,7 @@ def test_a_cell_s_own_history_is_its_count_at_every_step(show):
 
 def pairs(stage) -> list[tuple[str, int]]:
     return [
-        (cell, int(number.replace("+", "").replace("\u2009", "")))
+        (cell, int(number.replace("+", "").replace("\u202f", "")))
         for cell, number in stage.js(
             "() => [...document.querySelectorAll('.confusion-pairs .confusion-pair')].map((p) => [p.dataset.cell, p.lastChild.textContent])"
         )
@@ -383,7 +383,7 @@ def test_the_most_confused_pairs_follow_the_slider(show):
 
 def test_the_fastest_growing_pairs_since_a_chosen_step(show):
     stage = show("#since=100")
-    stage.page.get_by_role("radio", name="growing").click()
+    stage.page.get_by_role("button", name="growing").click()
     grown = stage.server.statistics.matrix(STEPS[-1]) - stage.server.statistics.matrix(100)
     np.fill_diagonal(grown, 0)
     best = sorted((-count, cell) for cell, count in enumerate(grown.ravel()) if count > 0)[:12]
@@ -397,7 +397,9 @@ def test_the_fastest_growing_pairs_since_a_chosen_step(show):
 def test_of_images_whose_classes_no_output_stands_for_nothing_is_called_right_wrong_or_unchanged(show):
     stage = show("#since=100", known=False)
     stage.page.wait_for_selector('.confusion-changes[data-shows="100>1200"]')
-    sentence = "No output of the network stands for a class of these images, so nothing is right or wrong."
+    sentence = (
+        "No output of the network stands for a class of these images, so predictions cannot be judged right or wrong."
+    )
     stage.page.wait_for_selector(f".confusion-changes :text('{sentence}')")
     stage.page.wait_for_selector(f".confusion-accuracy :text('{sentence}')")
     said = stage.page.locator("#stage").inner_text()
@@ -411,7 +413,7 @@ def test_what_changed_lists_the_moves_and_shows_their_images(show):
     stage.page.wait_for_selector('.confusion-changes[data-shows="100>1200"]')
     moves, positions = stage.server.statistics.moved(100, 1200, {})
     said = stage.page.locator(".confusion-changes .confusion-cell-sentence").inner_text().replace("\u202f", "")
-    assert said.startswith(f"{len(positions)} images are taken for another class at step 1200 than at step 100.")
+    assert said.startswith(f"{len(positions)} predictions changed between steps 100 and 1200")
     rows = stage.page.locator(".confusion-changes .confusion-move")
     assert rows.count() == 12
     numbers = rows.evaluate_all("rows => rows.map((row) => Number(row.lastChild.textContent))")
@@ -426,7 +428,7 @@ def test_what_changed_lists_the_moves_and_shows_their_images(show):
     )
     assert ids == [f"test-{position}" for position in expected][:60]
     more = stage.page.locator(".confusion-changes .confusion-more")
-    assert more.inner_text().replace("\u202f", "").replace("\u2009", "") == f"show all {len(moves)} moves"
+    assert more.inner_text().replace("\u202f", "") == f"show all {len(moves)} changes"
     more.click()
     assert rows.count() == len(moves)
     go_to(stage, 1000)

@@ -72,9 +72,9 @@ def test_parameters_are_painted_symmetric_about_zero_over_all_time(stage, layer)
     ticks, words = legend(stage)
     assert ticks[1] == "0"
     assert ticks[0].replace("−", "-") == f"-{ticks[2]}"
-    assert "fixed over time" in words
+    assert "one scale for all steps" in words
     assert "so far" not in words
-    assert "symmetric about 0" in words
+    assert "centred on 0" in words
     assert "1/252" in words
 
 
@@ -204,7 +204,7 @@ def test_an_exploded_step_is_shown_in_its_own_range_and_flattens_no_other(stage)
         stage.tiles(), values_of(frame_of(stage, "parameters", "conv1", "kernel", 200))[..., 0], -most, most, table
     )
     words = legend(stage)[1]
-    assert "fixed over time, without step 300, which exploded" in words
+    assert "one scale for all steps, without step 300, which exploded" in words
     assert "Exploded" not in words
 
     stage.go_to(300)

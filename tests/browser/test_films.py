@@ -194,7 +194,7 @@ def test_spoilt_bytes_are_refused_in_words(films):
 def test_codes_are_read_as_the_contract_says(bare, code, value):
     said = bare.js(
         """code => { const { value, error } = filmBytes.value(code, -1, 2);
-        return filmDraw.reading(value, error); }""",
+        return reading(value, error); }""",
         code,
     )
     assert said == value

@@ -50,7 +50,7 @@ def test_an_image_that_does_not_exist_is_said(stage):
 
 
 def test_the_total_is_shown_and_few_pictures_are_in_the_document(grid):
-    assert grid.page.inner_text(".images-total") == "60\u2009000 images"
+    assert grid.page.inner_text(".images-total") == "60\u202f000 images"
     for share in (0, 0.3, 0.77, 1):
         grid.js(
             """share => { const s = document.querySelector('.images-scroller');
@@ -98,7 +98,7 @@ def test_search_waits_for_the_typing_and_finds(grid):
 def test_class_and_split_narrow_the_search(grid):
     grid.page.select_option('select[aria-label="Class"]', "three")
     grid.page.select_option('select[aria-label="Split"]', "test")
-    grid.wait("() => document.querySelector('.images-total').textContent === '1\u2009000 images'")
+    grid.wait("() => document.querySelector('.images-total').textContent === '1\u202f000 images'")
     assert grid.page.get_attribute(tile(1), "data-id") == "test-13"
     grid.page.go_back()
     grid.wait("() => document.querySelector('select[aria-label=\"Split\"]').value === ''")
@@ -107,25 +107,25 @@ def test_class_and_split_narrow_the_search(grid):
 
 def test_a_facet_of_the_corpus_is_a_choice_like_class_and_split(grid):
     grid.page.select_option('select[aria-label="Pen"]', "thick")
-    grid.wait("() => document.querySelector('.images-total').textContent === '30\u2009000 images'")
+    grid.wait("() => document.querySelector('.images-total').textContent === '30\u202f000 images'")
     assert grid.page.get_attribute(tile(1), "data-id") == "training-3"
     assert grid.js("() => new URLSearchParams(location.hash.slice(1)).get('images')") == "pen=thick"
 
 
 def test_a_link_holds_the_images_searched_for(stage):
     stage.show(GRID, hash="#image=test-0&images=search%3Dtest%207%26label%3Dseven%26pen%3Dthick")
-    stage.wait("() => document.querySelector('.images-total').textContent === '1\u2009000 images'")
+    stage.wait("() => document.querySelector('.images-total').textContent === '1\u202f000 images'")
     stage.page.wait_for_selector('select[aria-label="Class"] option[value="seven"]', state="attached")
     values = [stage.page.input_value(f'select[aria-label="{name}"]') for name in ("Class", "Split", "Pen")]
     assert (stage.page.input_value(".images-search"), values) == ("test 7", ["seven", "", "thick"])
     stage.js("() => view.set({ images: 'split=test' })")
-    stage.wait("() => document.querySelector('.images-total').textContent === '10\u2009000 images'")
+    stage.wait("() => document.querySelector('.images-total').textContent === '10\u202f000 images'")
     assert stage.page.input_value(".images-search") == ""
 
 
 def test_a_value_that_the_corpus_does_not_have_is_left_out(stage):
     stage.show(GRID, hash="#image=test-0&images=pen%3Dfelt%26split%3Dtest")
-    stage.wait("() => document.querySelector('.images-total').textContent === '10\u2009000 images'")
+    stage.wait("() => document.querySelector('.images-total').textContent === '10\u202f000 images'")
     assert stage.js("() => new URLSearchParams(location.hash.slice(1)).get('images')") == "split=test"
 
 

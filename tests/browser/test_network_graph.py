@@ -15,15 +15,13 @@ import pytest
 
 from mloscope import assets
 from mloscope.adaptors.interface import Layer
+from mloscope.app.web.dash import page_data
 from mloscope.app.web.dash.javascript_modules import JavascriptModules
-from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import network_graph
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "components"))
 import network_examples as examples
-
-SCHEMA = view_schema(OURS)
 
 sync_api = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -50,7 +48,7 @@ def page_of(run: str) -> str:
 {JavascriptModules(ASSETS).head()}
 <link rel="stylesheet" href="/theme.css"><link rel="stylesheet" href="/network_graph.css">
 <style>body {{ margin: 0; background: var(--surface) }}</style></head><body>
-<script id="view-schema" type="application/json">{json.dumps(SCHEMA.as_json())}</script>
+{page_data.scripts(OURS)}
 <div id="notices"></div><div id="place"></div><button id="after">after</button>{scripts}<script type="module">
 import {{ openSubject }} from "mloscope/base/subject.mjs";
 import "mloscope/main.mjs";

@@ -159,7 +159,7 @@ def test_a_network_that_gives_nan_predicts_nothing(stage):
     stage.show(BARS, hash="#image=test-7")
     ready(stage, 1200)
     said = stage.page.locator(".predictions-text").all_inner_texts()
-    assert said == ["NaN", "0.0 %", "100.0 %", *["NaN"] * 7]
+    assert said == ["NaN", "0.0\u202f%", "100.0\u202f%", *["NaN"] * 7]
     assert stage.page.locator(".predictions-predicted").count() == 0
 
 

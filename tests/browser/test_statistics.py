@@ -52,7 +52,7 @@ def test_a_step_without_statistics_says_why(followed):
 def test_once_loaded_time_moves_without_a_request(followed):
     followed.server.statistics.ready = set(STEPS)
     followed.js("followed.reread()")
-    followed.wait(f"() => followed.loaded === {len(STEPS)} && !followed.reading && !followed.confusions.fetching")
+    followed.wait(f"() => followed.loaded === {len(STEPS)} && !followed.reading && !followed.confusions.queue.coming")
     asked = len(followed.server.log)
     for index in range(len(STEPS)):
         followed.js("i => { time.request(i); return followed.step(i) !== null; }", index)
@@ -119,7 +119,7 @@ def test_a_chunk_whose_steps_were_not_all_known_is_asked_for_again_when_they_are
         }""",
         STEPS[-1],
     )
-    followed.wait("() => chunks.chunks.every(({ state }) => state === 'here') && !chunks.fetching")
+    followed.wait("() => chunks.chunks.every(({ state }) => state === 'here') && !chunks.queue.coming")
     assert followed.js("step => [chunks.loaded - chunks.total, chunks.peek(step)]", STEPS[-1]) == [-1, None]
     followed.js("tellAll()")
     followed.wait("() => chunks.loaded === chunks.total")
@@ -130,7 +130,7 @@ def test_over_the_budget_the_farthest_are_let_go_and_come_back_when_asked_for(st
     stage.show()
     stage.js("statistics.budgetBytes = 100")  # no more than the chunk of the current step
     stage.js("() => { statistics.follow((s) => { window.followed = s; s.step(time.index); }); }")
-    stage.wait("() => followed.total > 0 && followed.loaded > 0 && followed.confusions.fetching === 0")
+    stage.wait("() => followed.total > 0 && followed.loaded > 0 && followed.confusions.queue.coming === 0")
     assert stage.js("i => [followed.peek(i) !== null, followed.peek(0)]", LAST) == [True, None]
     stage.js("time.request(0)")
     stage.js("followed.step(0)")

@@ -20,33 +20,33 @@ def test_nothing_yet_names_the_images_the_command_and_offers_to_compute(stage):
     assert state.get_attribute("data-state") == "empty"
     assert (
         state.locator(".statistics-sentence").inner_text()
-        == "There are no statistics of demo over the 2\u2009000 test images of digits yet."
+        == "demo has not been evaluated on digits (test, 2\u202f000 images) yet."
     )
     assert state.locator("code").inner_text() == "mloscope statistics demo --images digits"
-    assert state.get_by_role("button", name="Compute them here").is_visible()
+    assert state.get_by_role("button", name="Evaluate now").is_visible()
 
 
 def test_the_button_starts_the_job_and_progress_is_seen(stage):
     state = shown(stage, ready=set())
-    state.get_by_role("button", name="Compute them here").click()
+    state.get_by_role("button", name="Evaluate now").click()
     progress = state.locator(".statistics-progress")
     progress.wait_for()
-    stage.wait("() => document.querySelector('.statistics-progress').textContent.includes('25 %')")
-    assert "8\u2009123 images a second" in progress.inner_text()
+    stage.wait("() => document.querySelector('.statistics-progress').textContent.includes('25\u202f%')")
+    assert "8\u202f123 images per second" in progress.inner_text()
     assert "75 s left" in progress.inner_text()
     assert stage.server.statistics.posted == [("start", "1")]
     state.get_by_role("button", name="Pause").click()
-    state.get_by_role("button", name="Go on").click()
+    state.get_by_role("button", name="Resume").click()
     state.get_by_role("button", name="Cancel").click()
-    state.get_by_role("button", name="Compute them here").wait_for()
+    state.get_by_role("button", name="Evaluate now").wait_for()
     assert [action for action, _ in stage.server.statistics.posted] == ["start", "pause", "resume", "cancel"]
 
 
 def test_part_of_it_says_how_much(stage):
     state = shown(stage, ready=set(STEPS[:5]))
     assert state.get_attribute("data-state") == "partial"
-    assert state.locator(".statistics-sentence").inner_text().startswith("5 of 22 checkpoints have statistics")
-    assert state.get_by_role("button", name="Compute the rest here").is_visible()
+    assert state.locator(".statistics-sentence").inner_text().startswith("5 of 22 checkpoints have been evaluated")
+    assert state.get_by_role("button", name="Evaluate the rest now").is_visible()
 
 
 def test_all_of_it_needs_no_words(stage):
@@ -67,7 +67,7 @@ def test_a_refusal_is_said_and_can_be_tried_again(stage):
 def test_a_network_that_cannot_be_evaluated_here_offers_no_button(stage):
     why = 'TensorFlow is not installed: pip install "mloscope[evaluate]".'
     state = shown(stage, subject={"evaluation": {"possible": False, "message": why}}, ready=set())
-    assert not state.get_by_role("button", name="Compute them here").is_visible()
+    assert not state.get_by_role("button", name="Evaluate now").is_visible()
     assert why in state.inner_text()
 
 
@@ -90,7 +90,7 @@ def test_a_job_that_failed_says_what_went_wrong(stage):
     }
     state = shown(stage, ready=set(), job=job)
     assert "No space left on the disk." in state.inner_text()
-    assert state.get_by_role("button", name="Compute them here").is_visible()
+    assert state.get_by_role("button", name="Evaluate now").is_visible()
 
 
 def test_a_network_that_can_be_evaluated_nowhere_offers_no_command(stage):
@@ -106,4 +106,4 @@ def test_where_classes_are_needed_outputs_without_any_offer_nothing_to_compute(s
     assert state.get_attribute("data-state") == "empty"
     assert "not matched" in state.locator(".statistics-sentence").inner_text()
     assert state.locator("button:visible, code:visible").count() == 0
-    assert shown(stage, subject=unnamed(2), ready=set()).get_by_role("button", name="Compute them here").is_visible()
+    assert shown(stage, subject=unnamed(2), ready=set()).get_by_role("button", name="Evaluate now").is_visible()

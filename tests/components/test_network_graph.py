@@ -309,7 +309,7 @@ def test_a_node_tells_what_it_is():
         "conv2",
         "convolution (Conv2D)",
         "output 8×8×16",
-        "2,416 parameters: kernel 5×5×6×16, bias 16",
+        "2\u202f416 parameters: kernel 5×5×6×16, bias 16",
         "filters 16, kernel_size 5×5",
     ]
 

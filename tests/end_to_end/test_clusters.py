@@ -95,7 +95,7 @@ def test_images_without_statistics_say_so_and_how_to_get_them(dashboard, display
     display.open("#split=training", search="clusters?run=mnist")
     display.wait("() => document.querySelector('#statistics-state')?.dataset.state === 'empty'")
     page = display.page
-    assert "There are no statistics of mnist" in page.inner_text("#statistics-state")
+    assert "mnist has not been evaluated" in page.inner_text("#statistics-state")
     assert "mloscope statistics " in page.inner_text("#statistics-state code")
     assert "--split training" in page.inner_text("#statistics-state code")
     assert not page.is_visible("#cluster-rows")

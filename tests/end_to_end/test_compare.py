@@ -39,7 +39,7 @@ def test_the_first_and_the_last_checkpoint_and_how_far_each_filter_moved(display
     assert float(said[0]) == pytest.approx(np.linalg.norm(a - b) / np.linalg.norm(b), rel=1e-3)
     assert float(said[1]) == pytest.approx((a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b), abs=1e-3)
     page.get_by_role("button", name="variance").click()
-    page.locator(".compare-finding", has_text="Variance at A and at B: rank correlation").wait_for()
+    page.locator(".compare-finding", has_text="Unit variances, A vs B: Spearman").wait_for()
     points = "document.querySelector('#compare-scatter .js-plotly-plot').data"
     display.wait(f"() => {points}.length === 2 && {points}[1].customdata.length === 12")
     display.wait("() => document.querySelector('#compare-unit .js-plotly-plot')?.data?.length === 3")
@@ -67,7 +67,7 @@ def test_another_run_that_is_damaged_says_what_is_wrong_where_it_is(display, das
     canvas_ready(display, "a")
     message = page.locator(".compare-film-b .film-message")
     display.wait("() => document.querySelector('.compare-film-b canvas').dataset.state === 'missing'")
-    assert f"Step {dashboard.cut_step}" in message.text_content().replace("\u2009", "")
+    assert f"Step {dashboard.cut_step}" in message.text_content().replace("\u202f", "")
     page.locator("#compare-summary p").wait_for()
     display.js("step => time.requestStep(step)", dashboard.nan_step)
     canvas_ready(display, "a", "b", "pair")

@@ -166,7 +166,7 @@ class Authentication:
         known = name in self._users.users()
         if user is None:
             # Who mistypes may have put the password where the name belongs, so only names of ours are logged.
-            logger.warning("Somebody at %s did not get in as %s", address, name if known else "somebody unknown")
+            logger.warning("Failed sign-in as %s from %s", f'"{name}"' if known else "an unknown user", address)
             raise NotSignedIn(WRONG)
         logger.info("%s signed in from %s", name, address)
         return str(self._signer().dumps([name, self._users.stamp(name), int(self._clock())]))

@@ -30,6 +30,7 @@ from mloscope.app.web.dash.shell import THEME_SCRIPT
 from mloscope.app.web.services import Services
 from mloscope.app.web.templates import render
 from mloscope.app.web.templates.filters import as_bytes, counted
+from mloscope.components.numbers import grouped
 
 REFRESH_S = 10
 
@@ -171,12 +172,12 @@ class StatusPage:
                 try:
                     checkpoints = self._services.workspace.opened_run(run.name).checkpoints
                     broken = [(each.name, each.problem) for each in checkpoints if each.problem]
-                    holds = f"{len(checkpoints):,} checkpoints"
+                    holds = f"{grouped(len(checkpoints))} checkpoints"
                 except MloscopeError as error:
                     problem = str(error)
             yield Connected("run", run.name, run.format or "", holds, problem, run.gone, broken, run.title)
         for corpus in self._services.workspace.corpora:
-            holds = f"{len(corpus.adaptor):,} images" if corpus.adaptor is not None else ""
+            holds = f"{grouped(len(corpus.adaptor))} images" if corpus.adaptor is not None else ""
             yield Connected(
                 "corpus", corpus.name, corpus.format or "", holds, corpus.problem, corpus.gone, title=corpus.title
             )
@@ -197,4 +198,4 @@ class StatusPage:
             yield "memory", as_bytes(memory)
         others = self._metrics.processes()
         yield "process", f"{os.getpid()}, one of {others} that share the work" if others > 1 else str(os.getpid())
-        yield "evaluations", f"{self._metrics.evaluations:,.0f} asked for"
+        yield "evaluations", f"{grouped(self._metrics.evaluations)} asked for"

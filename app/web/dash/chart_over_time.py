@@ -12,6 +12,7 @@ from dash import no_update
 
 from mloscope.app import errors
 from mloscope.components import theme as themes
+from mloscope.components.numbers import step_names
 
 if TYPE_CHECKING:
     from mloscope.app.statistics.queries import Statistics
@@ -31,7 +32,7 @@ def chart_over_time(
     if not subject or not subject.get("run") or not view or theme is None:
         return no_update
     steps = [checkpoint["step"] for checkpoint in subject["checkpoints"]]
-    labels = [checkpoint["label"] for checkpoint in subject["checkpoints"]]
+    labels = step_names(subject["checkpoints"])
     try:
         return draw(statistics.of(subject["run"], subject["corpus"], view["split"] or None), steps, labels)
     except errors.MloscopeError as error:

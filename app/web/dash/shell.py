@@ -9,7 +9,6 @@ The settled time and the view are each written by one script and by nothing else
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qs
@@ -19,11 +18,10 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.process.request_context import CALLER
 from mloscope.app.process.url_prefix import mounted
-from mloscope.app.web.dash import ids
-from mloscope.app.web.dash.page import Page, view_parts, view_schema
+from mloscope.app.web.dash import ids, page_data
+from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.subject import subject
 from mloscope.components.browser_parts import BasisLine, KeyMap, SavedViews, TimeSlider
@@ -45,10 +43,7 @@ _INDEX = """<!DOCTYPE html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{%title%}</title>
 <script>THEME_SCRIPT</script>
-<script id="view-schema" type="application/json">VIEW_SCHEMA</script>
-<script id="view-parts" type="application/json">VIEW_PARTS</script>
-<script id="film-kinds" type="application/json">FILM_KINDS</script>
-{%favicon%}
+PAGE_DATA{%favicon%}
 {%css%}
 </head>
 <body>
@@ -103,13 +98,7 @@ HELD: Mapping[str, Any] = {
 
 def index(pages: Sequence[Page]) -> str:
     """Return the document that every page is shown in."""
-    parts = {part.id: {"keys": part.keys, "onlyWhere": dict(part.only_where)} for part in view_parts(pages)}
-    return (
-        _INDEX.replace("THEME_SCRIPT", THEME_SCRIPT)
-        .replace("VIEW_SCHEMA", json.dumps(view_schema(pages).as_json()))
-        .replace("VIEW_PARTS", json.dumps(parts))
-        .replace("FILM_KINDS", json.dumps([as_json(kind) for kind in film_kinds().values()]).replace("</", "<\\/"))
-    )
+    return _INDEX.replace("THEME_SCRIPT", THEME_SCRIPT).replace("PAGE_DATA", page_data.scripts(pages))
 
 
 def layout(pages: Sequence[Page]) -> html.Div:

@@ -16,10 +16,23 @@ from urllib.parse import parse_qsl, quote
 
 from mloscope.app.runs.unit_selection import format_units, parse_units
 from mloscope.app.runs.units import RANKING_RULES
+from mloscope.components import colour_tables
 
 KINDS = ("text", "choice", "number", "units")
 OWNERS = ("layer", "network", "run", "corpus", "step", "split")
-_LONGEST_TEXT = 1000
+LONGEST_TEXT = 1000
+
+
+class Choice(str):
+    """A value of a field: itself in addresses; on pages its text, and help under the pointer where that does not say enough."""
+
+    text: str
+    help: str
+
+    def __new__(cls, value: str, text: str = "", help: str = "") -> Choice:
+        choice = super().__new__(cls, value)
+        choice.text, choice.help = text or value, help
+        return choice
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Field:
     default: Any
     help: str
     choices: tuple[str, ...] = ()
-    longest: int = _LONGEST_TEXT
+    longest: int = LONGEST_TEXT
     """How many letters a text may have."""
     of: tuple[str, ...] = ()
     """What the value belongs to, of :data:`OWNERS`: it goes back to its default when another one is chosen. A value of a ``layer``
@@ -44,6 +57,11 @@ class Field:
     """Key of a field that, where it is set, says what the value belongs to instead."""
     lost: str = ""
     """What people call the value, for the notice that says it could not be kept; empty where that need not be said."""
+
+    def options(self) -> tuple[tuple[str, str, str], ...]:
+        """Return value, text and help of each choice, for the controls of pages."""
+        choices = (each if isinstance(each, Choice) else Choice(each) for each in self.choices)
+        return tuple((str(choice), choice.text, choice.help) for choice in choices)
 
     def parsed(self, text: str) -> Any:
         """Return the value that an address means. Raises ValueError with a sentence."""
@@ -99,12 +117,23 @@ SHARED = (
 )
 """What every page has: the time bus and the subject decide them."""
 
-COLOURS = ("auto", "viridis", "cividis", "magma", "grey", "blue-red", "purple-green")
 FILM = (
-    Field("colour", "choice", "auto", "colour table", COLOURS),
-    Field("range", "choice", "fixed", "what the ends of the colour scale follow", ("fixed", "step", "unit")),
-    Field("symmetric", "choice", "auto", "whether the scale is symmetric about zero", ("auto", "yes", "no")),
-    Field("layout", "choice", "tiles", "how dense weights are drawn", ("tiles", "matrix")),
+    Field(
+        "colour", "choice", "auto", "colour table",
+        (Choice("auto", "automatic"), *(Choice(name, title) for name, title in colour_tables.TITLES.items())),
+    ),
+    Field(
+        "range", "choice", "fixed", "what the ends of the colour scale follow",
+        (Choice("fixed", "one scale for all steps"), Choice("step", "per step"), Choice("unit", "per unit")),
+    ),
+    Field(
+        "symmetric", "choice", "auto", "whether the scale is symmetric about zero",
+        (Choice("auto", "automatic"), Choice("yes", "symmetric about 0"), Choice("no", "from lowest to highest")),
+    ),
+    Field(
+        "layout", "choice", "tiles", "how dense weights are drawn",
+        (Choice("tiles", "preceding map"), Choice("matrix", "matrix")),
+    ),
     Field("units-by", "choice", "", "the rule that put the shown units first", ("", *RANKING_RULES), of=("layer",)),
     Field(
         "bars",
@@ -114,7 +143,7 @@ FILM = (
         ("number", "value"),
     ),
     Field("zoom", "choice", "fit", "screen pixels for each value", ("fit", "1", "2", "4", "8", "16", "32")),
-)
+)  # fmt: skip
 """For pages that draw films."""
 IMAGES = Field(
     "images", "text", "", "the images searched for, as the API's images?search=&label=&split=&random=; where absent all"
@@ -154,7 +183,8 @@ class ViewSchema:
                 for name in ("choices", "of", "unless", "lost")
                 if (value := getattr(field, name))
             }
-            | ({"longest": field.longest} if field.longest != _LONGEST_TEXT else {})
+            | ({"longest": field.longest} if field.longest != LONGEST_TEXT else {})
+            | (_texts_of(field) if field.choices else {})
             for field in self.fields
         ]
 
@@ -194,3 +224,7 @@ class ViewSchema:
             for field in self.fields
             if view.get(field.key, field.default) not in (field.default, None)
         )
+
+
+def _texts_of(field: Field) -> dict[str, Any]:
+    return {"texts": [[text, help_] for _, text, help_ in field.options()]}

@@ -6,6 +6,8 @@ import re
 
 from markupsafe import Markup, escape
 
+from mloscope.components.numbers import grouped, percent
+
 
 def as_bytes(count: float) -> str:
     unit = "bytes"
@@ -13,7 +15,7 @@ def as_bytes(count: float) -> str:
         if count < 1024:
             break
         count, unit = count / 1024, larger
-    return f"{count:,.1f} {unit}" if unit != "bytes" and count < 10 else f"{count:,.0f} {unit}"
+    return f"{count:.1f} {unit}" if unit != "bytes" and count < 10 else f"{grouped(count)} {unit}"
 
 
 def duration(seconds: float) -> str:
@@ -23,22 +25,14 @@ def duration(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def thousands(count: int) -> str:
-    return f"{count:,}"
-
-
 def counted(count: int, what: str) -> str:
-    """``1 question``, ``1,234 questions``."""
-    return f"{count:,} {what}{'s' * (count != 1)}"
-
-
-def percent(share: float) -> str:
-    return f"{share:.0%}"
+    """``1 question``, ``1 234 questions``."""
+    return f"{grouped(count)} {what}{'s' * (count != 1)}"
 
 
 def of(count: int, total: int) -> str:
-    """``30 of 40 (75%)``."""
-    return f"{count:,} of {total:,} ({count / total:.0%})"
+    """``30 of 40 (75 %)``."""
+    return f"{grouped(count)} of {grouped(total)} ({percent(count / total)})"
 
 
 def prose(text: str) -> Markup:
@@ -60,5 +54,5 @@ ALL = {
     "of": of,
     "percent": percent,
     "prose": prose,
-    "thousands": thousands,
+    "grouped": grouped,
 }

@@ -86,8 +86,8 @@ def test_a_link_is_put_into_the_watched_folder_and_taken_away(
     ("line", "said"),
     [
         ("nothing", "{folder}/nothing does not exist."),
-        ("watched", "{folder}/watched is no run that any adaptor reads. It is an empty folder."),
-        ("run --as-corpus", "{folder}/run is no corpus that any adaptor reads."),
+        ("watched", "No adaptor can read {folder}/watched as a run. It is an empty folder."),
+        ("run --as-corpus", "No adaptor can read {folder}/run as a corpus."),
         ('run --name a+b', '"a+b" cannot be a name, because it stands in addresses; "a-b" could be.'),
         ("run --name ../x", '"../x" cannot be a name'),
         ("run --name .x", '".x" cannot be a name'),

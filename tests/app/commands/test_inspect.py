@@ -127,7 +127,7 @@ def test_what_cannot_be_told_is_said_once_and_by_the_one_who_knows(tmp_path: Pat
 
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "readme.txt").write_text("nothing to see")
-    with pytest.raises(NothingFits, match=r"no run that any adaptor reads.*no corpus that any adaptor reads"):
+    with pytest.raises(NothingFits, match=r"No adaptor can read .* as a run.*No adaptor can read .* as a corpus"):
         inspect(tmp_path / "notes")
 
     (tmp_path / "cut").mkdir()

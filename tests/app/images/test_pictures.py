@@ -11,6 +11,8 @@ from PIL import Image
 from mloscope.app.errors import BadRequest
 from mloscope.app.images import pictures
 
+GREYS = pictures.colour_table("grey")[:, 0].tolist()
+
 
 def drawn(tiles: np.ndarray, low: float, high: float, colours: str = "grey", zoom: int = 1) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(pictures.draw(tiles, low, high, colours, zoom))))
@@ -30,8 +32,8 @@ def test_a_colour_table_has_256_colours_and_its_lightness_runs_one_way_or_to_the
 
 def test_values_from_low_to_high_take_the_colours_from_end_to_end() -> None:
     tiles = np.array([-9, 0, 1, 2, 9], np.float32).reshape(1, 1, 1, 5, 1)
-    assert drawn(tiles, 0, 2)[0, :, 0].tolist() == [0, 0, 128, 255, 255]
-    assert drawn(np.full((1, 1, 1, 1, 1), 7.0), 7, 7)[0, 0, 0] == 128
+    assert drawn(tiles, 0, 2)[0, :, 0].tolist() == [0, 0, GREYS[128], 255, 255]
+    assert drawn(np.full((1, 1, 1, 1, 1), 7.0), 7, 7)[0, 0, 0] == GREYS[128]
 
 
 def test_colours_of_a_kernel_are_red_green_and_blue() -> None:
@@ -42,7 +44,7 @@ def test_units_are_rows_and_channels_columns_with_a_line_between() -> None:
     tiles = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1, 1)
     picture = drawn(tiles, 0, 5)[..., 0]
     assert picture.shape == (3, 5)
-    assert picture[::2, ::2].tolist() == [[0, 51, 102], [153, 204, 255]]
+    assert picture[::2, ::2].tolist() == [[GREYS[51 * n] for n in range(3)], [GREYS[51 * n] for n in range(3, 6)]]
     assert set(picture[1]) == {236}
 
 

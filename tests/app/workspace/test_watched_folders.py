@@ -134,7 +134,7 @@ def test_what_no_adaptor_reads_is_named_with_its_reason_until_it_is_mended(folde
     workspace = Workspace([])
     watched = WatchedFolders(workspace, runs, corpora)
     watched.look()
-    assert "no run that any adaptor reads" in str(workspace.run("notes").problem)
+    assert "No adaptor can read" in str(workspace.run("notes").problem)
     save(runs / "notes", 10)
     watched.look()
     assert workspace.run("notes").problem is None

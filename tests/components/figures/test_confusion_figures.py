@@ -45,7 +45,7 @@ def test_many_classes_are_quartiles_and_the_selected_one():
     figure = confusion_course(
         recall.mean(1), recall, [str(n) for n in range(1000)], list("abcd"), selected=3, theme="light"
     )
-    median = next(trace for trace in figure.data if trace.name == "median recall of 1,000 classes")
+    median = next(trace for trace in figure.data if trace.name == "median recall of 1\u202f000 classes")
     assert median.y == pytest.approx(np.nanmedian(recall, axis=1))
     assert figure.data[5].y == pytest.approx(recall[:, 3])
     assert len(figure.data) == 7

@@ -18,8 +18,7 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.chart_over_time import chart_over_time
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
-from mloscope.app.web.dash.view_state import SPLIT, Field
-from mloscope.components import theme as themes
+from mloscope.app.web.dash.view_state import SPLIT, Choice, Field
 from mloscope.components.browser_parts import ClusterImages, ClusterRows, PointMap, StatisticsState
 from mloscope.components.chart import chart
 from mloscope.components.figures.cluster_course import cluster_course
@@ -43,13 +42,13 @@ def layout() -> html.Div:
             html.Div(
                 [
                     html.Section(
-                        [ClusterRows(id=CLUSTER_ROWS, colours=themes.CATEGORIES), StatisticsState(id=STATISTICS_STATE)],
+                        [ClusterRows(id=CLUSTER_ROWS), StatisticsState(id=STATISTICS_STATE)],
                         className="clusters-left",
                         **{"aria-label": "Clusters"},
                     ),
                     html.Aside(
                         [
-                            PointMap(id=POINT_MAP, colours=themes.CATEGORIES),
+                            PointMap(id=POINT_MAP),
                             ClusterImages(id=CLUSTER_IMAGES),
                             html.Div(
                                 [
@@ -130,7 +129,13 @@ PAGE = Page(
             "how many of the cluster's images come before the page shown",
             of=("run", "corpus"),
         ),
-        Field("point-colour", "choice", "class", "what a point's colour says", ("class", "prediction", "cluster")),
+        Field(
+            "point-colour",
+            "choice",
+            "class",
+            "what a point's colour says",
+            (Choice("class", "class"), Choice("prediction", "predicted class"), Choice("cluster", "cluster")),
+        ),
         Field(
             "map-area",
             "text",

@@ -29,12 +29,13 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.pages import compare_layout as parts
 from mloscope.app.web.dash.threaded_callbacks import threaded
-from mloscope.app.web.dash.view_state import FILM, IMAGES, SPLIT, Field
+from mloscope.app.web.dash.view_state import FILM, IMAGES, SPLIT, Choice, Field
 from mloscope.components import theme as themes
 from mloscope.components.figures.comparison_change import comparison_change
 from mloscope.components.figures.comparison_scatter import comparison_scatter
 from mloscope.components.figures.comparison_unit import comparison_unit
 from mloscope.components.figures.training_chart import metrics_of, training_chart
+from mloscope.components.numbers import name_of_step
 
 if TYPE_CHECKING:
     from mloscope.adaptors.interface import Curve
@@ -131,7 +132,7 @@ class Compare:
             return comparison_scatter(
                 *changes.measure(view["compare-measure"]), _units(view, changes.count),
                 selected=view["unit"], measure=view["compare-measure"],
-                labels=(f"step {_label(subject, time)}", f"step {other['label']}"), theme=theme,
+                labels=(f"step {name_of_step(subject['checkpoints'], time['step'])}", f"step {other['label']}"), theme=theme,
             )  # fmt: skip
 
         return _drawn(subject, view, time, other, theme, draw)
@@ -170,13 +171,13 @@ class Compare:
         titles = subject.get("titles", {}).get("runs", {})
         buttons = [
             html.Button(
-                f"+ {titles.get(run, run)}", className="compare-segment", title=f"{titles.get(run, run)} in the chart too",
+                f"+ {titles.get(run, run)}", className="segment", title=f"{titles.get(run, run)} in the chart too",
                 **{"data-toggle": "compare-runs", "data-value": run, "aria-pressed": "true"},
             )
             for run in asked
         ]  # fmt: skip
         # Of more runs, and with smoothing, the page of metrics has them.
-        more = html.A("More runs …", href=mounted("/curves"), className="compare-segment", **{"data-page": "metrics"})
+        more = html.A("More runs …", href=mounted("/curves"), className="segment", **{"data-page": "metrics"})
         buttons.append(more)
         try:
             curves = self.compared.curves((*sides, *asked), subject["corpus"], view["split"] or None)
@@ -185,7 +186,7 @@ class Compare:
         names = metrics_of(curves)
         if not names:
             runs = " nor ".join(curves)
-            sentence = f"Nothing was recorded of<br>{runs},<br>and there are no statistics."
+            sentence = f"No metrics were recorded for<br>{runs},<br>and neither has been evaluated."
             return themes.empty_figure(theme, sentence), buttons
         chosen = [view["compare-metric"]] if view["compare-metric"] in names else list(names[:METRICS_SHOWN])
         figure = training_chart(curves, chosen, x, theme=theme)
@@ -203,7 +204,7 @@ class Compare:
         )
         metrics = [
             html.Button(
-                text, className="compare-segment",
+                text, className="segment",
                 **{"data-view": "compare-metric", "data-value": name, "aria-pressed": str(name == view["compare-metric"]).lower()},
             )
             for name, text in (("", "automatic"), *((name, name) for name in names))
@@ -247,7 +248,7 @@ def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side,
     """What is compared, from the stores. Raises :class:`errors.NotPossible` with the reason where one side is missing."""
     kind = film_kinds().get(view["compare-show"])
     if kind is None:
-        raise errors.NotPossible("Units are compared of parameters or of feature maps.")
+        raise errors.NotPossible("Per-unit change is available for parameters and feature maps.")
     if kind.needs_image and not view["image"]:
         raise errors.NotPossible(f"Choose an image, under Image, to compare {kind.title.lower()}.")
     for reason in (other.get("problem"), other.get("reason")):
@@ -256,7 +257,7 @@ def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side,
     if not other.get("layer"):
         raise errors.NotPossible(f"{view['layer']} has no partner in {other['run']}.")
     if other.get("step") is None:
-        raise errors.NotPossible("Side B has no checkpoint here.")
+        raise errors.NotPossible("Side B has no checkpoint at this step.")
     return (
         Side(subject["run"], time["step"], view["layer"], view["parameter"] or None, parse_units(view["units"]) or None),
         Side(other["run"], other["step"], other["layer"], other["parameter"] or None, parse_units(other["units"]) or None),
@@ -269,22 +270,16 @@ def _units(view: dict, count: int) -> np.ndarray:
     return np.array(parse_units(view["units"]) or range(count))
 
 
-def _label(subject: dict, time: dict) -> str:
-    return next((c["label"] for c in subject["checkpoints"] if c["step"] == time["step"]), str(time["step"]))
-
-
 def _number(value: float) -> str:
     return f"{value:.4g}" if np.isfinite(value) else ("none" if np.isnan(value) else "infinite")
 
 
 def _correlation_in_words(found: pairing.Correlation, measure: str) -> str:
     if not np.isfinite(found.rank):
-        return f"{found.count} units are too few, or too alike, for a correlation of their {measure}."
-    chance = f"{found.chance:.2g}" if found.chance > 1 / pairing.SHUFFLES else f"under {2 / pairing.SHUFFLES:.1g}"
-    return (
-        f"{measure.capitalize()} at A and at B: rank correlation {found.rank:.3f}, Pearson {found.pearson:.3f} over "
-        f"{found.count} units; by chance as strong in {chance} of shuffles."
-    )
+        return f"{found.count} units are too few, or too similar, for a correlation of their {measure}s."
+    chance = f"= {found.chance:.2g}" if found.chance > 1 / pairing.SHUFFLES else f"< {2 / pairing.SHUFFLES:.1g}"
+    rank, pearson = (f"{value:.2f}".replace("-", "−") for value in (found.rank, found.pearson))
+    return f"Unit {measure}s, A vs B: Spearman {rank}, Pearson {pearson} ({found.count} units, permutation p {chance})."
 
 
 PAGE = Page(
@@ -326,10 +321,40 @@ PAGE = Page(
             unless="b-run",
         ),
         Field("b-units", "units", "", "compare: B's units; A's where absent", of=("network",), unless="b-run"),
-        Field("compare-show", "choice", "parameters", "what is compared", ("parameters", "features", "confusion")),
-        Field("compare-mode", "choice", "difference", "how", ("side", "difference", "ratio", "blink", "wipe")),
         Field(
-            "compare-follow", "choice", "auto", "how B's moment follows A's", ("auto", "fixed", "lag", "same", "free")
+            "compare-show",
+            "choice",
+            "parameters",
+            "what is compared",
+            (Choice("parameters", "Parameters"), Choice("features", "Feature maps"), Choice("confusion", "Confusion")),
+        ),
+        Field(
+            "compare-mode",
+            "choice",
+            "difference",
+            "how",
+            (
+                Choice("side", "Side by side", "A beside B"),
+                Choice("difference", "A − B", "A beside B, and their difference, with zero in the middle of the scale"),
+                Choice(
+                    "ratio", "Ratio of norms", "A beside B, and for each tile its norm in A divided by its norm in B"
+                ),
+                Choice("blink", "Blink", "A and B in turn in the same place"),
+                Choice("wipe", "Wipe", "A and B in the same place, with a divider to drag"),
+            ),
+        ),
+        Field(
+            "compare-follow",
+            "choice",
+            "auto",
+            "how B's moment follows A's",
+            (
+                Choice("auto", "automatic"),
+                Choice("fixed", "stays at a step"),
+                Choice("lag", "some checkpoints behind"),
+                Choice("same", "same point of its run"),
+                Choice("free", "free, own slider"),
+            ),
         ),
         Field("compare-lag", "number", 1, "how many checkpoints B is behind"),
         Field(
@@ -337,7 +362,13 @@ PAGE = Page(
             "choice",
             "auto",
             "what the same point of another run is; auto: by epoch or step where both count alike, else by share",
-            ("auto", "step", "epoch", "share", "accuracy"),
+            (
+                Choice("auto", "automatic"),
+                Choice("step", "same step"),
+                Choice("epoch", "same epoch"),
+                Choice("share", "same share of training"),
+                Choice("accuracy", "nearest accuracy"),
+            ),
         ),
         Field(
             "compare-pairs",

@@ -70,10 +70,10 @@ def _tabs(key: str, options: tuple[tuple[str, ...], ...], label: str) -> html.Di
     """Buttons of which one is pressed, bound to a key of the view by assets/compare/panels.mjs."""
     return html.Div(
         [
-            html.Button(text, className="compare-segment", title=(tip or [text])[0], **{"data-view": key, "data-value": value})
+            html.Button(text, className="segment", title=(tip or [text])[0], **{"data-view": key, "data-value": value})
             for value, text, *tip in options
         ],
-        className="compare-segments",
+        className="segments",
         role="group",
         **{"aria-label": label},
     )  # fmt: skip

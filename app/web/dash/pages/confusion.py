@@ -18,7 +18,7 @@ from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.chart_over_time import chart_over_time
 from mloscope.app.web.dash.page import Page, Store, ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
-from mloscope.app.web.dash.view_state import SPLIT, Field
+from mloscope.app.web.dash.view_state import SPLIT, Choice, Field
 from mloscope.components import theme as themes
 from mloscope.components.browser_parts import (
     ConfusionAccuracy,
@@ -113,7 +113,7 @@ class Confusion:
 
         def draw(of: Any, steps: list[int], labels: list[str]) -> Any:
             if not of.ready:
-                raise errors.NotPossible("There are no statistics yet.")
+                raise errors.NotPossible("Not evaluated yet.")
             accuracy, recall = course(of, "accuracy"), course(of, "recall")
             return confusion_course(
                 accuracy.at(steps)[:, 0], recall.at(steps), recall.names, labels, selected=view["actual"], theme=theme
@@ -127,7 +127,7 @@ PAGE = Page(
     path="/confusion",
     label="Confusion",
     title="Confusion",
-    help="Which classes are taken for which, at every moment of training",
+    help="Which classes are confused with each other, at each moment of training",
     layout=layout,
     bind=bind,
     fields=(
@@ -147,9 +147,34 @@ PAGE = Page(
             "its column: a class number; the number of classes for not predicted",
             of=("corpus",),
         ),
-        Field("shade", "choice", "count", "what the matrix's shading follows", ("count", "row", "column")),
+        Field(
+            "shade",
+            "choice",
+            "count",
+            "what the matrix's shading follows",
+            (
+                Choice("count", "counts", "Shade cells by how many images they hold"),
+                Choice("row", "by row", "Shade cells by their share of the images of the true class (the row)"),
+                Choice(
+                    "column",
+                    "by column",
+                    "Shade cells by their share of the images predicted as the class (the column)",
+                ),
+            ),
+        ),
         Field("diagonal", "choice", "all", "whether the diagonal is shaded too", ("all", "off")),
-        Field("order", "choice", "given", "order of the matrix's classes", ("given", "name", "similarity", "group")),
+        Field(
+            "order",
+            "choice",
+            "given",
+            "order of the matrix's classes",
+            (
+                Choice("given", "as given"),
+                Choice("name", "by name"),
+                Choice("similarity", "similar together"),
+                Choice("group", "by group"),
+            ),
+        ),
         Field(
             "area",
             "text",
@@ -157,7 +182,17 @@ PAGE = Page(
             "rows and columns of the matrix in view, as positions: 0-19,40-59; all where absent",
             of=("corpus",),
         ),
-        Field("cell-order", "choice", "confident", "order of a cell's images", ("confident", "unsure", "position")),
+        Field(
+            "cell-order",
+            "choice",
+            "confident",
+            "order of a cell's images",
+            (
+                Choice("confident", "most confident", "Images with the highest predicted probability come first"),
+                Choice("unsure", "least confident", "Images with the lowest predicted probability come first"),
+                Choice("position", "in order", "Images in the order of the corpus"),
+            ),
+        ),
         Field(
             "cell-offset",
             "number",
@@ -165,7 +200,16 @@ PAGE = Page(
             "how many of the cell's images come before the page shown",
             of=("run", "corpus"),
         ),
-        Field("pairs", "choice", "confused", "which pairs of classes are listed", ("confused", "growing")),
+        Field(
+            "pairs",
+            "choice",
+            "confused",
+            "which pairs of classes are listed",
+            (
+                Choice("confused", "most confused", "Pairs of classes with the most confused images at this step"),
+                Choice("growing", "growing", "Pairs of classes whose number of confused images has grown most"),
+            ),
+        ),
         Field(
             "since",
             "number",

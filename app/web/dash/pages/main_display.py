@@ -43,6 +43,7 @@ from mloscope.components.figures.prediction_course import prediction_course
 from mloscope.components.figures.training_chart import metrics_of, run_course
 from mloscope.components.figures.unit_course import unit_course
 from mloscope.components.layer_details import layer_facts, parameter_statistics
+from mloscope.components.numbers import name_of_step, step_names
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
@@ -132,7 +133,8 @@ class Main:
         except errors.MloscopeError as error:
             return [*shown, html.P(str(error), className="warning-text")]
         slots = {parameter.name for parameter in layer.parameters if parameter.slot}
-        return [*shown, parameter_statistics(_label(subject, time), statistics, view["unit"], slots)]
+        step = name_of_step(subject["checkpoints"], time["step"])
+        return [*shown, parameter_statistics(step, statistics, view["unit"], slots)]
 
     def enlarge_unit(self, subject: dict | None, view: dict | None, time: dict | None, theme: str | None) -> Any:
         """The selected unit's weights."""
@@ -175,7 +177,7 @@ class Main:
             )
         except errors.MloscopeError as error:
             return themes.empty_figure(theme, _wrapped(str(error)))
-        return unit_course(values, names, [c["label"] for c in subject["checkpoints"]], theme=theme)
+        return unit_course(values, names, step_names(subject["checkpoints"]), theme=theme)
 
     def draw_training(self, subject: dict | None, theme: str | None) -> Any:
         """The figure, what is to be said about it, and whether both are hidden, as where nothing was recorded."""
@@ -190,8 +192,8 @@ class Main:
         checkpoints = subject["checkpoints"]
         if not metrics or len(checkpoints) < 2:
             return themes.empty_figure(theme, "Nothing was recorded."), said, not said
-        steps, labels = zip(*((c["step"], c["label"]) for c in checkpoints), strict=True)
-        return run_course(curves, metrics, steps, labels, theme=theme), said, False
+        steps = [checkpoint["step"] for checkpoint in checkpoints]
+        return run_course(curves, metrics, steps, step_names(checkpoints), theme=theme), said, False
 
     def draw_classes(self, subject: dict | None, view: dict | None, theme: str | None) -> Any:
         if not subject or not subject.get("run") or not view or theme is None:
@@ -206,7 +208,7 @@ class Main:
             course.probabilities,
             course.class_names,
             course.true_class,
-            [c["label"] for c in subject["checkpoints"]],
+            step_names(subject["checkpoints"]),
             theme=theme,
         )
 
@@ -244,10 +246,6 @@ def _enlarged(unit: EnlargedUnit, diverging: bool, theme: str) -> Any:
     if diverging:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     return exact_values(unit.values, value_range=(low, high), diverging=diverging, theme=theme)
-
-
-def _label(subject: dict, time: dict) -> str:
-    return next((c["label"] for c in subject["checkpoints"] if c["step"] == time["step"]), str(time["step"]))
 
 
 def _wrapped(sentence: str, width: int = 30) -> str:

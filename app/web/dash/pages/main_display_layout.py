@@ -7,6 +7,7 @@ from dash import html
 
 from mloscope.app.films.kinds import film_kinds
 from mloscope.app.process.url_prefix import mounted
+from mloscope.app.web.dash.view_state import FILM
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.chart import chart
 from mloscope.components.figures.prediction_course import HEIGHT_PX
@@ -46,18 +47,17 @@ CHOSEN_UNITS = "chosen-units"  # Store: units chosen by a rule. One writer: main
 UNITS_CHOSEN_BY_RULE = 16
 MODES = (*((kind.name, kind.title) for kind in film_kinds().values()), ("both", "Both"))
 """What is drawn: a kind of film alone, or our parameters and feature maps side by side."""
-COLOURS = (
-    ("auto", "automatic"), ("viridis", "viridis"), ("cividis", "cividis"), ("magma", "magma"), ("grey", "grey"),
-    ("blue-red", "blue–red"), ("purple-green", "purple–green"),
-)  # fmt: skip
-RANGES = (("fixed", "fixed over time"), ("step", "per step"), ("unit", "per unit"))
-SYMMETRIES = (("auto", "automatic"), ("yes", "symmetric about 0"), ("no", "from lowest to highest"))
-LAYOUTS = (("tiles", "preceding map"), ("matrix", "matrix"))
 RULES = (
     ("largest-norm", "largest norm at this step"),
     ("most-changed", "most changed since the first step"),
     ("most-active", "most active for this image"),
 )
+
+
+def _texts(key: str) -> tuple[tuple[str, str], ...]:
+    """Value and text of each choice of a field."""
+    (field,) = (field for field in FILM if field.key == key)
+    return tuple((value, text) for value, text, _ in field.options())
 
 
 def canvas_of(kind: str) -> str:
@@ -208,10 +208,10 @@ def _toolbar() -> html.Div:
                 class_name="segments", input_class_name="segment-input", label_class_name="segment",
             ),
             _choice(PARAMETER, "array", (), "Which of the layer's arrays is drawn"),
-            _choice(LAYOUT, "as", LAYOUTS, "Dense weights in the shape of the map before them, or as a matrix"),
-            _choice(COLOUR, "colour", COLOURS, "Colour table; automatic is blue–red for parameters, viridis for feature maps"),
-            _choice(RANGE, "range", RANGES, "What the ends of the colour scale follow"),
-            _choice(SYMMETRIC, "scale", SYMMETRIES, "Whether zero lies in the middle of the scale; automatic: for parameters"),
+            _choice(LAYOUT, "as", _texts("layout"), "Dense weights in the shape of the map before them, or as a matrix"),
+            _choice(COLOUR, "colour", _texts("colour"), "Colour table; automatic is blue–red for parameters, viridis for feature maps"),
+            _choice(RANGE, "range", _texts("range"), "What the ends of the colour scale follow"),
+            _choice(SYMMETRIC, "scale", _texts("symmetric"), "Whether zero lies in the middle of the scale; automatic: for parameters"),
             _selection(UNITS, PREVIOUS_UNITS, NEXT_UNITS, "units", "Units shown, such as 0-15,40"),
             _selection(CHANNELS, PREVIOUS_CHANNELS, NEXT_CHANNELS, "channels", "Incoming channels shown, such as 0-7"),
             _choice(UNIT_RULE, "choose", RULES, f"Show the {UNITS_CHOSEN_BY_RULE} units that a rule finds", "by rule …"),

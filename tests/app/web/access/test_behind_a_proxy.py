@@ -177,7 +177,7 @@ def test_a_tab_whose_sign_in_is_over_says_so_agrees_with_itself_and_goes_on(
     page.click('.nav-link[href="/confusion"]')
     notice = page.locator(".notice-standing")
     notice.wait_for()
-    assert "sign-in is over" in notice.inner_text()
+    assert "signed out" in notice.inner_text()
     link = notice.locator("a").get_attribute("href")
     assert link.startswith("/login?next=%2Fconfusion")
     assert "layer%3Dconv2" in link

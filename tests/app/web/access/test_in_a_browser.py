@@ -204,7 +204,7 @@ def test_a_session_that_ends_while_a_page_is_open_is_said_there(
     fill_in(page)
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
     built.users.change_password("anna", "another horse")
-    page.wait_for_selector("#notices :text('This sign-in is over')")
+    page.wait_for_selector("#notices :text('You have been signed out')")
     page.reload()
     page.fill("[name=name]", "anna")
     page.fill("[name=password]", "another horse")

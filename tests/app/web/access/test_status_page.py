@@ -56,10 +56,10 @@ def test_all_is_well() -> None:
     assert WELL.summary == "All is well."
     said = {name: words(part) for name, part in parts(WELL).items()}
     assert said["looked"] == "As of 2026-11-23 14:05:12 UTC , and again every 10 seconds."
-    assert "used 1.0 MiB of 4.0 MiB results 7 found 30 of 40 (75%) computed 9" in said["cache"]
+    assert "used 1.0 MiB of 4.0 MiB results 7 found 30 of 40 (75 %) computed 9" in said["cache"]
     assert said["statistics"].endswith("kept on disk 41 checkpoints measured, 6.2 MiB free on disk 31 GiB")
     assert "since 2026-11-23 11:05:12 UTC , 3 h ago process 4711" in said["process"]
-    assert said["recent_warnings"] == "What failed Nothing, since 2026-11-23 11:05:12 UTC ."
+    assert said["recent_warnings"] == "Recent problems Nothing, since 2026-11-23 11:05:12 UTC ."
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,10 @@ def test_redis_tells_of_itself_where_it_can() -> None:
     }  # fmt: skip
     said = words(parts(with_vitals(cache=cache))["cache"])
     assert (
-        "used 1.0 GiB of 2.0 GiB results 51,234 evicted 12, for lack of room found 900 of 1,000 (90%), by all processes"
+        "used 1.0 GiB of 2.0 GiB results 51 234 evicted 12 to make room found 900 of 1 000 (90 %), by all processes"
         in said
     )
-    assert "found here 30 of 40 (75%)" in said
+    assert "found here 30 of 40 (75 %)" in said
     assert "used" not in words(parts(with_vitals(cache={"kind": "redis", "available": True}))["cache"])
 
 
@@ -173,7 +173,7 @@ def test_tables_have_names_and_columns_have_titles() -> None:
 
 @pytest.mark.parametrize(
     ("count", "said"),
-    [(0, "0 bytes"), (1023, "1,023 bytes"), (1024, "1.0 KiB"), (64 << 20, "64 MiB"), (3 << 40, "3,072 GiB")],
+    [(0, "0 bytes"), (1023, "1\u202f023 bytes"), (1024, "1.0 KiB"), (64 << 20, "64 MiB"), (3 << 40, "3\u202f072 GiB")],
 )
 def test_bytes_in_words(count: int, said: str) -> None:
     assert as_bytes(count) == said

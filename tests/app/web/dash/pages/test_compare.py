@@ -65,8 +65,8 @@ def test_the_layout_holds_every_part_once() -> None:
 
 def test_one_click_tests_whether_high_variance_stays(here: Compare, subject: dict) -> None:
     said = words(here.summarise(subject, view_of(**{"compare-measure": "variance"}), NOW, OTHER))
-    assert "Variance at A and at B: rank correlation" in said
-    assert "over 4 units" in said
+    assert "Unit variances, A vs B: Spearman" in said
+    assert "4 units" in said
     figure = here.scatter(subject, view_of(unit=2), NOW, OTHER, "light")
     assert list(figure.data[1].customdata) == [0, 1, 2, 3]
     assert "step 0" in figure.layout.xaxis.title.text
@@ -86,10 +86,10 @@ def test_chosen_units_carry_their_own_numbers(here: Compare, subject: dict) -> N
     ("view", "other", "sentence"),
     [
         ({"compare-show": "features"}, {}, "Choose an image"),
-        ({"compare-show": "confusion"}, {}, "Units are compared"),
+        ({"compare-show": "confusion"}, {}, "Per-unit change"),
         ({}, {"layer": None}, "has no partner in lenet"),
         ({}, {"step": None, "reason": "There is no checkpoint 3 before this one."}, "no checkpoint 3 before"),
-        ({}, {"step": None}, "no checkpoint here"),
+        ({}, {"step": None}, "no checkpoint at this step"),
         ({}, {"problem": 'There is no run "gone".'}, 'no run "gone"'),
         ({}, {"step": 7}, "no checkpoint of step 7"),
         ({}, {"layer": "conv2"}, "same shape on both sides"),
@@ -123,7 +123,7 @@ def test_training_of_both_runs(make_bench: Any, measure: Any, tmp_path: Any) -> 
     here, subject = Compare(bench.services), shell.subject_of(bench.services, "?run=lenet&corpus=noise")
     view = view_of(**{"compare-panel": "training"})
     figure, buttons = here.train(subject, view, OTHER, "light")
-    assert "Nothing was recorded" in figure.layout.annotations[0].text
+    assert "No metrics were recorded" in figure.layout.annotations[0].text
     assert [vars(button).get("data-page") for button in buttons] == ["metrics"]
     measure(bench, [0, 200])
     figure, buttons = here.train(subject, {**view, "compare-metric": "accuracy"}, OTHER, "light")

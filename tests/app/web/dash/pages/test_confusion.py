@@ -40,6 +40,6 @@ def test_the_chart_has_recall_of_each_class_and_accuracy(bench: Any, measure: An
 def test_what_is_not_there_is_said_in_the_chart(bench: Any) -> None:
     page = Confusion(bench.services)
     empty = page.draw_course(SUBJECT, VIEW, None, "dark")
-    assert "no statistics yet" in empty.layout.annotations[0].text
+    assert "Not evaluated" in empty.layout.annotations[0].text
     lost = page.draw_course({**SUBJECT, "corpus": "nowhere"}, VIEW, None, "dark")
     assert "gone" in lost.layout.annotations[0].text

@@ -1,0 +1,53 @@
+"""What the browser knows from the server before it asks for anything: JSON in script elements of the page's head.
+
+Whatever Python and JavaScript both need is written in Python and read there by ``assets/base/page_data.mjs``.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from mloscope.app.films import plan
+from mloscope.app.films.kinds import as_json, film_kinds
+from mloscope.app.runs import unit_selection
+from mloscope.app.web.dash import view_state
+from mloscope.app.web.dash.page import Page, view_parts, view_schema
+from mloscope.components import colour_tables
+from mloscope.components.theme import CATEGORIES
+
+
+def scripts(pages: Sequence[Page]) -> str:
+    """Return the elements' HTML."""
+    return "".join(_script(name, value) for name, value in page_data(pages).items())
+
+
+def page_data(pages: Sequence[Page]) -> dict[str, Any]:
+    """Return the data by the id of its element."""
+    return {
+        "view-schema": view_schema(pages).as_json(),
+        "view-parts": {part.id: {"keys": part.keys, "onlyWhere": dict(part.only_where)} for part in view_parts(pages)},
+        "film-kinds": [as_json(kind) for kind in film_kinds().values()],
+        "colour-tables": {name: _table(name) for name in colour_tables.NAMES},
+        "categories": CATEGORIES,
+        "limits": {
+            "unit": unit_selection.MAXIMUM_UNIT,
+            "range": unit_selection.LONGEST_RANGE,
+            "text": view_state.LONGEST_TEXT,
+            "unitsPerPage": plan.FIRST_UNITS,
+            "vectorsPerPage": plan.FIRST_VECTORS,
+            "channelsPerPage": plan.FIRST_CHANNELS,
+        },
+    }
+
+
+def _table(name: str) -> dict[str, Any]:
+    colours = base64.b64encode(colour_tables.colour_table(name).tobytes()).decode()
+    return {"diverging": colour_tables.is_diverging(name), "rgb": colours}
+
+
+def _script(name: str, value: Any) -> str:
+    text = json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
+    return f'<script id="{name}" type="application/json">{text}</script>\n'
