@@ -1,12 +1,12 @@
 /**
- * Questions that are asked until they are answered: of our own scripts (`askAgain`, `askSignedIn`) and of Dash.
+ * Requests that are repeated until they are answered: those of our own scripts (`askAgain`, `askSignedIn`) and of Dash.
  *
  *     answer ──► ours and good ──────────────────────► whoever asked
  *            ├─► nobody answered, 502, 503, 504, 429 ─► asked again until it is; said after some seconds, and `onBack` after it
  *            ├─► 401 ─────────────────────────────────► said with a link; asked again, so that the page goes on by itself
  *            └─► refused in any other way ────────────► said until the same question is answered; Dash goes on without
  *
- * Only for questions that change nothing, as those of our callbacks: whoever asks twice gets the same answer. There is one notice for
+ * Only for requests that change nothing, such as those of callbacks: asked twice, they give the same answer. There is one notice for
  * all of it, and it goes when everything it stands for is solved. What a callback has not been answered for is greyed out meanwhile.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
@@ -61,7 +61,7 @@ export const askAgain = async (ask, pausesMs, signal) => {
 };
 
 /**
- * Ask; where nobody is signed in any more, say so, and ask again until somebody is.
+ * Ask; where the user is signed out, say so, and ask again until they have signed in.
  * @param {() => Promise<Response>} ask
  * @param {AbortSignal} [signal] that the asker holds
  * @returns {Promise<Response>} never of status 401
@@ -184,7 +184,7 @@ async function sentenceOf(answer) {
   }
 }
 
-/** Wait; not while nobody looks, and no longer than until somebody comes back to the page. */
+/** Wait; not while the page is hidden, and no longer than until the user returns to it. */
 function pause(ms, untilSeen = false) {
   return new Promise((/** @type {(value?: any) => void} */ resolve) => {
     const done = () => {
@@ -241,7 +241,7 @@ function actionFor({ kind, reload }) {
   return reload ? { ...again, text: "Reload the page", href: window.location.href } : null;
 }
 
-/** Pictures that could not be had meanwhile ask for themselves once only. */
+/** Pictures that failed meanwhile are not requested again by themselves. */
 function fetchBrokenPictures() {
   for (const picture of document.images) {
     const source = picture.getAttribute("src");

@@ -41,7 +41,7 @@ export class ChartScripts {
   }
 
   /**
-   * Want charts: load what draws them, unless somebody already did.
+   * Want charts: load what draws them, unless that has begun.
    * @param {() => void} listener called whenever the state changes
    * @returns {() => void} stops listening
    */
@@ -75,7 +75,7 @@ export class ChartScripts {
     }
   }
 
-  /** Wait, until somebody asks for another try at the latest. */
+  /** Wait, but no longer than until a retry is requested. */
   pause(ms) {
     return new Promise((/** @type {(value?: any) => void} */ resolve) => {
       const timer = setTimeout(resolve, ms);

@@ -42,7 +42,7 @@ export const button = (className, face, title, act) => {
 };
 
 /**
- * Write a text where another one stands; cheap enough for every frame.
+ * Replace a text where it differs; cheap enough for every frame.
  * @param {Element} node
  * @param {string | null | undefined} text
  */

@@ -1,4 +1,4 @@
-/** Questions to the REST API, with refusals turned into sentences. */
+/** Requests to the REST API, with refusals turned into sentences. */
 import { api } from "mloscope/base/addresses.mjs";
 import { askAgain, askSignedIn, awaitServer } from "mloscope/base/asking_again.mjs";
 import { hungUp } from "mloscope/base/retry.mjs";
@@ -36,7 +36,7 @@ export const fetchAnswer = async (url, signal, options = {}) => {
   }
   if (answer.ok) return answer;
   if (answer.status === 401) {
-    // What changes something is not asked again by itself; the notice stays until somebody is signed in.
+    // A request that changes something is not repeated; the notice stays until the user has signed in.
     askSignedIn(() => fetch(api(["runs"]))).catch(() => {});
     throw Object.assign(new Error("You have been signed out; sign in again."), { kind: "not-signed-in", status: 401 });
   }

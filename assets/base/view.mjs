@@ -27,7 +27,7 @@ let storeTimer;
 let isOpen = false;
 /** @type {string | null} the address's search that the subject was opened for; while it is another one, the hash is another's */
 let openedSearch = null;
-/** @type {any} the subject that somebody left for another one, with the view */
+/** @type {any} the subject that was left for another one, with the view */
 let left = null;
 /** @type {string | null} what was said of it on arrival */
 let said = null;

@@ -114,7 +114,7 @@ class Line {
     button.focus();
   }
 
-  /** Another record is drawn anew; the same one is left alone, for somebody may be writing into its form. */
+  /** Another record is drawn; the same one is left alone, since the user may be filling in its form. */
   fill() {
     const { subject } = this.open;
     const told = JSON.stringify([subject.run, subject.corpus, subject.basis]);

@@ -4,7 +4,7 @@
  *     view (cluster, cluster-offset), settled step ──► GET checkpoints/{step}/clusters/{cluster} ──► a page, nearest the centre first
  *     view (lasso)                                 ──► positions that the map has caught ──────────► a page, in the split's order
  *
- * What is told of the cluster follows the time bus; its page is asked for when time has settled.
+ * What is said of the cluster follows the time bus; its page is requested when time has settled.
  */
 import { button, component, element, hit } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";

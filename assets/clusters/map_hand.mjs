@@ -1,4 +1,4 @@
-/** Pointer, wheel and keys over the map of images: a lasso, a click, moving and zooming; and what the pointer is told of an image. */
+/** Pointer, wheel and keys over the map of images: a lasso, a click, moving and zooming; and what is said of an image. */
 import { element } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";

@@ -1,5 +1,5 @@
 /**
- * How a cluster or class is told from others wherever it is drawn: a colour, a shape and its number. `marks`.
+ * How a cluster or class is distinguished wherever it is drawn: a colour, a shape and its number. `marks`.
  *
  * There are ten colours that go with every colour blindness (components/theme.py); the shape changes with every ten, and the
  * number stands beside it.

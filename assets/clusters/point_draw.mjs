@@ -1,5 +1,5 @@
 /**
- * Points drawn on a canvas, all anew for every frame: `pointDraw`. WebGL where a graphics processor draws it, else pixels written by hand.
+ * Points drawn on a canvas, all again for every frame: `pointDraw`. WebGL where a graphics processor draws it, else pixels written by hand.
  *
  * Both take the same frame: x and y in codes of the map (int16), a group for each point (uint8: which colour), and two colours for
  * each group. Points of a higher level are drawn over those of a lower one.

@@ -271,7 +271,7 @@ export const clusters = {
 
   /**
    * @param {string} lasso see ClusterData.lassoed
-   * @returns {null | {step: number, corners: number[][]}} corners in codes of the map; null where the text is no line
+   * @returns {null | {step: number, corners: number[][]}} corners in codes of the map; null where the text is not a line
    */
   outline(lasso) {
     const found = /^(\d{1,15}):(\d{1,3},\d{1,3}(?:;\d{1,3},\d{1,3}){2,})$/.exec(lasso || "");

@@ -14,7 +14,7 @@ const TOP_PX = 18;
  * @property {Float64Array} values by row
  * @property {number} classes
  * @property {number} columns of `values`: the classes, and images that are not predicted
- * @property {number} shown columns that are drawn; the last one only where somebody is in it
+ * @property {number} shown columns that are drawn; the last one only where it is not empty
  * @property {number[]} span values at the ends of the colour table
  * @property {string} table the colour table
  * @property {boolean} [centred] whether the values are differences

@@ -14,7 +14,7 @@ import { filmDraw } from "mloscope/films/draw.mjs";
 const { max, min, abs, sqrt, log2 } = Math;
 const FINE_BITS = 15;
 const FINE = 2 ** FINE_BITS;
-const MOST_WHOLE = 200; // code steps a code; 255 times as much, this finely, is still a whole number of 32 bits
+const MOST_WHOLE = 200; // code steps per code; 255 times as much, this finely, is still a whole number of 32 bits
 const tableA = new Float64Array(256);
 const tableB = new Float64Array(256);
 
@@ -57,7 +57,7 @@ class Ranges {
   }
 }
 
-/** Paint values, one a pixel; what is no finite number stays open. */
+/** Paint values, one per pixel; values that are not finite stay transparent. */
 function drawValues(values, target, layout, pixels, endsOf) {
   const { place, offset } = filmDraw;
   const { rows, columns, components, magnifyX, magnifyY, width } = layout;
@@ -93,7 +93,7 @@ function rangesOfDifference(a, b, units, size) {
   return ranges;
 }
 
-/** One tile, a pixel a value, in whole numbers: maps are drawn so, hundreds of them in a frame. */
+/** One tile, a pixel per value, in whole numbers: maps are drawn so, hundreds of them in a frame. */
 function paintPlain(codesA, codesB, from, target, line, { rows, columns, width }, pixels, perA, perB, start) {
   const [stepA, stepB, first] = [perA, perB, start].map((number) => Math.round(number * FINE));
   let at = from;
@@ -107,7 +107,7 @@ function paintPlain(codesA, codesB, from, target, line, { rows, columns, width }
   }
 }
 
-/** Paint A − B straight from the codes: a place on the scale is linear in both. What is no finite number stays open. */
+/** Paint A − B straight from the codes: a place on the scale is linear in both. Values that are not finite stay transparent. */
 function drawDifference(a, b, target, layout, pixels, endsOf) {
   if (layout.bars) {
     const [ofA, ofB] = [a, b].map(filmBars.valueIn);
@@ -189,7 +189,7 @@ export const compareFrames = {
   },
 
   /**
-   * A − B. What its ranges are is worked out when somebody asks.
+   * A − B. Its ranges are computed on demand.
    * @param {any} a frame
    * @param {any} b frame of the same shape
    * @param {number} [components] 3 where red, green and blue lie beside each other

@@ -3,7 +3,7 @@ import { compareFrames } from "mloscope/compare/frames.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
 
-const IDLE_MS = 6; // a slice of work while nobody waits for a frame
+const IDLE_MS = 6; // a slice of work while no frame is due
 const BLINK_MS = 700;
 
 const reach = ([lo, hi]) => (lo <= hi ? Math.max(Math.abs(lo), Math.abs(hi)) : -1);
@@ -58,7 +58,7 @@ export class PairFilm {
     return { ...this.a.header, rows: 1, columns: 1, components: 1, isNorms: true };
   }
 
-  /** Steps of A that have a counterpart, but for those known to be missing; made anew when either film or B's rule changed. */
+  /** Steps of A that have a counterpart, but for those known to be missing; computed again when either film or B's rule changes. */
   pairs() {
     if (!this.a || !this.b) return [];
     if (this.paired && this.pairedAt === compare.version) return this.paired;
@@ -141,7 +141,7 @@ export class PairFilm {
     if (!layout) return a;
     const pixels = layout.width * layout.height;
     if (!this.room || this.room.length !== pixels) this.room = new Uint32Array(pixels);
-    this.made = null; // the layout may change: always made anew
+    this.made = null; // the layout may change: always computed again
     return compareFrames.wipe(a, b, () => this.sides.divider / 100, this.room);
   }
 
@@ -166,7 +166,7 @@ export class PairFilm {
     for (const listener of [...this.listeners]) listener();
   }
 
-  /** Go through the pairs that nobody has looked at yet, while there is time: the scale over time needs all. */
+  /** Go through the pairs that have not been shown yet while the page is idle: the scale over time needs all. */
   later() {
     if (!this.centred || this.idle || this.closed) return;
     const ask = window.requestIdleCallback || ((act) => setTimeout(act, 30));

@@ -84,7 +84,7 @@ const tellAll = oncePerFrame(() => {
   for (const listener of [...listeners, ...onlookers]) listener();
 });
 
-/** Tell everybody, at most once a frame; and, when all rests, the Store. */
+/** Tell all listeners, at most once per frame; and, when all rests, the Store. */
 function changed() {
   table = null;
   version += 1;
@@ -142,7 +142,7 @@ export const compare = {
   get overview() {
     return overview;
   },
-  /** A sentence where B cannot be had, else null. */
+  /** A sentence where B is not available, else null. */
   get problem() {
     return problem;
   },
@@ -324,7 +324,7 @@ export const compare = {
   },
 
   /**
-   * @param {() => void} listener called, at most once a frame, when B or what is known of it changed; not when the
+   * @param {() => void} listener called, at most once per frame, when B or what is known of it changed; not when the
    *   time bus moves
    * @returns {() => void} stops listening
    */

@@ -51,7 +51,7 @@ function field(id, label, tip, placeholder, value, use) {
   return { node: labelled(label, input, tip), show };
 }
 
-/** A number of the view that a field holds; what is no number is said, and the field shows the old one again. */
+/** A number of the view that a field holds; a value that is not a number is reported, and the field shows the old one again. */
 function setNumber(key, text) {
   if (text && !/^\d{1,15}$/.test(text)) notice(`"${text}" is not a whole number of 0 or more.`);
   else set(key, text === "" ? null : Number(text));

@@ -12,7 +12,7 @@ export const confusionBytes = {
    * Read confusion bytes, without copying them.
    * @param {ArrayBuffer} buffer
    * @returns {{step: number, value: {cells: Uint32Array, counts: Uint32Array, images: number, classes: number}}[]}
-   * @throws {Error} with a sentence where the bytes are no confusion counts
+   * @throws {Error} with a sentence where the bytes are not confusion counts
    */
   parse(buffer) {
     const { header, start } = openContainer(buffer, "MLC1", "confusion counts");

@@ -1,7 +1,7 @@
 /**
  * From confusion counts to pixels. Pure functions, `confusionDraw`.
  *
- * A picture is first a code a pixel, so that where cells are smaller than pixels the largest of them is seen, never one by chance:
+ * A picture is first a code per pixel, so that where cells are smaller than pixels the largest of them is seen, never one by chance:
  * 0 gap between cells, 1 no number (a share of nothing), 2 the diagonal left out, 3..255 shading from 0 to the scale's end.
  */
 import { pixel, rgbOf } from "mloscope/base/canvas.mjs";

@@ -38,7 +38,7 @@ export const confusion = {
   columnPlace: new Int32Array(0),
   /** [{name, first, count}] where the classes are ordered by group, else null. */
   groups: /** @type {{name: string, first: number, count: number}[] | null} */ (null),
-  /** A sentence where the wanted order cannot be had. */
+  /** A sentence where the wanted order is not available. */
   orderProblem: /** @type {string | null} */ (null),
   /** The ConfusionMatrix on the page, null where there is none. */
   matrix: /** @type {any} */ (null),
@@ -107,7 +107,7 @@ export const confusion = {
     return statistics ? time.checkpoints.map((_, index) => statistics.peek(index)).filter(Boolean) : [];
   },
 
-  /** What a cell's count means, as a sentence. */
+  /** State what a cell's count means. */
   sentence(step, actual, predicted, atStep) {
     const count = confusionCounts.count(step, actual, predicted);
     const of = confusionCounts.sums(step).rows[actual];
@@ -120,7 +120,7 @@ export const confusion = {
     return `At step ${grouped(atStep)}, ${whole} ${verb} ${rest}.`;
   },
 
-  /** Images of a cell, asked for once as long as its content is the same. @returns {Promise<{total: number, images: any[]}>} */
+  /** Images of a cell, requested once as long as its content is the same. @returns {Promise<{total: number, images: any[]}>} */
   cellImages(index, actual, predicted, query, signal) {
     const { statistics } = confusion;
     const { step } = time.checkpoints[index];
@@ -197,7 +197,7 @@ function arrange() {
   confusion.arrangement += 1;
 }
 
-/** The order that the view asks for; the one given until the server's has come, and where it cannot be had. */
+/** The order that the view asks for; the one given until the server's has come, and where it is not available. */
 function wantedOrder(names) {
   const rule = view.get().order;
   const given = names.map((_, number) => number);

@@ -18,7 +18,7 @@ export const filmBytes = {
    * @param {ArrayBuffer} buffer
    * @returns {{steps: number[], shape: number[], frame: ((a: number) => any)}} `frame(i)` is the i-th step's {codes:
    *   Uint8Array (unit, channel, row, column, component), unitRanges: Float32Array (unit, 2), layerRange: Float32Array (2)}
-   * @throws {Error} with a sentence where the bytes are no film
+   * @throws {Error} with a sentence where the bytes are not a film
    */
   parse(buffer) {
     const { header, start } = openContainer(buffer, "MLF1", "a film");
@@ -41,7 +41,7 @@ export const filmBytes = {
   },
 
   /**
-   * Whether values of a frame are no finite numbers. Cheap enough for every frame that comes.
+   * Whether a frame has values that are not finite numbers. Cheap enough for every frame that arrives.
    * @param {{codes: Uint8Array, layerRange: Float32Array}} frame
    * @returns {"all" | "some" | ""}
    */

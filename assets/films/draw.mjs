@@ -1,8 +1,8 @@
 /**
  * From a frame's codes to pixels: layout of the tiles, ranges, colour look-up, drawing. Pure functions, `filmDraw`.
  *
- * The canvas has one pixel a value (small tiles are drawn larger by whole numbers, so that the one-pixel gaps do not crowd
- * them) and is scaled by CSS without smoothing. Values that are no numbers stay transparent: the hatch behind shows through.
+ * The canvas has one pixel per value (small tiles are drawn larger by whole numbers, so that the one-pixel gaps do not crowd
+ * them) and is scaled by CSS without smoothing. Values that are not finite numbers stay transparent: the hatch behind shows through.
  */
 import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
@@ -45,7 +45,7 @@ export const filmDraw = {
   },
 
   /**
-   * CSS pixels a canvas pixel, as large as the box allows; a whole number of device pixels where that wastes little.
+   * CSS pixels per canvas pixel, as large as the box allows; a whole number of device pixels where that wastes little.
    * @returns {number}
    */
   fit(layout, boxWidth, boxHeight, devicePixels = 1) {
@@ -104,7 +104,7 @@ export const filmDraw = {
 
   /**
    * Fill a look-up table from codes to pixels for one unit.
-   * @param {Uint32Array} table of length 256, written; 0 (transparent) for the codes that are no numbers
+   * @param {Uint32Array} table of length 256, written; 0 (transparent) for the codes that are not finite numbers
    * @param {Uint32Array} pixels the colour table
    * @param {number} lo the unit's range, to which the codes refer
    * @param {number} hi
@@ -154,7 +154,7 @@ export const filmDraw = {
 
 const TABLE = new Uint32Array(256);
 
-/** Canvas pixels a value of a matrix, across and down, that bring it near the shape of its box. */
+/** Canvas pixels per value of a matrix, across and down, that bring it near the shape of its box. */
 function stretched(units, columns, boxAspect) {
   const aspect = columns / units / boxAspect;
   const stretch = (factor) => Math.min(MOST_STRETCH, Math.max(1, Math.round(factor)));
@@ -187,7 +187,7 @@ function paintTile(target, { rows, columns, magnifyX, magnifyY, width }, codes, 
   }
 }
 
-/** Three codes a value: each is its own channel of the picture; the table holds greys, so any byte of it will do. */
+/** Three codes per value: each is its own channel of the picture; the table holds greys, so any byte of it will do. */
 function paintColoured(target, { rows, columns, magnifyX, magnifyY, width }, codes, from, x, y) {
   let code = from;
   let line = y * width + x;

@@ -3,7 +3,7 @@
  *
  *     manifest (NDJSON, nearest step first) ──addresses──► chunks (immutable, MLF1) ──► frames by step
  *
- * One film is shared by all who open it. A film that nobody looks at is not read any further, but what has come stays, within
+ * One film is shared by all who open it. A film that is not shown is not read any further, but what has come stays, within
  * a budget of bytes, for when it is opened again.
  */
 import { time } from "mloscope/base/time_bus.mjs";
@@ -17,7 +17,7 @@ function waitsForNothing(film, step) {
   return own === null || film.has(own);
 }
 
-/** What somebody holds who opened a film. */
+/** A handle on a film that is open. */
 class Film {
   constructor(shared) {
     this.shared = shared;
@@ -69,7 +69,7 @@ class Film {
     return this.shared.reasons.get(step) || null;
   }
 
-  /** Range over time and exploded steps, as filmSpan.of has them; made anew when a frame came. */
+  /** Range over time and exploded steps, as filmSpan.of returns them; computed again when a frame arrives. */
   overTime() {
     const shared = this.shared;
     if (!shared.over) shared.over = filmSpan.of(shared.layerRanges);
@@ -97,7 +97,7 @@ class Film {
     return () => this.listeners.delete(listener);
   }
 
-  /** Look away. The manifest is hung up when nobody looks any more. */
+  /** Close the handle. The manifest is aborted when the last one closes. */
   close() {
     this.listeners.clear();
     if (!this.shared.viewers.delete(this) || this.shared.viewers.size) return;
@@ -164,7 +164,7 @@ export const films = {
     return found;
   },
 
-  /** @param {() => void} listener called, at most once a frame, when any film changed @returns {() => void} */
+  /** @param {() => void} listener called, at most once per frame, when any film changed @returns {() => void} */
   onChange(listener) {
     store.listeners.add(listener);
     return () => store.listeners.delete(listener);

@@ -112,7 +112,7 @@ class Pointer {
     this.outline("hover", known ? place : null);
   }
 
-  /** What the frame says at a place: numbers for people, one a component. */
+  /** What the frame says at a place: readable numbers, one per component. */
   readings({ unit, channel, row, column }) {
     const { frame, layout } = this.film;
     if (!frame) return [];
@@ -159,7 +159,7 @@ class Pointer {
     this.showSelected();
   }
 
-  /** The tiles were laid out anew. */
+  /** The tiles were laid out again. */
   arranged() {
     this.leave();
     this.showCursor(null);

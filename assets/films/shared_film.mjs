@@ -17,13 +17,13 @@ export const store = {
   budgetBytes: 256 * 2 ** 20,
   /** The clock of "least recently used". */
   uses: 0,
-  /** Who hears, at most once a frame, that any film changed. @type {Set<() => void>} */
+  /** Who hears, at most once per frame, that any film changed. @type {Set<() => void>} */
   listeners: new Set(),
 };
 
 /**
  * One film, however many look at it. Its chunks are, in turn: wanted, coming, here; let-go (over the budget: wanted again
- * when somebody asks for its step); gone (the server has forgotten it: wanted again when a manifest names it); lost.
+ * when its step is requested); gone (no longer on the server: wanted again when a manifest names it); lost.
  */
 export class SharedFilm {
   constructor(key, clock) {
@@ -42,7 +42,7 @@ export class SharedFilm {
     this.reasons = new Map(); // step -> why it is missing
     this.layerRanges = new Map(); // step -> [lo, hi]; small, kept when the frame is let go
     this.unsound = new Map(); // step -> "all" or "some": which of its values are no finite numbers
-    this.over = null; // range over time and exploded steps; null until somebody asks
+    this.over = null; // range over time and exploded steps; null until requested
     this.queue = new NearestFirst({
       clock,
       pieces: () => [...this.chunks.values()],
@@ -51,11 +51,11 @@ export class SharedFilm {
       onChange: () => this.tell(),
     });
     this.retry = new Retry();
-    this.manifests = 0; // how many were asked for
+    this.manifests = 0; // how many were requested
     this.abort = null;
   }
 
-  /** Begin, or go on after everybody had left. */
+  /** Begin, or continue after all viewers had left. */
   read() {
     if (this.complete) this.queue.fetchMore();
     if (this.complete || this.abort) return;
@@ -113,14 +113,14 @@ export class SharedFilm {
     }
   }
 
-  /** Hang up. */
+  /** Abort the manifest. */
   stop() {
     this.retry.cancel();
     if (this.abort) this.abort.abort();
     this.abort = null;
   }
 
-  /** Say what went wrong and, where waiting may help, ask again while somebody looks. */
+  /** Report the error; where the cause may be temporary, retry while anyone watches. */
   fail(error) {
     this.stop();
     this.complete = false;
@@ -173,7 +173,7 @@ export class SharedFilm {
   }
 
   /**
-   * A chunk that cannot be had. What is neither in the server's cache nor to be made of these files any more (404) is to be
+   * A chunk that could not be fetched. What is neither in the server's cache nor can be computed from these files any more (404) is
    * looked for in one more manifest, the same one for all that an older `manifest` named.
    */
   lose(chunk, error, manifest) {
@@ -220,7 +220,7 @@ export class SharedFilm {
 
 const away = (chunk) => distance(chunk.steps, chunk.film.clock);
 
-/** Films that nobody looks at go first, the least recently drawn before others; then what is farthest from the current step. */
+/** Films that are not shown go first, the least recently drawn before others; then what is farthest from the current step. */
 export function keepBudget() {
   while (store.heldBytes > store.budgetBytes) {
     const held = [...store.films.values()].flatMap((film) => [...film.chunks.values()].filter((chunk) => chunk.held));

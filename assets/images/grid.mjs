@@ -158,7 +158,7 @@ class Grid {
     view.set({ image: null }, { history: "replace" });
   }
 
-  /** Something to look at, where nobody has chosen yet. */
+  /** Select an image where none is selected yet. */
   async selectFirst(corpus, split) {
     const answer = await fetchJson(api(["corpora", corpus, "images"], { split, limit: 1 }));
     const [first] = answer.images;

@@ -1,5 +1,5 @@
 /**
- * What is known of images: `imageRecords`. Pages of a search, and one image by its id, asked for once.
+ * What is known of images: `imageRecords`. Pages of a search, and one image by its id, each requested once.
  */
 import { api } from "mloscope/base/addresses.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
@@ -52,7 +52,7 @@ class Search {
     this.onChange();
   }
 
-  /** Nobody looks at this search any more. */
+  /** The search is no longer shown. */
   close() {
     this.onChange = () => {};
     this.abort.abort();
@@ -63,7 +63,7 @@ export const imageRecords = {
   Search,
 
   /**
-   * Keep a record that came with something else, so that it need not be asked for.
+   * Keep a record that came with something else, so that it need not be requested.
    * @param {string} corpus
    * @param {any} record
    */

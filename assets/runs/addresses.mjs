@@ -37,7 +37,7 @@ export const addressOf = (path, run, changes = {}) => {
 };
 
 /**
- * Follow a link within this page, unless somebody asks for another tab.
+ * Follow a link within this page, unless the user asks for another tab.
  * @param {MouseEvent} event
  * @param {() => void} go
  */

@@ -114,7 +114,7 @@ class RunTable {
     });
     const isSame = kept.length === this.rows.length && kept.every((row, at) => row === this.rows[at]);
     this.lines.showAges();
-    if (isSame) return; // what somebody has in hand stays as it is
+    if (isSame) return; // what the user is editing stays as it is
     this.rows = kept;
     this.columns = columnsOf(kept);
     this.draw();
@@ -151,7 +151,7 @@ class RunTable {
     this.drawActions(chosen);
   }
 
-  /** Only where the chosen runs have changed, since somebody may be typing a tag. */
+  /** Only where the chosen runs have changed, since the user may be typing a tag. */
   drawActions(chosen) {
     const rows = this.rows.filter(({ name }) => chosen.has(name));
     const about = JSON.stringify(rows.map(({ name, tags, group, state }) => [name, tags, group, state]));
@@ -174,7 +174,7 @@ class RunTable {
     return element("thead", {}, [element("tr", {}, [element("th", { scope: "col", class: "runs-choice" }, [all]), ...heads])]);
   }
 
-  /** What can be grouped by and shown; only where that has changed, since somebody may have it open. */
+  /** What can be grouped by and shown; only where that has changed, since the user may have it open. */
   drawChoices(shown, groupedBy) {
     const keys = JSON.stringify([this.columns.map(({ key }) => key), shown.map(({ key }) => key), groupedBy]);
     if (this.chooser.dataset.keys === keys) return;

@@ -46,7 +46,7 @@ function shownValues() {
   return valuesShown.get(page);
 }
 
-/** Whether somebody used a control: it shows something else than what it was given. */
+/** Whether a user changed a control: it shows a value other than the one it was given. */
 function wasUsed(key, value) {
   const shown = shownValues();
   return shown.has(key) && value !== null && value !== undefined && value !== shown.get(key);
@@ -125,7 +125,7 @@ clientside.mloscope = {
     view.visit({ run, corpus: corpus || null });
   },
 
-  /** Light or dark: as the system has it until somebody says otherwise. */
+  /** Light or dark: the system's setting until the user chooses. */
   theme(clicks) {
     const root = document.documentElement;
     if (clicks) {
@@ -136,7 +136,7 @@ clientside.mloscope = {
     return root.dataset.theme;
   },
 
-  /** Copy the address; where the clipboard is not to be had (plain http), show it to be copied by hand. */
+  /** Copy the address; where the clipboard is not available (plain http), show it. */
   async share() {
     const address = window.location.origin + view.address();
     try {
@@ -162,7 +162,7 @@ clientside.mloscope = {
 
   /**
    * What the controls show is what the view says now; the Store may be behind. A control that already shows it is left
-   * alone, and so is one that somebody has used meanwhile: useControl comes next, and has it.
+   * alone, and so is one that the user has changed meanwhile: useControl comes next, and has it.
    * Values in the order of Main display's controls.
    */
   showView(subject, stored, ...held) {

@@ -6,7 +6,7 @@ import { hit } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
 
 const LINK = "a[data-page]";
-/** What somebody does with a link before its address counts. */
+/** What a user may do with a link before its address matters. */
 const BEFORE_USE = ["pointerover", "pointerdown", "focusin", "contextmenu"];
 
 const pathOf = (link) => new URL(link.href).pathname;

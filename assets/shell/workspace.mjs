@@ -42,7 +42,7 @@ function isSeenTwice(place, now, before) {
   return Boolean(seen) && !differs(now, seen);
 }
 
-/** Say what happened to one of them; whether it has to be asked for anew. */
+/** Report what happened to one of them, and return whether to request it again. */
 function changed(kind, name, now, before) {
   if (now.problem === before.problem) return now.problem === null && differs(now, before);
   if (before.problem) takeBackNotice(before.problem);
@@ -87,7 +87,7 @@ function compare(opened, now, names) {
     known.set(key(kind, name), state);
   }
   const others = JSON.stringify(names) !== JSON.stringify([subject.runs, subject.corpora]);
-  if (broken || !(anew || others)) return; // opened anew, a run that is gone would take away what was loaded
+  if (broken || !(anew || others)) return; // opening a run that is gone would discard what was loaded
   if (anew) askForSubject();
   else askForConnections();
 }
@@ -96,7 +96,7 @@ function askForConnections() {
   window.dash_clientside.set_props("connections", { data: { asked: Date.now() } });
 }
 
-/** Something of the run or corpus is another one: what is known of them is asked for, and every view opens it anew. */
+/** Something of the run or corpus is another one: it is requested, and every view opens it again. */
 export const askForSubject = () => {
   openAnew();
   askForConnections();

@@ -41,7 +41,7 @@ export class StatisticsChunks {
       onChange: () => onChange(),
     });
     this.retry = new Retry();
-    this.asked = false; // somebody has asked for a value: only then is anything fetched
+    this.asked = false; // a value has been requested: only then is anything fetched
     this.error = null;
   }
 
@@ -90,7 +90,7 @@ export class StatisticsChunks {
     return held ? held.value : null;
   }
 
-  /** @returns {string | null} why the step's value cannot be had */
+  /** @returns {string | null} why the step's value is not available */
   reason(step) {
     return this.reasons.get(step) || null;
   }

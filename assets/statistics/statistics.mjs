@@ -4,7 +4,7 @@
  *     overview (which steps are ready, of what content, the job) ──► chunks of confusion counts ──► step(index)
  *        └── read again every 2 s while a job runs, now and then while steps are missing, and whenever reread() is called
  *
- * All who open the same run, corpus and split share one object. It reads nothing while nobody subscribes.
+ * All who open the same run, corpus and split share one object. It reads nothing without subscribers.
  */
 import { api } from "mloscope/base/addresses.mjs";
 import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
@@ -16,7 +16,7 @@ import { confusionBytes } from "mloscope/confusion/bytes.mjs";
 import { StatisticsChunks } from "mloscope/statistics/chunks.mjs";
 
 const JOB_MS = 2000;
-const MISSING_MS = 8000; // somebody may be computing them in a terminal
+const MISSING_MS = 8000; // a terminal may be computing them
 const AT_WORK = new Set(["starting", "running"]);
 const sharedByKey = new Map();
 
@@ -29,7 +29,7 @@ class Statistics {
     Object.assign(this, { run, corpus, split });
     /** The overview as the REST API gives it (GET runs/{run}/statistics); null until it came. */
     this.overview = null;
-    /** A sentence where the overview cannot be had, else null. */
+    /** A sentence where the overview is not available, else null. */
     this.error = null;
     this.entries = new Map(); // step -> entry of the overview
     this.listeners = new Set();
@@ -46,7 +46,7 @@ class Statistics {
     });
   }
 
-  /** Whether somebody subscribes. */
+  /** Whether anyone subscribes. */
   get isWatched() {
     return this.listeners.size > 0;
   }
@@ -187,7 +187,7 @@ class Statistics {
     this.retry.cancel();
   }
 
-  /** Nothing is asked while time moves or nobody looks. */
+  /** Request nothing while time moves or the page is hidden. */
   isAtRest() {
     return !time.playing && !document.hidden;
   }
