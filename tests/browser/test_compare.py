@@ -495,7 +495,7 @@ def test_paired_bars_of_the_selected_image(compare: Compare, stage) -> None:
 def bars(compare: Compare) -> dict[str, list[str]]:
     """What is written for A and B, by name of the row."""
     compare.show(
-        "b-run=other&layer=conv1&image=test-3&compare-panel=image",
+        "b-run=other&compare-align=step&layer=conv1&image=test-3&compare-panel=image",
         parts="Comparison:compare,ComparisonPredictions:bars",
     )
     compare.stage.wait(
