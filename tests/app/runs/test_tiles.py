@@ -141,3 +141,9 @@ def test_a_parameter_has_a_row_per_unit() -> None:
     assert (rows.shape, shape, axes) == ((8, 15), (3, 5), ("row", "column"))
     assert rows[1 * 4 + 2].tolist() == kernel[..., 1, 2].ravel().tolist()
     assert tiles.by_unit(numbered(7), ("channel",)).rows.tolist() == [[value] for value in range(7)]
+
+
+def test_ranges_leave_out_what_is_not_finite() -> None:
+    rows = np.array([[-2.0, np.inf, -3.0], [np.nan, 5.0, -np.inf], [np.nan] * 3], np.float32)
+    np.testing.assert_array_equal(tiles.ranges(rows), [[-3, -2], [5, 5], [np.nan, np.nan]])
+    np.testing.assert_array_equal(tiles.ranges(np.zeros((3, 0), np.float32)), np.full((3, 2), np.nan))

@@ -222,3 +222,17 @@ def test_a_file_that_is_no_index(tmp_path: Path) -> None:
     assert not is_index(path)
     with pytest.raises(Unreadable, match="is not the index of a TensorFlow checkpoint"):
         Bundle(tmp_path / "x", path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    {
+        1: "f4", 2: "f8", 3: "i4", 4: "u1", 5: "i2", 6: "i1", 8: "c8", 9: "i8", 10: "?", 11: "i1", 12: "u1",
+        13: "i4", 14: "f4", 15: "i2", 16: "u2", 17: "u2", 18: "c16", 19: "f2", 22: "u4", 23: "u8",
+    }.items(),
+)  # fmt: skip
+def test_every_data_type_has_its_numpy_type(tmp_path: Path, number: int, kind: str) -> None:
+    stored = bytes(2 if number == 14 else np.dtype(kind).itemsize)
+    entry = _entry((1,), len(stored), dtype=number, crc=masked_crc32c(stored))
+    values = open_bundle(_written(tmp_path, _index([(0, b"k", entry)]), stored)).read("k")
+    assert (values.dtype, values.tolist()) == (np.dtype(kind), [0])
