@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import os
 import re
@@ -16,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 import h5py
 import in_page
@@ -23,13 +25,16 @@ import numpy as np
 import pytest
 
 START_S = 60
+FIRST_RUN = "mnist"
+"""Shown where an address names none."""
 PATIENCE_S = 60.0
 """For anything in a page; TensorFlow may have to be loaded for it, on a machine that is shared."""
 
 
 @dataclass
 class Dashboard:
-    """A running dashboard over two runs: ``mnist``, and ``damaged``, a copy of it in which not all is well."""
+    """A running dashboard over two runs: ``mnist``, and ``damaged``, a copy of it in which not all is well and which has
+    statistics of the test images."""
 
     address: str
     process: subprocess.Popen
@@ -39,8 +44,6 @@ class Dashboard:
     """The checkpoint of ``damaged`` whose file ends early."""
     nan_step: int
     """The checkpoint of ``damaged`` whose first convolution holds a NaN filter and an infinite weight."""
-    cache_folder: Path
-    """Where its statistics lie."""
 
     def model_service_pid(self) -> int:
         """The process that runs TensorFlow, a child of the dashboard."""
@@ -58,8 +61,9 @@ class Dashboard:
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory) -> tuple[Path, list[int], int, int]:
     """A short real training (400 images, two epochs, 8 checkpoints), and its damaged copy."""
-    pytest.importorskip("tensorflow", reason="needs TensorFlow: make test installs it")
-    pytest.importorskip("mlxtend", reason="needs mlxtend: make test installs it")
+    for package in ("tensorflow", "mlxtend"):  # not imported: only the program needs them
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"needs {package}: make test installs it")
     from mloscope.app.demo.preparing import plan_digits, prepare
     from mloscope.app.demo.recipe import lenet_recipe
     from mloscope.app.demo.run_folder import checkpoint_name
@@ -104,11 +108,45 @@ def _datasets(group) -> Iterator[h5py.Dataset]:
 def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
     folder, steps, cut_step, nan_step = runs
     cache_folder = tmp_path_factory.mktemp("cache")
+    write_statistics(folder, cache_folder, "damaged", nan_step)
     with served([folder / "mnist", folder / "damaged"], folder / "mnist-digits.npz", cache_folder) as (
         process,
         address,
     ):
-        yield Dashboard(address, process, folder, steps, cut_step, nan_step, cache_folder)
+        yield Dashboard(address, process, folder, steps, cut_step, nan_step)
+
+
+def write_statistics(folder: Path, cache_folder: Path, run: str, nan_step: int | None = None) -> None:
+    """Statistics and clusters of the test images at every checkpoint that can be read, of predictions made up here: the network
+    gets better, does not predict three images at the second step, and none at all at ``nan_step``."""
+    from mloscope.app.statistics.clusters.clustering import cluster_run
+    from mloscope.app.statistics.queries import Statistics
+    from mloscope.app.statistics.stored.store import StatisticsStore
+    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.workspace import Workspace
+
+    images = CorpusEntry(folder / "mnist-digits.npz", "mnist-digits")
+    workspace = Workspace.connect([RunEntry(folder / run, run)], [images])
+    statistics = Statistics(workspace, StatisticsStore(cache_folder))
+    corpus = workspace.opened_corpus("mnist-digits").adaptor
+    positions = corpus.splits["test"]
+    actual = np.asarray(corpus.labels)[positions.start : positions.stop].astype(np.int32)
+    for number, checkpoint in enumerate(workspace.opened_run(run).checkpoints):
+        if checkpoint.problem is not None:
+            continue
+        random = np.random.default_rng(number)
+        scores = random.random((len(actual), 10), np.float32)
+        scores[np.arange(len(actual)), actual] += number / 4
+        if number == 1:
+            scores[:3] = np.nan
+        if checkpoint.step == nan_step:
+            scores[:] = np.nan
+        key = statistics.identity.step(run, checkpoint, "mnist-digits", "test")
+        plane = statistics.store.begin(key, {"images": len(actual), "classes": 10}, actual)
+        plane.write(0, len(actual), scores / scores.sum(1, keepdims=True))
+        plane.finish()
+    series = statistics.identity.series(run, "mnist-digits", "test")
+    cluster_run(statistics.store, series, list(statistics.of(run).ready.items()))
 
 
 @contextlib.contextmanager
@@ -136,21 +174,6 @@ def served(runs: list[Path], images: Path, cache_folder: Path) -> Iterator[tuple
     assert "Traceback" not in "".join(said), "".join(said)
 
 
-@pytest.fixture(scope="session")
-def measured(dashboard) -> Dashboard:
-    """The dashboard, after ``mloscope statistics`` has seen the test images of ``damaged``: all but the cut checkpoint."""
-    pytest.importorskip("dask", reason="needs Dask: make test installs it")
-    subprocess.run(
-        [
-            sys.executable, "-m", "mloscope.app.commands.cli", "statistics", str(dashboard.folder / "damaged"),
-            "--images", str(dashboard.folder / "mnist-digits.npz"),
-        ],
-        check=True, timeout=300, capture_output=True,
-        env={**os.environ, "MLOSCOPE_CACHE_FOLDER": str(dashboard.cache_folder)},
-    )  # fmt: skip
-    return dashboard
-
-
 class Page:
     """A browser page of the dashboard, and the questions that tests ask of it."""
 
@@ -171,7 +194,26 @@ class Page:
         for event, listener in self._listeners.items():
             self.page.remove_listener(event, listener)
 
+    def show(self, view: str = "", search: str = "") -> Page:
+        """Show a view. A page that shows the same run already is told another hash, as when somebody types it, for that costs a
+        fifth of a new document."""
+        path, _, query = search.partition("?")
+        if not self._shows(path, parse_qs(query).get("run", [FIRST_RUN])[0]):
+            return self.open(view, search)
+        self.page.mouse.move(0, 0)
+        in_page.evaluate(self.page, CLEARS)
+        in_page.evaluate(self.page, TYPES_HASH, view)
+        return self
+
+    def _shows(self, path: str, run: str) -> bool:
+        here = urlsplit(self.page.url)
+        if f"{here.scheme}://{here.netloc}{here.path}" != f"{self.address}/{path}":
+            return False
+        return self.js("() => document.getElementById('time-slider') && subject?.run") == run
+
     def open(self, view: str = "", search: str = "") -> Page:
+        """Open a new document."""
+        self.page.goto("about:blank")  # else another hash of the same address would not load anything
         self.page.goto(f"{self.address}/{search}{view}")
         in_page.wait(self.page, "() => document.getElementById('time-slider') && subject")
         return self
@@ -225,9 +267,32 @@ def exploded_address(runs, tmp_path_factory) -> Iterator[str]:
         yield address
 
 
-def _page(open_page, address: str, refusals: bool = False) -> Iterator[Page]:
-    # Playwright waits for expressions by evaluating text, which the page's own policy forbids (tests/app/web/access check it).
-    opened = open_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
+CLEARS = """() => {
+  time.pause();
+  time.release();
+  document.activeElement?.blur();
+  for (const said of document.querySelectorAll("#notices .notice-close")) said.click();
+}"""
+TYPES_HASH = """async (hash) => {
+  const last = time.checkpoints.at(-1).step;
+  const chosen = { step: last, ...(document.getElementById("images") ? { image: "test-0" } : {}) }; // as in a new document
+  const missing = Object.entries(chosen).filter(([key]) => !new RegExp(`[#&]${key}=`).test(hash));
+  const wanted = `#${[...(hash ? [hash.slice(1)] : []), ...missing.map((entry) => entry.join("="))].join("&")}`;
+  if (location.hash !== wanted) {
+    await new Promise((done) => {
+      window.addEventListener("hashchange", done, { once: true });
+      location.hash = wanted;
+    });
+  }
+  // A frame for the time bus, one for the canvases, and as many again for what follows from those.
+  for (let frame = 0; frame < 4; frame += 1) await new Promise(requestAnimationFrame);
+}"""
+OPTIONS = {"viewport": {"width": 1440, "height": 900}, "bypass_csp": True}
+"""Of a browser context. Playwright waits for expressions by evaluating text, which the page's own policy forbids
+(tests/app/web/access check it)."""
+
+
+def _page(opened, address: str, refusals: bool = False) -> Iterator[Page]:
     opened.set_default_timeout(PATIENCE_S * 1000)
     page = Page(opened, address)
     yield page
@@ -236,20 +301,34 @@ def _page(open_page, address: str, refusals: bool = False) -> Iterator[Page]:
     assert [problem for problem in page.problems if not (refusals and re.search("status of (404|422)", problem))] == []
 
 
+@pytest.fixture(scope="session")
+def kept_tabs() -> list:
+    """The tab that tests have one after the other without emptying it."""
+    return []
+
+
 @pytest.fixture
-def display(open_page, dashboard) -> Iterator[Page]:
-    yield from _page(open_page, dashboard.address)
+def display(tabs, kept_tabs, dashboard, request) -> Iterator[Page]:
+    """A page of the dashboard, which may show what the test before looked at until it is opened."""
+    failed_before = request.session.testsfailed
+    tab = kept_tabs.pop() if kept_tabs else tabs.new(OPTIONS)
+    tab.page.set_viewport_size(OPTIONS["viewport"])
+    yield from _page(tab.page, dashboard.address)
+    if request.session.testsfailed > failed_before or request.node.get_closest_marker("own_page"):
+        tab.page.context.close()
+    else:
+        kept_tabs.append(tab)
 
 
 @pytest.fixture
 def exploded_display(open_page, exploded_address) -> Iterator[Page]:
-    yield from _page(open_page, exploded_address)
+    yield from _page(open_page(**OPTIONS), exploded_address)
 
 
 @pytest.fixture
 def another_display(open_page, dashboard) -> Iterator[Page]:
     """Another browser: nothing in common with the first but the address."""
-    yield from _page(open_page, dashboard.address)
+    yield from _page(open_page(**OPTIONS), dashboard.address)
 
 
 @pytest.fixture(scope="session")
@@ -264,7 +343,7 @@ def display_of(open_page) -> Iterator[Callable[[str], Page]]:
     pages = []
 
     def build(address: str) -> Page:
-        pages.append(_page(open_page, address, refusals=True))
+        pages.append(_page(open_page(**OPTIONS), address, refusals=True))
         return next(pages[-1])
 
     yield build

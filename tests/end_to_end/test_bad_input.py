@@ -79,6 +79,7 @@ def test_nan_and_infinite_weights_are_hatched_never_coloured(display, dashboard)
     display.page.locator("#layer-details", has_text="25 of 300 values are NaN").wait_for()
 
 
+@pytest.mark.slow  # tests/app/model_service has it without a page, test_asking_again.py without a server
 def test_a_model_service_that_is_killed_comes_back_by_itself(display, dashboard):
     display.open("#image=test-20").wait_drawn("features")
     os.kill(dashboard.model_service_pid(), signal.SIGKILL)

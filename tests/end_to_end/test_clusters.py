@@ -9,8 +9,8 @@ pytestmark = pytest.mark.browser
 DATA = "clusters.of(statistics.open(subject, view.get().split))"
 
 
-def opened(display, hash: str = ""):
-    display.open(f"#{hash}" if hash else "", search="clusters?run=damaged")
+def opened(display, hash: str = "", anew: bool = False):
+    (display.open if anew else display.show)(f"#{hash}" if hash else "", search="clusters?run=damaged")
     display.wait(f"() => document.querySelector('.cluster-row') && {DATA}.isLoaded")
     return display.page
 
@@ -30,11 +30,11 @@ def rest(display, path: str) -> dict:
     return display.page.request.get(f"{display.address}/api/v1/runs/damaged/{path}").json()
 
 
-def test_rows_and_members_agree_at_every_step(measured, display):
+def test_rows_and_members_agree_at_every_step(dashboard, display):
     opened(display)
     not_predicted = {entry["step"]: entry["not_predicted"] for entry in rest(display, "statistics")["steps"]}
-    for step in measured.steps:
-        if step == measured.cut_step:
+    for step in dashboard.steps:
+        if step == dashboard.cut_step:
             continue
         go(display, step)
         sizes = display.js(
@@ -51,18 +51,18 @@ def test_rows_and_members_agree_at_every_step(measured, display):
             assert [image["id"] for image in members["images"][: len(cluster["nearest"])]] == cluster["nearest"]
 
 
-def test_the_cut_checkpoint_says_why_it_has_nothing(measured, display):
+def test_the_cut_checkpoint_says_why_it_has_nothing(dashboard, display):
     page = opened(display)
-    go(display, measured.cut_step, "missing")
+    go(display, dashboard.cut_step, "missing")
     assert "cut" in page.inner_text("#cluster-rows .cluster-message") or page.inner_text(
         "#cluster-rows .cluster-message"
     )
     assert page.is_visible(".points-message")
 
 
-def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(measured, display, another_display):
-    last = measured.steps[-1]
-    page = opened(display, f"step={last}")
+def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(dashboard, display, another_display):
+    last = dashboard.steps[-1]
+    page = opened(display, f"step={last}", anew=True)  # its network has to be idle
     go(display, last)
     page.locator(".cluster-row .cluster-name").first.click()
     display.wait("() => document.querySelector('.cluster-part[data-state=ready] .cluster-tile')")
@@ -75,7 +75,7 @@ def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(measured, d
     page.wait_for_load_state("networkidle")
     display.js("time.hold()")
     display.requests.clear()
-    for step in (s for s in measured.steps if s != measured.cut_step):
+    for step in (s for s in dashboard.steps if s != dashboard.cut_step):
         go(display, step)
     assert display.requests == []
     go(display, last)

@@ -28,7 +28,7 @@ def test_it_opens_on_the_last_checkpoint_with_everything_in_its_place(display, d
 
 
 def test_details_tell_kind_hyperparameters_shapes_and_this_steps_numbers(display, dashboard):
-    display.open("#layer=conv1&unit=3").wait_drawn()
+    display.show("#layer=conv1&unit=3").wait_drawn()
     details = display.page.locator("#layer-details")
     details.locator("table").wait_for()
     said = details.inner_text()
@@ -53,7 +53,7 @@ def test_details_tell_kind_hyperparameters_shapes_and_this_steps_numbers(display
 
 
 def test_images_are_searched_chosen_and_drawn_at_random(display):
-    display.open().wait_drawn("features")
+    display.show().wait_drawn("features")
     page = display.page
     page.locator("#images input[type=search], #images input[type=text]").first.fill("test 7")
     page.get_by_text("images", exact=False).first.wait_for()
@@ -68,7 +68,7 @@ def test_images_are_searched_chosen_and_drawn_at_random(display):
 
 
 def test_clicking_a_layer_of_the_network_selects_it(display):
-    display.open().wait_drawn()
+    display.show().wait_drawn()
     display.page.locator('#network [data-layer="conv2"]').first.click()
     display.wait("location.hash.includes('layer=conv2')")
     display.page.locator("#layer-details h2", has_text="conv2").wait_for()
@@ -80,7 +80,7 @@ def test_clicking_a_layer_of_the_network_selects_it(display):
 
 
 def test_clicking_a_filter_selects_the_unit_and_hovering_tells_its_values(display):
-    display.open("#layer=conv1&mode=parameters").wait_loaded()
+    display.show("#layer=conv1&mode=parameters").wait_loaded()
     canvas = display.canvas()
     box = canvas.bounding_box()
     geometry = canvas.evaluate("canvas => JSON.parse(canvas.dataset.geometry)")
@@ -101,7 +101,7 @@ def test_the_pixels_are_the_weights_of_the_file(display, dashboard):
     """The canvas against the checkpoint, read with nothing of ours in between but the colour table's inverse."""
     from mloscope.adaptors.registry import open_run
 
-    display.open("#layer=conv1&mode=parameters&colour=grey&symmetric=no&range=fixed").wait_loaded()
+    display.show("#layer=conv1&mode=parameters&colour=grey&symmetric=no&range=fixed").wait_loaded()
     run = open_run(dashboard.folder / "mnist")
     conv1 = next(layer for layer in run.layers() if layer.name == "conv1")
     over_time = np.stack([run.parameters(c, conv1)["kernel"] for c in run.checkpoints()])
@@ -136,7 +136,7 @@ def test_the_pixels_are_the_weights_of_the_file(display, dashboard):
 
 
 def test_the_controls_change_what_is_drawn_and_the_address_follows(display):
-    display.open("#layer=conv1").wait_loaded()
+    display.show("#layer=conv1").wait_loaded()
     display.wait_loaded("features")
     page, before = display.page, display.pixels()
     page.locator("#colour").select_option("magma")
@@ -155,7 +155,7 @@ def test_the_controls_change_what_is_drawn_and_the_address_follows(display):
 
 def test_a_control_used_while_the_page_catches_up_is_not_put_back(display):
     """The Store "view" comes behind the view itself; what it held before must not undo what somebody has just done."""
-    display.open("#layer=dense1&range=unit").wait_drawn()
+    display.show("#layer=dense1&range=unit").wait_drawn()
     display.wait("document.querySelector('#range').value === 'unit'")
     display.page.locator("#units").fill("0-7")  # typed, and not yet entered
     display.js(
@@ -177,13 +177,13 @@ def test_a_control_used_while_the_page_catches_up_is_not_put_back(display):
 
 
 def test_the_array_of_a_layer_is_chosen(display):
-    display.open("#layer=conv1").wait_drawn()
+    display.show("#layer=conv1").wait_drawn()
     display.page.locator("#parameter").select_option("bias")
     display.wait("document.querySelector('[data-show=parameters] .film-title').textContent.includes('bias')")
 
 
 def test_dense_weights_have_the_shape_of_the_preceding_map_or_are_a_matrix(display):
-    display.open("#layer=dense1&mode=parameters").wait_drawn()
+    display.show("#layer=dense1&mode=parameters").wait_drawn()
     assert "5 × 5" in display.page.locator("[data-show=parameters] .film-title").inner_text()
     display.page.locator("#layout").select_option("matrix")
     display.wait("location.hash.includes('layout=matrix')")
@@ -390,6 +390,7 @@ def test_back_and_forward_undo_and_redo_a_selection(display):
     display.wait("view.get().layer === 'conv2'")
 
 
+@pytest.mark.own_page
 def test_the_theme_is_switched_and_remembered(display):
     display.open().wait_drawn()
     display.page.get_by_text("Theme", exact=True).click()
@@ -403,10 +404,14 @@ def test_the_keyboard_map_opens_with_a_question_mark(display):
     display.open().wait_drawn()
     display.page.keyboard.press("?")
     display.page.get_by_text("play or pause").wait_for()
+    display.page.keyboard.press("Escape")
+    display.page.get_by_text("play or pause").wait_for(state="hidden")
 
 
-@pytest.mark.parametrize("page", ["", "clusters", "confusion", "compare"])
-def test_every_chart_has_its_buttons_and_what_they_save_is_the_chart(measured, display, page):
+@pytest.mark.parametrize(
+    "page", ["", *(pytest.param(other, marks=pytest.mark.slow) for other in ("clusters", "confusion", "compare"))]
+)
+def test_every_chart_has_its_buttons_and_what_they_save_is_the_chart(display, page):
     display.open("#layer=conv1&image=test-3", search=f"{page}?run=damaged")
     display.wait("() => document.querySelector('.chart .js-plotly-plot .trace')")
     frames = display.page.locator(".chart")
