@@ -103,7 +103,7 @@ def test_the_page_s_commands_show_the_run(project: Path) -> None:
     ]
     assert all(command.startswith("mloscope ") for command in commands)
     listed, told, exact = (mloscope(project, *shlex.split(command)[1:]) for command in commands)
-    assert re.search(r"^runs +mynpz +mynpz +folders of step-N.npz files$", listed, re.MULTILINE)
+    assert re.search(r"^run adaptors +mynpz +mynpz +folders of step-N.npz files$", listed, re.MULTILINE)
     assert "conv1" in told
     run = json.loads(exact)["run"]
     assert run["format"] == "mynpz"

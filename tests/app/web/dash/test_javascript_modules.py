@@ -55,6 +55,8 @@ def test_every_module_that_ours_import_exists() -> None:
     named = {
         name
         for path in ASSETS.rglob("*.mjs")
-        for name in re.findall(r'from "([^"]+)"|import "([^"]+)"', path.read_text())
+        for name in re.findall(
+            r'^(?:import|export|\}).* from "([^"]+)"|^import "([^"]+)"', path.read_text(), re.MULTILINE
+        )
     }
     assert {one or other for one, other in named} <= set(known)
