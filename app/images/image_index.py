@@ -35,17 +35,26 @@ class ImageIndex:
         return facets_of(self._corpus)
 
     def find(self, query: ImageQuery, offset: int = 0, limit: int = 60) -> Found:
-        """Return positions of matching images, ``limit`` of them from ``offset`` on. Raises :class:`NotFound` for a value
-        that a facet does not have, :class:`BadRequest` for too many words."""
-        positions = np.arange(len(self._corpus))
+        """Return positions of matching images, ``limit`` of them from ``offset`` on. Raises as :meth:`matching`."""
+        positions = self.matching(query, np.arange(len(self._corpus)))
+        return Found(tuple(positions[offset : offset + limit].tolist()), len(positions))
+
+    def matching(self, query: ImageQuery, among: np.ndarray) -> np.ndarray:
+        """Return those of the positions ``among`` whose images match, int64, in the same order. In a random order, how they
+        were ordered before makes no difference.
+
+        Raises :class:`NotFound` for a value that a facet does not have, :class:`BadRequest` for too many words.
+        """
+        positions = among.astype(np.int64)
         for name, value in query.facets.items():
             facet = self.facets[name]
             positions = positions[facet.of_images[positions] == self._number_of(facet, value)]
         for word in query.words:
             positions = np.array([p for p in positions.tolist() if word in self._texts[p]], np.int64)
         if query.seed is not None:
-            positions = positions[np.random.default_rng(query.seed % 2**64).permutation(len(positions))]
-        return Found(tuple(positions[offset : offset + limit].tolist()), len(positions))
+            shuffled = np.random.default_rng(query.seed % 2**64).permutation(len(positions))
+            positions = np.sort(positions)[shuffled]
+        return positions
 
     def _number_of(self, facet: Facet, value: str) -> int:
         """Return the index of the value; classes may be named by their number too."""

@@ -1,4 +1,5 @@
-"""Which images are asked for, in which order: parsed once; the REST API, the grid and addresses write it the same way.
+"""Which images are requested, in which order: parsed once. The REST API, the grid and addresses write it the same way, for
+all images of a corpus and for those of a cell of a confusion matrix, of a cluster and within a lasso.
 
 search=img 42&label=cat&split=test&random=7      words, a value per facet, the seed of a random order
 """
@@ -18,14 +19,14 @@ TEXT, SEED = "search", "random"
 
 @dataclass(frozen=True)
 class ImageQuery:
-    """A question for images of a corpus. The default asks for all in the corpus's own order."""
+    """A question for images of a corpus. The default asks for all, in the order that they have without it."""
 
     text: str = ""
     """Words; name, id or class name of an image must have each of them in it, in any case."""
     facets: Mapping[str, str] = field(default_factory=dict)
     """The chosen value by the name of its facet."""
     seed: int | None = None
-    """Of a random order, always the same for the same seed. None: the corpus's own order."""
+    """Of a random order, always the same for the same seed. None: the order remains."""
 
     @classmethod
     def parse(cls, words: Mapping[str, str], facets: Iterable[str]) -> Self:

@@ -11,7 +11,7 @@ import numpy as np
 from mloscope.app.errors import BadRequest, Conflict
 from mloscope.app.process import binary_container
 from mloscope.app.statistics import chunks
-from mloscope.app.statistics.images import Page, describe
+from mloscope.app.statistics.images import ImageSet, describe
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
@@ -46,17 +46,9 @@ def count_bytes(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
 # ------------------------------------------------------------------------------------------------ cells, pairs, moves
 
 
-def cell_images(
-    of: RunStatistics,
-    step: int,
-    actual: int,
-    predicted: int,
-    order: str = "confident",
-    offset: int = 0,
-    limit: int = 60,
-) -> Page:
-    """Images of one cell; ``predicted`` equal to the number of classes: those not predicted. ``order`` is one of ORDERS:
-    the most confident first, the least confident first, or as in the split."""
+def cell_images(of: RunStatistics, step: int, actual: int, predicted: int, order: str = "confident") -> ImageSet:
+    """Return the images of one cell; ``predicted`` equal to the number of classes: those not predicted. ``order`` is one
+    of ORDERS: the most confident first, the least confident first, or as in the split."""
     found = of.step(step)
     positions = np.asarray(found.cell(actual, predicted))
     if order not in ORDERS:
@@ -64,7 +56,7 @@ def cell_images(
     if order != "position":
         confidence = found.confidence[positions]
         positions = positions[np.argsort(-confidence if order == "confident" else confidence, kind="stable")]
-    return Page(len(positions), describe(of, positions[offset : offset + limit], found))
+    return ImageSet(of, found, positions)
 
 
 def most_confused(of: RunStatistics, step: int, limit: int = 50) -> list[dict[str, Any]]:

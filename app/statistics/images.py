@@ -1,13 +1,14 @@
-"""What a network says of single images: described at one step, or followed over all steps."""
+"""What a network says of single images: listed and described at one step, or followed over all steps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 
+from mloscope.app.images.image_query import ImageQuery
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import FULL, StepStatistics
 
@@ -18,6 +19,34 @@ class Page:
 
     total: int
     images: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Some images of a split at one step, in the order in which they are listed: those of a cell, of a cluster, within a
+    lasso."""
+
+    of: RunStatistics
+    step: StepStatistics
+    positions: np.ndarray
+    """Within the split, each once."""
+    numbers: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """What is said of an image besides :func:`describe`: float (image,) of the whole split, by name."""
+
+    def narrowed(self, query: ImageQuery) -> Self:
+        """Return those that match, as the search in the corpus would find them. Raises as :meth:`ImageIndex.matching`."""
+        start = self.of.positions.start
+        found = self.of.image_index.matching(query, self.positions + start)
+        return replace(self, positions=found - start)
+
+    def page(self, offset: int = 0, limit: int = 60) -> Page:
+        """Return ``limit`` of them from ``offset`` on, described."""
+        shown = self.positions[offset : offset + limit]
+        images = describe(self.of, shown, self.step)
+        for name, values in self.numbers.items():
+            for image, value in zip(images, values[shown].tolist(), strict=True):
+                image[name] = number(value)
+        return Page(len(self.positions), images)
 
 
 def describe(of: RunStatistics, positions: Sequence[int] | np.ndarray, step: StepStatistics) -> list[dict[str, Any]]:

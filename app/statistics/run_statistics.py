@@ -11,6 +11,7 @@ import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint
 from mloscope.app.errors import MloscopeError, NotFound, Unavailable
+from mloscope.app.images.image_index import ImageIndex
 from mloscope.app.images.opened_corpus import OpenedCorpus
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.clusters.store import Clustering, find_clustering
@@ -172,6 +173,11 @@ class RunStatistics:
         return self.clustering
 
     # ------------------------------------------------------------------------------------------ classes and images
+
+    @property
+    def image_index(self) -> ImageIndex:
+        """What finds images of the whole corpus by words and facets."""
+        return self._statistics.workspace.image_index(self.corpus)
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:

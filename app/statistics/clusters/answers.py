@@ -12,8 +12,9 @@ from mloscope.app.errors import MloscopeError
 from mloscope.app.images import pictures
 from mloscope.app.process import binary_container
 from mloscope.app.statistics import chunks
+from mloscope.app.statistics.clusters.lasso import Lasso
 from mloscope.app.statistics.clusters.store import Clustering
-from mloscope.app.statistics.images import Page, describe, number
+from mloscope.app.statistics.images import ImageSet
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
@@ -41,15 +42,10 @@ def clusters(of: RunStatistics, step: int) -> dict[str, Any]:
     return {"k": clustering.k, "seed": clustering.seed, **rows, "class_names": of.class_names}
 
 
-def cluster_members(of: RunStatistics, step: int, cluster: int, offset: int = 0, limit: int = 60) -> Page:
-    """Images of a cluster, the nearest to its centre first, each with its ``distance``."""
+def cluster_members(of: RunStatistics, step: int, cluster: int) -> ImageSet:
+    """Return the images of a cluster, the nearest to its centre first, each with its ``distance``."""
     found = of.clustered().step(step)
-    members = np.asarray(found.members(cluster))
-    chosen = members[offset : offset + limit]
-    images = describe(of, chosen, of.ready[step])
-    for image, distance in zip(images, found.distance[chosen].tolist(), strict=True):
-        image["distance"] = number(distance)
-    return Page(len(members), images)
+    return ImageSet(of, of.ready[step], np.asarray(found.members(cluster)), {"distance": found.distance})
 
 
 def rows_of_step(clustering: Clustering, step: int) -> dict[str, Any]:
@@ -154,6 +150,13 @@ def _row_key(clustering: Clustering, step: int) -> str:
 
 
 # --------------------------------------------------------------------------------------------------- places on the map
+
+
+def lassoed_images(of: RunStatistics, lasso: Lasso) -> ImageSet:
+    """Return the images whose places at the lasso's step lie within it, in the order of the split. Raises
+    :class:`NotFound` where the step has no map."""
+    codes = np.asarray(of.clustered().coordinates(lasso.step))
+    return ImageSet(of, of.ready[lasso.step], np.flatnonzero(lasso.contains(codes)))
 
 
 def point_chunks(of: RunStatistics) -> chunks.Chunks:

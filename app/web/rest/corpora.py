@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from mloscope.app.images.image_query import ImageQuery
 from mloscope.app.web.rest.addresses import MOST_IMAGES, CorpusName, ImageId, Offset
 from mloscope.app.web.rest.answers import PNG, answer
 from mloscope.app.web.rest.dependencies import TheWorkspace
+from mloscope.app.web.rest.image_words import ImageWords
 from mloscope.app.web.rest.resource import resource
 from mloscope.app.workspace.connected import ConnectedCorpus
 
@@ -101,15 +102,11 @@ class ImagesAnswer:
 
 def _image_query(
     workspace: TheWorkspace,
-    request: Request,
+    words: ImageWords,
     corpus: CorpusName,
-    search: Annotated[str, Query(description="Words that name, id or class name must all have.")] = "",
-    label: Annotated[str | None, Query(description="Number or name of a class.")] = None,
     split: Annotated[str | None, Query(description="training, test, or the corpus's own word.")] = None,
-    random: Annotated[int | None, Query(description="A seed: shuffled, always the same way for the same seed.")] = None,
 ) -> ImageQuery:
-    """Read the query from the request: what is declared here is documented, the corpus's own facets are taken besides."""
-    return ImageQuery.parse(request.query_params, workspace.image_index(corpus).facets)
+    return ImageQuery.parse(words, workspace.image_index(corpus).facets)
 
 
 @router.get("/{corpus}/images")

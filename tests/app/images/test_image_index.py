@@ -61,6 +61,22 @@ def test_random_is_the_same_for_a_seed_and_pages_meet(images: ImageIndex) -> Non
     assert images.find(query(seed=-3), limit=60).total == 60
 
 
+def test_among_chosen_images_their_order_remains(images: ImageIndex) -> None:
+    among = np.array([59, 41, 3, 40, 50], np.int32)
+    assert images.matching(query(), among).tolist() == [59, 41, 3, 40, 50]
+    assert images.matching(query("test", label="cat"), among).tolist() == [59, 41]
+    assert images.matching(query("dog"), among).tolist() == []
+    assert images.matching(query("test"), among[:0]).tolist() == []
+
+
+def test_a_random_order_does_not_depend_on_the_order_before(images: ImageIndex) -> None:
+    among = np.array([59, 41, 3, 40, 50, 7, 8, 9])
+    shuffled = images.matching(query(seed=7), among).tolist()
+    assert sorted(shuffled) == sorted(among.tolist())
+    assert shuffled != sorted(shuffled)
+    assert images.matching(query(seed=7), among[::-1]).tolist() == shuffled
+
+
 class ManyImages:
     """60,000 names and nothing else."""
 

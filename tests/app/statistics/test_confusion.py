@@ -77,7 +77,7 @@ def test_every_cell_at_every_step_has_as_many_images_as_its_count(
         seen = []
         for a in range(10):
             for p in range(11):
-                page = confusion.cell_images(of, step, a, p)
+                page = confusion.cell_images(of, step, a, p).page()
                 assert page.total == len(page.images) == by_number.get(a * 11 + p, 0)
                 for image in page.images:
                     assert (actual[image["position"]], predicted(made[step])[image["position"]]) == (a, p)
@@ -91,14 +91,14 @@ def test_images_of_a_cell_are_paged_in_three_orders(statistics: Statistics, benc
     of = statistics.of("lenet")
     made = measure(bench, [300])[300]
     a, p = 1, int(np.bincount(predicted(made)[1::2]).argmax())
-    everything = confusion.cell_images(of, 300, a, p, order="position")
+    everything = confusion.cell_images(of, 300, a, p, order="position").page()
     assert everything.total > 3
     positions = [image["position"] for image in everything.images]
     assert positions == sorted(positions)
     assert [image["probability"] for image in everything.images] == [float(made[i].max()) for i in positions]
     surest = sorted(positions, key=lambda i: -made[i].max())
     for order, expected in (("confident", surest), ("unsure", surest[::-1])):
-        pages = [confusion.cell_images(of, 300, a, p, order=order, offset=o, limit=2) for o in range(0, 20, 2)]
+        pages = [confusion.cell_images(of, 300, a, p, order).page(o, 2) for o in range(0, 20, 2)]
         assert [image["position"] for page in pages for image in page.images] == expected
         assert {page.total for page in pages} == {everything.total}
     with pytest.raises(BadRequest, match="confident, unsure, position"):

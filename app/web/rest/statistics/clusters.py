@@ -6,16 +6,18 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import Path, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import Response
 from pydantic import Field
 
 from mloscope.app.statistics import tables
 from mloscope.app.statistics.clusters import answers
 from mloscope.app.statistics.clusters.answers import SHEET_ACROSS, SHEET_EDGE_PX
-from mloscope.app.web.rest.addresses import Limit, Offset, Step
+from mloscope.app.statistics.clusters.lasso import Lasso
+from mloscope.app.web.rest.addresses import Step
 from mloscope.app.web.rest.answers import IMMUTABLE, held, immutable_answer, unchanged_answer
 from mloscope.app.web.rest.resource import Notices, resource
+from mloscope.app.web.rest.statistics.asked_images import Wanted
 from mloscope.app.web.rest.statistics.asked_split import (
     BYTES,
     COLUMNS,
@@ -87,6 +89,33 @@ def cluster_pictures(request: Request, asked: Asked, steps: Steps, digest: Diges
     return immutable_answer(sheet, etag, "image/webp")
 
 
+@dataclass(frozen=True)
+class LassoAnswer:
+    step: Annotated[int, Field(description="Whose map the line was drawn on; the images are described as of it.")]
+    total: int
+    images: list[DescribedImage]
+    notices: Notices
+
+
+@router.get("/statistics/lasso")
+def lassoed_images(
+    asked: Asked,
+    wanted: Wanted,
+    lasso: Annotated[
+        str,
+        Query(
+            description="As in the address of the page: the step, then corners from 0 (left, below) to 999, such as "
+            "200:0,0;999,0;500,999; 100 at most."
+        ),
+    ],
+) -> LassoAnswer:
+    """The images within a line drawn on the map, in the order of the split; ``search``, ``label`` and the corpus's facets
+    narrow them as in the search for images."""
+    drawn = Lasso.parse(lasso)
+    found = wanted.page(answers.lassoed_images(asked.of, drawn))
+    return LassoAnswer(drawn.step, found.total, [DescribedImage(**image) for image in found.images], asked.notices())
+
+
 # ------------------------------------------------------------------------------------------------------ a step
 
 
@@ -143,9 +172,9 @@ def cluster_members(
     asked: Asked,
     step: Step,
     cluster: Annotated[int, Path(description="Number of a cluster.")],
-    offset: Offset = 0,
-    limit: Limit = 60,
+    wanted: Wanted,
 ) -> MembersAnswer:
-    """The images of one cluster, the nearest to its centre first."""
-    found = answers.cluster_members(asked.of, step, cluster, offset, limit)
+    """The images of one cluster, the nearest to its centre first; ``search``, ``label`` and the corpus's facets narrow
+    them as in the search for images."""
+    found = wanted.page(answers.cluster_members(asked.of, step, cluster))
     return MembersAnswer(found.total, [Member(**image) for image in found.images], asked.notices())

@@ -15,6 +15,7 @@ from mloscope.app.statistics.class_order import orders
 from mloscope.app.web.rest.addresses import Limit, Offset, Step
 from mloscope.app.web.rest.answers import immutable_answer
 from mloscope.app.web.rest.resource import Notices, resource
+from mloscope.app.web.rest.statistics.asked_images import Wanted
 from mloscope.app.web.rest.statistics.asked_split import (
     BYTES,
     RUN_PATH,
@@ -156,6 +157,7 @@ class CellAnswer:
 @router.get(STEP_PATH + "/confusion/{actual}/{predicted}")
 def cell_images(
     asked: Asked,
+    wanted: Wanted,
     step: Step,
     actual: Class,
     predicted: Annotated[int, Path(description="Number of a class; the number of classes for images not predicted.")],
@@ -163,11 +165,10 @@ def cell_images(
         Literal["confident", "unsure", "position"],
         Query(description="The surest first, the least sure first, or as in the split."),
     ] = "confident",
-    offset: Offset = 0,
-    limit: Limit = 60,
 ) -> CellAnswer:
-    """The images of one cell; ``total`` is the cell's count."""
-    found = questions.cell_images(asked.of, step, actual, predicted, order, offset, limit)
+    """The images of one cell. Without ``search``, ``label`` or a facet of the corpus, which narrow them as in the search
+    for images, ``total`` is the cell's count; with ``random``, ``order`` makes no difference."""
+    found = wanted.page(questions.cell_images(asked.of, step, actual, predicted, order))
     return CellAnswer(found.total, [DescribedImage(**image) for image in found.images], asked.notices())
 
 

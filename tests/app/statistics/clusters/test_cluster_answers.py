@@ -11,6 +11,7 @@ from measured import STEPS
 
 from mloscope.app.errors import Conflict, NotFound
 from mloscope.app.statistics.clusters import answers
+from mloscope.app.statistics.clusters.lasso import Lasso
 from mloscope.app.statistics.queries import Statistics
 
 
@@ -20,7 +21,7 @@ def test_clusters_are_told_with_ids(clustered: Statistics) -> None:
     assert (found["k"], found["step"], found["before"], found["after"]) == (3, 100, 0, 200)
     assert sum(row["size"] for row in found["clusters"]) == 20
     for row in found["clusters"]:
-        page = answers.cluster_members(of, 100, row["cluster"])
+        page = answers.cluster_members(of, 100, row["cluster"]).page()
         assert page.total == len(page.images) == row["size"]
         assert row["nearest"] == [image["id"] for image in page.images][: len(row["nearest"])]
         distances = [image["distance"] for image in page.images]
@@ -33,6 +34,20 @@ def test_clusters_are_told_with_ids(clustered: Statistics) -> None:
         answers.cluster_members(of, 100, 3)
     with pytest.raises(NotFound, match="Step 110"):
         answers.clusters(of, 110)
+
+
+def test_images_within_a_lasso_are_those_whose_places_are(clustered: Statistics) -> None:
+    of = clustered.of("lenet")
+    x = of.clustered().coordinates(100)[:, 0]
+    left = answers.lassoed_images(of, Lasso.parse("100:0,0;500,0;500,999;0,999")).page()
+    right = answers.lassoed_images(of, Lasso.parse("100:500,0;999,0;999,999;500,999")).page()
+    middle = 500 / 999 * 65534 - 32767
+    assert 0 < left.total < 20
+    assert {x[image["position"]] < middle for image in left.images} == {True}
+    assert {x[image["position"]] < middle for image in right.images} == {False}
+    assert left.total + right.total >= 18  # an image at the very edge of the map lies on the line
+    with pytest.raises(NotFound, match="Step 110 has no place"):
+        answers.lassoed_images(of, Lasso.parse("110:0,0;9,0;9,9"))
 
 
 def test_points_are_told_in_chunks(clustered: Statistics) -> None:

@@ -7,10 +7,12 @@ import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from mloscope.adaptors.interface import Facet
 from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.web.rest.answers import IMMUTABLE
 from mloscope.app.web.rest.api import add_rest
@@ -76,6 +78,69 @@ def test_the_counts_of_cells_are_those_of_their_images(client: TestClient) -> No
             assert page["total"] == len(page["images"]) == count
 
 
+def sets_of_images(client: TestClient) -> list[str]:
+    """Addresses of lists: of the largest cell and the largest cluster of a step, and of all images on the map."""
+    cells = client.get(f"{RUN}/checkpoints/200/confusion").json()["cells"]
+    actual, predicted, _ = max(cells, key=lambda cell: cell[2])
+    rows = client.get(f"{RUN}/checkpoints/200/clusters").json()["clusters"]
+    cluster = max(rows, key=lambda row: row["size"])["cluster"]
+    return [
+        f"{RUN}/checkpoints/200/confusion/{actual}/{predicted}",
+        f"{RUN}/checkpoints/200/clusters/{cluster}",
+        f"{RUN}/statistics/lasso?lasso=200:0,0;999,0;999,999;0,999",
+    ]
+
+
+def listed(client: TestClient, address: str, **words: Any) -> list[str]:
+    """Ids of the images of a list, which are all that its total counts."""
+    for word, value in ({"limit": 1000} | words).items():
+        address += f"{'&' if '?' in address else '?'}{word}={value}"
+    found = client.get(address).json()
+    assert found["total"] >= len(found["images"])
+    assert found["total"] == len(found["images"]) or "limit" in words
+    return [image["id"] for image in found["images"]]
+
+
+def test_images_of_a_cell_a_cluster_and_a_lasso_are_narrowed_as_the_search_in_a_corpus(client: TestClient) -> None:
+    for address in sets_of_images(client):
+        everything = listed(client, address)
+        assert len(everything) > 4
+        for words in ({"search": "1"}, {"label": "cat"}, {"label": "0", "search": "TEST 2"}, {"search": "dog"}):
+            searched = listed(client, "/api/v1/corpora/noise/images", split="test", **words)
+            assert listed(client, address, **words) == [image for image in everything if image in searched]
+        assert listed(client, address, split="test", corpus="noise", search="") == everything
+
+
+def test_a_random_order_of_a_set_is_the_same_for_a_seed_and_its_first_page_a_sample(client: TestClient) -> None:
+    cell, *others = sets_of_images(client)
+    for address in (cell, *others):
+        everything, shuffled = listed(client, address), listed(client, address, random=7)
+        assert sorted(shuffled) == sorted(everything)
+        assert shuffled != everything
+        assert listed(client, address, random=7, offset=1, limit=3) == shuffled[1:4]
+    assert listed(client, cell, random=7, order="unsure") == listed(client, cell, random=7)
+
+
+def test_a_corpus_tells_its_facets_only_to_those_who_name_one(client: TestClient, bench: Any) -> None:
+    told = []
+
+    def facets() -> list[Facet]:
+        told.append("pen")
+        pens = np.arange(60, dtype=np.int32) % 3 - 1
+        return [Facet("pen", "Pen", ("thin", "thick"), pens), Facet("order", "Order", ("unsure",), pens * 0 - 1)]
+
+    bench.corpus.facets = facets
+    cell, cluster, lasso = sets_of_images(client)
+    unsure = listed(client, cell, order="unsure", search="test")
+    assert told == []
+    for address in (cell, cluster, lasso):
+        thick = {f"test-{position}" for position in range(20) if (40 + position) % 3 == 2}
+        assert listed(client, address, pen="thick") == [image for image in listed(client, address) if image in thick]
+    assert told == ["pen"]
+    # The route's own word is not the facet of that name, which no image has.
+    assert listed(client, cell, order="unsure", label="") == unsure
+
+
 @pytest.mark.parametrize(
     ("address", "rows"),
     [
@@ -114,6 +179,11 @@ def test_a_table_as_parquet(client: TestClient) -> None:
         ("checkpoints/0/confusion/0/0?order=size", 422, "order"),
         ("checkpoints/0/confusion/0/0?limit=1001", 422, "limit"),
         ("checkpoints/0/clusters/3", 404, "clusters go from 0 to 2"),
+        ("checkpoints/0/clusters/0?label=dog", 404, "it has: Bird, cat"),
+        ("checkpoints/0/confusion/0/0?random=soon", 422, "random"),
+        ("statistics/lasso", 422, "lasso"),
+        ("statistics/lasso?lasso=0:0,0;9,9", 400, "three corners"),
+        ("statistics/lasso?lasso=390:0,0;9,0;9,9", 404, "no place on the map"),
         ("checkpoints/0/confusion?format=xlsx", 422, "format"),
         ("statistics?split=x", 404, "it has: training, test"),
         ("statistics?corpus=nowhere", 422, "gone does not exist"),
