@@ -1,8 +1,8 @@
-"""Keras training runs: folders of files that Keras saved, or with one for each epoch, or one file; see ``keras_checkpoints.py``."""
+"""Keras training runs: folders of files that Keras saved, or with one for each epoch, or one file; see ``readers/keras/checkpoints.py``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -15,6 +15,7 @@ from mloscope.adaptors.readers.keras.architecture import outputs_of
 from mloscope.adaptors.readers.keras.checkpoints import Survey, survey
 from mloscope.adaptors.readers.keras.listing import holds_checkpoints
 from mloscope.adaptors.readers.keras.operations import losses_of
+from mloscope.adaptors.readers.keras.places import Places
 from mloscope.adaptors.readers.keras.quantised import read_parameters
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 class KerasRun:
-    """A run that Keras saved. Safe to use from several threads: after opening, nothing in it changes."""
+    """A run that Keras saved. Safe to use from several threads: after opening, nothing in it changes but what is remembered of its
+    files."""
 
     format: ClassVar[str] = "keras"
     description: ClassVar[str] = "folders of .keras, .h5 or .weights.h5 files"
@@ -36,8 +38,9 @@ class KerasRun:
     def open(cls, path: Path, options: RunOptions) -> Self:
         return cls(survey(path, options), options)
 
-    def __init__(self, found: Survey, options: RunOptions) -> None:
+    def __init__(self, found: Survey, options: RunOptions, places: Places | None = None) -> None:
         self._found, self._options = found, options
+        self._places = places or Places()
         self._nodes = {node.name: node for node in found.nodes}
         with keras_files.opened(found.reference) as file:
             stored = found.nodes_in(found.reference_checkpoint, file, list(self._nodes))
@@ -80,12 +83,19 @@ class KerasRun:
         by_layer = self._read(checkpoint, self._layers)
         return {f"{layer}/{name}": array for layer, arrays in by_layer.items() for name, array in arrays.items()}
 
-    def _read(self, checkpoint: Checkpoint, layers: Iterable[Layer]) -> dict[str, dict[str, np.ndarray]]:
-        path = self._found.path(checkpoint)
+    def _read(self, checkpoint: Checkpoint, layers: Sequence[Layer]) -> dict[str, dict[str, np.ndarray]]:
+        path, names = self._found.path(checkpoint), [layer.name for layer in layers]
         self._found.check(checkpoint)
-        with keras_files.opened(path) as file:
-            nodes = self._found.nodes_in(checkpoint, file, [layer.name for layer in layers])
-            return {layer.name: read_parameters(file, nodes[layer.name], layer, path) for layer in layers}
+        if (known := self._places.read(path, names)) is not None:
+            return known
+        read: dict[str, dict[str, np.ndarray]] = {}
+        with keras_files.opened_in_window(path) as (file, window), self._places.noted(path, window) as note:
+            nodes = self._found.nodes_in(checkpoint, file, names)
+            for layer in layers:
+                datasets = nodes[layer.name].datasets(file)
+                read[layer.name] = read_parameters(file, nodes[layer.name], datasets, layer, path)
+                note(layer.name, datasets, read[layer.name])
+        return read
 
     def keras_model(self) -> keras.Model:
         return self._found.model(self._options)

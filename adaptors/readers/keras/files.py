@@ -72,11 +72,18 @@ def is_archive(path: Path) -> bool:
 def opened(path: Path) -> Iterator[h5py.File]:
     """The HDF5 file with the checkpoint's arrays, or several as one. Raises Unreadable, naming the file, whatever goes
     wrong inside."""
+    with opened_in_window(path) as (file, _):
+        yield file
+
+
+@contextmanager
+def opened_in_window(path: Path) -> Iterator[tuple[h5py.File, Window | None]]:
+    """As :func:`opened`, with what the file is read through; None for several files."""
     if keras_shards.is_index(path):
         with ExitStack() as stack:
             merged = keras_shards.Merged([stack.enter_context(opened(part)) for part in keras_shards.parts(path)])
             try:
-                yield merged
+                yield merged, None
             except _BROKEN as error:
                 raise Unreadable(damage(path) or f"{path} cannot be read: {_plain(error)}.") from error
         return
@@ -85,7 +92,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
             check_superblock(stream, path)
             with h5py.File(stream, "r") as file:
                 try:
-                    yield file
+                    yield file, stream
                 except KeyError as error:
                     if link := _link_elsewhere(file):
                         raise Refused(

@@ -25,6 +25,11 @@ class Window(io.RawIOBase):
         self._file = file
         self._start, self._length, self._position = start, length, 0
 
+    @property
+    def place(self) -> tuple[IO[bytes], int] | None:
+        """The file, and where in it the window begins; None for bytes in memory."""
+        return None if isinstance(self._file, io.BytesIO) else (self._file, self._start)
+
     def readable(self) -> bool:
         return True
 

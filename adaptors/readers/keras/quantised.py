@@ -18,6 +18,7 @@ import numpy as np
 
 from mloscope.adaptors.interface import Layer, Unreadable
 from mloscope.adaptors.readers.keras.files import read
+from mloscope.adaptors.readers.keras.legacy_arrays import Stored
 
 if TYPE_CHECKING:
     from mloscope.adaptors.readers.keras.architecture import Node
@@ -140,10 +141,11 @@ def _unpacked(packed: np.ndarray, expected: tuple[int, ...]) -> np.ndarray:
     return np.take((halves.astype(np.int16) ^ 8) - 8, range(expected[axis]), axis)
 
 
-def read_parameters(file: h5py.File, node: Node, layer: Layer, path: Path) -> dict[str, np.ndarray]:
-    """The layer's arrays by parameter name, scales applied; ``node`` says where they lie in the file. Raises Unreadable
-    where one is missing or has another shape, or is of whole numbers whose scale is not there."""
-    datasets = node.datasets(file)
+def read_parameters(
+    file: h5py.File, node: Node, datasets: Mapping[str, Stored], layer: Layer, path: Path
+) -> dict[str, np.ndarray]:
+    """The layer's arrays by parameter name, scales applied, out of the ``datasets`` that ``node`` has in the file. Raises
+    Unreadable where one is missing or has another shape, or is of whole numbers whose scale is not there."""
     expected = {parameter.name: parameter.shape for parameter in layer.parameters}
     shapes = own_parameters(
         node.source_class, {name: dataset.shape or () for name, dataset in datasets.items()}, expected
@@ -165,7 +167,7 @@ def read_parameters(file: h5py.File, node: Node, layer: Layer, path: Path) -> di
 
 
 def _main(
-    file: h5py.File, node: Node, datasets: Mapping[str, h5py.Dataset], shape: tuple[int, ...], what: str, path: Path
+    file: h5py.File, node: Node, datasets: Mapping[str, Stored], shape: tuple[int, ...], what: str, path: Path
 ) -> np.ndarray:
     main, companions = MAIN[node.source_class], _COMPANIONS[node.source_class]
     values = read(file, datasets[main], path)
