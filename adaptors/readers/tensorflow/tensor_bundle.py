@@ -16,7 +16,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -324,23 +324,25 @@ def _table(data: bytes, path: Path) -> dict[bytes, bytes]:
     # Keys share what they begin with, so few bytes could become many.
     budget_bytes = 4 * len(data) + 16 * 1024 * 1024
     end = 0
-    for _, place in _block(data, handle[2], handle[3], path):
+
+    def add_block(_: bytes, place: bytes) -> None:
+        nonlocal budget_bytes, end
         offset, position = varint(place, 0, str(path))
-        size, _ = varint(place, position, str(path))
+        size, _position = varint(place, position, str(path))
         if offset < end:
             raise Unreadable(f"{path} is damaged: its blocks overlap.")
         end = offset + size
-        for key, value in _block(data, offset, size, path):
-            budget_bytes -= len(key)
-            if budget_bytes < 0:
-                raise Refused(f"{path} has keys that would unpack to far more than the file, so it is not read.")
-            if len(key) > LONGEST_KEY_BYTES:
-                raise Refused(f"{path} has a key of {len(key):,} bytes, so it is not read.")
-            found[key] = value
+        budget_bytes = _block(data, offset, size, path, budget_bytes, found.__setitem__)
+
+    _block(data, handle[2], handle[3], path, budget_bytes, add_block)
     return found
 
 
-def _block(data: bytes, offset: int, size: int, path: Path) -> Iterator[tuple[bytes, bytes]]:
+def _block(
+    data: bytes, offset: int, size: int, path: Path, budget_bytes: int, add: Callable[[bytes, bytes], None]
+) -> int:
+    """Add each key and value of the block, and return what the keys leave of ``budget_bytes``. Raises Unreadable and
+    Refused."""
     end = offset + size
     if end + _TRAILER_BYTES > len(data) - _FOOTER_BYTES or size < 4:
         raise Unreadable(f"{path} is damaged: a block of its table lies outside the file.")
@@ -356,7 +358,7 @@ def _block(data: bytes, offset: int, size: int, path: Path) -> Iterator[tuple[by
     last = end - 4 - 4 * restarts
     if last < offset:
         raise Unreadable(f"{path} is damaged: a block of its table is shorter than it says.")
-    key, position, what = b"", offset, str(path)
+    position, key, key_bytes, what = offset, b"", 0, str(path)
     while position < last:
         shared, own, length = data[position : position + 3]  # what follows a block is longer
         if shared | own | length < 0x80:  # as most are: each is a number by itself
@@ -365,12 +367,19 @@ def _block(data: bytes, offset: int, size: int, path: Path) -> Iterator[tuple[by
             shared, position = varint(data, position, what)
             own, position = varint(data, position, what)
             length, position = varint(data, position, what)
-        if shared > len(key) or position + own + length > last:
+        value = position + own
+        if shared > key_bytes or value + length > last:
             raise Unreadable(f"{path} is damaged: an entry of its table is longer than its block.")
-        key = key[:shared] + data[position : position + own]
-        position += own
-        yield key, data[position : position + length]
-        position += length
+        key_bytes = shared + own
+        budget_bytes -= key_bytes
+        if budget_bytes < 0:
+            raise Refused(f"{path} has keys that would unpack to far more than the file, so it is not read.")
+        if key_bytes > LONGEST_KEY_BYTES:
+            raise Refused(f"{path} has a key of {key_bytes:,} bytes, so it is not read.")
+        key = key[:shared] + data[position:value]
+        position = value + length
+        add(key, data[value:position])
+    return budget_bytes
 
 
 def _part_key(name: str, part: tuple[tuple[int, int], ...]) -> bytes:
