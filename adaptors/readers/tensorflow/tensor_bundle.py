@@ -27,7 +27,7 @@ from mloscope.adaptors.files.crc32c import extended_crc32c, masked, masked_crc32
 from mloscope.adaptors.files.protobuf_wire import Message, varint
 from mloscope.adaptors.files.regular_files import TooLarge, open_regular, read_regular
 from mloscope.adaptors.fingerprint import file_fingerprint
-from mloscope.adaptors.interface import AdaptorError, Refused, Unknown, Unreadable
+from mloscope.adaptors.interface import Refused, Unknown, Unreadable
 
 INDEX = ".index"
 LARGEST_INDEX_BYTES = 256 * 1024 * 1024
@@ -206,7 +206,7 @@ class Bundle:
     def _bytes(self, key: str, entry: Entry, check: bool = True) -> np.ndarray:
         """The tensor's bytes. Without ``check`` the caller verifies the checksum."""
         path = self._data_file(entry.shard)
-        if not 0 <= entry.shard < self.shards or entry.offset < 0 or entry.size < 0:
+        if entry.shard >= self.shards:
             raise Unreadable(f"{self.path}: the place of {key} is impossible.")
         try:
             with open_regular(path, buffering=0) as file:
@@ -282,8 +282,6 @@ def open_bundle(prefix: Path) -> Bundle:
         bundle = Bundle(prefix, read_regular(path, LARGEST_INDEX_BYTES))
     except TooLarge as error:
         raise Refused(f"{path} is larger than any index needs: {error.strerror}.") from error
-    except AdaptorError:
-        raise
     except OSError as error:
         raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from error
     with _lock:
@@ -301,9 +299,10 @@ def is_index(path: Path) -> bool:
     """Whether the file ends as an index does. Reads its last bytes only."""
     try:
         with open_regular(path) as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 8))
-            return size >= _FOOTER_BYTES and file.read(8) == _MAGIC.to_bytes(8, "little")
+            if file.seek(0, os.SEEK_END) < _FOOTER_BYTES:
+                return False
+            file.seek(-8, os.SEEK_END)
+            return file.read() == _MAGIC.to_bytes(8, "little")
     except OSError:
         return False
 
@@ -385,7 +384,7 @@ def _block(
 def _part_key(name: str, part: tuple[tuple[int, int], ...]) -> bytes:
     """The key of a partitioned variable's part, as ``EncodeTensorNameSlice`` writes it: an order-preserving
     code."""
-    escaped = name.encode().replace(b"\0", b"\0\xff").replace(b"\xff", b"\xff\0")
+    escaped = name.encode().replace(b"\0", b"\0\xff")  # a byte 0xff, which UTF-8 never has, would be escaped too
     count = bytes([1, len(part)]) if part else b"\0"
     numbers = b"".join(_ordered(start) + _ordered(length) for start, length in part)
     return b"\0" + escaped + b"\0\x01" + count + numbers
