@@ -129,7 +129,7 @@ def test_what_cannot_be_aligned_says_why() -> None:
     assert found.indices == (None, None)
     assert '"right" do not say their epoch' in found.problem
     found = pairing.align(a, b, "accuracy", {0: 0.5}, {}, ("left", "right"))
-    assert "neither statistics nor a metric" in found.problem
+    assert "none is recorded for right" in found.problem
     assert pairing.align(a, b, "accuracy", {100: 0.5}, {0: 0.4}).indices == (None, 0)
     assert pairing.align(a, [], "step").problem == 'The run "B" has no checkpoints.'
     with pytest.raises(BadRequest, match="step, epoch, share, accuracy"):

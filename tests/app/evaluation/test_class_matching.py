@@ -75,7 +75,7 @@ def test_without_names_equal_numbers_are_matched_by_position_and_it_is_said() ->
 @pytest.mark.parametrize("corpus", [("0", "1", "2", "3"), ("class 1", "class 2", "class 3", "class 4")])
 def test_numbers_contradict_no_names(corpus: tuple[str, ...]) -> None:
     found = match(4, ANIMALS, corpus)
-    assert (found.how, found.names) == (BY_POSITION, ANIMALS)
+    assert (found.how, found.names, found.matched) == (BY_POSITION, ANIMALS, True)
     reverse = match(4, corpus, ANIMALS)
     assert (reverse.how, reverse.names) == (BY_POSITION, ANIMALS)
 

@@ -97,7 +97,12 @@ def test_kernels_along_one_axis_are_single_columns() -> None:
 
 
 def test_types_are_kept_and_integers_become_floats() -> None:
-    for kind, result in ((np.float16, np.float16), (np.float64, np.float64), (np.int8, np.float32)):
+    for kind, result in (
+        (np.float16, np.float16),
+        (np.float64, np.float64),
+        (np.int8, np.float32),
+        (np.uint16, np.float32),
+    ):
         assert tiles.tiles(np.zeros(3, kind), ("unit",)).dtype == result
     assert tiles.tiles(np.array([2**40]), ("unit",)).ravel()[0] == 2**40
 
@@ -109,6 +114,8 @@ def test_what_is_no_picture_is_refused() -> None:
         tiles.tiles(numbered(3, 4), ("unit",))
     with pytest.raises(NotPossible, match="not real numbers"):
         tiles.tiles(np.zeros(3, complex), ("unit",))
+    with pytest.raises(NotPossible, match="not real numbers"):
+        tiles.tiles(np.zeros(3, "m8[s]"), ("unit",))
     with pytest.raises(BadRequest, match='"tiles" or "matrix"'):
         tiles.tiles(numbered(3), ("unit",), layout="rows")
 

@@ -33,6 +33,7 @@ def one(
 )
 def test_numbers_are_kept_without_a_word(array: np.ndarray) -> None:
     assert one(array) == ([2, 0, 1], [], [])
+    assert one(array[:1]) == ([2], [], [])
     assert one(np.array([[2, 0, 1]]), count=3) == ([2, 0, 1], [], [])
     assert one(np.array([True, False])) == ([1, 0], [], [])
     assert one(np.array([1 << 40, 1 << 31, 5])) == ([1 << 31, 1 << 31, 5], [], [])
@@ -138,6 +139,7 @@ def test_texts_are_numbered_by_the_alphabet_and_said(kind: str) -> None:
 def test_five_names_are_listed_and_the_others_counted() -> None:
     letters = np.array(list("abcdef"))
     assert "0 a, 1 b, 2 c, 3 d, 4 e and 1 more." in one(letters)[2][0]
+    assert "4 e and 7 more." in one(np.array(list("abcdefghijkl")))[2][0]
     assert "0 a, 1 b, 2 c, 3 d, 4 e." in one(letters[:5])[2][0]
 
 
