@@ -99,7 +99,7 @@ export class Painting {
     const { ceiling } = this;
     const { pixels, quiet, text, font } = this.colours();
     const measure = confusionCounts.measure(step, shade);
-    const size = Math.max(9, Math.min(14, g.acrossPx / 4, g.downPx * 0.6));
+    const size = Math.max(10, Math.min(14, g.acrossPx / 4, g.downPx * 0.6));
     context.font = `${size * ratio}px ${font}`;
     context.textAlign = "center";
     context.textBaseline = "middle";
@@ -116,11 +116,9 @@ export class Painting {
         const leftOut = diagonal === "off" && actual === predicted;
         const onDark = leftOut ? dark : isDark(parts(pixels[confusionDraw.code(value, ceiling)]));
         context.fillStyle = count === 0 || leftOut ? quiet : onDark === dark ? text : dark ? "#0d0f13" : "#ffffff";
-        context.globalAlpha = count === 0 ? 0.6 : 1;
         context.fillText(textOf(count, value, shade), ((g.columnEdge(column) + g.columnEdge(column + 1)) / 2) * ratio, y);
       }
     }
-    context.globalAlpha = 1;
   }
 
   /** Where groups meet. */

@@ -7,6 +7,7 @@
 const SMALLEST = 0.15;
 const LARGEST = 3;
 const READABLE = 0.8;
+const SMALLEST_READABLE = 0.6; // of a network with many branches: better small than cut at top and bottom
 const COMFORTABLE = 1.15;
 const KEPT_VISIBLE_PX = 60;
 const MOVE_MS = 220;
@@ -47,6 +48,13 @@ export class Camera {
     this.size = size;
   }
 
+  /** How high the window has to be for the network to be wholly in it at the size at which it is first shown. */
+  wantedHeight() {
+    const { width, height } = this.size;
+    const scale = Math.min(COMFORTABLE, this.stage.clientWidth / (width || 1));
+    return Math.ceil(height * (scale < READABLE ? 1 : scale));
+  }
+
   /** The whole network in the window. @returns {Place} */
   whole() {
     const { clientWidth, clientHeight } = this.stage;
@@ -62,7 +70,7 @@ export class Camera {
   settle(selected) {
     const whole = this.whole();
     if (whole.scale < READABLE) {
-      const scale = Math.min(1, Math.max(READABLE, this.stage.clientHeight / this.size.height));
+      const scale = Math.min(1, Math.max(SMALLEST_READABLE, this.stage.clientHeight / this.size.height));
       whole.scale = scale;
       whole.x = 0;
       whole.y = (this.stage.clientHeight - this.size.height * scale) / 2;
@@ -81,7 +89,7 @@ export class Camera {
     if (before !== null && box) this.at.x = before - box.x * this.at.scale;
     const room = this.stage.clientHeight;
     if (this.size.height * this.at.scale > room) {
-      const scale = Math.max(room / this.size.height, READABLE * 0.85);
+      const scale = Math.max(room / this.size.height, SMALLEST_READABLE);
       if (scale < this.at.scale) {
         if (box) this.at.x += box.x * (this.at.scale - scale);
         this.at.scale = scale;

@@ -211,6 +211,7 @@ class Graph {
     const focus = this.stage.contains(document.activeElement) && document.activeElement !== this.stage;
     this.picture = picture;
     camera.show(picture.world, picture.size);
+    this.takeHeight();
     this.tip.hide();
     this.stage.replaceChildren(picture.svg);
     this.message.hidden = true;
@@ -231,8 +232,14 @@ class Graph {
     this.camera.settle(marked ? this.picture.box(marked) : null);
   }
 
+  /** The strip is as high as the network needs; network_graph.css says within which limits. */
+  takeHeight() {
+    this.root.style.setProperty("--network-height", `${this.camera.wantedHeight()}px`);
+  }
+
   resized() {
     if (!this.picture || !this.stage.clientWidth) return;
+    this.takeHeight();
     if (this.camera.moved) this.camera.place(this.camera.at);
     else this.settle();
   }

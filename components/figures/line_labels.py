@@ -9,7 +9,7 @@ import numpy as np
 
 LABEL_PX = 12
 """From one label to the next."""
-CHARACTER_PX = 6.2
+CHARACTER_PX = 6.8
 MOST_CHARACTERS = 12
 
 
@@ -48,7 +48,7 @@ def line_labels(
             "yref": "y",
             "yanchor": "middle",
             "text": f"<b>{name}</b>" if line.strong else name,
-            "font": {"size": 10, "color": line.colour},
+            "font": {"size": 11, "color": line.colour},
             "hovertext": line.name,
             "showarrow": False,
         }

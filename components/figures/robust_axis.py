@@ -45,5 +45,5 @@ def _arrow(step: int, values: np.ndarray, colour: str) -> dict[str, Any]:
     return {
         "x": step, "xref": "x", "y": 1 if up else 0, "yref": "y domain", "yanchor": "top" if up else "bottom", "showarrow": False,
         "text": f"{'▲' if up else '▼'} {extreme:.1e}".replace("e+", "e").replace("-", "−"),
-        "font": {"size": 10, "color": colour}, "hovertext": "this step exploded: its values are outside the axis",
+        "font": {"size": 11, "color": colour}, "hovertext": "this step exploded: its values are outside the axis",
     }  # fmt: skip

@@ -12,7 +12,8 @@ from mloscope.components.figures.unchecked_figure import unchecked_figure
 
 FIELD_PX = (230, 160)
 """Room for the cells, across and down, in a panel of the side."""
-CHARACTER_PX = 5.2
+TEXT_PX = 11
+CHARACTER_PX = 6.4
 """Width of a character of the cells' numbers."""
 CELL_PADDING_PX = 4
 
@@ -65,7 +66,7 @@ def unit_heat_map(
         **_hover(tiles, origin),
     }
     if (text := _numbers_that_fit(field)) is not None:
-        cells |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": 9}}
+        cells |= {"text": text, "texttemplate": "%{text}", "textfont": {"size": TEXT_PX}}
     return unchecked_figure([cells], _axes(*field.shape, one=len(tiles) == 1), theme=theme)
 
 

@@ -31,6 +31,7 @@ REACT = sorted((Path(dash.__file__).parent / "deps").glob("react*@18*.min.js"), 
 RUNS = {
     "lenet": examples.lenet(),
     "resnet50": examples.resnet50(),
+    "inception": examples.inception(1),
     "mobilenet": examples.mobilenet_v2(),
     "hostile": (
         *examples.lenet()[:2],
@@ -184,6 +185,22 @@ def test_the_whole_of_a_small_network_is_shown_and_its_texts_are_where_they_were
     }).map((node) => node.dataset.layer)""")
     assert wide == []
     assert "10 layers" in page.locator(".graph-summary").inner_text()
+
+
+def test_the_strip_is_as_high_as_its_network_and_the_whole_of_it_fits(visit):
+    heights = {}
+    for run in ("lenet", "inception"):
+        page = visit(run, "#fold=")
+        page.set_viewport_size({"width": 1440, "height": 900})
+        ready(page)
+        page.locator(".graph-button", has_text="Fit").click()
+        transform(page)
+        stage, world = (page.locator(name).bounding_box() for name in (".graph-stage", ".graph-world"))
+        for start, extent in (("x", "width"), ("y", "height")):
+            assert stage[start] <= world[start]
+            assert world[start] + world[extent] <= stage[start] + stage[extent]
+        heights[run] = page.locator(".graph").bounding_box()["height"]
+    assert heights["lenet"] < heights["inception"] <= 0.35 * 900
 
 
 @pytest.mark.parametrize("run", ["mobilenet", pytest.param("resnet50", marks=pytest.mark.slow)])

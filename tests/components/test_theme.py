@@ -31,13 +31,24 @@ def luminance(colour: str) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("ink", ["text", "text-quiet", "accent", "warn", "bad", "good"])
 @pytest.mark.parametrize("ground", ["surface", "surface-raised"])
 def test_words_can_be_read(theme, ink, ground):
     css = tokens_of_css(theme)
-    high, low = sorted((luminance(css[ink]), luminance(css[ground])), reverse=True)
-    assert (high + 0.05) / (low + 0.05) >= 4.5
+    assert contrast(css[ink], css[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("ground", ["surface", "surface-raised", "surface-sunken"])
+def test_borders_of_fields_can_be_seen(theme, ground):
+    css = tokens_of_css(theme)
+    assert contrast(css["field-line"], css[ground]) >= 3
 
 
 def test_an_empty_figure_says_why():
