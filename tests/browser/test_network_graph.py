@@ -245,7 +245,7 @@ def test_hovering_tells_at_once(visit):
     assert tip.is_hidden()
     node(page, "conv2").hover()
     assert tip.is_visible()
-    assert "2,416 parameters: kernel 5×5×6×16" in tip.inner_text()
+    assert "2\u202f416 parameters: kernel 5×5×6×16" in tip.inner_text()
     assert "output 8×8×16" in tip.inner_text()
     assert page.locator(".graph-svg title").count() == 0
     page.mouse.move(5, 300)
