@@ -101,7 +101,7 @@ class PageConnections:
         """Connect the run at this path. Raises :class:`NotPossible` where pages may connect nothing, :class:`Forbidden` outside
         the folders, :class:`BadRequest` for what is no absolute path or a bad name, and what the adaptors say of it."""
         if self.links is None or not self.folders:
-            raise NotPossible(f"This server lets pages connect nothing. In a terminal: {self.command}")
+            raise NotPossible(f"This server lets pages connect nothing; `{self.command}` in a terminal does.")
         path = Path(text.strip())
         if not path.is_absolute() or "\0" in text:
             raise BadRequest(f'"{text[:200]}" is not an absolute path, such as {self.folders[0] / "run-2"}.')

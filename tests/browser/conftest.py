@@ -203,7 +203,7 @@ class FakeServer:
     def reset(self) -> None:
         self.statistics = self.new_statistics()
         self.steps, self.chunk_steps, self.held, self.evict_once, self.refusals = STEPS, 4, set(), False, []
-        self.slow_manifest_s, self.keeps_nothing = 0, False
+        self.slow_manifest_s, self.keeps_nothing, self.factors = 0, False, {}
         self.missing = {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."}
         self.log.clear()
         self._open.clear()

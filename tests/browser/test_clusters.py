@@ -90,7 +90,7 @@ def test_born_died_and_empty_clusters_say_so(stage, clusters):
     assert rows(stage)[11]["others"].startswith("new")
     assert "1 new cluster" in stage.page.inner_text(".cluster-about")
     go(stage, 200)
-    assert (rows(stage)[10]["state"], rows(stage)[10]["name"], rows(stage)[10]["size"]) == ("died", "died", "0")
+    assert (rows(stage)[10]["state"], rows(stage)[10]["name"], rows(stage)[10]["size"]) == ("died", "gone", "0")
     go(stage, 250)
     assert rows(stage)[10]["state"] == "empty"
 
@@ -162,7 +162,7 @@ def test_statistics_without_clusters_are_told_from_none(stage):
     stage.server.statistics = stage.server.new_statistics(ready=set(WITH_STATISTICS))
     stage.show(*PARTS)
     stage.page.wait_for_selector('#rows[data-state="missing"]')
-    assert "not its clusters" in stage.page.inner_text("#rows .cluster-message")
+    assert "not clustered" in stage.page.inner_text("#rows .cluster-message")
     assert stage.page.locator(".cluster-row").count() == 0
 
 
@@ -343,7 +343,7 @@ def test_a_lasso_lists_the_images_within_it_and_follows_them_through_time(stage,
     assert set(within) <= caught
     assert len(caught) < len(within) * 1.2
     title = stage.page.inner_text(".cluster-title:visible")
-    assert title.startswith(f"{len(caught)} images within the lasso of step 1")
+    assert title.startswith(f"{len(caught)} selected images at step 1")
     hash = stage.js("() => location.hash")
     assert "lasso=1200:" in hash
     go(stage, 100)

@@ -168,7 +168,7 @@ def test_a_minus_b_is_the_difference_of_both_films_zero_in_the_middle(compare: C
     assert ends[0] == ends[2].replace(ends[2], f"−{ends[2]}")
     assert float(ends[2]) == pytest.approx(most, rel=0.01)
     legend = compare.text(".compare-film-pair .film-rule")
-    assert "half a code step of A and half a code step of B" in legend
+    assert "±0.2" in legend
     assert "same scale for A and B" in compare.text(".compare-film-a .film-rule")
 
 
@@ -588,7 +588,7 @@ def test_confusion_of_both_sides_and_the_difference(compare: Compare, stage) -> 
     legends = compare.page.locator(".compare-matrix > .quiet-text").all_text_contents()
     assert "from 0 to 200" in legends[0]
     assert legends[0] == legends[1]
-    assert f"from −{reach} to {reach}" in legends[2]
+    assert f"±{reach}" in legends[2]
     asked = len(stage.server.log)
     stage.js("time.requestStep(1000)")
     stage.wait("() => document.querySelector('.compare-matrix[data-side=pair] canvas').dataset.step === '1000'")
@@ -623,7 +623,7 @@ def test_statistics_on_one_side_only_are_said_with_the_command(compare: Compare,
         "() => document.querySelectorAll('.compare-matrix-message')[1].textContent.includes('not been evaluated yet')"
     )
     assert stage.server.statistics.command in said.nth(1).text_content()
-    assert said.nth(2).text_content() == "A − B needs the statistics of both sides."
+    assert "both sides" in said.nth(2).text_content()
 
 
 def test_a_cell_tells_who_moved_into_it_and_out_of_it(compare: Compare, stage) -> None:
@@ -645,7 +645,7 @@ def test_a_cell_tells_who_moved_into_it_and_out_of_it(compare: Compare, stage) -
 def test_headings_say_run_step_and_accuracy_first(compare: Compare, stage) -> None:
     compare.show("layer=conv1")
     heads = [[compare.text(f".compare-film-{side} .film-{part}") for part in ("lead", "moment")] for side in "ab"]
-    assert heads == [["A · demo", "step 1\u2009200 · accuracy 0.600"], ["B · demo", "step 0 · accuracy 0.000"]]
+    assert heads == [["A · demo", "step 1\u202f200 · accuracy 0.600"], ["B · demo", "step 0 · accuracy 0.000"]]
 
 
 def test_runs_that_count_differently_are_aligned_by_share_unless_told(compare: Compare, stage) -> None:

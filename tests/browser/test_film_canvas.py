@@ -75,7 +75,7 @@ def test_parameters_are_painted_symmetric_about_zero_over_all_time(stage, layer)
     assert "one scale for all steps" in words
     assert "so far" not in words
     assert "centred on 0" in words
-    assert "1/252" in words
+    assert "±0.2" in words
 
 
 def test_feature_maps_are_painted_from_lowest_to_highest(stage):

@@ -46,7 +46,7 @@ def test_readout_and_spoken_value_name_the_checkpoint(timeline):
     timeline.page.keyboard.press("End")
     at(timeline, 1200)
     timeline.wait("() => document.querySelector('.timeline-readout').textContent.startsWith('step 1\u202f200')")
-    assert timeline.page.get_attribute("#time-slider", "aria-valuetext") == "step 1200, epoch 12"
+    assert timeline.page.get_attribute("#time-slider", "aria-valuetext") == "step 1\u202f200, epoch 12"
 
 
 def test_dragging_moves_the_bus(timeline):

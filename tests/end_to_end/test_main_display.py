@@ -30,7 +30,7 @@ def test_it_opens_on_the_last_checkpoint_with_everything_in_its_place(display, d
 def test_details_tell_kind_hyperparameters_shapes_and_this_steps_numbers(display, dashboard):
     display.show("#layer=conv1&unit=3").wait_drawn()
     details = display.page.locator("#layer-details")
-    details.locator("table").wait_for()
+    details.get_by_text("unit 3").first.wait_for()
     said = details.inner_text()
     for part in (
         "conv1",

@@ -34,6 +34,7 @@ def test_every_setting_can_be_set() -> None:
         "dask_address": ("tcp://scheduler:8786", "tcp://scheduler:8786"),
         "watch_runs": ("/runs", "/runs"),
         "watch_corpora": ("/corpora", "/corpora"),
+        "connect_folders": ("/data/runs:/scratch", ("/data/runs", "/scratch")),
         "unprotected": ("yes", True),
         "users_file": ("/etc/mloscope/users.json", "/etc/mloscope/users.json"),
         "session_s": ("3600", 3600.0),

@@ -217,7 +217,7 @@ def test_status_shows_what_is_cached_what_runs_and_what_failed(house: Callable[.
         "40 asked for",
         "this machine",
         "0 checkpoints measured",
-        "No statistics were started here.",
+        "No jobs have been started here.",
         "Nothing, since <time",
     ):
         assert words in page, words
@@ -237,7 +237,7 @@ def test_status_tells_troubles_and_jobs_and_escapes_them(house: Callable[..., An
     home.services.statistics.jobs = Jobs()
     page = home.visitor().get("/status").text
     for words in (
-        "25%",
+        "25\u202f%",
         "9 s left",
         "noise, &lt;test&gt;",
         "&lt;b&gt;",
