@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -16,7 +15,7 @@ from mloscope.adaptors.readers.keras.checkpoints import Survey, survey
 from mloscope.adaptors.readers.keras.listing import holds_checkpoints
 from mloscope.adaptors.readers.keras.operations import losses_of
 from mloscope.adaptors.readers.keras.places import Places
-from mloscope.adaptors.readers.keras.quantised import read_parameters
+from mloscope.adaptors.readers.keras.reading import read_layers
 
 if TYPE_CHECKING:
     import keras
@@ -77,25 +76,11 @@ class KerasRun:
     def parameters(self, checkpoint: Checkpoint, layer: Layer) -> dict[str, np.ndarray]:
         if layer.name not in self._nodes:
             raise Unknown(f"The run {self._found.folder} has no layer {layer.name}.")
-        return self._read(checkpoint, [layer])[layer.name]
+        return read_layers(self._found, self._places, checkpoint, [layer])[layer.name]
 
     def weights(self, checkpoint: Checkpoint) -> dict[str, np.ndarray]:
-        by_layer = self._read(checkpoint, self._layers)
+        by_layer = read_layers(self._found, self._places, checkpoint, self._layers)
         return {f"{layer}/{name}": array for layer, arrays in by_layer.items() for name, array in arrays.items()}
-
-    def _read(self, checkpoint: Checkpoint, layers: Sequence[Layer]) -> dict[str, dict[str, np.ndarray]]:
-        path, names = self._found.path(checkpoint), [layer.name for layer in layers]
-        self._found.check(checkpoint)
-        if (known := self._places.read(path, names)) is not None:
-            return known
-        read: dict[str, dict[str, np.ndarray]] = {}
-        with keras_files.opened_in_window(path) as (file, window), self._places.noted(path, window) as note:
-            nodes = self._found.nodes_in(checkpoint, file, names)
-            for layer in layers:
-                datasets = nodes[layer.name].datasets(file)
-                read[layer.name] = read_parameters(file, nodes[layer.name], datasets, layer, path)
-                note(layer.name, datasets, read[layer.name])
-        return read
 
     def keras_model(self) -> keras.Model:
         return self._found.model(self._options)
