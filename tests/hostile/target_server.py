@@ -234,6 +234,8 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
     from mloscope.app.web.server import create_guarded_app
     from mloscope.app.web.services import Services
     from mloscope.app.workspace.entries import CorpusEntry, RunEntry
+    from mloscope.app.workspace.run_labels import RunLabelsStore
+    from mloscope.app.workspace.saved_views import SavedViews
     from mloscope.app.workspace.workspace import Workspace
 
     lab = root / "lab"
@@ -251,6 +253,7 @@ def served(root: Path, prepare: Callable[[Path], None] = lambda _root: None, **s
         [*(RunEntry(lab / "runs" / name, name) for name in RUNS), RunEntry(lab / "runs" / "lost", "lost")],
         [CorpusEntry(lab / "corpora" / CORPUS, CORPUS), CorpusEntry(lab / "corpora" / "lost", "lost")],
     )
+    workspace.saved_views, workspace.labels = SavedViews(root / "cache"), RunLabelsStore(root / "cache")
     service, jobs = MadeUpService(), CountedJobs()
     statistics = Statistics(workspace, StatisticsStore(root / "cache"), jobs)
     write_statistics(statistics, workspace.opened_corpus(CORPUS).adaptor)
