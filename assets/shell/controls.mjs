@@ -210,6 +210,7 @@ clientside.mloscope = {
         clientside.set_props(key, { value: shown.get(key) });
       }
     });
+    if (!Object.keys(used).length && !Object.keys(problems).length) return; // a value put back, not one of somebody's
     if ("units" in used) used["units-by"] = "";
     if (Object.keys(used).length) view.set(used);
     tellSelections(problems);

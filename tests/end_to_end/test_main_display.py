@@ -258,16 +258,14 @@ def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
         display.until(lambda: len(asked) >= len(expected))
         assert sorted(asked) == sorted(expected)
 
-    of_image, of_unit = (
-        ["prediction-course.figure"],
-        ["layer-details.children", "unit-course.figure", "unit-heat-map.figure"],
-    )
-    asks_for(of_image, "image", "test-3")
-    asks_for(of_unit, "unit", 2)
+    enlarged = ["layer-details.children", "unit-course.figure", "unit-heat-map.figure"]
+    asks_for(["prediction-course.figure", "unit-map.figure"], "image", "test-3")
+    asks_for([*enlarged, "unit-map.figure"], "unit", 2)
     asks_for([], "colour", "magma")
-    asks_for(of_unit, "mode", "features")
-    asks_for([*of_image, *of_unit], "image", "test-4")
-    asks_for(of_unit, "unit", 1)
+    asks_for([*enlarged, "unit-map.figure"], "mode", "features")
+    # Here the enlarged unit is the map itself.
+    asks_for(["prediction-course.figure", *enlarged], "image", "test-4")
+    asks_for(enlarged, "unit", 1)
     page.get_by_role("link", name="Confusion").click()
     page.get_by_role("link", name="Network").click()
     page.locator("#layer-details h2", has_text="conv1").wait_for()
@@ -330,7 +328,7 @@ def test_predicted_classes_follow_time_and_equal_the_networks_own(display, dashb
         best = int(np.argmax(probabilities))
         row = display.page.locator("#predictions .predictions-row").nth(best)
         row.filter(has_text=f"{100 * probabilities[best]:.1f}").wait_for()
-    assert display.page.locator("#prediction-course .js-plotly-plot .scatterlayer .trace").count() >= 5
+    display.wait("document.querySelectorAll('#prediction-course .js-plotly-plot .scatterlayer .trace').length >= 5")
 
 
 # 9. ----------------------------------------------------------------------------------------------------- enlarged unit
