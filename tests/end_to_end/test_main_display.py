@@ -258,14 +258,14 @@ def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
         display.until(lambda: len(asked) >= len(expected))
         assert sorted(asked) == sorted(expected)
 
-    enlarged = ["layer-details.children", "unit-course.figure", "unit-heat-map.figure"]
-    asks_for(["prediction-course.figure", "unit-map.figure"], "image", "test-3")
-    asks_for([*enlarged, "unit-map.figure"], "unit", 2)
+    of_image = ["prediction-course.figure", "unit-map.figure"]
+    of_unit = ["layer-details.children", "unit-course.figure", "unit-heat-map.figure", "unit-map.figure"]
+    asks_for(of_image, "image", "test-3")
+    asks_for(of_unit, "unit", 2)
     asks_for([], "colour", "magma")
-    asks_for([*enlarged, "unit-map.figure"], "mode", "features")
-    # Here the enlarged unit is the map itself.
-    asks_for(["prediction-course.figure", *enlarged], "image", "test-4")
-    asks_for(enlarged, "unit", 1)
+    asks_for(of_unit, "mode", "features")
+    asks_for(of_image, "image", "test-4")
+    asks_for(of_unit, "unit", 1)
     page.get_by_role("link", name="Confusion").click()
     page.get_by_role("link", name="Network").click()
     page.locator("#layer-details h2", has_text="conv1").wait_for()
