@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from mloscope.app.errors import NotPossible, Unavailable
+from mloscope.app.process.whole_files import write_file
 
 Kept = TypeVar("Kept")
 
@@ -55,10 +55,7 @@ class KeptBesidePaths(Generic[Kept]):
             if document is None:
                 path.unlink(missing_ok=True)
                 return
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self._folder, suffix=".new", delete=False) as file:
-                file.write(json.dumps(document))
-            os.replace(file.name, path)
+            write_file(path, json.dumps(document).encode(), private=True)
         except OSError as error:
             raise Unavailable(f"The setting cannot be saved: {error.strerror or error}.") from error
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import datetime
 import json
-import os
 import re
 import secrets
-import tempfile
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from mloscope.adaptors.files.regular_files import read_regular
 from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unavailable
+from mloscope.app.process.whole_files import write_file
 
 MOST_VIEWS = 2000
 LONGEST_NAME = 200
@@ -104,12 +103,7 @@ class SavedViews:
     def _keep(self, view: SavedView) -> SavedView:
         view, path = _checked(view), self._path(view.id)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=path.parent, suffix=".new", delete=False
-            ) as file:
-                json.dump(asdict(view), file)
-            os.replace(file.name, path)
+            write_file(path, json.dumps(asdict(view)).encode(), private=True)
         except OSError as error:
             raise Unavailable(f"The view cannot be saved: {error.strerror or error}.") from error
         return view

@@ -59,6 +59,17 @@ export const write = (node, text) => {
 export const hit = (event, selector) => (event.target instanceof Element ? event.target.closest(selector) : null);
 
 /**
+ * Follow a link within this page, unless the user asks for another tab.
+ * @param {MouseEvent} event
+ * @param {() => void} go
+ */
+export const follow = (event, go) => {
+  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+  event.preventDefault();
+  go();
+};
+
+/**
  * The value of a custom property of assets/theme.css.
  * @param {string} name such as "--text"
  * @param {Element} [of] the element it is read at

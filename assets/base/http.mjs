@@ -52,6 +52,20 @@ export const fetchAnswer = async (url, signal, options = {}) => {
 };
 
 /**
+ * Send a change to the server, marked as coming from a page of ours.
+ * @param {string} method
+ * @param {string} url
+ * @param {any} [body] sent as JSON; undefined: none
+ * @returns {Promise<Response>} rejects as fetchAnswer does
+ */
+export const sendChange = (method, url, body) =>
+  fetchAnswer(url, undefined, {
+    method,
+    headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+
+/**
  * Fetch bytes.
  * @param {string} url
  * @returns {Promise<ArrayBuffer>} rejects as fetchAnswer does, and with `kind` "hung-up" where the connection broke

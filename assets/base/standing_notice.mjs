@@ -1,7 +1,7 @@
 /**
  * A notice that stands as long as what it says is so: `standingNotice`.
  */
-import { element } from "mloscope/base/dom.mjs";
+import { element, follow } from "mloscope/base/dom.mjs";
 
 const LOOK_EVERY_MS = 100;
 const PATIENCE_MS = 3000; // until Dash has laid out the page; where it cannot, the notice stands alone
@@ -54,11 +54,7 @@ function made(key, { text, action }, told) {
   const words = element("span", {}, [text]);
   if (action) {
     const link = element("a", { href: action.href, class: "notice-action" }, [action.text]);
-    link.addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      action.onClick();
-    });
+    link.addEventListener("click", (event) => follow(event, action.onClick));
     words.append(" ", link);
   }
   return element("p", { class: "notice notice-standing", "data-key": key, "data-text": text, "data-told": told }, [words]);

@@ -5,7 +5,7 @@
  */
 import { api } from "mloscope/base/addresses.mjs";
 import { element } from "mloscope/base/dom.mjs";
-import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
+import { fetchJson, sendChange } from "mloscope/base/http.mjs";
 import { askForSubject } from "mloscope/shell/workspace.mjs";
 
 const LINES_SHOWN = 8;
@@ -96,11 +96,7 @@ class Form {
     save.disabled = reset.disabled = true;
     this.problem.textContent = "";
     try {
-      await fetchAnswer(api(["runs", this.subject.run, "outputs"]), undefined, {
-        method: "PUT",
-        headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
-        body: JSON.stringify({ ...order, corpus: this.subject.corpus }),
-      });
+      await sendChange("PUT", api(["runs", this.subject.run, "outputs"]), { ...order, corpus: this.subject.corpus });
       askForSubject();
     } catch (error) {
       this.problem.textContent = error.message;

@@ -11,7 +11,7 @@ export const ROW_HEADER_PX = 34; // as in film.css
 export const COLUMN_HEADER_PX = 18;
 const NAMED_ROW_HEADER_PX = 96;
 const OUTLINE_PX = 8; // room around the tiles for the outline of a selected one; as in film.css
-const HEAD_PX = 13; // a label above a tile
+export const HEAD_PX = 13; // a label above a tile
 const LEAST_LABELLED_PX = 26; // smaller tiles are labelled by rows
 
 const LEAST_PX = 40;

@@ -13,10 +13,12 @@ export function within(text, total) {
   return { text: ignored.length ? view.formatUnits(numbers.filter((number) => number < total)) : text, ignored };
 }
 
+/** A selection for people: "0–31, 40" instead of "0-31,40". @param {number[]} numbers */
+export const inWords = (numbers) => view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
+
 /** "conv2 has units 0–15; 16–999 are ignored." */
 export function ignoredInWords(layer, what, ignored, total) {
   if (!ignored.length) return "";
-  const listed = view.formatUnits(ignored).replace(/-/g, "–").replace(/,/g, ", ");
   const known = total > 1 ? `${what} 0–${total - 1}` : `only ${what.replace(/s$/, "")} 0`;
-  return `${layer} has ${known}; ${listed} ${ignored.length === 1 ? "is" : "are"} ignored.`;
+  return `${layer} has ${known}; ${inWords(ignored)} ${ignored.length === 1 ? "is" : "are"} ignored.`;
 }

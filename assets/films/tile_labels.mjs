@@ -4,11 +4,11 @@
  * Written when the tiles are laid out, never while time moves; only where bars are sorted do their labels move along.
  */
 import { element } from "mloscope/base/dom.mjs";
+import { HEAD_PX } from "mloscope/films/arrangement.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
 
 const ROW_LABEL_PX = 14;
 const COLUMN_LABEL_PX = 26;
-const HEAD_PX = 13; // as in arrangement.mjs
 
 /** Labels along one side, as many as are legible. */
 function along(texts, step, length, scale, leastPx, side) {

@@ -1,11 +1,8 @@
 /** What a film shows, in words. */
-import { view } from "mloscope/base/view.mjs";
-
-/** A selection for people: "0–31" instead of "0-31". */
-const spoken = (numbers) => view.formatUnits(numbers).replace(/-/g, "–").replace(/,/g, ", ");
+import { inWords } from "mloscope/films/selections.mjs";
 
 const numbered = (word, numbers, total) =>
-  numbers.length === total ? `${total} ${word}${total === 1 ? "" : "s"}` : `${word}s ${spoken(numbers)} of ${total}`;
+  numbers.length === total ? `${total} ${word}${total === 1 ? "" : "s"}` : `${word}s ${inWords(numbers)} of ${total}`;
 
 /** "conv2 · kernel · 16 units · 6 channels · 5 × 5" @param {any} header of the film @param {string} kind what it is a film of */
 export function filmTitle(header, kind) {

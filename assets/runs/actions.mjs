@@ -1,11 +1,12 @@
 /** What can be done with the chosen runs: open one, compare two, see the curves of many, give them tags and a group. */
 import { api } from "mloscope/base/addresses.mjs";
-import { button, element } from "mloscope/base/dom.mjs";
-import { fetchAnswer } from "mloscope/base/http.mjs";
+import { button, element, follow } from "mloscope/base/dom.mjs";
+import { sendChange } from "mloscope/base/http.mjs";
 import { notice } from "mloscope/base/notices.mjs";
+import { pageData } from "mloscope/base/page_data.mjs";
 import { subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
-import { addressOf, follow, inNames } from "mloscope/runs/addresses.mjs";
+import { addressOf, inNames } from "mloscope/runs/addresses.mjs";
 
 /** @typedef {import("mloscope/runs/columns.mjs").Row} Row */
 
@@ -42,6 +43,9 @@ function link(text, href, title) {
   return node;
 }
 
+const field = (placeholder, label, list) =>
+  element("input", { class: "tool-input", list, placeholder, "aria-label": label, maxlength: pageData("limits").label });
+
 /** Tags and a group for all of the rows. */
 function labelForm(rows, changed, all) {
   const suggestions = (id, words) =>
@@ -50,17 +54,11 @@ function labelForm(rows, changed, all) {
       { id },
       [...new Set(words)].sort().map((value) => element("option", { value })),
     );
-  const tag = element("input", { class: "tool-input", list: "runs-known-tags", placeholder: "tag", "aria-label": "Tag", maxlength: 60 });
-  const group = element("input", {
-    class: "tool-input",
-    list: "runs-known-groups",
-    placeholder: "group",
-    "aria-label": "Group",
-    maxlength: 60,
-  });
+  const tag = field("tag", "Tag", "runs-known-tags");
+  const group = field("group", "Group", "runs-known-groups");
   const change = async (labelsOf) => {
     try {
-      for (const row of rows) await putLabels(row.name, labelsOf(row));
+      for (const row of rows) await sendChange("PUT", api(["runs", row.name, "labels"]), labelsOf(row));
     } catch (error) {
       notice(error.message);
     }
@@ -87,10 +85,3 @@ function labelForm(rows, changed, all) {
   ]); // prettier-ignore
   return element("details", { class: "runs-menu" }, [element("summary", { class: "runs-action" }, ["Tags and group"]), form]);
 }
-
-const putLabels = (run, labels) =>
-  fetchAnswer(api(["runs", run, "labels"]), undefined, {
-    method: "PUT",
-    headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
-    body: JSON.stringify(labels),
-  });

@@ -35,14 +35,3 @@ export const addressOf = (path, run, changes = {}) => {
   const hash = view.format({ ...view.get(), ...(isOther ? { layer: "" } : {}), ...changes }, step === null ? null : Number(step));
   return `${mountedAt(path)}?${search}${hash.length > 1 ? hash : ""}`;
 };
-
-/**
- * Follow a link within this page, unless the user asks for another tab.
- * @param {MouseEvent} event
- * @param {() => void} go
- */
-export const follow = (event, go) => {
-  if (event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  go();
-};

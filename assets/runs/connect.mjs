@@ -1,7 +1,7 @@
 /** Connecting another run: a path, typed or dropped, where the server allows it; and the command for a terminal everywhere. */
 import { api } from "mloscope/base/addresses.mjs";
 import { button, element, write } from "mloscope/base/dom.mjs";
-import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
+import { fetchJson, sendChange } from "mloscope/base/http.mjs";
 
 /**
  * @param {boolean} isEditor
@@ -41,11 +41,7 @@ function form(folders, connected) {
   const connect = async () => {
     write(said, "Connecting …");
     try {
-      const answer = await fetchAnswer(api(["connections"]), undefined, {
-        method: "POST",
-        headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
-        body: JSON.stringify({ path: path.value.trim() }),
-      });
+      const answer = await sendChange("POST", api(["connections"]), { path: path.value.trim() });
       const { name, was_connected: before } = await answer.json();
       write(said, before ? `${name} is connected already.` : `${name} is connected; it appears within 5 seconds.`);
       connected();

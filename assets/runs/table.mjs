@@ -5,12 +5,12 @@
  *     GET run-table ──► rows ──search──► sort ──► group ──► bodies.    ↑ ↓ move along the names, Space chooses, Enter opens
  */
 import { api, mountedAt } from "mloscope/base/addresses.mjs";
-import { button, component, element, hit, write } from "mloscope/base/dom.mjs";
+import { button, component, element, follow, hit, write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { actionsFor } from "mloscope/runs/actions.mjs";
-import { addressOf, follow, inNames, namesIn } from "mloscope/runs/addresses.mjs";
+import { addressOf, inNames, namesIn } from "mloscope/runs/addresses.mjs";
 import { NAME, columnsOf, defaultColumns, grouped, sorted } from "mloscope/runs/columns.mjs";
 import { connectPanel } from "mloscope/runs/connect.mjs";
 import { readQuery } from "mloscope/runs/query.mjs";

@@ -2,7 +2,7 @@
  * Links to pages (`a[data-page]`) lead there with run, corpus and view: a click changes the page in place, and what is copied, opened
  * in another tab or dragged away says the same. Skip links move the focus and leave the address alone.
  */
-import { hit } from "mloscope/base/dom.mjs";
+import { follow, hit } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
 
 const LINK = "a[data-page]";
@@ -25,9 +25,7 @@ document.addEventListener("click", (event) => {
     reach(skip.hash.slice(1));
   }
   const link = hit(event, LINK);
-  if (!link || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-  event.preventDefault();
-  view.visit({ path: pathOf(link) });
+  if (link) follow(event, () => view.visit({ path: pathOf(link) }));
 });
 
 function reach(id) {

@@ -7,7 +7,7 @@
  * All who open the same run, corpus and split share one object. It reads nothing without subscribers.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
+import { fetchJson, sendChange } from "mloscope/base/http.mjs";
 import { Retry } from "mloscope/base/retry.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -199,11 +199,7 @@ class Statistics {
    */
   async job(action) {
     const { corpus, split } = this.overview || this;
-    await fetchAnswer(api(["runs", this.run, "statistics", "job"]), undefined, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
-      body: JSON.stringify({ action, corpus, split }),
-    });
+    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split });
     await this.reread();
   }
 

@@ -2,7 +2,8 @@
  * Saved views: the component SavedViews. "Save view" and "Views" in the top bar, and the dialog with the list: search, open, share,
  * rename, delete. Viewers may open and share.
  */
-import { button, component, element, hit, write } from "mloscope/base/dom.mjs";
+import { button, component, element, follow, hit, write } from "mloscope/base/dom.mjs";
+import { pageData } from "mloscope/base/page_data.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { shownTitle } from "mloscope/shell/title.mjs";
@@ -11,8 +12,6 @@ import { savedViews } from "mloscope/views/saved_views.mjs";
 /** @typedef {import("mloscope/views/saved_views.mjs").SavedView} SavedView */
 
 const COPIED_MS = 1800;
-const LONGEST_NAME = 200; // as in app/workspace/saved_views.py
-const LONGEST_NOTE = 4000;
 
 class Dialog {
   /** @type {SavedView[]} */
@@ -140,11 +139,11 @@ class Dialog {
     if (!saved) return;
     const pressed = hit(event, "[data-act]");
     const link = hit(event, ".views-name");
-    if (link && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
-      event.preventDefault();
-      this.dialog.close();
-      view.go(savedViews.addressOf(saved));
-    }
+    if (link)
+      follow(event, () => {
+        this.dialog.close();
+        view.go(savedViews.addressOf(saved));
+      });
     if (pressed) this.act(String(pressed.dataset.act), saved, pressed);
   }
 
@@ -178,10 +177,14 @@ const EMPTY = "No view is saved yet.";
 
 /** A form for name and note. @param {{name: string, note: string}} values @param {string} word on the button @param {(values: any) => void} send */
 function form({ name, note }, word, send) {
+  const limits = pageData("limits");
   const made = /** @type {any} */ (
     element("form", { class: "views-form" }, [
-      element("label", {}, ["Name", element("input", { class: "views-field", name: "name", value: name, required: true, maxlength: LONGEST_NAME, autocomplete: "off" })]), // prettier-ignore
-      element("label", {}, ["Note", element("textarea", { class: "views-field", name: "note", rows: 3, maxlength: LONGEST_NOTE }, [note])]),
+      element("label", {}, ["Name", element("input", { class: "views-field", name: "name", value: name, required: true, maxlength: limits.viewName, autocomplete: "off" })]), // prettier-ignore
+      element("label", {}, [
+        "Note",
+        element("textarea", { class: "views-field", name: "note", rows: 3, maxlength: limits.viewNote }, [note]),
+      ]),
       element("button", { type: "submit", class: "views-button views-primary" }, [word]),
     ])
   );

@@ -1,6 +1,6 @@
 /** Saved views on the server (app/web/rest/views.py): `savedViews`. */
 import { api, mountedAt } from "mloscope/base/addresses.mjs";
-import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
+import { fetchJson, sendChange } from "mloscope/base/http.mjs";
 import { view } from "mloscope/base/view.mjs";
 
 /**
@@ -8,26 +8,18 @@ import { view } from "mloscope/base/view.mjs";
  *   corpus: string | null, problem: string | null}} SavedView
  */
 
-/** @param {string} method @param {string[]} segments @param {any} [body] @returns {Promise<Response>} rejects with the server's sentence */
-const ask = (method, segments, body) =>
-  fetchAnswer(api(["views", ...segments]), undefined, {
-    method,
-    headers: { "Content-Type": "application/json", "X-Mloscope": "1" },
-    body: body === undefined ? undefined : JSON.stringify(body),
-  });
-
 export const savedViews = {
   /** @returns {Promise<SavedView[]>} the latest first */
   list: async () => (await fetchJson(api(["views"]))).views,
 
   /** @param {{name: string, note: string, address: string}} values */
-  save: (values) => ask("POST", [], values),
+  save: (values) => sendChange("POST", api(["views"]), values),
 
   /** @param {string} id @param {{name?: string, note?: string}} values */
-  change: (id, values) => ask("PATCH", [id], values),
+  change: (id, values) => sendChange("PATCH", api(["views", id]), values),
 
   /** @param {string} id */
-  remove: (id) => ask("DELETE", [id]),
+  remove: (id) => sendChange("DELETE", api(["views", id])),
 
   /** The address of what is shown now, as the server keeps it: below wherever the application is mounted. */
   here: () => view.address().slice(mountedAt("").length - 1),

@@ -14,6 +14,7 @@ import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint, Curve
 from mloscope.components import theme as themes
+from mloscope.components.figures.line_labels import spread
 from mloscope.components.figures.training_chart import thinned
 from mloscope.components.figures.unchecked_figure import unchecked_figure
 
@@ -203,8 +204,9 @@ def _end_labels(
             ends.append((run, np.log10(at_x) if shown.log_x else at_x, np.log10(at_y) if shown.log_y else at_y))
     if not ends:
         return []
-    heights = np.array([y for _, _, y in ends]) / (span[1] - span[0]) * ROW_PX
-    shifts = spread(heights, LABEL_PX) - heights
+    px = ROW_PX / (span[1] - span[0])
+    heights = np.array([y for _, _, y in ends]) * px
+    shifts = spread(heights, LABEL_PX, (span[0] * px, span[1] * px)) - heights
     return [
         {
             "text": _middle(run.title), "showarrow": False, "x": float(x), "xref": _axis("x", row), "xanchor": "left", "xshift": 6,
@@ -212,18 +214,6 @@ def _end_labels(
         }
         for (run, x, y), shift in zip(ends, shifts.tolist(), strict=True)
     ]  # fmt: skip
-
-
-def spread(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Return the heights moved so that no two are nearer than ``gap``, in the same order and around the same middle."""
-    order = np.argsort(heights, kind="stable")
-    found = heights[order].copy()
-    for at in range(1, len(found)):
-        found[at] = max(found[at], found[at - 1] + gap)
-    found -= (found - heights[order]).mean()
-    placed = np.empty_like(found)
-    placed[order] = found
-    return placed
 
 
 def _middle(text: str) -> str:

@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 from mloscope.app.errors import NotFound
-from mloscope.app.statistics.stored.files import read_complete, write_file
+from mloscope.app.process.whole_files import write_file
+from mloscope.app.statistics.stored.files import read_complete
 from mloscope.app.statistics.stored.store import StatisticsStore
 
 CODE_VERSION = "clusters 1"

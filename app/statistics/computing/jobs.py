@@ -39,7 +39,7 @@ from mloscope.adaptors.installation import how_to_add
 from mloscope.app.errors import BadRequest, Conflict, Unavailable
 from mloscope.app.model_service import backends
 from mloscope.app.process.this_machine import host, is_alive, is_held, process_name, signal_process, take
-from mloscope.app.statistics.stored.files import write_file
+from mloscope.app.process.whole_files import write_file
 
 ACTIONS = ("start", "pause", "resume", "cancel")
 _AT_WORK = ("starting", "running")

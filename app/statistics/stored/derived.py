@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mloscope.app.statistics.stored.files import write_file
+from mloscope.app.process.whole_files import write_file
 from mloscope.app.statistics.stored.store import StatisticsStore
 
 logger = logging.getLogger(__name__)

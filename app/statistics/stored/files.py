@@ -6,11 +6,12 @@ import contextlib
 import json
 import logging
 import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mloscope.app.process.whole_files import temporary
 
 logger = logging.getLogger(__name__)
 
@@ -42,22 +43,6 @@ def save_array(path: Path, array: np.ndarray) -> tuple[int, str, tuple[int, ...]
     finally:
         file.close()
     return file.layout
-
-
-def temporary(path: Path) -> Path:
-    """A name beside the path that no other process uses."""
-    return path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Replace a file as a whole; a reader sees the old content or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    made = temporary(path)
-    try:
-        made.write_bytes(data)
-        os.replace(made, path)
-    finally:
-        made.unlink(missing_ok=True)
 
 
 def move_aside(path: Path) -> Path:

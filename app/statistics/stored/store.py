@@ -28,7 +28,8 @@ import numpy as np
 from cachetools import LRUCache
 
 from mloscope.app.errors import Conflict
-from mloscope.app.statistics.stored.files import move_aside, read_complete, temporary, write_file
+from mloscope.app.process.whole_files import temporary, write_file
+from mloscope.app.statistics.stored.files import move_aside, read_complete
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.unfinished import UnfinishedStep, slices_in, tiling
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mloscope.app.errors import BadRequest, Conflict
+from mloscope.app.process.whole_files import temporary
 from mloscope.app.statistics import measures
-from mloscope.app.statistics.stored.files import NpyFile, save_array, temporary
+from mloscope.app.statistics.stored.files import NpyFile, save_array
 from mloscope.app.statistics.stored.step_statistics import FULL, OF_IMAGES, TOP, StepStatistics
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.runs import unit_selection
 from mloscope.app.web.dash import view_state
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
+from mloscope.app.workspace import run_labels, saved_views
 from mloscope.components import colour_tables
 from mloscope.components.theme import CATEGORIES
 
@@ -36,6 +37,9 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
             "unit": unit_selection.MAXIMUM_UNIT,
             "range": unit_selection.LONGEST_RANGE,
             "text": view_state.LONGEST_TEXT,
+            "viewName": saved_views.LONGEST_NAME,
+            "viewNote": saved_views.LONGEST_NOTE,
+            "label": run_labels.LONGEST,
             "unitsPerPage": plan.FIRST_UNITS,
             "vectorsPerPage": plan.FIRST_VECTORS,
             "channelsPerPage": plan.FIRST_CHANNELS,

@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from mloscope.adaptors.interface import Checkpoint, Curve
+from mloscope.components.figures.line_labels import spread
 from mloscope.components.figures.metric_curves import (
     LABEL_PX,
     DrawnRun,
@@ -14,7 +15,6 @@ from mloscope.components.figures.metric_curves import (
     checkpoint_places,
     metric_curves,
     smoothed,
-    spread,
 )
 
 STEPS = np.arange(5)
@@ -74,7 +74,7 @@ def test_checkpoints_have_their_place_on_each_axis_where_it_is_known() -> None:
 
 
 def test_labels_at_line_ends_are_moved_apart() -> None:
-    apart = spread(np.array([10.0, 10.0, 200.0, 12.0]), 15)
+    apart = spread(np.array([10.0, 10.0, 200.0, 12.0]), 15, (0, 250))
     assert np.diff(np.sort(apart)).min() >= 15
     assert apart[2] == apart.max()
     runs = [run(str(number)) for number in range(4)]
