@@ -236,3 +236,9 @@ def shortened(sentences: Iterable[str], most: int = 20) -> tuple[str, ...]:
     listed = list(sentences)
     rest = len(listed) - most
     return tuple(listed if rest <= 0 else [*listed[:most], f"And {rest} more files with the same kind of problem."])
+
+
+def none_readable(count: int, folder: Path, first_problem: str) -> Unreadable:
+    """Return the error of a run of which no checkpoint can be read."""
+    which = "The only checkpoint" if count == 1 else f"None of the {count} checkpoints"
+    return Unreadable(f"{which} in {folder} {'cannot' if count == 1 else 'can'} be read. {first_problem}")

@@ -91,6 +91,9 @@ export const defaultColumns = (rows, columns) => {
   return [...plain, ...settings, ...metrics].map(({ key }) => key);
 };
 
+/** Whether a column's values are written as numbers, at the right of their cells. @param {Row[]} rows @param {Column} column */
+export const isOfNumbers = (rows, column) => column.key !== "changed" && rows.some((row) => typeof column.value(row) === "number");
+
 /**
  * Rows in the order of a column; rows without a value come last in both directions, and rows that are alike keep their order.
  * @param {Row[]} rows

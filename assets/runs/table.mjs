@@ -8,10 +8,11 @@ import { api, mountedAt } from "mloscope/base/addresses.mjs";
 import { button, component, element, follow, hit, write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
+import { counted } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { actionsFor } from "mloscope/runs/actions.mjs";
 import { addressOf, inNames, namesIn } from "mloscope/runs/addresses.mjs";
-import { NAME, columnsOf, defaultColumns, grouped, sorted } from "mloscope/runs/columns.mjs";
+import { NAME, columnsOf, defaultColumns, grouped, isOfNumbers, sorted } from "mloscope/runs/columns.mjs";
 import { connectPanel } from "mloscope/runs/connect.mjs";
 import { readQuery } from "mloscope/runs/query.mjs";
 import { Lines } from "mloscope/runs/rows.mjs";
@@ -145,7 +146,10 @@ class RunTable {
     const focused = this.focusedRun();
     this.table.replaceChildren(this.head(columns, key, direction, chosen), ...this.lines.bodies(groups, columns, chosen));
     this.giveStop(focused);
-    write(this.count, found.length === this.rows.length ? `${found.length} runs` : `${found.length} of ${this.rows.length} runs`);
+    write(
+      this.count,
+      found.length === this.rows.length ? counted(found.length, "run") : `${found.length} of ${counted(this.rows.length, "run")}`,
+    );
     write(this.problems, problems.join(" "));
     this.drawChoices(columns, now["runs-group"]);
     this.drawActions(chosen);
@@ -169,7 +173,7 @@ class RunTable {
       const act = button("runs-sort", column.title + sign, `${column.help || column.title}: sort`, () =>
         view.set({ "runs-sort": next(column.key, sort) }),
       );
-      return element("th", { scope: "col", "aria-sort": sort }, [act]);
+      return element("th", { scope: "col", "aria-sort": sort, class: isOfNumbers(this.rows, column) ? "runs-number" : null }, [act]);
     });
     return element("thead", {}, [element("tr", {}, [element("th", { scope: "col", class: "runs-choice" }, [all]), ...heads])]);
   }

@@ -21,6 +21,7 @@ import { filmKinds } from "mloscope/films/kinds.mjs";
 import { ranking } from "mloscope/films/ranking.mjs";
 import { ignoredInWords, within } from "mloscope/films/selections.mjs";
 import { windowTitle } from "mloscope/shell/title.mjs";
+import { askForConnections } from "mloscope/shell/workspace.mjs";
 
 const clientside = (window.dash_clientside = window.dash_clientside || {});
 const nothing = () => clientside.no_update;
@@ -85,16 +86,20 @@ function turned(text, total, size, direction) {
   return `${start}-${last}`;
 }
 
-/** While evaluation is not possible for a passing reason, ask again until it is: views recover by themselves. */
-function awaitEvaluation(subject) {
-  if (subject.evaluation.possible || !subject.evaluation.passing) return;
+/**
+ * While evaluation is not possible for a passing reason, look again until it is or another subject is open: views recover by
+ * themselves. The subject is the server's to describe: written here, it could take the place of another that is on its way.
+ */
+function awaitEvaluation(asked) {
+  if (asked.evaluation.possible || !asked.evaluation.passing) return;
   setTimeout(async () => {
+    if (asked !== subject) return;
     try {
-      const { evaluation, problem } = await fetchJson(api(["runs", subject.run]));
-      const now = evaluation || { ...subject.evaluation, message: problem }; // null while the run is gone
-      clientside.set_props("subject", { data: { ...subject, evaluation: { ...now, asked: Date.now() } } });
+      const { evaluation } = await fetchJson(api(["runs", asked.run])); // null while the run is gone
+      if (evaluation && (evaluation.possible || evaluation.message !== asked.evaluation.message)) askForConnections();
+      else awaitEvaluation(asked);
     } catch {
-      awaitEvaluation(subject); // the server itself is away; that is said where it matters
+      awaitEvaluation(asked); // the server itself is away; that is said where it matters
     }
   }, RETRY_SUBJECT_MS);
 }

@@ -5,7 +5,9 @@ import { searchOf } from "mloscope/base/addresses.mjs";
 
 const place = document.getElementById("first-shown");
 const { run = null, corpus = null } = place ? JSON.parse(place.textContent || "{}") : {};
-if (run && !new URLSearchParams(location.search).has("run")) {
+const asked = new URLSearchParams(location.search);
+if (run && !asked.has("run")) {
   const others = location.search.replace(/^\?/, "&");
-  history.replaceState(history.state, "", location.pathname + searchOf(run, corpus) + others + location.hash);
+  const named = searchOf(run, asked.has("corpus") ? null : corpus);
+  history.replaceState(history.state, "", location.pathname + named + others + location.hash);
 }

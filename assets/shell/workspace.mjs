@@ -92,7 +92,8 @@ function compare(opened, now, names) {
   else askForConnections();
 }
 
-function askForConnections() {
+/** What is connected, and what is shown of it, is requested again. */
+export function askForConnections() {
   window.dash_clientside.set_props("connections", { data: { asked: Date.now() } });
 }
 

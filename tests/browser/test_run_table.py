@@ -95,6 +95,19 @@ def test_all_runs_are_there_at_once_and_searching_makes_none_of_them_again(table
     assert kept == RUNS
 
 
+def test_one_run_is_one_and_heads_stand_above_their_numbers(table: Table) -> None:
+    table.show(count=1)
+    assert table.page.inner_text("[role=status] >> text=/^1 run/") == "1 run"
+    ends = table.page.evaluate(
+        """() => [...document.querySelectorAll(".runs-table thead th")].map((head, at) => {
+          const cell = document.querySelector(".runs-table tbody tr").children[at];
+          return [getComputedStyle(head).textAlign, getComputedStyle(cell).textAlign];
+        })"""
+    )
+    assert ["right", "right"] in ends
+    assert all(head == cell for head, cell in ends)
+
+
 def test_words_and_conditions_are_searched_for(table: Table) -> None:
     table.show(count=RUNS)
     expected = {

@@ -100,3 +100,9 @@ def test_a_split_without_statistics_leaves_the_way_to_the_others(display, dashbo
     display.wait("() => location.hash.includes('split=test')")
     page.go_back()
     display.wait("() => location.hash.includes('split=training')")
+
+
+def test_an_address_that_names_only_a_corpus_names_it_once_and_gains_the_run(display):
+    page = display.open("", "?corpus=mnist-digits").page
+    page.wait_for_function("new URLSearchParams(location.search).has('run')")
+    assert page.url.count("corpus=") == 1

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import h5py
 
-from mloscope.adaptors.files.run_folder import EXAMINED_UP_TO, Notes, checkpoints_of, enumerated, read_notes, shortened
+from mloscope.adaptors.files.run_folder import (
+    EXAMINED_UP_TO,
+    Notes,
+    checkpoints_of,
+    enumerated,
+    none_readable,
+    read_notes,
+    shortened,
+)
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, Refused, RunOptions, Unknown, Unreadable
 from mloscope.adaptors.readers.keras import files as keras_files
 from mloscope.adaptors.readers.keras import matching as keras_matching
@@ -151,8 +159,7 @@ class _Grouping:
         self.unseen: frozenset[str] = frozenset()
         self._examine_all_or_some([checkpoint.name for checkpoint in checkpoints])
         if not self.network:
-            raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
-                             f"{next(iter(self.problem.values()))}")  # fmt: skip
+            raise none_readable(len(checkpoints), folder, next(iter(self.problem.values())))
         if options.architecture or (beside and "" in self.network.values()):
             config, source = given_architecture(folder, options, beside)
             self.chosen, given = self._learn(config, source)

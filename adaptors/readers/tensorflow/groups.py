@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mloscope.adaptors.files.protobuf_wire import Message
 from mloscope.adaptors.files.regular_files import read_regular
-from mloscope.adaptors.files.run_folder import EXAMINED_UP_TO
+from mloscope.adaptors.files.run_folder import EXAMINED_UP_TO, none_readable
 from mloscope.adaptors.interface import AdaptorError, Checkpoint, Unreadable
 from mloscope.adaptors.networks.differences import first_difference
 from mloscope.adaptors.readers.tensorflow import tensor_bundle
@@ -42,8 +42,7 @@ class Groups:
             except (AdaptorError, OSError) as error:
                 problem[checkpoint.name] = str(error)
         if not group:
-            raise Unreadable(f"None of the {len(checkpoints)} checkpoints in {folder} can be read. "
-                             f"{next(iter(problem.values()))}")  # fmt: skip
+            raise none_readable(len(checkpoints), folder, next(iter(problem.values())))
         chosen = Counter(group.values()).most_common(1)[0][0]
         self.variables = self._variables[chosen]
         for name, found in group.items():

@@ -1,7 +1,7 @@
 """Ids of the shell that callbacks and scripts refer to; those of a page stand in its own module. JS: scripts write them too."""
 
 SUBJECT = "subject"  # JS. Store: run, corpus, checkpoints, layers, evaluation. One writer: shell.describe_subject
-CONNECTIONS = "connections"  # JS. Store: when another connection was seen. One writer: assets/shell/workspace.mjs
+CONNECTIONS = "connections"  # JS. Store: when the subject was asked for again. One writer: assets/shell/workspace.mjs
 SETTLED_TIME = "settled-time"  # JS. Store {"step", "index"}. One writer: assets/base/time_bus.mjs
 VIEW = "view"  # JS. Store: the hash as a dict. One writer: assets/base/view.mjs
 NOTICES = "notices"  # JS

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mloscope.adaptors.files.run_folder import Notes, checkpoints_of, read_notes, shortened
+from mloscope.adaptors.files.run_folder import Notes, checkpoints_of, none_readable, read_notes, shortened
 from mloscope.adaptors.interface import Unreadable
 
 
@@ -92,3 +92,8 @@ def test_a_name_with_a_step_of_more_than_64_bits_has_no_place() -> None:
     found, problems = checkpoints_of(names, [name[:-3] for name in names], Notes(), None)
     assert [checkpoint.step for checkpoint in found] == [2]
     assert "epoch_99999999999999999999.h5 has a step of more than 64 bits" in problems[0]
+
+
+def test_a_run_of_one_broken_checkpoint_is_spoken_of_in_the_singular() -> None:
+    assert str(none_readable(1, Path("run"), "It is cut off.")).startswith("The only checkpoint in run cannot")
+    assert str(none_readable(3, Path("run"), "It is cut off.")).startswith("None of the 3 checkpoints in run can")
