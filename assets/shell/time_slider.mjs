@@ -1,25 +1,20 @@
 /**
  * The timeline: the component TimeSlider. A native range input whose stops are all checkpoints, a rail below it that
- * shows them, and play, speed, loop and jump. It owns nothing: it asks the time bus and shows what the bus says.
+ * shows them, the training curve behind both, and play, speed, loop, jump and spacing. It owns nothing: it asks the time bus and
+ * shows what the bus says.
  */
 import { button, component, element, write } from "mloscope/base/dom.mjs";
 import { keyTable, whose } from "mloscope/base/keys.mjs";
 import { grouped, stepName } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { films } from "mloscope/films/films.mjs";
+import { inWords, isKnown, shortEpoch } from "mloscope/shell/checkpoint_words.mjs";
+import { spacing, SPACINGS } from "mloscope/shell/spacing.mjs";
+import { TimeRail } from "mloscope/shell/time_rail.mjs";
+import { TrainingCurve } from "mloscope/shell/training_curve.mjs";
 
 const SPEEDS = [2, 5, 10, 25, 60];
-const THUMB_PX = 16; // as in timeline.css: the first and last stop lie half a thumb inside the track
-const LABEL_PX = 64;
-const MOST_TICKS = 300; // beyond this the ticks run into a band
 const FAR = 10;
-const UP = "l5 9h-10z";
-const DIAMOND = "l5 5l-5 5l-5 -5z";
-const TROUBLES = {
-  exploded: { name: "explosion", shape: UP, words: "the values in view exploded" },
-  all: { name: "nan", shape: DIAMOND, words: "all values in view are NaN or infinite" },
-  some: { name: "some-nan", shape: DIAMOND, words: "some values in view are NaN or infinite" },
-};
 
 const ICONS = {
   play: "M4 2.5v11l9.5-5.5z",
@@ -30,13 +25,6 @@ const ICONS = {
   last: "M11 2.5h2v11h-2zM2.5 2.5v11L10 8z",
   loop: "M4 5h7.2l-1.6-1.6L10.7 2.3 14.2 5.8l-3.5 3.5-1.1-1.1L11.2 6.5H5.5v3H4zM12 11H4.8l1.6 1.6-1.1 1.1-3.5-3.5 3.5-3.5 1.1 1.1L4.8 9.5h5.7v-3H12z",
 };
-
-const inWords = (checkpoint) =>
-  `step ${stepName(checkpoint)}` +
-  (isKnown(checkpoint.epoch) ? `, epoch ${short(checkpoint.epoch)}` : "") +
-  (checkpoint.problem ? `, cannot be read: ${checkpoint.problem}` : "");
-const isKnown = (value) => value !== null && value !== undefined;
-const short = (epoch) => String(Number(Number(epoch).toFixed(2)));
 
 const timeKeys = keyTable(
   "Time: everywhere but in fields, and on what Tab has reached",
@@ -68,7 +56,10 @@ class Timeline {
   /** @type {any} */ loop;
   /** @type {HTMLSelectElement} */ speed;
   /** @type {HTMLInputElement} */ range;
-  /** @type {SVGSVGElement} */ rail;
+  /** @type {TimeRail} */ rail;
+  /** @type {TrainingCurve} */ curve;
+  /** @type {HTMLSelectElement} */ spacing;
+  /** @type {HTMLSpanElement} */ legend;
   /** @type {HTMLOutputElement} */ readout;
   /** @type {HTMLInputElement} */ jump;
   /** @type {HTMLSpanElement} */ status;
@@ -76,14 +67,9 @@ class Timeline {
   /** @type {any} */ checkpoints;
   /** @type {boolean} */ tookSpace;
   /** @type {any} */ saidAt;
-  /** @type {any} */ width;
-  /** @type {SVGPathElement} */ loadedPath;
-  /** @type {SVGGElement} */ troubles;
-  /** @type {any} */ markedSteps;
 
   constructor(root) {
     this.root = root;
-    this.drawnRail = "";
     this.build();
     const keys = (event) => this.key(event);
     const keysUp = (event) => this.keyUp(event);
@@ -91,11 +77,13 @@ class Timeline {
     document.addEventListener("keydown", keys);
     document.addEventListener("keyup", keysUp, true);
     const resizes = new ResizeObserver(() => this.drawRail());
-    resizes.observe(this.rail);
+    resizes.observe(this.rail.root);
     this.undo = [
+      () => this.curve.destroy(),
+      spacing.onChange(() => this.showSpacing()),
       time.subscribe(() => this.showStep()),
       time.onPlayChange(() => this.showPlay()),
-      films.onChange(() => this.showLoaded()),
+      films.onChange(() => this.rail.showLoaded()),
       () => resizes.disconnect(),
       () => document.removeEventListener("keydown", keys, true),
       () => document.removeEventListener("keydown", keys),
@@ -119,19 +107,7 @@ class Timeline {
       SPEEDS.map((speed) => element("option", { value: speed, selected: speed === time.speed }, [`${speed}/s`])),
     );
     this.speed.addEventListener("change", () => (time.speed = Number(this.speed.value)));
-    this.range = element("input", {
-      id: "time-slider", class: "timeline-range", type: "range", min: 0, max: 0, step: 1, value: 0,
-      title: "The moment of training (← →, with Shift by ten, Home, End)", "aria-label": "Moment of training",
-    }); // prettier-ignore
-    this.range.addEventListener("pointerdown", () => time.hold());
-    for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
-      this.range.addEventListener(end, () => time.release());
-    }
-    this.range.addEventListener("input", () => {
-      time.pause();
-      time.request(Number(this.range.value));
-    });
-    this.rail = element("svg:svg", { class: "timeline-rail", "aria-hidden": "true", height: 44 });
+    this.buildTrack();
     this.readout = element("output", { class: "timeline-readout", for: "time-slider" });
     this.jump = element("input", {
       class: "timeline-jump", type: "text", inputmode: "numeric", placeholder: "go to step", autocomplete: "off",
@@ -151,11 +127,38 @@ class Timeline {
         button("timeline-button", drawIcon("last"), "Last checkpoint (End)", () => go(time.count - 1)),
         this.loop,
         this.speed,
+        element("div", { class: "timeline-about" }, [this.spacing, this.legend]),
       ]),
-      element("div", { class: "timeline-track" }, [this.rail, this.range]),
+      element("div", { class: "timeline-track" }, [this.curve.root, this.rail.root, this.range]),
       element("div", { class: "timeline-words" }, [this.readout, this.status, this.jump]),
       this.broken,
     );
+  }
+
+  /** The slider, what lies along it and behind it, and how far apart its stops are. */
+  buildTrack() {
+    this.range = element("input", {
+      id: "time-slider", class: "timeline-range", type: "range", min: 0, max: 0, step: 1, value: 0,
+      title: "The moment of training (← →, with Shift by ten, Home, End)", "aria-label": "Moment of training",
+    }); // prettier-ignore
+    this.range.addEventListener("pointerdown", () => time.hold());
+    for (const end of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) {
+      this.range.addEventListener(end, () => time.release());
+    }
+    this.range.addEventListener("input", () => {
+      time.pause();
+      time.request(spacing.indexAt(Number(this.range.value)));
+      this.range.value = String(spacing.valueOf(time.index));
+    });
+    this.curve = new TrainingCurve(() => this.showLegend());
+    this.rail = new TimeRail();
+    this.spacing = element(
+      "select",
+      { class: "timeline-spacing", title: "How checkpoints lie along the slider", "aria-label": "Spacing of steps" },
+      Object.entries(SPACINGS).map(([value, text]) => element("option", { value, selected: value === spacing.kind }, [text])),
+    );
+    this.spacing.addEventListener("change", () => spacing.choose(this.spacing.value));
+    this.legend = element("span", { class: "timeline-legend" });
   }
 
   // ------------------------------------------------------------------------------------------------------ shown
@@ -164,9 +167,11 @@ class Timeline {
   showStep() {
     const checkpoint = time.checkpoint;
     if (!checkpoint) return;
-    if (this.range.value !== String(time.index)) this.range.value = String(time.index);
+    const value = String(spacing.valueOf(time.index));
+    if (this.range.value !== value) this.range.value = value;
     this.range.setAttribute("aria-valuetext", inWords(checkpoint));
-    this.range.style.setProperty("--share", String(time.count > 1 ? time.index / (time.count - 1) : 0));
+    this.range.style.setProperty("--share", String(spacing.shareOf(time.index)));
+    this.showLegend();
     this.readout.textContent = readoutOf(time.index);
     if (this.saidAt !== undefined && this.saidAt !== time.index) this.say("");
     if (checkpoint.problem && !time.waiting) this.say(`✕ ${checkpoint.problem}`, true);
@@ -184,15 +189,35 @@ class Timeline {
     if (this.speed.value !== String(time.speed)) this.speed.value = String(time.speed);
     if (this.checkpoints !== time.checkpoints) {
       this.checkpoints = time.checkpoints;
-      this.range.max = String(Math.max(0, time.count - 1));
       this.range.disabled = time.count < 2;
       this.keepRoom();
-      this.drawRail();
-      this.showStep();
+      this.showSpacing();
     }
     if (time.waiting) this.say(time.waiting);
     else if (this.status.dataset.waiting) this.say("");
     this.status.toggleAttribute("data-waiting", Boolean(time.waiting));
+  }
+
+  /** Where the stops lie: other checkpoints, or another spacing. */
+  showSpacing() {
+    if (this.spacing.value !== spacing.kind) this.spacing.value = spacing.kind;
+    [this.range.min, this.range.max] = spacing.ends().map(String);
+    this.drawRail();
+    this.showStep();
+  }
+
+  /** What is seen along the track; when checkpoints, spacing or width change, never while time moves. */
+  drawRail() {
+    this.rail.draw();
+    this.curve.draw();
+    const broken = time.checkpoints.filter((checkpoint) => checkpoint.problem);
+    this.broken.replaceChildren(...broken.map((checkpoint) => element("li", {}, [inWords(checkpoint)])));
+  }
+
+  /** What the curve behind the slider is, its range, and its value at this moment; every frame. */
+  showLegend() {
+    write(this.legend, this.curve.inWords(time.step));
+    this.legend.title = this.curve.about();
   }
 
   /** Room for the longest readout: the slider must not change its width under the hand that drags it. */
@@ -209,80 +234,6 @@ class Timeline {
     write(this.status, text);
     this.status.title = text;
     this.status.classList.toggle("timeline-trouble", isTrouble);
-  }
-
-  // ------------------------------------------------------------------------------------------------------- rail
-
-  /** Position of a checkpoint along the rail, in pixels: where the middle of the thumb stands. */
-  along(index) {
-    const { count } = time;
-    return THUMB_PX / 2 + (count > 1 ? index / (count - 1) : 0) * (this.width - THUMB_PX);
-  }
-
-  /** Ticks, labels and crosses; when checkpoints or width change, never while time moves. */
-  drawRail() {
-    this.width = this.rail.getBoundingClientRect().width;
-    if (!this.width || !time.count) return;
-    const list = time.checkpoints;
-    const end = list.length - 1;
-    const x = (index) => Math.round(this.along(index)) + 0.5;
-    const every = spacing(list.length, (this.width - THUMB_PX) / LABEL_PX);
-    const labelled = [end];
-    for (let index = 0; index < end; index += every) if (x(end) - x(index) >= LABEL_PX || index === 0) labelled.push(index);
-    const band = list.length > MOST_TICKS;
-    const ticks = band ? labelled : list.map((_, index) => index);
-    const tick = (index) => `M${x(index)} 21v${labelled.includes(index) ? 7 : 4}`;
-    this.loadedPath = element("svg:path", { class: "timeline-loaded", d: "" });
-    const broken = list.flatMap((checkpoint, index) => (checkpoint.problem ? [index] : []));
-    this.rail.replaceChildren(
-      element("svg:path", { class: "timeline-line", d: `M${x(0)} 12H${x(end)}` }),
-      this.loadedPath,
-      element("svg:path", { class: "timeline-band", d: band ? `M${x(0)} 23H${x(end)}` : "" }),
-      element("svg:path", { class: "timeline-ticks", d: ticks.map(tick).join("") }),
-      ...labelled.map((index) => label(list, index, x(index), index === 0 ? "start" : index === end ? "end" : "middle")),
-      ...broken.map((index) => cross(list[index], x(index))),
-      (this.troubles = element("svg:g", { class: "timeline-troubles" })),
-    );
-    this.markedSteps = "";
-    this.broken.replaceChildren(...broken.map((index) => element("li", {}, [inWords(list[index])])));
-    this.showLoaded();
-  }
-
-  /** Steps at which something is the matter with what is in view: it is not drawn, or not on the scale of the others. */
-  showTroubles() {
-    const troubled = films.troubled();
-    const marked = time.checkpoints.flatMap(({ step }, index) => (troubled.has(step) ? [[index, troubled.get(step)]] : []));
-    if (this.markedSteps === String(marked)) return;
-    this.markedSteps = String(marked);
-    this.troubles.replaceChildren(...marked.map(([index, trouble]) => this.troubleMark(index, TROUBLES[trouble])));
-  }
-
-  troubleMark(index, { name, shape, words }) {
-    const checkpoint = time.checkpoints[index];
-    const x = Math.round(this.along(index)) + 0.5;
-    return element("svg:path", { class: `timeline-trouble-mark timeline-${name}`, "data-step": checkpoint.step, d: `M${x} 18${shape}` }, [
-      element("svg:title", {}, [`step ${stepName(checkpoint)}: ${words}`]),
-    ]);
-  }
-
-  /** On the track, quietly, what need not be waited for. */
-  showLoaded() {
-    if (!this.loadedPath) return;
-    this.showTroubles();
-    const inView = films.inView();
-    let path = "";
-    let from = -1;
-    const half = time.count > 1 ? (this.width - THUMB_PX) / (time.count - 1) / 2 : 0;
-    for (let index = 0; index <= time.count; index += 1) {
-      const here = index < time.count && inView.count > 0 && inView.has(time.checkpoints[index].step);
-      if (here && from < 0) from = index;
-      if (!here && from >= 0) {
-        const [left, right] = [Math.max(this.along(0), this.along(from) - half), this.along(index - 1) + half];
-        path += `M${left.toFixed(1)} 12H${Math.min(right, this.along(time.count - 1)).toFixed(1)}`;
-        from = -1;
-      }
-    }
-    this.loadedPath.setAttribute("d", path);
   }
 
   // ------------------------------------------------------------------------------------------------------- keys
@@ -319,7 +270,7 @@ class Timeline {
 
 function readoutOf(index) {
   const checkpoint = time.checkpoints[index];
-  const epoch = isKnown(checkpoint.epoch) ? `epoch ${short(checkpoint.epoch)}` : "";
+  const epoch = isKnown(checkpoint.epoch) ? `epoch ${shortEpoch(checkpoint.epoch)}` : "";
   return [`step ${stepName(checkpoint)}`, epoch, `checkpoint ${grouped(index + 1)} of ${grouped(time.count)}`].filter(Boolean).join(" · ");
 }
 
@@ -335,26 +286,6 @@ function move(by) {
 function go(index) {
   time.pause();
   time.request(index);
-}
-
-/** Every how many checkpoints a label fits: 1, 2, 5, 10, 20 ... */
-function spacing(count, room) {
-  for (let size = 1; ; size *= 10) {
-    for (const factor of [1, 2, 5]) if ((count - 1) / (size * factor) <= Math.max(1, room)) return size * factor;
-  }
-}
-
-function label(list, index, x, anchor) {
-  const at = anchor === "start" ? x - THUMB_PX / 2 : anchor === "end" ? x + THUMB_PX / 2 : x;
-  return element("svg:text", { class: "timeline-label", x: at, y: 40, "text-anchor": anchor }, [stepName(list[index])]);
-}
-
-function cross(checkpoint, x) {
-  return element("svg:g", { class: "timeline-cross", "data-step": checkpoint.step }, [
-    element("svg:title", {}, [inWords(checkpoint)]),
-    element("svg:rect", { x: x - 6, y: 17, width: 12, height: 13 }),
-    element("svg:path", { d: `M${x - 3} 20l6 6m0-6l-6 6` }),
-  ]);
 }
 
 function drawIcon(name) {

@@ -16,6 +16,8 @@ MOST_POINTS = 2000
 AXIS_TITLES = {"step": "step", "epoch": "epoch", "share": "share of training"}
 _DASHES = {"training": "solid", "validation": "dash", "test": "dot", "": "dashdot"}
 _RATES, _LOSSES = ("accuracy", "acc", "error"), ("loss", "logprob", "cost")
+BEHIND_TIMELINE_POINTS = 600
+"""More cannot be told apart behind the slider."""
 
 
 def metrics_of(curves_by_run: Mapping[str, Sequence[Curve]]) -> tuple[str, ...]:
@@ -26,12 +28,27 @@ def metrics_of(curves_by_run: Mapping[str, Sequence[Curve]]) -> tuple[str, ...]:
         for curve in curves:
             runs_with.setdefault(curve.metric, set()).add(run)
 
-    def order(name: str) -> tuple[int, int, str]:
-        lower = name.lower()
-        rank = 1 if any(word in lower for word in _RATES) else 0 if any(word in lower for word in _LOSSES) else 2
-        return -len(runs_with[name]), rank, name
+    return tuple(sorted(runs_with, key=lambda name: (-len(runs_with[name]), _rank(name), name)))
 
-    return tuple(sorted(runs_with, key=order))
+
+def _rank(metric: str) -> int:
+    """0 for losses, 1 for accuracies and errors, 2 for the rest."""
+    lower = metric.lower()
+    return 1 if any(word in lower for word in _RATES) else 0 if any(word in lower for word in _LOSSES) else 2
+
+
+def curve_behind_timeline(curves: Sequence[Curve], steps: Sequence[int]) -> Curve | None:
+    """Return the curve that says best how training went between the checkpoints' ``steps``, by step and thinned: a loss before
+    an accuracy, and the first of these that has two finite values there; None where none has."""
+    for curve in sorted((curve for curve in curves if _rank(curve.metric) < 2), key=lambda curve: _rank(curve.metric)):
+        x = curve.along("step")
+        if x is None or len(steps) < 2:
+            continue
+        inside = (x >= steps[0]) & (x <= steps[-1])
+        if np.count_nonzero(np.isfinite(curve.y[inside])) > 1:
+            at, values, _ = thinned(x[inside], curve.y[inside], x[inside], BEHIND_TIMELINE_POINTS)
+            return Curve(curve.name, "step", at, values, curve.source)
+    return None
 
 
 def training_chart(

@@ -183,6 +183,8 @@ class FakeServer:
     missing: dict[int, str] = field(default_factory=lambda: {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."})
     factors: dict[int, float] = field(default_factory=dict)
     """Steps whose values are this many times what they would be."""
+    training_curve: dict | None = None
+    """The curve behind the timeline; none by default."""
     log: list[str] = field(default_factory=list)
     base: str = ""
 
@@ -203,7 +205,7 @@ class FakeServer:
     def reset(self) -> None:
         self.statistics = self.new_statistics()
         self.steps, self.chunk_steps, self.held, self.evict_once, self.refusals = STEPS, 4, set(), False, []
-        self.slow_manifest_s, self.keeps_nothing, self.factors = 0, False, {}
+        self.slow_manifest_s, self.keeps_nothing, self.factors, self.training_curve = 0, False, {}, None
         self.missing = {BROKEN: "ckpt-450.keras is cut short after 1,024 bytes."}
         self.log.clear()
         self._open.clear()
@@ -295,6 +297,9 @@ class FakeServer:
             data = mlf1(steps, [self.frame(show, layer_name, parameter, image, step) for step in steps])
             return Response(data, media_type="application/octet-stream")
 
+        async def training_curve(request):
+            return JSONResponse(self.training_curve or {"name": None, "source": None, "steps": [], "values": []})
+
         async def predictions(request):
             async def lines():
                 for step in self.steps:
@@ -375,6 +380,7 @@ class FakeServer:
                 Route("/api/v1/runs/{run}/layers/{layer:path}/film", film),
                 Route("/api/v1/runs/{run}/layers/{layer:path}/frames", frames),
                 Route("/api/v1/runs/{run}/predictions/{image}", predictions),
+                Route("/api/v1/runs/{run}/training-curve", training_curve),
                 Route("/api/v1/films/{digest}", chunk),
                 Route("/api/v1/corpora/{corpus}/images/{image}.png", image),
                 Route("/api/v1/corpora/{corpus}/images", images),

@@ -283,3 +283,55 @@ def test_the_key_map_shows_every_key_that_is_registered(stage):
     assert all(words in told for place, rows in tables for words in (place, *rows))
     keys = stage.page.locator("#keys kbd").all_inner_texts()
     assert {"Space", "←", "Shift + →", ",", ".", "Esc", "0", "Ctrl + wheel", "l", "?"} <= set(keys)
+
+
+CURVE = {
+    "name": "training loss", "source": "log.csv",
+    "steps": [0, 1, 2, 300, 1200], "values": [4.0, 2.0, None, 1.0, 0.5],
+}  # fmt: skip
+
+
+def test_the_training_curve_lies_behind_the_slider_broken_where_it_is_not_finite(stage):
+    stage.server.training_curve = CURVE
+    stage.show(TIMELINE, hash="#step=300")
+    stage.wait("() => document.querySelector('.timeline-curve-line')")
+    path = stage.page.get_attribute(".timeline-curve-line", "d")
+    assert path.count("M") == 2
+    assert path.count("L") == 2
+    points = [tuple(map(float, pair.split())) for pair in path.replace("M", "L").split("L")[1:]]
+    assert [y for _, y in points] == sorted((y for _, y in points)), "a loss that falls goes down"
+    thumb = stage.page.locator("#time-slider").bounding_box()
+    assert points[2][0] == pytest.approx(8 + (thumb["width"] - 16) * 11 / 21, abs=0.1), "at its checkpoint"
+    legend = stage.page.locator(".timeline-legend")
+    assert legend.inner_text() == "training loss 1"
+    assert "0.5" in legend.get_attribute("title")
+    assert "4" in legend.get_attribute("title")
+    before = list(stage.server.log)
+    stage.page.keyboard.press("ArrowRight")
+    at(stage, 350)
+    stage.js("() => time.requestStep(2)")
+    stage.wait("() => document.querySelector('.timeline-legend').textContent === 'training loss not finite'")
+    assert stage.server.log == before, "moving time asks for nothing"
+
+
+def test_steps_lie_as_far_apart_as_they_are_where_that_is_chosen(timeline):
+    page = timeline.page
+    page.select_option(".timeline-spacing", "true")
+    slider = page.locator("#time-slider")
+    assert slider.evaluate("e => [e.min, e.max, e.value]") == ["0", "1200", "300"]
+    box = slider.bounding_box()
+    ticks = [float(tick.split()[0]) for tick in page.get_attribute(".timeline-ticks", "d").split("M")[1:]]
+    assert ticks[11] == pytest.approx(8 + (box["width"] - 16) * 300 / 1200, abs=1)
+    page.keyboard.press("ArrowRight")
+    at(timeline, 350)
+    for share, wanted in ((0.5, 600), (0, 0), (1, 1200), (320 / 1200, 300)):
+        page.mouse.click(box["x"] + 8 + (box["width"] - 16) * share, box["y"] + box["height"] / 2)
+        reached = timeline.js("() => time.step")
+        steps = timeline.js("() => time.checkpoints.map(({step}) => step)")
+        assert reached == min(steps, key=lambda known: abs(known - wanted))
+    timeline.wait("() => document.getElementById('time-slider').value === String(time.step)")
+    page.reload()
+    timeline.open()
+    timeline.wait("() => document.getElementById('time-slider').max === '1200'")
+    page.select_option(".timeline-spacing", "even")
+    assert slider.evaluate("e => [e.min, e.max]") == ["0", "21"]

@@ -13,12 +13,13 @@ from typing_extensions import TypedDict
 
 from mloscope.app.errors import MloscopeError
 from mloscope.app.runs.training_curves import curve_json
-from mloscope.app.web.rest.addresses import RunName
+from mloscope.app.web.rest.addresses import CorpusChoice, RunName
 from mloscope.app.web.rest.answers import SVG, answer
 from mloscope.app.web.rest.dependencies import TheServices, TheWorkspace
 from mloscope.app.web.rest.resource import resource
 from mloscope.app.web.subject import checkpoint_json, layer_json, preprocessing_json
 from mloscope.app.workspace.workspace import Workspace
+from mloscope.components.figures.training_chart import curve_behind_timeline
 
 router = resource("runs", "/runs")
 
@@ -193,6 +194,25 @@ def list_metrics(services: TheServices, run: RunName) -> MetricsAnswer:
     """How training went: curves in the checkpoints themselves, and in CSV and TensorBoard files beside them."""
     found = services.training_curves.of(services.workspace.opened_run(run))
     return MetricsAnswer([curve_json(curve) for curve in found.curves], found.problems)
+
+
+@dataclass(frozen=True)
+class TrainingCurveAnswer:
+    name: Annotated[str | None, Field(description="As in /metrics; null where neither loss nor accuracy is known.")]
+    source: Annotated[str | None, Field(description="As in /metrics; statistics where they know it.")]
+    steps: Annotated[list[float], Field(description="Between the first and the last checkpoint, ascending.")]
+    values: Annotated[list[float | None], Field(description="By step; null for what is not finite.")]
+
+
+@router.get("/{run}/training-curve")
+def show_training_curve(services: TheServices, run: RunName, corpus: CorpusChoice = None) -> TrainingCurveAnswer:
+    """The curve behind the timeline, thinned to what can be seen there: a loss, else an accuracy, as recorded or from the
+    statistics over the corpus."""
+    steps = services.workspace.opened_run(run).steps
+    curve = curve_behind_timeline(services.comparison.curves([run], corpus)[run], steps)
+    if curve is None:
+        return TrainingCurveAnswer(None, None, [], [])
+    return TrainingCurveAnswer(curve.name, curve.source, curve.x.tolist(), curve.y.tolist())
 
 
 @router.get("/{run}/graph.svg", response_class=Response, responses={200: SVG})

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from mloscope.adaptors.interface import Curve
-from mloscope.components.figures.training_chart import MOST_POINTS, metrics_of, run_course, training_chart
+from mloscope.components.figures.training_chart import (
+    BEHIND_TIMELINE_POINTS,
+    MOST_POINTS,
+    curve_behind_timeline,
+    metrics_of,
+    run_course,
+    training_chart,
+)
 
 
 def curve(name: str, x, y=None, axis: str = "step", converted=None) -> Curve:
@@ -27,6 +34,21 @@ def test_what_most_runs_have_comes_first_then_losses_then_rates():
     assert metrics_of({}) == ()
     named = {"": [curve("test logprob error", [1]), curve("test logprob", [1]), curve("zeta", [1])]}
     assert metrics_of(named) == ("logprob", "logprob error", "zeta")
+
+
+def test_behind_the_timeline_is_a_loss_before_an_accuracy_and_only_what_lies_between_the_checkpoints():
+    accuracy, rate = curve("test accuracy", [1, 2, 9]), curve("learning rate", [1, 2])
+    loss = curve("training loss", [0, 1, 2, 3, 9], [9, 4, np.nan, 2, 9])
+    lone = curve("validation loss", [1, 2], [np.nan, 3])
+    found = curve_behind_timeline([rate, accuracy, lone, loss], [1, 3])
+    assert found.name == "training loss"
+    assert found.x.tolist() == [1, 2, 3]
+    np.testing.assert_array_equal(found.y, [4, np.nan, 2])
+    assert curve_behind_timeline([rate, accuracy, lone], [1, 3]).name == "test accuracy"
+    assert curve_behind_timeline([rate, lone], [1, 3]) is None
+    assert curve_behind_timeline([loss], [1]) is None
+    long = curve("training loss", np.arange(100_000))
+    assert len(curve_behind_timeline([long], [0, 100_000]).x) <= BEHIND_TIMELINE_POINTS + 2
 
 
 def test_a_colour_a_run_a_dash_a_split_and_a_row_a_metric():

@@ -71,6 +71,7 @@ def picture_of(answer: Any) -> np.ndarray:
         (f"{RUN}/checkpoints", runs.CheckpointsAnswer),
         (f"{RUN}/layers", runs.LayersAnswer),
         (f"{RUN}/metrics", runs.MetricsAnswer),
+        (f"{RUN}/training-curve", runs.TrainingCurveAnswer),
         (f"{RUN}/checkpoints/20/predictions/test-0", predictions.PredictionAnswer),
         (f"{RUN}/predictions/test-0", predictions.PredictionsAnswer),
         (f"{RUN}/layers/block/conv1/units", parameters.UnitsAnswer),
@@ -91,6 +92,18 @@ def test_json_is_what_the_documentation_says_and_carries_a_true_etag(
     again = client.get(address, headers={"If-None-Match": f'"other", {answer.headers["etag"]}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", answer.headers["etag"])
     assert client.get(address, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_the_curve_behind_the_timeline_is_the_recorded_loss(make_bench: Any, array_run: Any) -> None:
+    run = array_run()
+    client = TestClient(application(make_bench(run=run).services), raise_server_exceptions=False)
+    unknown = client.get(f"{RUN}/training-curve").json()
+    assert unknown == {"name": None, "source": None, "steps": [], "values": []}
+    run.metrics = lambda: {"training loss": (np.array([0, 5, 20]), np.array([2.5, np.nan, 1.5]))}
+    client = TestClient(application(make_bench(run=run).services), raise_server_exceptions=False)
+    known = client.get(f"{RUN}/training-curve").json()
+    assert (known["name"], known["source"]) == ("training loss", "checkpoints")
+    assert (known["steps"], known["values"]) == ([0, 5, 20], [2.5, None, 1.5])
 
 
 def test_metrics_are_curves_with_null_for_what_is_not_finite(make_bench: Any, array_run: Any) -> None:
