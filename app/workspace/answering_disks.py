@@ -1,9 +1,9 @@
 """Detect disks that do not answer, such as a network mount whose server is down, so that only what lies on them is
 affected.
 
-A thread that asks such a disk waits until it is back, and cannot be stopped. So a disk is asked by a thread of its own, one for
-each path, and everybody else waits for that thread no longer than :data:`PATIENCE_S`, and not at all once it has waited
-so long.
+A thread that asks such a disk waits until it is back, and cannot be stopped. So disks are asked by threads of their own: one asks
+all paths in turn, and where it does not get on others take over what is left, in the end one for each path that hangs. Everybody
+else waits for them no longer than :data:`PATIENCE_S`, and not at all once a path has waited so long.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import stat
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from mloscope.app.errors import Unavailable
 PATIENCE_S = 3.0
 FRESH_S = 1.0
 """An answer counts for so long; what begins within it may still have to wait for the disk."""
+_GETS_ON_WITHIN_S = 0.02
+"""Disks that answer do so a thousand times faster."""
 
 
 def touch(path: Path) -> None:
@@ -32,7 +35,7 @@ def touch(path: Path) -> None:
 
 
 class _Asked:
-    """A path, and the thread that is accessing it."""
+    """A path, and whether it has answered."""
 
     def __init__(self) -> None:
         self.began_s = 0.0
@@ -55,6 +58,7 @@ class AnsweringDisks:
         """``ask(path)`` returns once the disk has answered."""
         self._ask, self._patience_s, self._fresh_s, self._clock = ask, patience_s, fresh_s, clock
         self._asked: dict[Path, _Asked] = {}
+        self._to_ask: deque[Path] = deque()
         self._lock = threading.Lock()
 
     def check(self, path: Path, what: str) -> None:
@@ -70,26 +74,43 @@ class AnsweringDisks:
 
     def answering(self, paths: Iterable[Path]) -> set[Path]:
         """Return the paths whose disks answer. All are checked concurrently."""
-        asked = {path: self._start(path) for path in dict.fromkeys(paths)}
+        asked = {path: self._queued(path) for path in dict.fromkeys(paths)}
+        started = self._start(1)
         for each in asked.values():
             # Later callers do not wait again once the patience has been used up.
-            each.answer.wait(max(0.0, each.began_s + self._patience_s - self._clock()))
+            until_s = each.began_s + self._patience_s
+            while not each.answer.wait(max(0.0, min(_GETS_ON_WITHIN_S, until_s - self._clock()))):
+                if self._clock() >= until_s:
+                    break
+                started += self._start(started or 1)
         return {path for path, each in asked.items() if each.answer.is_set()}
 
-    def _start(self, path: Path) -> _Asked:
+    def _queued(self, path: Path) -> _Asked:
         with self._lock:
             asked = self._asked.setdefault(path, _Asked())
             now = self._clock()
-            if not asked.answer.is_set() or now - asked.answered_s < self._fresh_s:
-                return asked
-            asked.began_s = now
-            asked.answer.clear()
-        threading.Thread(target=self._wait, args=(path, asked), name="asking a disk", daemon=True).start()
-        return asked
+            if asked.answer.is_set() and now - asked.answered_s >= self._fresh_s:
+                asked.began_s = now
+                asked.answer.clear()
+                self._to_ask.append(path)
+            return asked
 
-    def _wait(self, path: Path, asked: _Asked) -> None:
-        try:
-            self._ask(path)
-        finally:
-            asked.answered_s = self._clock()
-            asked.answer.set()
+    def _start(self, most: int) -> int:
+        """Start no more threads than that, and none that would find nothing to ask; how many it were."""
+        count = min(most, len(self._to_ask))
+        for _ in range(count):
+            threading.Thread(target=self._ask_in_turn, name="asking disks", daemon=True).start()
+        return count
+
+    def _ask_in_turn(self) -> None:
+        while True:
+            with self._lock:
+                if not self._to_ask:
+                    return
+                path = self._to_ask.popleft()
+                asked = self._asked[path]
+            try:
+                self._ask(path)
+            finally:
+                asked.answered_s = self._clock()
+                asked.answer.set()

@@ -83,6 +83,20 @@ def test_many_at_once_wait_no_longer_than_one(mounts: Mounts, disks: AnsweringDi
     assert mounts.waiting["away"] == 1
 
 
+def test_disks_that_answer_are_asked_in_turn_and_one_that_hangs_keeps_no_other_waiting(mounts: Mounts) -> None:
+    threads: set[int] = set()
+
+    def ask(path: Path) -> None:
+        threads.add(threading.get_ident())
+        mounts(path)
+
+    mounts.hangs.add("away")
+    disks = AnsweringDisks(ask, patience_s=2)
+    good = [GOOD / str(number) for number in range(300)]
+    assert disks.answering([AWAY / "x", *good[:150], AWAY / "y", *good[150:]]) == set(good)
+    assert len(threads) < 100, "no thread for each path"
+
+
 def test_an_answer_counts_for_a_while() -> None:
     asked: list[Path] = []
     now = [0.0]
