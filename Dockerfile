@@ -20,7 +20,7 @@ RUN useradd --system --uid 10001 --home-dir /nowhere --shell /usr/sbin/nologin m
 FROM base AS wanted
 WORKDIR /source
 COPY pyproject.toml deploy/dependencies.py ./
-RUN python dependencies.py jobs --without pandas > web.txt \
+RUN python dependencies.py jobs,video --without pandas > web.txt \
     && python dependencies.py jobs --without pandas dash dash-bootstrap-components plotly > model-service.txt
 
 # The base image's pip puts packages into /opt/mloscope from outside; in there is none. Our own code comes after what is fetched.
@@ -45,7 +45,7 @@ COPY assets assets
 COPY components components
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && echo web > /opt/mloscope/mloscope-image \
-    && PYTHONDONTWRITEBYTECODE= python -c "import distributed, pwdlib.hashers.argon2, pyarrow.parquet; \
+    && PYTHONDONTWRITEBYTECODE= python -c "import av, distributed, pwdlib.hashers.argon2, pyarrow.parquet; av.Codec('libx264', 'w'); \
 import mloscope.app.statistics.clusters.clustering, mloscope.app.statistics.computing.engine; \
 distributed.Security.temporary()" \
     && MLOSCOPE_WATCH_RUNS=/runs MLOSCOPE_REDIS_URL=redis://127.0.0.1:9 MLOSCOPE_MODEL_SERVICE_URL=http://127.0.0.1:9 \

@@ -1,12 +1,13 @@
-"""Prints what pyproject.toml asks for, a line each, for pip: dependencies.py EXTRA [--without NAME ...]"""
+"""Prints what pyproject.toml asks for, a line each, for pip: dependencies.py EXTRA[,EXTRA ...] [--without NAME ...]"""
 
 import re
 import sys
 import tomllib
 from pathlib import Path
 
-extra, _, *without = sys.argv[1:]
+extras, _, *without = sys.argv[1:]
 project = tomllib.loads(Path("pyproject.toml").read_text())["project"]
-for requirement in project["dependencies"] + project["optional-dependencies"][extra]:
+optional = [requirement for extra in extras.split(",") for requirement in project["optional-dependencies"][extra]]
+for requirement in project["dependencies"] + optional:
     if re.match(r"[\w.-]+", requirement)[0] not in without:
         print(requirement)

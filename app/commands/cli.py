@@ -37,6 +37,7 @@ COMMANDS = {
     "inspect": "describe what a run or a corpus contains",
     "demo": "train a small network on handwritten digits and show it",
     "check": "try other preprocessings and orders of classes on a sample, and compare accuracies",
+    "film": "save a layer over all checkpoints as MP4, GIF or PNG frames",
     "user": "manage users who may sign in",
     "token": "manage access tokens for programs",
     "statistics": "evaluate all checkpoints over all images, for the confusion matrix and clusters",

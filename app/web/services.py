@@ -12,6 +12,7 @@ from mloscope.app.evaluation.evaluations import Evaluations, ModelService
 from mloscope.app.evaluation.feature_maps import FeatureMaps
 from mloscope.app.evaluation.pacing import Pace
 from mloscope.app.evaluation.predictions import Predictor
+from mloscope.app.export.film_export import FilmExport
 from mloscope.app.films.kinds import Sources
 from mloscope.app.films.manifest import CHUNK_BYTES, Films
 from mloscope.app.runs.training_curves import TrainingCurvesReader
@@ -32,6 +33,7 @@ class Services:
     feature_maps: FeatureMaps
     predictor: Predictor
     films: Films
+    film_export: FilmExport
     training_curves: TrainingCurvesReader
     statistics: Statistics
     comparison: ComparedRuns
@@ -58,13 +60,15 @@ class Services:
         feature_maps = FeatureMaps(cache, evaluations)
         curves = TrainingCurvesReader()
         statistics = statistics or Statistics(workspace, StatisticsStore(None))
+        films = Films(Sources(workspace, feature_maps), cache, evaluations.pace, chunk_bytes=film_chunk_bytes)
         return cls(
             workspace,
             cache,
             evaluations,
             feature_maps,
             Predictor(cache, evaluations, feature_maps),
-            Films(Sources(workspace, feature_maps), cache, evaluations.pace, chunk_bytes=film_chunk_bytes),
+            films,
+            FilmExport(films, cache),
             curves,
             statistics,
             ComparedRuns(workspace, statistics, feature_maps, curves),

@@ -36,6 +36,16 @@ def whole(least: int) -> Callable[[str], int]:
     return read
 
 
+def units(text: str) -> tuple[int, ...] | None:
+    """A selection such as "0-15,40"; None where it is empty."""
+    from mloscope.app.runs.unit_selection import parse_units
+
+    try:
+        return parse_units(text) or None
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removesuffix(".")) from None
+
+
 def scale(text: str) -> float:
     try:
         return float(Fraction(text))

@@ -24,6 +24,7 @@ ASK_AGAIN = "no-cache"
 NPY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 NDJSON = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
 
 
@@ -38,6 +39,13 @@ def answer(
     """Return an answer with an ETag, by default that of its body; the route turns it into a 304 for whoever holds it."""
     etag = etag or etag_of(body)
     return Response(body, media_type=media_type, headers={"ETag": etag, "Cache-Control": cache_control, **headers})
+
+
+def file_answer(body: bytes, media_type: str, name: str) -> Response:
+    """Return a file to be saved under a name."""
+    safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in name)
+    headers = {"Cache-Control": ASK_AGAIN, "Content-Disposition": f'attachment; filename="{safe}"'}
+    return Response(body, media_type=media_type, headers=headers)
 
 
 def immutable_answer(body: bytes, etag: str, media_type: str = "application/octet-stream") -> Response:

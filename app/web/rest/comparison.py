@@ -18,7 +18,7 @@ from mloscope.app.comparison.compared_runs import Shown, Side
 from mloscope.app.evaluation.notices import Notice
 from mloscope.app.statistics.export import no_formula
 from mloscope.app.web.rest.addresses import CorpusChoice, RunName, SplitChoice, read_numbers
-from mloscope.app.web.rest.answers import ASK_AGAIN
+from mloscope.app.web.rest.answers import ZIP, file_answer
 from mloscope.app.web.rest.dependencies import TheServices
 from mloscope.app.web.rest.resource import Notices, resource
 from mloscope.app.web.services import Services
@@ -27,7 +27,6 @@ from mloscope.app.web.subject import subject
 router = resource("comparison", "/runs/{run}/comparison")
 
 CSV = {"content": {"text/csv": {"schema": {"type": "string"}}}}
-ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 
 OtherRun = Annotated[str, Path(description="Name of the run on side B; it may be the same run.")]
 StepOf = Annotated[int, Query(description="Step of the side's checkpoint.")]
@@ -197,7 +196,7 @@ def compared_arrays(asked: Asked, sides: Sides) -> Response:
     """The compared arrays, exactly: ``a``, ``b`` (unit, channel, row, column), ``difference`` where shapes agree, and
     ``about``, JSON text that says what they are."""
     arrays = asked.services.comparison.arrays_npz(sides.a, sides.b, sides.shown)
-    return _file(arrays, "application/zip", sides.file_name("npz"))
+    return file_answer(arrays, "application/zip", sides.file_name("npz"))
 
 
 class MovedImages(TypedDict):
@@ -249,10 +248,4 @@ def _csv_file(columns: Sequence[str], rows: Sequence[tuple[Any, ...]], name: str
     writer = csv.writer(text)
     writer.writerow(map(no_formula, columns))
     writer.writerows(map(no_formula, row) for row in rows)
-    return _file(text.getvalue().encode(), "text/csv; charset=utf-8", name)
-
-
-def _file(body: bytes, media_type: str, name: str) -> Response:
-    safe = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_.") else "-" for letter in name)
-    headers = {"Cache-Control": ASK_AGAIN, "Content-Disposition": f'attachment; filename="{safe}"'}
-    return Response(body, media_type=media_type, headers=headers)
+    return file_answer(text.getvalue().encode(), "text/csv; charset=utf-8", name)

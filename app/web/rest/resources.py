@@ -18,12 +18,13 @@ from mloscope.app.web.rest import (
     refusals,
     run_table,
     runs,
+    saved_films,
     views,
 )
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
 
 RESOURCES = (
-    runs, run_table, parameters, feature_maps, predictions, films, corpora, overview, table, confusion, clusters, images, jobs,
+    runs, run_table, parameters, feature_maps, predictions, films, saved_films, corpora, overview, table, confusion, clusters, images, jobs,
     comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)

@@ -13,7 +13,7 @@ import pytest
 
 from mloscope.app.commands import cli
 
-WITH_NUMBERS = {"serve", "inspect", "check", "statistics", "demo"}
+WITH_NUMBERS = {"serve", "inspect", "check", "statistics", "demo", "film"}
 """``serve`` is looked at in test_cli.py; ``demo`` shows its run as ``serve`` does."""
 WITHOUT = {"connect", "disconnect", "user", "token", "adaptors"}
 
@@ -68,6 +68,15 @@ def test_statistics_and_check_say_it(subject: tuple[str, str], tmp_path: Path, c
     assert found["alternatives"][0]["name"] == "current"
     assert cli.main(["check", *words, "--sample", "10"]) == 0
     assert says_what_it_rests_on(capfd.readouterr().out)
+
+
+def test_a_film_of_feature_maps_says_it(subject: tuple[str, str], tmp_path: Path, capsys: Any) -> None:
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed: make test installs it")
+    run, images = subject
+    shown = ["--show", "features", "--images", images, "--image", "test-0"]
+    assert cli.main(["film", run, "--layer", "conv", *shown, "--to", str(tmp_path / "maps.zip")]) == 0
+    assert says_what_it_rests_on(capsys.readouterr().err)
+    assert (tmp_path / "maps.zip").read_bytes().startswith(b"PK")
 
 
 def test_imports_say_how_classes_were_matched(subject: tuple[str, str], tmp_path: Path, capsys: Any) -> None:

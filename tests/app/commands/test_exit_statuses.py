@@ -11,7 +11,7 @@ import pytest
 
 from mloscope.app.commands import cli
 
-COMMANDS = ("inspect", "statistics", "check", "serve")
+COMMANDS = ("inspect", "statistics", "check", "serve", "film")
 
 
 def foreign(folder: Path) -> None:
@@ -41,7 +41,12 @@ def test_one_status_for_one_reason(
     images = tmp_path / "images.npz"
     np.savez(images, x=np.zeros((2, 4, 4), np.uint8), y=np.zeros(2, np.int64))
     over_images = ["--images", str(images)]
-    more = {"serve": ["--port", "0", "--no-browser"], "statistics": over_images, "check": over_images}.get(command, [])
+    more = {
+        "serve": ["--port", "0", "--no-browser"],
+        "statistics": over_images,
+        "check": over_images,
+        "film": ["--layer", "x", "--to", str(tmp_path / "x.gif")],
+    }.get(command, [])
     try:
         code: object = cli.main([command, str(folder), *more])
     except SystemExit as stopped:

@@ -35,6 +35,7 @@ VIEW = "5f1c0e6ad1b24c77"
 HOST = "http://127.0.0.1:8050"
 CHUNKS = (
     "films/{digest}",
+    "saved-films/{digest}",
     *(f"runs/{{run}}/statistics/{what}" for what in ("confusions", "points", "cluster_rows", "cluster_pictures")),
 )
 COMMANDS = [
@@ -120,6 +121,7 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
             ".npz": b"PK",
             ".mlf1": b"MLF1",
             ".png": b"\x89PNG",
+            ".mp4": b"\0\0\0",
             ".svg": b"<svg",
             ".parquet": b"PAR1",
             ".csv": None,
