@@ -87,7 +87,7 @@ def parameter_statistics(
 
 def _table(statistics: Sequence[Mapping[str, Any]], unit: int | None) -> list[Any]:
     """Return the table in a frame that scrolls by itself, and what has to be said of it."""
-    head = html.Tr([html.Th("", scope="col"), *(html.Th(name, scope="col", title=tip) for name, tip in _COLUMNS)])
+    head = html.Tr([html.Td(), *(html.Th(name, scope="col", title=tip) for name, tip in _COLUMNS)])
     body, remarks = [], []
     for row in statistics:
         body.append(html.Tr(html.Th(row["parameter"], scope="rowgroup", colSpan=5, className="details-parameter")))

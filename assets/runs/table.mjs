@@ -80,7 +80,7 @@ class RunTable {
     this.actions = element("div", { class: "runs-actions", role: "toolbar", "aria-label": "With the chosen runs" });
     this.root.append(
       element("div", { class: "toolbar" }, [
-        element("h1", { class: "runs-title" }, ["Runs"]), this.search,
+        element("h2", { class: "runs-title" }, ["Runs"]), this.search,
         element("label", { class: "tool" }, [element("span", {}, ["Group by"]), this.group]),
         element("details", { class: "runs-menu" }, [element("summary", { class: "bar-button" }, ["Columns"]), this.chooser]),
         this.count, element("span", { class: "bar-space" }), connectPanel(this.editor, () => this.ask()),

@@ -48,7 +48,7 @@ PAGE_DATA{%favicon%}
 </head>
 <body>
 {%app_entry%}
-<footer>{%config%}{%scripts%}{%renderer%}</footer>
+{%config%}{%scripts%}{%renderer%}
 </body>
 </html>
 """
@@ -115,7 +115,7 @@ def layout(pages: Sequence[Page]) -> html.Div:
             html.Div(BasisLine(id=ids.BASIS, editor=CALLER.get().role == "editor"), className="shell-basis"),
             html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
             html.Main(dash.page_container, id="page", className="shell-page"),
-            html.Footer(TimeSlider(id=ids.TIMELINE), className="shell-timeline"),
+            html.Section(TimeSlider(id=ids.TIMELINE), className="shell-timeline", **{"aria-label": "Time"}),
             _key_map(),
         ],
         className="shell",

@@ -52,7 +52,7 @@ def layout() -> html.Div:
                             ClusterImages(id=CLUSTER_IMAGES),
                             html.Div(
                                 [
-                                    html.H3("images in each cluster over all steps", className="panel-subtitle"),
+                                    html.H2("images in each cluster over all steps", className="panel-subtitle"),
                                     chart(
                                         CLUSTER_COURSE,
                                         "Number of images in each cluster over all steps",

@@ -83,13 +83,13 @@ def _change_panel() -> list[Any]:
     return [
         html.Div(id=COMPARE_SUMMARY, className="compare-summary", **{"aria-live": "polite"}),
         html.Div(
-            [html.H3("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
+            [html.H2("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
             className="compare-title",
         ),
         chart(COMPARE_SCATTER, "A number of each unit at A against the same at B", 250, class_name="compare-chart"),
-        html.H3("change of each unit, sorted", className="panel-subtitle"),
+        html.H2("change of each unit, sorted", className="panel-subtitle"),
         chart(COMPARE_CHANGE, "Relative change and cosine of each unit, most changed first", 220, class_name="compare-chart"),
-        html.H3("selected unit, exact values", className="panel-subtitle"),
+        html.H2("selected unit, exact values", className="panel-subtitle"),
         chart(COMPARE_UNIT, "The selected unit on both sides and the difference", 170, class_name="compare-chart"),
     ]  # fmt: skip
 

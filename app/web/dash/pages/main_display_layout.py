@@ -203,9 +203,13 @@ def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip:
 def _toolbar() -> html.Div:
     return html.Div(
         [
-            dbc.RadioItems(
-                id=MODE, options=[{"value": v, "label": text} for v, text in MODES], value="both", inline=True,
-                class_name="segments", input_class_name="segment-input", label_class_name="segment",
+            html.Div(
+                dbc.RadioItems(
+                    id=MODE, name=MODE, options=[{"value": v, "label": text} for v, text in MODES], value="both", inline=True,
+                    class_name="segments", input_class_name="segment-input", label_class_name="segment",
+                ),
+                role="radiogroup",
+                **{"aria-label": "Kind of film"},
             ),
             _choice(PARAMETER, "array", (), "Which of the layer's arrays is drawn"),
             _choice(LAYOUT, "as", _texts("layout"), "Dense weights in the shape of the map before them, or as a matrix"),

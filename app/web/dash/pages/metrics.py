@@ -72,7 +72,7 @@ def layout() -> html.Div:
             ),
             html.Section(
                 [
-                    html.Div([html.H1("Metrics", className="runs-title"), *tools], className="toolbar"),
+                    html.Div([html.H2("Metrics", className="runs-title"), *tools], className="toolbar"),
                     html.Div(id=NAMES, className="metrics-names", role="group", **{"aria-label": "Metrics"}),
                     html.P(id=SAID, className="quiet-text metrics-said", role="status"),
                     chart(CHART, "Metrics of the chosen runs over training", _EMPTY_PX, cursor=True),

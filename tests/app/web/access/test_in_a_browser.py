@@ -8,6 +8,7 @@ from typing import Any
 
 import in_page
 import pytest
+from accessibility import violations
 from browsing import fill_in, listening
 
 HOSTILE = '<img src=x onerror="window.hacked=1">"\'><script>window.hacked=1</script>'
@@ -45,6 +46,7 @@ def test_every_page_works_under_the_policy_and_the_view_survives_signing_in(
     page = browse(scheme)
     page.goto(f"{home}/?run=lenet#layer=conv2&unit=3")
     assert "/login" in page.url
+    assert violations(page) == []
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     fill_in(page)
     in_page.wait(page, "() => view?.get().layer === 'conv2' && view.get().unit === 3")

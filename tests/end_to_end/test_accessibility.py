@@ -1,0 +1,70 @@
+"""axe-core has nothing to say against any page, in both themes, on a desk and on a telephone."""
+
+from __future__ import annotations
+
+import pytest
+from accessibility import EVERY_RULE, RULES_ABOUT_COLOUR, violations
+
+pytestmark = pytest.mark.browser
+
+WINDOWS = {"desk": {"width": 1440, "height": 900}, "telephone": {"width": 390, "height": 844}}
+RULES = {"light": EVERY_RULE, "dark": RULES_ABOUT_COLOUR}
+"""What a theme changes is colours."""
+DRAWN = {
+    "": '.film-canvas[data-state="ready"]',
+    "confusion": '.confusion-canvas[data-state="ready"]',
+    "clusters": ".cluster-row",
+    "compare": '.film-canvas[data-state="ready"]',
+    "curves": ".metrics-name",
+    "runs": ".runs-table tbody tr",
+}
+"""What is seen of each page, by its path, once it has something to show."""
+THEMED = "(theme) => { document.documentElement.dataset.theme = theme; }"
+
+
+def said_of(page) -> list[str]:
+    """Violations of what is shown now."""
+    said = []
+    for theme, rules in RULES.items():
+        page.evaluate(THEMED, theme)
+        for name, size in WINDOWS.items():
+            page.set_viewport_size(size)
+            said += [f"{theme}, {name}: {line}" for line in violations(page, rules)]
+    return said
+
+
+@pytest.mark.parametrize("path", DRAWN)
+def test_no_page_has_violations(display, path):
+    display.page.goto(f"{display.address}/{path}?run=damaged#step=0")
+    display.page.wait_for_selector(DRAWN[path], state="attached")
+    assert said_of(display.page) == []
+
+
+def test_the_page_for_other_addresses_has_no_violations(display):
+    display.page.goto(f"{display.address}/no-such-page")
+    display.page.wait_for_selector(".not-found")
+    assert said_of(display.page) == []
+    display.problems.clear()  # the browser reports the 404 itself
+
+
+def test_no_dialog_has_violations(display):
+    display.open(search="runs")
+    display.page.get_by_role("button", name="Save view").click()
+    assert said_of(display.page) == []
+    display.page.keyboard.press("Escape")
+    display.page.set_viewport_size(WINDOWS["desk"])
+    display.page.get_by_role("button", name="Keyboard map").click()
+    display.page.wait_for_selector(".modal.show .key-table")
+    assert said_of(display.page) == []
+
+
+def test_the_page_of_the_server_has_no_violations(display):
+    display.page.goto(f"{display.address}/status")
+    assert said_of(display.page) == []
+
+
+def test_the_kinds_of_film_are_one_tab_stop(display):
+    display.open()
+    group = display.page.get_by_role("radiogroup", name="Kind of film")
+    assert group.get_by_role("radio").count() == 3
+    assert len(set(group.get_by_role("radio").evaluate_all("(all) => all.map((one) => one.name)"))) == 1
