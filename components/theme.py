@@ -44,7 +44,22 @@ CATEGORIES = (
     "#6b7280",
     "#b8a100",
 )
-"""Ten colours told apart with every common colour blindness, on both surfaces; the first eight after Okabe and Ito (2008)."""
+"""Ten colours told apart with every common colour blindness, on both surfaces; the first eight after Okabe and Ito (2008).
+Where classes and clusters are drawn together, these are the classes'."""
+
+CLUSTERS = (
+    "#a85850",
+    "#08a0a8",
+    "#7078b8",
+    "#687030",
+    "#989090",
+    "#087898",
+    "#905078",
+    "#b08860",
+    "#68a070",
+    "#487060",
+)
+"""Ten muted colours of clusters, none near one of :data:`CATEGORIES`, at least 3:1 on both surfaces. A cluster also has its number."""
 
 SEQUENTIAL = plotly_scale("viridis")
 DIVERGING = plotly_scale("blue-red")

@@ -18,13 +18,14 @@ export class MapLegend {
     const key = JSON.stringify([kind, names, Boolean(shown)]);
     if (key === this.told) return;
     this.told = key;
+    const { length } = marks.colours(kind);
     const isLong = names.length > LEGEND_NAMES;
     const items = isLong
       ? []
-      : names.map((name, number) => element("span", { class: "points-name" }, [colourDot(marks.colour(number)), name]));
+      : names.map((name, number) => element("span", { class: "points-name" }, [colourDot(marks.colour(kind, number)), name]));
     const said = [];
-    if (isLong) said.push(`${grouped(names.length)} classes share ${marks.colours.length} colours; point at an image for its class.`);
-    else if (names.length > marks.colours.length) said.push(`Colours repeat after ${marks.colours.length}.`);
+    if (isLong) said.push(`${grouped(names.length)} classes share ${length} colours; point at an image for its class.`);
+    else if (names.length > length) said.push(`Colours repeat after ${length}.`);
     if (kind === "cluster") said.push("Colours as in the rows.");
     if (shown) {
       const [first, second] = shown.explained.map((share) => percent(share, 0));

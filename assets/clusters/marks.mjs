@@ -1,8 +1,6 @@
 /**
- * How a cluster or class is distinguished wherever it is drawn: a colour, a shape and its number. `marks`.
- *
- * There are ten colours that go with every colour blindness (components/theme.py); the shape changes with every ten, and the
- * number stands beside it.
+ * How a class and a cluster are distinguished wherever they are drawn: `marks`. A colour means one thing: classes and clusters have
+ * ten each that the other has not (components/theme.py). A cluster's shape changes with every ten, and its number stands beside it.
  */
 import { rgbOf } from "mloscope/base/canvas.mjs";
 import { element } from "mloscope/base/dom.mjs";
@@ -19,29 +17,23 @@ const SHAPES = [
 ];
 
 export const marks = {
-  /** @returns {string[]} */
-  get colours() {
-    return pageData("categories");
-  },
-  /** How many can be told apart by colour and shape. */
-  get count() {
-    return marks.colours.length * SHAPES.length;
-  },
+  /** @param {"class" | "prediction" | "cluster"} kind @returns {string[]} the colours of its numbers, in turn */
+  colours: (kind) => pageData(kind === "cluster" ? "cluster-colours" : "categories"),
 
-  /** @param {number} number of a cluster or class @returns {string} a colour */
-  colour: (number) => marks.colours[number % marks.colours.length],
+  /** @param {"class" | "prediction" | "cluster"} kind @param {number} number @returns {string} */
+  colour: (kind, number) => marks.colours(kind)[number % marks.colours(kind).length],
 
   /**
-   * @param {number} number
+   * @param {number} cluster
    * @param {number} [size] pixels
    * @returns {SVGElement} its shape in its colour
    */
-  mark(number, size = 10) {
-    const shape = SHAPES[Math.floor(number / marks.colours.length) % SHAPES.length];
-    const path = element("svg:path", { d: shape, fill: marks.colour(number) });
+  mark(cluster, size = 10) {
+    const shape = SHAPES[Math.floor(cluster / marks.colours("cluster").length) % SHAPES.length];
+    const path = element("svg:path", { d: shape, fill: marks.colour("cluster", cluster) });
     return element("svg:svg", { class: "cluster-mark", viewBox: "0 0 10 10", width: size, height: size, "aria-hidden": "true" }, [path]);
   },
 
-  /** @returns {number[][]} red, green, blue, 0..255, of each colour in turn */
-  rgb: () => marks.colours.map(rgbOf),
+  /** @param {"class" | "prediction" | "cluster"} kind @returns {number[][]} red, green, blue, 0..255, of each colour in turn */
+  rgb: (kind) => marks.colours(kind).map(rgbOf),
 };

@@ -217,9 +217,9 @@ class MovingMap {
   groups({ images, cluster, predicted }) {
     if (!this.group || this.group.length !== images) this.group = new Uint8Array(images);
     const { group, view, data } = this;
-    const colours = marks.colours.length;
     const { NONE } = clusters;
     const kind = view["point-colour"];
+    const { length } = marks.colours(kind);
     const labels = data.images && data.images.labels;
     const chosen = kind === "cluster" ? cluster : kind === "prediction" ? predicted : labels;
     const caught = view.lasso ? data.lassoed(view.lasso) : null;
@@ -227,7 +227,7 @@ class MovingMap {
     const isFocused = Boolean(caught) || wanted !== null;
     for (let image = 0; image < images; image += 1) {
       const number = chosen ? chosen[image] : NONE;
-      const colour = number === NONE || number < 0 ? GREY : number % colours;
+      const colour = number === NONE || number < 0 ? GREY : number % length;
       const stands = isFocused && (caught ? caught.set.has(image) : cluster[image] === wanted);
       group[image] = colour + (isFocused ? (stands ? RAISED : FADED) : PLAIN);
     }
@@ -238,7 +238,7 @@ class MovingMap {
     const palette = new Uint8Array(256 * 4);
     const raised = new Uint8Array(256);
     const grey = document.documentElement.dataset.theme === "dark" ? 150 : 110;
-    const colours = marks.rgb();
+    const colours = marks.rgb(this.view["point-colour"]);
     for (const level of [PLAIN, FADED, RAISED]) {
       for (let number = 0; number < 16; number += 1) {
         palette.set([...(colours[number] || [grey, grey, grey]), ALPHA[level]], (level + number) * 4);

@@ -28,7 +28,7 @@ export class Row {
     this.others = element("span", { class: "cluster-others" });
     this.size = element("span", { class: "cluster-size" });
     this.meter = element("span", { class: "cluster-meter" });
-    this.meter.style.background = marks.colour(cluster);
+    this.meter.style.background = marks.colour("cluster", cluster);
     this.bars = canvas("cluster-bars", BARS_PX);
     this.pictures = element("canvas", { class: "cluster-pictures", height: 1, width: 1 });
     this.from = canvas("cluster-flow", FLOWS_PX);
@@ -81,7 +81,7 @@ export class Row {
     context.fillRect(0, 0, each * row.mean.length - gap, BARS_PX.height);
     row.mean.forEach(([number, probability], place) => {
       const height = Math.max(probability * BARS_PX.height, probability > 0.002 ? 1 : 0);
-      context.fillStyle = marks.colour(number);
+      context.fillStyle = marks.colour("class", number);
       context.fillRect(place * each, BARS_PX.height - height, each - gap, height);
     });
   }
@@ -112,15 +112,13 @@ export class Row {
     const context = cleared(node, FLOWS_PX.width, FLOWS_PX.height);
     const total = flow.reduce((sum, [, count]) => sum + count, 0);
     let x = 0;
-    // What stays comes first: how long that piece is, is what one looks for.
+    // What stays comes first, and dark: how long that piece is, is what one looks for.
     for (const [other, count] of stayedFirst(flow, this.cluster)) {
       const width = (count / total) * FLOWS_PX.width;
-      context.fillStyle = other < 0 ? style("--missing-b") : marks.colour(other);
-      context.globalAlpha = other === this.cluster ? 1 : 0.55;
+      context.fillStyle = style(other === this.cluster ? "--text-quiet" : "--missing-b");
       context.fillRect(x, 0, Math.max(width - (width > 3 ? 1 : 0), 0.5), FLOWS_PX.height);
       x += width;
     }
-    context.globalAlpha = 1;
   }
 
   /** @returns {number | null} position of the picture at this place, null where there is none */

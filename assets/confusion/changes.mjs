@@ -12,6 +12,7 @@ const MOVES = 12;
 class Changes {
   /** @type {any} */ since;
   /** @type {HTMLParagraphElement} */ sentence;
+  /** @type {HTMLDivElement} */ head;
   /** @type {HTMLOListElement} */ list;
   /** @type {HTMLButtonElement} */ more;
   /** @type {HTMLParagraphElement} */ rest;
@@ -49,6 +50,13 @@ class Changes {
     const place = element("div", {});
     this.since = new Since(place, "What changed since ");
     this.sentence = element("p", { class: "confusion-cell-sentence", role: "status" });
+    this.head = element("div", { class: "confusion-pair confusion-move-head", "aria-hidden": "true", hidden: true }, [
+      element("span", { class: "confusion-move-class" }, ["true class"]),
+      element("span", { class: "confusion-pair-name" }, ["before"]),
+      element("span", { class: "confusion-pair-arrow" }, ["→"]),
+      element("span", { class: "confusion-pair-name" }, ["now"]),
+      element("span", { class: "confusion-pair-number" }, ["images"]),
+    ]);
     this.list = element("ol", { class: "confusion-pairs-list" });
     this.more = element("button", { type: "button", class: "confusion-more", hidden: true }, []);
     this.rest = element("p", { class: "quiet-text", hidden: true });
@@ -58,7 +66,7 @@ class Changes {
     });
     const images = element("div", { class: "confusion-cell-images" });
     this.images = new ConfusionImages(images);
-    this.root.append(place, this.sentence, this.list, this.more, this.rest, images);
+    this.root.append(place, this.sentence, this.head, this.list, this.more, this.rest, images);
     this.list.addEventListener("click", (event) => {
       const row = hit(event, "[data-move]");
       if (row) this.choose(this.answer.moves[Number(row.dataset.move)]);
@@ -83,7 +91,7 @@ class Changes {
     this.chosen = null;
     if (this.abort) this.abort.abort();
     this.list.replaceChildren();
-    this.more.hidden = this.rest.hidden = true;
+    this.head.hidden = this.more.hidden = this.rest.hidden = true;
     this.images.forget();
     write(this.sentence, "…");
     this.root.removeAttribute("data-shows");
@@ -155,6 +163,7 @@ class Changes {
     write(this.sentence, answer.total ? moved(answer.total, from, to, gain(counts)) : this.nothingMoved(from, to, counts[1]));
     const moves = answer.moves.slice(0, this.limit);
     this.list.replaceChildren(...moves.map((move, at) => this.row(move, at)));
+    this.head.hidden = !moves.length;
     this.more.hidden = answer.moves.length <= this.limit;
     write(this.more, `show all ${grouped(answer.moves.length)} changes`);
     this.rest.hidden = !this.more.hidden || answer.kinds <= answer.moves.length;
@@ -172,15 +181,22 @@ class Changes {
 
   row(move, at) {
     const { model } = this;
-    const kind = move.to === move.actual ? "confusion-good" : move.from === move.actual ? "confusion-bad" : "";
-    const title = `${counted(move.count, "image")} of ${model.name(move.actual)}: predicted as ${model.name(move.from)} before, as ${model.name(move.to)} now`;
-    const button = element("button", { type: "button", class: `confusion-pair confusion-move ${kind}`, "data-move": at, title }, [
-      element("span", { class: "confusion-move-class" }, [model.name(move.actual)]),
-      element("span", { class: "confusion-pair-name" }, [model.name(move.from)]),
-      element("span", { class: "confusion-pair-arrow" }, ["→"]),
-      element("span", { class: "confusion-pair-name" }, [model.name(move.to)]),
-      element("span", { class: "confusion-pair-number" }, [grouped(move.count)]),
-    ]);
+    const [sign, kind] = verdict(move);
+    const title = `${counted(move.count, "image")} of ${model.name(move.actual)}: predicted as ${model.name(move.from)} before, as ${model.name(move.to)} now${kind && `, ${kind}`}`;
+    const button = element(
+      "button",
+      { type: "button", class: `confusion-pair confusion-move ${kind && `confusion-${kind}`}`, "data-move": at, title },
+      [
+        element("span", { class: "confusion-move-class" }, [model.name(move.actual)]),
+        element("span", { class: "confusion-pair-name" }, [model.name(move.from)]),
+        element("span", { class: "confusion-pair-arrow" }, ["→"]),
+        element("span", { class: "confusion-pair-name" }, [model.name(move.to)]),
+        element("span", { class: "confusion-pair-number" }, [
+          sign && element("span", { "aria-hidden": "true" }, [sign]),
+          grouped(move.count),
+        ]),
+      ],
+    );
     return element("li", {}, [button]);
   }
 
@@ -197,6 +213,12 @@ class Changes {
       return model.asked(model.statistics.address(["statistics", "moves"], query), key, signal);
     });
   }
+}
+
+/** What a change is for the image's class, as a sign and a word: colour alone says it to nobody. */
+function verdict({ actual, from, to }) {
+  if (to === actual) return ["▲", "better"];
+  return from === actual ? ["▼", "worse"] : ["", ""];
 }
 
 /** The React component behind components/browser_parts.py. */

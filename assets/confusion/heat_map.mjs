@@ -15,7 +15,7 @@ const SAVE_SVG = {
   icon: { width: 24, height: 24, path: "M5 3h14a2 2 0 0 1 2 2v14a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm7 14 5-6h-3V6h-4v5H7z" },
   click: (graph) => window.Plotly.downloadImage(graph, { format: "svg", filename: "confusion" }),
 };
-export const RECALL_PX = 84; // right of the plot area
+export const RATES_PX = 130; // right of the plot area: recall and precision
 const BOTTOM_PX = 52; // colour bar
 const LABEL_PX = 12; // room that a row's name takes
 const LONGEST_LABEL = 22; // characters
@@ -117,7 +117,7 @@ export class HeatMap {
     const height = stage.clientHeight;
     const longest = longestLabel(model.names);
     const left = Math.min(150, longest + 30);
-    const slant = (width - left - RECALL_PX) / model.columns < longest + 6 || model.columns > 14;
+    const slant = (width - left - RATES_PX) / model.columns < longest + 6 || model.columns > 14;
     const top = slant ? Math.min(120, Math.round(longest * 0.72) + 40) : 48;
     this.slant = slant;
     const range = this.wantedRange();
@@ -125,7 +125,7 @@ export class HeatMap {
       ...figure.layout,
       width,
       height,
-      margin: { l: left, r: RECALL_PX, t: top, b: BOTTOM_PX },
+      margin: { l: left, r: RATES_PX, t: top, b: BOTTOM_PX },
       xaxis: { ...figure.layout.xaxis, ...this.ticks("x", range.x), range: range.x, minallowed: -0.5, maxallowed: model.columns - 0.5 },
       yaxis: { ...figure.layout.yaxis, ...this.ticks("y", range.y), range: range.y, minallowed: -0.5, maxallowed: model.classes - 0.5 },
     };

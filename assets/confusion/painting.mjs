@@ -4,11 +4,13 @@ import { element, token } from "mloscope/base/dom.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { confusionDraw } from "mloscope/confusion/draw.mjs";
-import { RECALL_PX } from "mloscope/confusion/heat_map.mjs";
+import { RATES_PX } from "mloscope/confusion/heat_map.mjs";
 import { TEXT_UP_TO, textOf } from "mloscope/confusion/heat_map_values.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 
 const BAR_PX = 12; // a bar of recall is no higher
+const NUMBER_PX = 36; // room of a percentage
+const RATES_NUMBERS_PX = 2 * NUMBER_PX + 8; // of recall, and of precision
 
 export class Painting {
   /** @type {any} where positions lie, by Plotly's axes */ g = null;
@@ -24,7 +26,10 @@ export class Painting {
     this.model = confusion;
     this.canvas = element("canvas", { class: "confusion-canvas", "aria-hidden": "true" });
     this.recall = element("canvas", { class: "confusion-recall", "aria-hidden": "true" });
-    this.recallTitle = element("div", { class: "confusion-recall-title", "aria-hidden": "true" }, ["recall"]);
+    this.recallTitle = element("div", { class: "confusion-recall-title", "aria-hidden": "true" }, [
+      element("span", {}, ["recall"]),
+      element("span", {}, ["precision"]),
+    ]);
   }
 
   /** The canvases lie exactly over Plotly's plot area, and beside it. */
@@ -45,8 +50,8 @@ export class Painting {
     };
     place(this.canvas, left, top, width, height);
     place(frame, left, top, width, height);
-    place(this.recall, left + width + 10, top, RECALL_PX - 14, height);
-    place(this.recallTitle, left + width + 10, top - 20, RECALL_PX - 14, 16);
+    place(this.recall, left + width + 10, top, RATES_PX - 14, height);
+    place(this.recallTitle, left + width + 10, top - 20, RATES_PX - 14, 16);
   }
 
   colours() {
@@ -134,7 +139,7 @@ export class Painting {
     context.globalAlpha = 1;
   }
 
-  /** A bar for each row in view: how many of the class's images are recognised. */
+  /** For each row in view, how many of the class's images are recognised (a bar), and of those predicted as the class how many are of it. */
   drawRecall(step, rows, ratio) {
     const { model, g } = this;
     const context = context2d(this.recall);
@@ -142,7 +147,8 @@ export class Painting {
     const { accent, text, quiet, sunken, font } = this.colours();
     const sums = confusionCounts.sums(step);
     const numbers = g.downPx >= 13;
-    const room = numbers ? width - 34 * ratio : width;
+    const room = numbers ? width - RATES_NUMBERS_PX * ratio : width;
+    this.recallTitle.classList.toggle("confusion-without-numbers", !numbers);
     context.clearRect(0, 0, width, height);
     context.font = `${11 * ratio}px ${font}`;
     context.textAlign = "right";
@@ -162,9 +168,12 @@ export class Painting {
         context.globalAlpha = 1;
       }
       if (!numbers) continue;
-      context.fillStyle = sums.rows[actual] ? text : quiet;
-      const share = (sums.diagonal[actual] / sums.rows[actual]) * 100;
-      context.fillText(sums.rows[actual] ? share.toFixed(share >= 99.95 ? 0 : 1) : "–", width, from + length / 2);
+      const write = (of, right) => {
+        context.fillStyle = of ? text : quiet;
+        context.fillText(of ? ((sums.diagonal[actual] / of) * 100).toFixed(1) : "–", right, from + length / 2);
+      };
+      write(sums.rows[actual], room + NUMBER_PX * ratio);
+      write(sums.columns[actual], width);
     }
   }
 

@@ -27,7 +27,7 @@ def cluster_course(
         figure.add_scatter(
             x=positions, y=sizes[:, cluster], mode="lines", name=f"cluster {cluster}", text=list(step_labels),
             opacity=1.0 if strong else 0.75 if selected is None else 0.25,
-            line={"color": themes.CATEGORIES[cluster % len(themes.CATEGORIES)], "width": 2.5 if strong else 1},
+            line={"color": themes.CLUSTERS[cluster % len(themes.CLUSTERS)], "width": 2.5 if strong else 1},
             hovertemplate=f"cluster {cluster}<br>step %{{text}}: <b>%{{y:,}} images</b><extra></extra>",
         )  # fmt: skip
     if selected is not None:

@@ -7,6 +7,8 @@ import pytest
 from cluster_server import NO_COORDINATE, FakeClusters
 from statistics_server import STEPS
 
+from mloscope.components.theme import CATEGORIES, CLUSTERS
+
 pytestmark = pytest.mark.browser
 
 PARTS = ("ClusterRows:rows", "PointMap:map:pixels", "ClusterImages:images")
@@ -242,11 +244,9 @@ def test_keys_move_between_clusters_and_select(stage, clusters):
 # ---------------------------------------------------------------------------------------------------------- the map
 
 
-def colour_of(stage, number: int) -> list[int]:
-    return stage.js(
-        "n => { const c = pageData('categories')[n]; return [1, 3, 5].map((i) => parseInt(c.slice(i, i + 2), 16)); }",
-        number,
-    )
+def colour_of(kind: str, number: int) -> list[int]:
+    palette = CLUSTERS if kind == "cluster" else CATEGORIES
+    return [int(palette[number % 10][at : at + 2], 16) for at in (1, 3, 5)]
 
 
 def lonely(clusters: FakeClusters, step: int) -> int:
@@ -272,7 +272,7 @@ def test_a_point_has_the_colour_of_what_was_chosen_and_moves_with_time(stage, cl
             stage.view(**{"point-colour": kind})
             *colour, alpha = pixel(stage, *spot(stage, clusters, step, position))
             assert alpha > 0, kind
-            assert colour == pytest.approx(colour_of(stage, int(number[position]) % 10), abs=2), kind
+            assert colour == pytest.approx(colour_of(kind, int(number[position])), abs=2), kind
         stage.view(**{"point-colour": "cluster"})
 
 

@@ -418,8 +418,11 @@ def test_what_changed_lists_the_moves_and_shows_their_images(show):
     assert said.startswith(f"{len(positions)} predictions changed between steps 100 and 1200")
     rows = stage.page.locator(".confusion-changes .confusion-move")
     assert rows.count() == 12
-    numbers = rows.evaluate_all("rows => rows.map((row) => Number(row.lastChild.textContent))")
+    numbers = rows.evaluate_all("rows => rows.map((row) => Number(row.lastChild.lastChild.textContent))")
     assert numbers == [move["count"] for move in moves[:12]]
+    signs = rows.evaluate_all("rows => rows.map((row) => row.lastChild.textContent.replace(/[0-9]/g, ''))")
+    assert signs == [{move["to"]: "▲", move["from"]: "▼"}.get(move["actual"], "") for move in moves[:12]]
+    assert stage.page.locator(".confusion-move-head").is_visible()
     rows.nth(1).click()
     move = moves[1]
     query = {"actual": move["actual"], "before": move["from"], "after": move["to"]}

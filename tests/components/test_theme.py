@@ -51,6 +51,17 @@ def test_borders_of_fields_can_be_seen(theme, ground):
     assert contrast(css["field-line"], css[ground]) >= 3
 
 
+@pytest.mark.parametrize("colour", themes.CLUSTERS)
+def test_a_cluster_s_colour_can_be_seen_and_is_no_class_s(colour):
+    assert min(contrast(colour, themes.TOKENS[theme]["surface"]) for theme in themes.TOKENS) >= 3
+    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    away = [
+        sum(abs(one - int(each[i : i + 2], 16)) for one, i in zip(channels, (1, 3, 5), strict=True))
+        for each in themes.CATEGORIES
+    ]
+    assert min(away) >= 40
+
+
 def test_an_empty_figure_says_why():
     figure = themes.empty_figure("dark", "Choose an image.")
     assert figure.layout.annotations[0].text == "Choose an image."

@@ -17,7 +17,7 @@ from mloscope.app.web.dash import view_state
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.workspace import run_labels, saved_views
 from mloscope.components import colour_tables
-from mloscope.components.theme import CATEGORIES
+from mloscope.components.theme import CATEGORIES, CLUSTERS
 
 
 def scripts(pages: Sequence[Page]) -> str:
@@ -33,6 +33,7 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
         "film-kinds": [as_json(kind) for kind in film_kinds().values()],
         "colour-tables": {name: _table(name) for name in colour_tables.NAMES},
         "categories": CATEGORIES,
+        "cluster-colours": CLUSTERS,
         "limits": {
             "unit": unit_selection.MAXIMUM_UNIT,
             "range": unit_selection.LONGEST_RANGE,

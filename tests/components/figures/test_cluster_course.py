@@ -14,7 +14,7 @@ LABELS = ["0", "10", "20"]
 
 def test_a_line_for_each_cluster_in_its_colour():
     figure = cluster_course(SIZES, PURITY, LABELS, selected=None, theme="light")
-    assert [trace.line.color for trace in figure.data] == list(themes.CATEGORIES[:3])
+    assert [trace.line.color for trace in figure.data] == list(themes.CLUSTERS[:3])
     np.testing.assert_array_equal([trace.y for trace in figure.data], SIZES.T)
     assert figure.layout.yaxis2.visible is False
 

@@ -12,7 +12,7 @@ import mloscope.assets
 from mloscope.app.web.dash.page_data import page_data, scripts
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components.colour_tables import NAMES, colour_table
-from mloscope.components.theme import CATEGORIES
+from mloscope.components.theme import CATEGORIES, CLUSTERS
 
 MODULES = sorted(Path(mloscope.assets.__path__[0]).rglob("*.mjs"))
 CHOICES = {
@@ -49,7 +49,7 @@ def test_no_module_lists_the_choices_of_a_field(key: str) -> None:
 def test_no_module_has_a_limit_or_a_colour_of_ours() -> None:
     numbers = [str(value) for value in page_data(OURS)["limits"].values() if value >= 10_000]
     ends = [colour_table(name)[place].tobytes().hex() for name in NAMES for place in (0, 255) if name != "grey"]
-    categories = [colour.removeprefix("#") for colour in CATEGORIES]
+    categories = [colour.removeprefix("#") for colour in (*CATEGORIES, *CLUSTERS)]
     for path in MODULES:
         written = code(path).lower().replace("_", "")
         assert not [each for each in (*ends, *categories) if each in written], path
