@@ -17,6 +17,9 @@ export const grouped = (number) => String(number).replace(/\B(?<!\.\d*)(?=(\d{3}
  */
 export const counted = (number, noun) => `${grouped(number)} ${noun}${number === 1 ? "" : "s"}`;
 
+/** A size of a file: "1.3 MB", "48 kB". @param {number} bytes */
+export const megabytes = (bytes) => (bytes < 1e5 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+
 /**
  * A share as "93.1\u202f%".
  * @param {number} share 0..1; "NaN" where it is not a number

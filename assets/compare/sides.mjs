@@ -165,6 +165,7 @@ class Sides extends Company {
   sidePair() {
     return {
       ...this.sideA(),
+      isMade: true, // of two films, here: the server has none of it to save
       lead: ({ film }) => [!film ? WORDS[mode()] : film.kind === "blink" ? `blink: ${film.phase ? "B" : "A"}` : WORDS[film.kind]],
       moment: () => `${inWords(time.step)} and ${inWords(compare.step()).replace("step ", "")}`,
       isShown: () => shownAs() !== "confusion" && mode() !== "side",

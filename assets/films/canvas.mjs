@@ -24,6 +24,7 @@ import { filmKinds } from "mloscope/films/kinds.mjs";
 import { filmLegend } from "mloscope/films/legend.mjs";
 import { MAIN } from "mloscope/films/main_side.mjs";
 import { filmPointer } from "mloscope/films/pointer.mjs";
+import { saveFilm } from "mloscope/films/saving.mjs";
 import { within } from "mloscope/films/selections.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
 import { TileLabels } from "mloscope/films/tile_labels.mjs";
@@ -41,6 +42,7 @@ export class FilmView {
   /** @type {HTMLDivElement} */ plate;
   /** @type {TileLabels} */ labels;
   /** @type {HTMLButtonElement} */ sorting;
+  /** @type {HTMLButtonElement} */ saving;
   /** @type {HTMLDivElement} */ sheet;
   /** @type {HTMLDivElement} */ stage;
   /** @type {HTMLParagraphElement} */ message;
@@ -112,6 +114,7 @@ export class FilmView {
     this.sorting = button("film-button", "by value", "Let the greatest value stand first, or units in their order", () =>
       view.set({ bars: isSorted() ? "number" : "value" }, { history: "replace" }),
     );
+    this.saving = button("film-button", "Save", "Save as MP4, GIF or PNG frames, as it is shown", () => saveFilm(this));
     this.canvas = element("canvas", { class: "film-canvas", "data-state": "pending" });
     this.context = context2d(this.canvas);
     this.plate = element("div", { class: "film-plate" }, [this.canvas]);
@@ -122,7 +125,7 @@ export class FilmView {
     this.message = element("p", { class: "film-message", role: "status", hidden: true });
     this.legendPlace = element("div", { class: "film-legend" });
     this.root.append(
-      element("div", { class: "film-head" }, [this.lead, this.moment, this.title, this.status, this.sorting, this.zoomPlace]),
+      element("div", { class: "film-head" }, [this.lead, this.moment, this.title, this.status, this.sorting, this.zoomPlace, this.saving]),
       element("div", { class: "film-box" }, [this.stage, this.message]),
       this.legendPlace,
     );
@@ -207,6 +210,7 @@ export class FilmView {
     this.title.textContent = header ? filmTitle(header, filmKinds.inWords(this.kind)) : "";
     this.title.title = this.title.textContent;
     this.sorting.hidden = !header || !filmBars.fits(header) || Boolean(this.side.across);
+    this.saving.hidden = !header || Boolean(this.side.isMade);
     this.zoomPlace.hidden = Boolean(header) && filmBars.fits(header);
     this.sorting.setAttribute("aria-pressed", String(isSorted()));
     if (!header || !this.shown) return;

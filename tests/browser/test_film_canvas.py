@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
 from basis_record import basis
 from statistics_server import CLASSES
+
+from mloscope.app.export.colour_scale import ColourChoice, ColourScale
+from mloscope.app.export.whole_film import FilmFrame
 
 pytestmark = pytest.mark.browser
 
@@ -544,3 +548,50 @@ def test_the_pointer_over_one_film_outlines_the_unit_in_the_other(stage):
     stage.page.mouse.move(x, y)
     marks = "['canvas', 'maps'].map((id) => document.querySelector(`#${id} .film-mark-hover`))"
     stage.wait(f"() => {marks}.every((mark) => !mark.hidden)")
+
+
+# ------------------------------------------------------------------------------------------- films as files
+
+
+def test_a_saved_film_has_the_colours_of_the_page(stage):
+    """The scale of app/export/ against what stands on the canvas: one that leaves out a step that exploded, and the units' own."""
+    for layer, words in (("conv2", "fixed"), ("conv1", "unit")):
+        stage.show(PARAMETERS, hash=f"#step=300&layer={layer}&range={words}&symmetric=no&colour=magma")
+        stage.loaded()
+        stage.ready(300)
+        frames = {step: frame_of(stage, "parameters", layer, "kernel", step) for step in stage.server.steps}
+        frames = {step: FilmFrame(f.codes, f.unit_ranges, f.layer_range) for step, f in frames.items()}
+        frames = {step: frame for step, frame in frames.items() if step not in stage.server.missing}
+        scale = ColourScale.of(ColourChoice("magma", words, "no"), "diverging", 1, frames)
+        codes = frames[300].codes[..., 0]
+        wanted = scale.colours(300, frames[300])[np.arange(len(codes))[:, None, None, None], codes]
+        shown = stage.tiles()[: codes.shape[0] * codes.shape[1], :, :, :3].reshape(wanted.shape)
+        assert (shown == wanted).all(-1).mean() > 0.99, layer
+
+
+def test_a_film_is_saved_as_it_is_shown(stage):
+    stage.show(PARAMETERS, hash="#step=20&layer=conv1&range=step&colour=magma&units=0-3")
+    stage.ready(20)
+    asked = []
+
+    def making(route):
+        asked.append(route.request.url)
+        file = '{"file":{"address":"/api/v1/saved-films/00","name":"conv1.gif","bytes":1234567}}'
+        route.fulfill(body=f'{{"progress":{{"done":1,"of":2,"doing":"drawing"}}}}\n{file}\n{{"done":true}}\n')
+
+    stage.page.route("**/making?*", making)
+    stage.page.route("**/saved-films/*", lambda route: route.fulfill(body="GIF89a"))
+    stage.page.click("#canvas >> text=Save")
+    stage.page.select_option("dialog select", "gif")
+    stage.page.fill("dialog [name=last]", "40")
+    with stage.page.expect_download() as saved:
+        stage.page.click("dialog button[type=submit]")
+
+    assert saved.value.suggested_filename == "conv1.gif"
+    assert "1.2 MB" in stage.page.inner_text("dialog [role=status]")
+    path, _, query = asked[0].partition("?")
+    fields = dict(parse_qsl(query))
+    assert path.endswith("/layers/conv1/film.gif/making")
+    wanted = {"units": "0-3", "range": "step", "colour": "magma", "last": "40", "theme": "light", "title": "true"}
+    assert wanted.items() <= fields.items()
+    stage.page.keyboard.press("Escape")

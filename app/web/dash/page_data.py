@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mloscope.app.export.film_formats import FORMATS
 from mloscope.app.films import plan
 from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.runs import unit_selection
@@ -31,6 +32,9 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
         "view-schema": view_schema(pages).as_json(),
         "view-parts": {part.id: {"keys": part.keys, "onlyWhere": dict(part.only_where)} for part in view_parts(pages)},
         "film-kinds": [as_json(kind) for kind in film_kinds().values()],
+        "film-formats": [
+            {"name": name, "title": each.title, "refusal": each.refusal} for name, each in FORMATS.items()
+        ],
         "colour-tables": {name: _table(name) for name in colour_tables.NAMES},
         "categories": CATEGORIES,
         "cluster-colours": CLUSTERS,
