@@ -25,6 +25,7 @@ import { ConfusionMatrix } from "mloscope/confusion/matrix.mjs";
 import { ConfusionPairs } from "mloscope/confusion/pairs.mjs";
 import { ConfusionAccuracy, ConfusionTools } from "mloscope/confusion/tools.mjs";
 import { FilmCanvas } from "mloscope/films/canvas.mjs";
+import { ImageCard } from "mloscope/images/card.mjs";
 import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
@@ -53,6 +54,7 @@ window.mloscope = {
   ConfusionPairs,
   ConfusionTools,
   FilmCanvas,
+  ImageCard,
   ImageGrid,
   KeyMap,
   NetworkGraph,

@@ -51,6 +51,9 @@ FilmCanvas = browser_part(
     "show",
 )
 ImageGrid = browser_part("ImageGrid", "Search and thumbnails of the corpus, and the selected image.")
+ImageCard = browser_part(
+    "ImageCard", "The card of the selected image: what the network takes it for, and since when it is right or wrong."
+)
 PredictionBars = browser_part(
     "PredictionBars", "The probability of each class for the selected image at the step of the time bus."
 )

@@ -39,6 +39,11 @@ class ImageIndex:
         positions = self.matching(query, np.arange(len(self._corpus)))
         return Found(tuple(positions[offset : offset + limit].tolist()), len(positions))
 
+    def page_of(self, position: int, query: ImageQuery, limit: int = 60) -> int:
+        """Return the offset of the page on which an image stands, 0 where it does not match. Raises as :meth:`matching`."""
+        places = np.flatnonzero(self.matching(query, np.arange(len(self._corpus))) == position)
+        return int(places[0]) // limit * limit if len(places) else 0
+
     def matching(self, query: ImageQuery, among: np.ndarray) -> np.ndarray:
         """Return those of the positions ``among`` whose images match, int64, in the same order. In a random order, how they
         were ordered before makes no difference.

@@ -261,10 +261,11 @@ export const view = {
    * The address of exactly this view, without the host: it names run and corpus.
    * @param {string} [path] of another page
    * @param {{run: string, corpus: string | null}} [about] another run or corpus
+   * @param {any} [changes] other values by key, such as the view has them
    */
-  address(path = location.pathname, about = subject) {
+  address(path = location.pathname, about = subject, changes = {}) {
     const search = about ? searchOf(about.run, about.corpus) : location.search;
-    return `${path}${search}${isOpen ? format(view.get(), stepOfAddress()) : location.hash}`;
+    return `${path}${search}${isOpen ? format({ ...view.get(), ...changes }, stepOfAddress()) : location.hash}`;
   },
 
   /**

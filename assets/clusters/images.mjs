@@ -14,6 +14,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
+import { choosable } from "mloscope/images/choosing.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const PAGE = 48;
@@ -58,11 +59,10 @@ class Images {
     this.cluster.node.insertBefore(this.after, this.cluster.tiles);
     this.root.append(this.hint, this.caught.node, this.cluster.node);
     this.root.addEventListener("click", (event) => {
-      const tile = hit(event, ".cluster-tile");
       const link = hit(event, ".cluster-link");
-      if (tile) view.set({ image: tile.dataset.id });
-      else if (link) view.set({ cluster: Number(link.dataset.cluster), "cluster-offset": null });
+      if (link) view.set({ cluster: Number(link.dataset.cluster), "cluster-offset": null });
     });
+    choosable(this.root, (event) => hit(event, ".cluster-tile")?.dataset.id);
   }
 
   heard(changed) {
@@ -152,7 +152,6 @@ class Images {
       part.node.dataset.step = step;
       part.title.replaceChildren(marks.mark(cluster, 12), ` cluster ${cluster} at step ${grouped(step)}`);
       const { corpus } = data.statistics.overview;
-      for (const record of images) imageRecords.remember(corpus, record);
       part.show(
         images.map((image) => ({ id: image.id, title: told(image) })),
         offset || 0,

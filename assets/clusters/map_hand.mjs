@@ -4,6 +4,7 @@ import { keyTable } from "mloscope/base/keys.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { WHOLE } from "mloscope/clusters/lens.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
+import { choose, openInNetwork } from "mloscope/images/choosing.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const REACH_PX = 9; // how far from the pointer an image may lie to be meant
@@ -41,6 +42,7 @@ export class MapHand {
     canvas.addEventListener("pointerup", (event) => this.release(event));
     canvas.addEventListener("pointercancel", () => this.drop());
     canvas.addEventListener("pointerleave", () => this.leave());
+    canvas.addEventListener("dblclick", (event) => this.use(event, openInNetwork));
     canvas.addEventListener("keydown", (event) => this.map.shown && mapKeys(this, event));
     canvas.addEventListener("wheel", (event) => mapKeys(this, event), { passive: false });
   }
@@ -91,11 +93,16 @@ export class MapHand {
     this.drop();
     if (!start || !this.map.shown) return;
     if (!drawn || drawn.length < 3) {
-      const position = this.nearest(...this.at(event));
-      if (position >= 0 && this.map.data.images) view.set({ image: this.map.data.images.ids[position] });
+      this.use(event, choose);
       return;
     }
     this.map.lasso(drawn);
+  }
+
+  /** Do something with the image at the pointer. */
+  use(event, act) {
+    const position = this.nearest(...this.at(event));
+    if (position >= 0 && this.map.data.images) act(this.map.data.images.ids[position]);
   }
 
   drop() {

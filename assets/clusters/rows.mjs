@@ -13,6 +13,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
 import { PICTURE_PX, PICTURE_GAP_PX, Row } from "mloscope/clusters/row.mjs";
+import { choose, openInNetwork } from "mloscope/images/choosing.mjs";
 
 const COLUMNS = [
   ["", "The cluster's number, colour and shape; they stay the same over time"],
@@ -107,6 +108,10 @@ class Rows {
       this.list,
     );
     this.list.addEventListener("click", (event) => this.click(event));
+    this.list.addEventListener("dblclick", (event) => {
+      const image = this.imageAt(event);
+      if (image) openInNetwork(image);
+    });
     this.list.addEventListener("keydown", (event) => rowKeys(this, event));
     this.list.addEventListener("mousemove", (event) => this.hover(event));
   }
@@ -225,13 +230,21 @@ class Rows {
     const node = hit(event, ".cluster-row");
     if (!node) return;
     const row = this.rows[Number(node.dataset.cluster)];
-    const position = event.target === row.pictures ? row.pictureAt(event.offsetX) : null;
-    if (position !== null && this.data.images) {
-      view.set({ image: this.data.images.ids[position] });
+    const image = this.imageAt(event);
+    if (image) {
+      choose(image);
       return;
     }
     this.focus = row.cluster;
     view.set({ cluster: row.cluster === this.chosen ? null : row.cluster, "cluster-offset": null });
+  }
+
+  /** The image of a row that an event hit. @returns {string | null} */
+  imageAt(event) {
+    const node = hit(event, ".cluster-row");
+    const row = node && this.rows[Number(node.dataset.cluster)];
+    const position = row && event.target === row.pictures ? row.pictureAt(event.offsetX) : null;
+    return position !== null && this.data.images ? this.data.images.ids[position] : null;
   }
 
   move(to) {

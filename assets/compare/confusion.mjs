@@ -18,6 +18,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { CountMatrix, dense, signed } from "mloscope/compare/count_matrix.mjs";
 import { compare } from "mloscope/compare/state.mjs";
+import { choosable } from "mloscope/images/choosing.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
 
@@ -293,7 +294,7 @@ class Confusion {
     const button = element("button", { type: "button", class: "compare-thumbnail", title }, [
       element("img", { src: imageRecords.picture(subject.corpus, image.id, 40), alt: title, loading: "lazy" }),
     ]);
-    button.addEventListener("click", () => view.set({ image: image.id, "compare-panel": "image" }));
+    choosable(button, () => image.id);
     return button;
   }
 }

@@ -4,28 +4,21 @@
 import { segments } from "mloscope/base/controls.mjs";
 import { component, element, write } from "mloscope/base/dom.mjs";
 import { grouped, ofStep } from "mloscope/base/numbers.mjs";
+import { Spark } from "mloscope/base/spark.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { ConfusionImages } from "mloscope/confusion/images.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
 
-const SPARK = { width: 300, height: 46, inset: 3 };
-
 class Cell {
   /** @type {HTMLParagraphElement} */ hint;
   /** @type {HTMLHeadingElement} */ title;
   /** @type {HTMLParagraphElement} */ sentence;
-  /** @type {SVGPathElement} */ line;
-  /** @type {SVGLineElement} */ cursor;
-  /** @type {SVGCircleElement} */ dot;
-  /** @type {SVGSVGElement} */ spark;
-  /** @type {HTMLDivElement} */ ends;
+  spark = new Spark();
   /** @type {ReturnType<typeof segments>} */ orders;
   /** @type {any} */ images;
   /** @type {HTMLDivElement} */ body;
-  /** @type {any} */ course;
-  /** @type {any} */ most;
   /** @type {any} */ count;
   /** @type {any} */ shown;
   /** @type {any} */ asking;
@@ -58,20 +51,6 @@ class Cell {
     ]);
     this.title = element("h2", { class: "panel-title confusion-cell-title" });
     this.sentence = element("p", { class: "confusion-cell-sentence" });
-    this.line = element("svg:path", { class: "confusion-spark-line" });
-    this.cursor = element("svg:line", { class: "confusion-spark-cursor", y1: 0, y2: SPARK.height });
-    this.dot = element("svg:circle", { class: "confusion-spark-dot", r: 2.5 });
-    this.spark = element(
-      "svg:svg",
-      { class: "confusion-spark", viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, preserveAspectRatio: "none", role: "img" },
-      [this.line, this.cursor, this.dot],
-    );
-    this.ends = element("div", { class: "confusion-spark-ends" }, [element("span", {}), element("span", {})]);
-    this.spark.addEventListener("click", (event) => {
-      const box = this.spark.getBoundingClientRect();
-      const share = (event.clientX - box.left - SPARK.inset) / (box.width - 2 * SPARK.inset);
-      time.request(share * (time.count - 1));
-    });
     const order = (value) => view.set({ "cell-order": value, "cell-offset": 0 });
     this.orders = segments("Order of the images", view.choices("cell-order"), order);
     this.orders.node.classList.add("confusion-orders");
@@ -80,7 +59,7 @@ class Cell {
     this.body = element("div", {}, [
       this.sentence,
       element("h3", { class: "panel-subtitle" }, ["its count over all steps"]),
-      this.spark, this.ends, this.orders.node, place,
+      this.spark.node, this.orders.node, place,
     ]); // prettier-ignore
     this.root.append(this.title, this.hint, this.body);
   }
@@ -101,38 +80,14 @@ class Cell {
   drawCourse() {
     const { cell, model } = this;
     if (!cell) return;
-    const { checkpoints } = time;
-    this.course = checkpoints.map((_, index) => {
+    const course = time.checkpoints.map((_, index) => {
       const step = model.statistics.peek(index);
       return step ? confusionCounts.count(step, cell.actual, cell.predicted) : null;
     });
-    this.most = Math.max(1, ...this.course);
-    let path = "";
-    this.course.forEach((count, index) => {
-      if (count === null) return;
-      const isFirst = index === 0 || this.course[index - 1] === null;
-      const [x, y] = [this.x(index), this.y(count)];
-      path += `${isFirst ? "M" : "L"}${x.toFixed(2)} ${y.toFixed(2)}`;
-      if (isFirst && (this.course[index + 1] ?? null) === null) path += `h0.01`; // alone: a dot
-    });
-    this.line.setAttribute("d", path);
-    const known = this.course.filter((count) => count !== null);
-    const [first, last] = this.ends.children;
-    first.textContent = known.length ? `step ${grouped(checkpoints[0].step)}` : "";
-    last.textContent = known.length ? `step ${grouped(checkpoints.at(-1).step)}` : "";
-    this.spark.setAttribute(
-      "aria-label",
-      known.length ? `Between ${grouped(Math.min(...known))} and ${grouped(Math.max(...known))} images over ${known.length} steps` : "",
-    );
-  }
-
-  x(index) {
-    const last = Math.max(1, time.count - 1);
-    return SPARK.inset + (index / last) * (SPARK.width - 2 * SPARK.inset);
-  }
-
-  y(count) {
-    return SPARK.height - SPARK.inset - (count / this.most) * (SPARK.height - 2 * SPARK.inset);
+    const known = course.filter((count) => count !== null);
+    const [least, most] = [Math.min(...known), Math.max(...known)];
+    const label = known.length ? `Between ${grouped(least)} and ${grouped(most)} images over ${known.length} steps` : "";
+    this.spark.draw(course, Math.max(1, most), label);
   }
 
   /** Every frame: the sentence, the cursor. */
@@ -158,11 +113,7 @@ class Cell {
     this.count = step ? confusionCounts.count(step, cell.actual, cell.predicted) : 0;
     this.root.dataset.step = time.step;
     this.root.dataset.count = this.count;
-    const x = this.x(time.index);
-    this.cursor.setAttribute("x1", x);
-    this.cursor.setAttribute("x2", x);
-    this.dot.setAttribute("cx", x);
-    this.dot.setAttribute("cy", step ? this.y(this.count) : -10);
+    this.spark.move();
     if (this.shown !== time.index) {
       this.shown = time.index;
       this.images.hold(this.count);

@@ -1,11 +1,12 @@
 /**
- * Images behind a number, page by page: `ConfusionImages`. A click on one selects it everywhere.
+ * Images behind a number, page by page: `ConfusionImages`. A click on one selects it everywhere, and opens its card.
  */
 import { button, element, hit } from "mloscope/base/dom.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { counted, grouped, percent } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
+import { choosable } from "mloscope/images/choosing.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const PAGE = 60;
@@ -64,7 +65,7 @@ export class ConfusionImages {
     this.pages = element("div", { class: "confusion-pages" }, [this.where, this.previous, this.next]);
     this.message = element("p", { class: "quiet-text", role: "status" });
     this.root.append(this.pages, this.list, this.message);
-    this.list.addEventListener("click", (event) => this.take(hit(event, ".confusion-image")));
+    choosable(this.list, (event) => hit(event, ".confusion-image")?.dataset.id);
     this.list.addEventListener("keydown", (event) => imageKeys(this, event));
     this.pages.hidden = true;
   }
@@ -194,10 +195,6 @@ export class ConfusionImages {
     for (const tile of tiles) tile.setAttribute("aria-selected", tile.dataset.id === image);
     const reachable = tiles.find((tile) => tile.dataset.id === image) || tiles[0];
     for (const tile of tiles) tile.tabIndex = tile === reachable ? 0 : -1;
-  }
-
-  take(tile) {
-    if (tile && tile.dataset.id) view.set({ image: tile.dataset.id });
   }
 
   /** The first image, or the selected one, takes the keys. */

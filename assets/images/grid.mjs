@@ -1,6 +1,6 @@
 /**
  * The images of the corpus: the component ImageGrid. Search, facets (class, split, and what the corpus adds), a shuffled order,
- * thumbnails, and the selected image. Of 60,000 images only the rows in sight are in the document.
+ * thumbnails, and the selected image with what became of it. Of 60,000 images only the rows in sight are in the document.
  *
  *     address ──read──► query (one object) ──write──► controls, address, GET .../images?search=&label=&split=&random=
  */
@@ -13,14 +13,15 @@ import { notice } from "mloscope/base/notices.mjs";
 import { counted } from "mloscope/base/numbers.mjs";
 import { onOpen } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { ImageFacts } from "mloscope/images/facts.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
+import { ImageStory } from "mloscope/images/story.mjs";
 
 const TILE_PX = 48; // at least
 const GAP_PX = 8;
 const SPARE_ROWS = 1; // above and below what is in sight
 const MOST_TILES = 96;
 const THUMBNAIL_EDGE = 64;
-const SELECTED_EDGE = 192;
 const TYPING_MS = 150;
 const TALLEST_PX = 16e6; // browsers stop soon after
 const OF_EVERY_CORPUS = [
@@ -41,9 +42,8 @@ class Grid {
   /** @type {any} */ order;
   /** @type {HTMLDivElement} */ choices;
   /** @type {HTMLSpanElement} */ total;
-  /** @type {HTMLImageElement} */ picture;
-  /** @type {HTMLDivElement} */ facts;
-  /** @type {HTMLDivElement} */ selected;
+  selected = new ImageFacts();
+  /** @type {ImageStory} */ story;
   /** @type {HTMLDivElement} */ window;
   /** @type {HTMLDivElement} */ spacer;
   /** @type {HTMLDivElement} */ scroller;
@@ -53,6 +53,7 @@ class Grid {
   /** @type {any} */ corpus;
   later = oncePerFrame(() => this.render());
   /** @type {any} */ across;
+  /** @type {string | null} the image that is selected here just now, and is in sight */ chosenHere = null;
   /** @type {any} */ size;
 
   constructor(root) {
@@ -69,12 +70,13 @@ class Grid {
     this.resizes.observe(this.scroller);
     this.undo = [
       onOpen((subject, isNew) => isNew && this.open(subject)),
-      view.subscribe((view, changed) => changed.includes("image") && this.showSelected()),
+      view.subscribe((view, changed) => changed.includes("image") && this.followSelected(view.image)),
       view.subscribe((view, changed) => changed.includes("images") && this.follow(view.images)),
       () => this.resizes.disconnect(),
       () => this.later.cancel(),
       () => this.search && this.search.close(),
       () => clearTimeout(this.typing),
+      () => this.story.destroy(),
     ];
   }
 
@@ -94,10 +96,8 @@ class Grid {
     this.order = button("images-button", "in order", "Show them in their own order again", () => this.shuffle(null));
     this.order.hidden = true;
     this.total = element("span", { class: "images-total", role: "status" });
-    this.picture = element("img", { class: "images-selected-picture", alt: "" });
-    this.picture.addEventListener("error", () => this.selected.classList.add("images-broken"));
-    this.facts = element("div", { class: "images-facts" });
-    this.selected = element("div", { class: "images-selected", hidden: true }, [this.picture, this.facts]);
+    const story = element("div", { class: "story" });
+    this.story = new ImageStory(story, { isListed: false }); // the likeliest classes stand below the grid
     this.window = element("div", { class: "images-window" });
     this.spacer = element("div", { class: "images-spacer" }, [this.window]);
     this.scroller = element("div", { class: "images-scroller", role: "listbox", "aria-label": "Images", "data-own-keys": true }, [
@@ -105,7 +105,8 @@ class Grid {
     ]);
     this.message = element("p", { class: "images-message", hidden: true });
     this.root.append(
-      this.selected,
+      this.selected.node,
+      story,
       this.text,
       this.choices,
       element("div", { class: "images-line" }, [this.total, this.order, this.random]),
@@ -138,6 +139,7 @@ class Grid {
     if (before !== corpus) this.offer(OF_EVERY_CORPUS); // values of the corpus, not of the network: they come below
     if (before === undefined) this.query = readQuery(view.get().images);
     this.ask("replace");
+    this.seek();
     try {
       const about = await fetchJson(api(["corpora", corpus]));
       if (corpus !== this.corpus) return;
@@ -164,6 +166,7 @@ class Grid {
     const [first] = answer.images;
     if (first && corpus === this.corpus && !view.get().image) {
       imageRecords.remember(corpus, first);
+      this.chosenHere = first.id;
       view.set({ image: first.id }, { history: "replace" });
     }
   }
@@ -305,7 +308,9 @@ class Grid {
   select(position) {
     const record = this.search.at(position);
     this.focus = position;
-    if (record) view.set({ image: record.id });
+    if (!record) return;
+    this.chosenHere = record.id;
+    view.set({ image: record.id });
     this.mark();
   }
 
@@ -315,6 +320,21 @@ class Grid {
   }
 
   reach(position) {
+    this.bringIntoSight(position);
+    const tile = this.tiles.get(position);
+    if (tile) tile.focus({ preventScroll: true });
+  }
+
+  /** Bring the selected image into sight, wherever it stands. */
+  async seek() {
+    const { search } = this;
+    const { image } = view.get();
+    if (!image || !search) return;
+    const position = await search.placeOf(image);
+    if (position >= 0 && search === this.search && image === view.get().image && this.size) this.bringIntoSight(position);
+  }
+
+  bringIntoSight(position) {
     this.focus = position;
     const step = this.size + GAP_PX;
     const top = Math.floor(position / this.across) * step;
@@ -322,34 +342,23 @@ class Grid {
     if (top < scroller.scrollTop) scroller.scrollTop = top;
     else if (top + this.size > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + this.size - scroller.clientHeight;
     this.render();
-    const tile = this.tiles.get(position);
-    if (tile) tile.focus({ preventScroll: true });
   }
 
   // ---------------------------------------------------------------------------------------------------- selected
 
-  async showSelected() {
-    const { image } = view.get();
-    const { corpus } = this;
-    this.selected.hidden = !image || !corpus;
-    this.mark();
-    if (this.selected.hidden) return;
-    this.selected.classList.remove("images-broken");
-    this.picture.src = imageRecords.picture(corpus, image, SELECTED_EDGE);
-    this.tell([image]);
-    try {
-      const record = await imageRecords.record(corpus, image);
-      if (image !== view.get().image) return;
-      this.picture.alt = record ? record.name : "";
-      if (record) this.tell([record.name, record.class_name, `${record.split} · ${record.id}`]);
-      else this.tell([image, `The corpus ${corpus} has no image of this id.`]);
-    } catch (error) {
-      this.tell([image, error.message]);
-    }
+  /** Another image is selected; one that was chosen elsewhere is sought. */
+  followSelected(image) {
+    this.showSelected();
+    if (image !== this.chosenHere) this.seek();
+    this.chosenHere = null;
   }
 
-  tell([name, ...others]) {
-    this.facts.replaceChildren(element("strong", {}, [name]), ...others.filter(Boolean).map((text) => element("span", {}, [text])));
+  async showSelected() {
+    const { image } = view.get();
+    this.mark();
+    this.story.show(this.corpus ? image : null);
+    const record = await this.selected.show(this.corpus, image);
+    if (record) this.story.show(record.id, record.split);
   }
 
   say(text) {

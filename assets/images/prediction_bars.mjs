@@ -11,13 +11,13 @@ import { onOpen, outputOf, subject, whyNoPredictions } from "mloscope/base/subje
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { PredictionCourse } from "mloscope/images/prediction_course.mjs";
+import { ProbabilityRows } from "mloscope/images/probability_rows.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 
 const MOST_ROWS = 12; // more classes than this: the likeliest, and the true one
 const LIKELIEST = 10;
 
 class Bars {
-  /** @type {HTMLUListElement} */ list;
   /** @type {HTMLParagraphElement} */ kind;
   /** @type {HTMLParagraphElement} */ message;
   /** @type {any} */ trueClass;
@@ -27,7 +27,7 @@ class Bars {
 
   constructor(root) {
     this.root = root;
-    this.rows = [];
+    this.rows = new ProbabilityRows();
     this.trueClass = null; // the output that stands for the image's class
     this.course = new PredictionCourse(() => this.draw());
     this.build();
@@ -49,10 +49,9 @@ class Bars {
   }
 
   build() {
-    this.list = element("ul", { class: "predictions-list" });
     this.kind = element("p", { class: "predictions-kind", hidden: true });
     this.message = element("p", { class: "predictions-message", role: "status", hidden: true });
-    this.root.append(this.list, this.kind, this.message);
+    this.root.append(this.rows.list, this.kind, this.message);
   }
 
   // --------------------------------------------------------------------------------------------------- questions
@@ -124,10 +123,9 @@ class Bars {
     this.kind.hidden = !this.kind.textContent;
     write(this.message, said);
     this.message.hidden = !said;
-    // Rows of a step that is not here keep their place, emptied, so that nothing jumps; never with another step's numbers.
-    this.list.hidden = this.empty !== null || (!row && !this.rows.length);
+    this.rows.list.hidden = this.empty !== null || (!row && !this.rows.count);
     if (row) this.fill(row);
-    else for (const parts of this.rows) this.fillRow(parts, parts.name.textContent, null, false, false);
+    else this.rows.empty();
   }
 
   /** Numbers that are none come as null in JSON; a network that gives one predicts nothing. */
@@ -144,42 +142,17 @@ class Bars {
       const { trueClass } = this;
       if (trueClass !== null && trueClass < all.length && !shown.includes(trueClass)) shown.push(trueClass);
     }
-    this.list.toggleAttribute("data-judged", this.trueClass !== null);
-    while (this.rows.length < shown.length) this.addRow();
-    while (this.rows.length > shown.length) this.rows.pop().row.remove();
-    shown.forEach((index, place) => {
-      const name = names[index] || `output ${index}`;
-      this.fillRow(this.rows[place], name, probabilities[index], decides && index === best, index === this.trueClass);
-    });
+    this.rows.show(
+      shown.map((index) => ({
+        name: names[index] || `output ${index}`,
+        probability: probabilities[index],
+        isPredicted: decides && index === best,
+        isTrue: index === this.trueClass,
+      })),
+      this.trueClass !== null,
+    );
     const summary = decides ? `${names[best] || `output ${best}`} ${percent(probabilities[best])}` : "nothing, some values are NaN";
-    this.list.setAttribute("aria-label", `Predicted: ${summary}`);
-  }
-
-  addRow() {
-    const parts = {
-      name: element("span", { class: "predictions-name" }),
-      bar: element("span", { class: "predictions-bar" }),
-      text: element("span", { class: "predictions-text" }),
-    };
-    parts.row = element("li", { class: "predictions-row" }, [
-      parts.name,
-      element("span", { class: "predictions-track" }, [parts.bar]),
-      parts.text,
-    ]);
-    this.rows.push(parts);
-    this.list.append(parts.row);
-  }
-
-  fillRow({ row, name, bar, text }, label, probability, isPredicted, isTrue) {
-    const isNumber = Number.isFinite(probability);
-    write(name, label);
-    bar.style.transform = `scaleX(${isNumber ? Math.min(1, Math.max(0, probability)) : 0})`;
-    const said = probability === null ? "" : percent(probability);
-    text.textContent = said;
-    row.classList.toggle("predictions-predicted", isPredicted);
-    row.classList.toggle("predictions-true", isTrue);
-    const title = `${label}${isPredicted ? ", predicted" : ""}${isTrue ? ", the true class" : ""}`;
-    if (row.title !== title) row.title = title;
+    this.rows.list.setAttribute("aria-label", `Predicted: ${summary}`);
   }
 }
 

@@ -36,14 +36,31 @@ class Search {
     return (records && records[position % PAGE]) || null;
   }
 
-  async fetch(page) {
+  /**
+   * Where an image stands; its page comes along.
+   * @param {string} id
+   * @returns {Promise<number>} -1 where it does not match
+   */
+  async placeOf(id) {
+    const place = (page) => (this.pages.get(page) || []).findIndex((record) => record.id === id);
+    const known = () => [...this.pages.keys()].find((page) => place(page) >= 0);
+    if (known() === undefined) await this.ask({ at: id });
+    const page = known();
+    return page === undefined ? -1 : page * PAGE + place(page);
+  }
+
+  fetch(page) {
     this.pages.set(page, null);
-    const url = api(["corpora", this.corpus, "images"], { ...this.query, offset: page * PAGE, limit: PAGE });
+    return this.ask({ offset: page * PAGE });
+  }
+
+  async ask(which) {
+    const url = api(["corpora", this.corpus, "images"], { ...this.query, ...which, limit: PAGE });
     try {
       const answer = await fetchJson(url, this.abort.signal);
       this.total = answer.total;
       this.error = null;
-      this.pages.set(page, answer.images);
+      this.pages.set(Math.floor(answer.offset / PAGE), answer.images);
       for (const record of answer.images) imageRecords.remember(this.corpus, record);
     } catch (error) {
       if (error.name === "AbortError") return;

@@ -342,6 +342,10 @@ class FakeServer:
             if query.get("random"):
                 wanted = np.random.default_rng(int(query["random"])).permutation(wanted).tolist()
             offset, limit = int(query.get("offset", 0)), int(query.get("limit", 60))
+            if "at" in query:
+                offset = (
+                    next((n for n, p in enumerate(wanted) if self.record(p)["id"] == query["at"]), 0) // limit * limit
+                )
             page = [self.record(position) for position in wanted[offset : offset + limit]]
             return JSONResponse({"images": page, "total": len(wanted), "offset": offset})
 

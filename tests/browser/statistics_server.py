@@ -144,6 +144,24 @@ class FakeStatistics:
             "predicted_name": self.names[predicted] if known else None,
         }  # fmt: skip
 
+    def trajectory(self, position: int) -> dict:
+        """Of one image, the predicted class with its confidence, the others sharing the rest."""
+        steps = self.ready_steps()
+        actual, predicted, confidence = zip(
+            *([values[position] for values in self.predictions(step)] for step in steps), strict=True
+        )
+        rows = [
+            [
+                float(sure) if number == taken else (1 - float(sure)) / (self.classes - 1)
+                for number in range(self.classes)
+            ]
+            for taken, sure in zip(predicted, confidence, strict=True)
+        ]
+        return {
+            "steps": steps, "label": int(actual[0]) if self.known else None, "predicted": [int(p) for p in predicted],
+            "true_probability": [row[actual[0]] for row in rows], "classes": None, "probabilities": rows, "form": "full",
+        }  # fmt: skip
+
     def cell(self, step: int, actual: int, predicted: int, order: str) -> list[int]:
         labels, taken, confidence = self.predictions(step)
         wanted = NOT_PREDICTED if predicted == self.classes else predicted
@@ -208,6 +226,10 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         page = [current().record(position, int(query["to"])) for position in positions[offset : offset + limit]]
         return JSONResponse({"moves": found, "kinds": len(found), "total": len(positions), "images": page})
 
+    async def trajectory(request):
+        position = int(request.path_params["image"].split("-")[-1])
+        return JSONResponse(current().trajectory(position))
+
     async def class_order(request):
         rule = request.query_params["rule"]
         if rule == "similarity":
@@ -237,6 +259,7 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         Route(f"{run}/statistics/confusions", confusions),
         Route(f"{run}/statistics/moves", moves),
         Route(f"{run}/statistics/class_order", class_order),
+        Route(f"{run}/images/{{image}}/trajectory", trajectory),
         Route(f"{run}/statistics/job", job, methods=["POST"]),
         Route(f"{run}/checkpoints/{{step}}/confusion/{{actual}}/{{predicted}}", cell),
         *cluster_routes(lambda: current().clusters, lambda: current().ready_steps()),

@@ -343,10 +343,10 @@ def test_arrows_move_the_selected_cell_and_enter_opens_it(show):
 
 def test_a_cell_s_own_history_is_its_count_at_every_step(show):
     stage = show("#actual=2&predicted=3")
-    stage.wait("() => document.querySelector('.confusion-spark-line').getAttribute('d')")
+    stage.wait("() => document.querySelector('.spark-line').getAttribute('d')")
     course = [None if step == BROKEN else int(stage.server.statistics.matrix(step)[2, 3]) for step in STEPS]
     points = stage.js(
-        """() => [...document.querySelector('.confusion-spark-line').getAttribute('d')
+        """() => [...document.querySelector('.spark-line').getAttribute('d')
         .matchAll(/[ML]([\\d.]+) ([\\d.]+)/g)].map((m) => [+m[1], +m[2]])"""
     )
     known = [(index, count) for index, count in enumerate(course) if count is not None]
@@ -354,9 +354,7 @@ def test_a_cell_s_own_history_is_its_count_at_every_step(show):
     for (x, y), (index, count) in zip(points, known, strict=True):
         assert x == pytest.approx(3 + index / 21 * 294, abs=0.01)
         assert y == pytest.approx(43 - count / max(c for _, c in known) * 40, abs=0.01)
-    assert stage.page.locator(".confusion-spark-line").get_attribute("d").count("M") == 2, (
-        "the broken checkpoint is bridged"
-    )
+    assert stage.page.locator(".spark-line").get_attribute("d").count("M") == 2, "the broken checkpoint is bridged"
 
 
 # ------------------------------------------------------------------------------------------------------ pairs, changes

@@ -40,7 +40,7 @@ def test_an_image_in_the_hash_is_kept_and_described(stage):
     stage.page.wait_for_selector("text=test · test-42")
     assert selected(stage) == "test-42"
     facts = stage.page.inner_text(".images-facts").split("\n")
-    assert facts == ["test 42", "two", "test · test-42"]
+    assert facts == ["test 42", "two true", "test · test-42"]
     assert "/images/test-42.png" in stage.page.get_attribute(".images-selected-picture", "src")
 
 

@@ -123,7 +123,9 @@ def test_a_cell_is_followed_from_the_matrix_to_an_image(page, runs):
     link = page.evaluate("location.hash")
     assert f"image={image}" in link
     assert "actual=4&predicted=4" in link
-    page.get_by_role("link", name="Network", exact=True).click()
+    page.wait_for_selector(".card .story-since >> text=Right")  # a cell of the diagonal
+    assert page.locator(".card .predictions-predicted .true-mark").is_visible()
+    tile.dblclick()
     page.wait_for_selector("#images .images-selected-picture")
     page.wait_for_function(
         "id => document.querySelector('#images .images-selected-picture').src.includes(id)", arg=image

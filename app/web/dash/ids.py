@@ -7,6 +7,7 @@ VIEW = "view"  # JS. Store: the hash as a dict. One writer: assets/base/view.mjs
 NOTICES = "notices"  # JS
 TIME_SLIDER = "time-slider"  # JS: the native range input
 TIMELINE = "timeline"
+IMAGE_CARD = "image-card"
 BASIS = "basis"
 RUN_CHOICE = "run-choice"
 CORPUS_CHOICE = "corpus-choice"

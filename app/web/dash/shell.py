@@ -24,7 +24,7 @@ from mloscope.app.web.dash import ids, page_data
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.subject import subject
-from mloscope.components.browser_parts import BasisLine, KeyMap, SavedViews, TimeSlider
+from mloscope.components.browser_parts import BasisLine, ImageCard, KeyMap, SavedViews, TimeSlider
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
@@ -116,6 +116,7 @@ def layout(pages: Sequence[Page]) -> html.Div:
             html.Div(id=ids.NOTICES, role="status", className="shell-notices"),
             html.Main(dash.page_container, id="page", className="shell-page"),
             html.Section(TimeSlider(id=ids.TIMELINE), className="shell-timeline", **{"aria-label": "Time"}),
+            ImageCard(id=ids.IMAGE_CARD),
             _key_map(),
         ],
         className="shell",

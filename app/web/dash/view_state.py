@@ -114,6 +114,7 @@ SHARED = (
         of=("layer",),
     ),
     Field("image", "text", "", "id of the selected image"),
+    Field("card", "choice", "", "whether the card of the selected image is open", ("", "open")),
 )
 """What every page has: the time bus and the subject decide them."""
 

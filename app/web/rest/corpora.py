@@ -116,10 +116,16 @@ def search_images(
     query: Annotated[ImageQuery, Depends(_image_query)],
     offset: Offset = 0,
     limit: Annotated[int, Query(ge=1, le=MOST_IMAGES, description="How many at most.")] = 60,
+    at: Annotated[
+        str | None, Query(description="Id of an image: the page on which it stands, whatever offset.")
+    ] = None,
 ) -> ImagesAnswer:
     """Images that match, a page at a time. Each facet of the corpus is a parameter too, which takes one of its values."""
-    found = workspace.image_index(corpus).find(query, offset, limit)
-    adaptor = workspace.opened_corpus(corpus).adaptor
+    index, opened = workspace.image_index(corpus), workspace.opened_corpus(corpus)
+    if at is not None:
+        offset = index.page_of(opened.position(at), query, limit)
+    found = index.find(query, offset, limit)
+    adaptor = opened.adaptor
     images = [_found_image(adaptor, position) for position in found.positions]
     return ImagesAnswer(images, found.total, offset)
 

@@ -51,6 +51,13 @@ def test_label_split_and_pages(images: ImageIndex) -> None:
         images.find(query(split="0"))
 
 
+def test_the_page_of_an_image_is_where_it_stands_among_those_that_match(images: ImageIndex) -> None:
+    shuffled = images.find(query(seed=7), limit=60).positions
+    assert images.page_of(41, query(seed=7), limit=25) == shuffled.index(41) // 25 * 25
+    assert images.page_of(47, query(split="test", label="cat"), limit=3) == 3
+    assert images.page_of(46, query(label="cat"), limit=3) == 0, "it is a Bird"
+
+
 def test_random_is_the_same_for_a_seed_and_pages_meet(images: ImageIndex) -> None:
     whole = images.find(query(seed=7), limit=60).positions
     assert sorted(whole) == list(range(60))

@@ -423,6 +423,8 @@ def test_images_are_searched_a_page_at_a_time(client: TestClient) -> None:
         "split": "test",
         "metadata": {"sharpness": None},
     }
+    found = client.get("/api/v1/corpora/noise/images", params={**params, "at": "test-7"}).json()
+    assert (found["offset"], [image["id"] for image in found["images"]]) == (2, ["test-5", "test-7"])
     shuffled = [
         [image["id"] for image in client.get("/api/v1/corpora/noise/images?random=5").json()["images"]]
         for _ in range(2)
