@@ -10,6 +10,7 @@ import "mloscope/shell/controls.mjs";
 import "mloscope/shell/page_links.mjs";
 import "mloscope/shell/time_cursor.mjs";
 import "mloscope/shell/title.mjs";
+import "mloscope/shell/user_menu.mjs";
 import "mloscope/shell/view_parts.mjs";
 import "mloscope/shell/workspace.mjs";
 import { BasisLine } from "mloscope/basis/line.mjs";
@@ -30,6 +31,7 @@ import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
 import { RunChoice } from "mloscope/runs/choice.mjs";
+import { RunPicker } from "mloscope/runs/picker.mjs";
 import { RunTable } from "mloscope/runs/table.mjs";
 import { Chart } from "mloscope/shell/chart.mjs";
 import { KeyMap } from "mloscope/shell/key_map.mjs";
@@ -61,6 +63,7 @@ window.mloscope = {
   PointMap,
   PredictionBars,
   RunChoice,
+  RunPicker,
   RunTable,
   SavedViews,
   StatisticsState,

@@ -116,6 +116,9 @@ SavedViews = browser_part(
     "Buttons that save this view and open the dialog of saved ones. ``editor``: and may save, rename and delete.",
     "editor",
 )
+RunPicker = browser_part(
+    "RunPicker", "The run that is shown, and a list with a search to choose another: names, state, a metric."
+)
 RunChoice = browser_part(
     "RunChoice",
     "Which runs are drawn, and in which of the ``colours``: a list with a search, chosen runs first.",

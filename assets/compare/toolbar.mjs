@@ -16,6 +16,7 @@ import { compareExport } from "mloscope/compare/export.mjs";
 import { compareSides } from "mloscope/compare/sides.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 import { followTraining } from "mloscope/compare/training.mjs";
+import { Picker } from "mloscope/runs/picker.mjs";
 
 const get = (key) => view.get()[key];
 /** @param {string} key @param {any} value @param {"push" | "replace"} [history] */
@@ -78,6 +79,7 @@ class Toolbar {
   /** @type {HTMLSpanElement} */ runA;
   /** @type {any} */ filmTools;
   /** @type {HTMLInputElement} */ slider;
+  /** @type {Picker} */ run;
   /** @type {HTMLOutputElement} */ stepB;
   /** @type {any} */ times;
   /** @type {any} */ alignNode;
@@ -141,12 +143,12 @@ class Toolbar {
 
   /** What is shown of B, and when. */
   rowB() {
-    const names = () => (subject && subject.runs) || [];
-    const title = (name) => ((subject.titles || {}).runs || {})[name] || name;
-    const run = choice(
-      "compare-b-run", "run", "The run on side B", () => [["", "as A"], ...unknown(get("b-run"), names()), ...names().map((name) => [name, title(name)])],
-      () => get("b-run"), (v) => view.set({ "b-run": v, "b-step": null, "b-layer": "", "b-parameter": "", "b-units": "" }),
-    ); // prettier-ignore
+    this.run = new Picker(element("div", { id: "compare-b-run", class: "compare-run-choice" }), {
+      label: "Run of side B",
+      first: [["", "as A"]],
+      chosen: () => get("b-run"),
+      choose: (name) => view.set({ "b-run": name, "b-step": null, "b-layer": "", "b-parameter": "", "b-units": "" }),
+    });
     const layer = choice(
       "compare-b-layer", "layer", "Layer of side B; its partner unless another is chosen",
       () => [["", asA()], ...unknown(get("b-layer"), layerNames(compare.subject)), ...layerNames(compare.subject).map((name) => [name, name])],
@@ -166,11 +168,11 @@ class Toolbar {
       (v) => setUnits("b-units", v),
     );
     this.stepB = element("output", { class: "compare-step" });
-    this.parts.push(run, layer, array, units);
+    this.parts.push(this.run, layer, array, units);
     this.arrays.push(array.node);
     this.filmTools.push(layer.node, units.node);
     return element("div", { class: "compare-row compare-row-side" }, [
-      badge("B"), run.node, layer.node, array.node, units.node, ...this.timesOfB(), this.stepB,
+      badge("B"), element("div", { class: "tool" }, [element("span", {}, ["run"]), this.run.root]), layer.node, array.node, units.node, ...this.timesOfB(), this.stepB,
     ]); // prettier-ignore
   }
 
@@ -330,6 +332,7 @@ class BothSides {
       time.subscribe(() => this.toolbar.showTime()),
       followTraining(),
       () => this.sides.destroy(),
+      () => this.toolbar.run.destroy(),
     ];
     this.show();
   }

@@ -1,12 +1,12 @@
 /**
  * The dashboard's clientside callbacks: Dash controls ⇄ the view (assets/base/view.mjs) and the subject (assets/base/subject.mjs).
  *
- *     Store "subject" ──openSubject──► openSubject       run and corpus select ──goToSubject──► another address
+ *     Store "subject" ──openSubject──► openSubject         corpus select ──goToCorpus──► another address
  *     Store "view" ──showView──► the controls' values      a control ──useControl──► view.set
  *
  * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
  */
-import { api, mountedAt } from "mloscope/base/addresses.mjs";
+import { api } from "mloscope/base/addresses.mjs";
 import { write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { kept } from "mloscope/base/kept.mjs";
@@ -28,7 +28,6 @@ const nothing = () => clientside.no_update;
 const triggered = () => clientside.callback_context.triggered_id;
 
 const LONGEST_NAME = 28;
-const ALL_RUNS = "*"; // no run is called so
 const SHARED_MS = 1800;
 const RETRY_SUBJECT_MS = 1500;
 const CONTROLS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"]; // as in main_display.py
@@ -105,29 +104,22 @@ function awaitEvaluation(asked) {
 }
 
 clientside.mloscope = {
-  /** A subject has come: open it, and fill the two selects of the top bar. */
+  /** A subject has come: open it, and fill the select of corpora. */
   openSubject(subject) {
-    if (!subject) return [nothing(), nothing(), nothing(), nothing(), nothing()];
+    if (!subject) return [nothing(), nothing(), nothing()];
     for (const sentence of subject.problems || []) notice(sentence);
     openSubject(subject);
     awaitEvaluation(subject);
     document.body.dataset.subject = subject.run ? "open" : "empty";
-    const choices = (names, titles = {}) => names.map((name) => ({ label: shortened(titles[name] || name, LONGEST_NAME), value: name }));
-    const { runs, corpora } = subject.titles || {};
-    const style = subject.corpora.length ? {} : { display: "none" };
-    const all = subject.runs.length > 1 ? [{ label: "All runs: search, sort, tag …", value: ALL_RUNS }] : [];
-    return [[...choices(subject.runs, runs), ...all], subject.run, choices(subject.corpora, corpora), subject.corpus, style];
+    const { corpora = {} } = subject.titles || {};
+    const choices = subject.corpora.map((name) => ({ label: shortened(corpora[name] || name, LONGEST_NAME), value: name }));
+    return [choices, subject.corpus, subject.corpora.length ? {} : { display: "none" }];
   },
 
-  /** Another run or corpus is another address. */
-  goToSubject(run, corpus, subject) {
-    if (run === ALL_RUNS) {
-      clientside.set_props("run-choice", { value: subject.run });
-      view.visit({ path: mountedAt("/runs") });
-      return;
-    }
-    if (!subject || !run || (run === subject.run && (corpus || null) === (subject.corpus || null))) return;
-    view.visit({ run, corpus: corpus || null });
+  /** Another corpus is another address. */
+  goToCorpus(corpus, subject) {
+    if (!subject || !subject.run || (corpus || null) === (subject.corpus || null)) return;
+    view.visit({ run: subject.run, corpus: corpus || null });
   },
 
   /** Light or dark: the system's setting until the user chooses. */

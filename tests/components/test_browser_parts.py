@@ -27,6 +27,7 @@ PARTS = (
     "PointMap",
     "ClusterImages",
     "ViewSelect",
+    "RunPicker",
 )
 
 

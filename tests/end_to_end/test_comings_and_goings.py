@@ -102,7 +102,7 @@ def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display
     folder, steps = watched[1], runs[1]
     display.open(f"#layer=conv1&step={steps[1]}&mode=parameters", "?run=first").wait_loaded()
     (folder / "second").symlink_to(runs[0] / "mnist")
-    display.wait("[...document.querySelectorAll('#run-choice option')].some((option) => option.value === 'second')")
+    display.wait("() => subject.runs.includes('second')")
     display.wait_drawn("parameters", steps[1])
     saved = folder / "first" / checkpoint_name(steps[-1] + 1)
     try:

@@ -113,7 +113,8 @@ def test_confusion_without_statistics_says_the_command(display):
 def test_the_same_address_shows_the_same_elsewhere(display, another_display, dashboard):
     page = opened(display, "layer=conv1")
     page.get_by_role("button", name="Wipe").click()
-    page.locator("#compare-b-run").select_option("damaged")
+    page.get_by_role("button", name="Run of side B").click()
+    page.get_by_role("option", name="damaged").click()
     page.locator("#compare-align").select_option("share")
     display.wait("() => location.hash.includes('compare-align=share')")
     canvas_ready(display, "pair")

@@ -19,7 +19,8 @@ def test_another_run_and_another_page_keep_what_means_something_there(display, d
     kept = "() => { const v = view.get(); return [time.step, v.layer, v.unit, v.image, v.mode, v.colour, v.range]; }"
     before = display.js(kept)
     page = display.page
-    page.locator("#run-choice").select_option("damaged")
+    page.get_by_role("button", name="Run: mnist").click()
+    page.get_by_role("option", name="damaged").click()
     display.wait("() => subject.run === 'damaged'")
     assert display.js(kept) == before
     display.wait("() => location.search.includes('run=damaged') && location.hash.includes('image=test-7')")

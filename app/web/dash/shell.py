@@ -18,13 +18,13 @@ import dash_bootstrap_components as dbc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from mloscope.app.process.request_context import CALLER
+from mloscope.app.process.request_context import CALLER, Caller
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash import ids, page_data
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.subject import subject
-from mloscope.components.browser_parts import BasisLine, ImageCard, KeyMap, SavedViews, TimeSlider
+from mloscope.components.browser_parts import BasisLine, ImageCard, KeyMap, RunPicker, SavedViews, TimeSlider
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
@@ -133,7 +133,7 @@ def _top_bar(pages: Sequence[Page]) -> html.Header:
                 **{"data-page": "brand"},
                 title="ML-o-scope: a time-lapse microscope for neural networks",
             ),
-            _bar_choice(ids.RUN_CHOICE, "Run", "The training run that is shown"),
+            RunPicker(id=ids.RUN_CHOICE),
             _bar_choice(ids.CORPUS_CHOICE, "Corpus", "The images that are shown to the network"),
             html.Nav(
                 [
@@ -151,18 +151,36 @@ def _top_bar(pages: Sequence[Page]) -> html.Header:
             html.Div(className="bar-space"),
             html.Button("Share", id=ids.SHARE, className="bar-button", title="Copy the address of exactly this view"),
             SavedViews(id=ids.SAVED_VIEWS, editor=CALLER.get().role == "editor"),
-            html.A(
-                CALLER.get().name or "Status",
-                href=mounted("/status"),
-                className="bar-button bar-link",
-                title="What is cached, what runs, what failed, and who is signed in",
-            ),
+            _user_menu(CALLER.get()),
             html.Button("Theme", id=ids.THEME_SWITCH, className="bar-button", title="Light or dark"),
             html.Button(
                 "?", id=ids.HELP, className="bar-button", title="Keyboard map (?)", **{"aria-label": "Keyboard map"}
             ),
         ],
         className="top-bar",
+    )
+
+
+def _user_menu(caller: Caller) -> html.Details | html.A:
+    """Return what one may do with one's own sign-in, and Status; the latter alone where nobody signs in."""
+    status = html.A(
+        "Status",
+        href=mounted("/status"),
+        className="bar-button bar-link",
+        title="What is cached, what runs, what failed, and who is signed in",
+    )
+    if not caller.name:
+        return status
+    entries: list[Any] = [html.P(f"Signed in as {caller.name}, {caller.role}", className="quiet-text"), status]
+    if caller.via == "session":
+        sign_out = html.Button("Sign out", type="submit", className="bar-button")
+        entries.append(html.Form(sign_out, method="post", action=mounted("/logout")))
+    return html.Details(
+        [
+            html.Summary(caller.name, className="bar-button bar-link", title=f"Signed in as {caller.name}"),
+            html.Div(entries, className="user-menu-body"),
+        ],
+        className="user-menu",
     )
 
 
@@ -198,13 +216,11 @@ def bind(app: Dash, services: Services) -> None:
 
     browser(
         "openSubject",
-        Output(ids.RUN_CHOICE, "options"), Output(ids.RUN_CHOICE, "value"),
         Output(ids.CORPUS_CHOICE, "options"), Output(ids.CORPUS_CHOICE, "value"), Output(ids.CORPUS_CHOICE, "style"),
         Input(ids.SUBJECT, "data"),
     )  # fmt: skip
     browser(
-        "goToSubject",
-        Input(ids.RUN_CHOICE, "value"),
+        "goToCorpus",
         Input(ids.CORPUS_CHOICE, "value"),
         State(ids.SUBJECT, "data"),
         prevent_initial_call=True,

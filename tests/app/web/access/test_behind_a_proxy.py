@@ -60,6 +60,7 @@ def test_everything_works_below_a_path(
         "() => [...document.images].some((picture) => picture.src.includes('/corpora/') && picture.naturalWidth)"
     )
     page.click("text=anna")
+    page.click(".user-menu >> text=Status")
     page.wait_for_url(f"**{PREFIX}/status")
     page.click("text=REST API")
     page.wait_for_url(f"**{PREFIX}/api/docs")

@@ -52,7 +52,10 @@ def test_every_page_works_under_the_policy_and_the_view_survives_signing_in(
     in_page.wait(page, "() => view?.get().layer === 'conv2' && view.get().unit === 3")
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
     page.wait_for_selector(".js-plotly-plot .main-svg")
-    page.wait_for_function("() => document.querySelector('a[href=\"/status\"]').textContent === 'anna'")
+    page.get_by_text("anna", exact=True).click()
+    page.get_by_role("link", name="Status").wait_for()
+    page.keyboard.press("Escape")
+    assert not page.get_by_role("link", name="Status").is_visible()
     pages = [page["path"] for name, page in dash.page_registry.items() if "404" not in name]
     for path in [*pages, "/status", "/api/docs"]:
         page.goto(f"{home}{path}")

@@ -182,3 +182,24 @@ def test_only_editors_find_the_form_of_the_outputs_open(role: str, may: bool) ->
         CALLER.reset(token)
     (line,) = [each for each in components(layout) if each["type"] == "BasisLine"]
     assert line["props"]["editor"] is may
+
+
+@pytest.mark.parametrize(
+    ("caller", "texts"),
+    [
+        (Caller("", "editor", "open", "::1"), ["Status"]),
+        (Caller("anna", "editor", "session", "::1"), ["anna", "Signed in as anna, editor", "Status", "Sign out"]),
+        (Caller("ci", "viewer", "token", "::1"), ["ci", "Signed in as ci, viewer", "Status"]),
+    ],
+)
+def test_who_is_signed_in_has_a_menu(caller: Caller, texts: list[str]) -> None:
+    token = CALLER.set(caller)
+    try:
+        layout = json.loads(json.dumps(shell.layout(OURS).to_plotly_json(), default=lambda part: part.to_plotly_json()))
+    finally:
+        CALLER.reset(token)
+    said = [
+        each["props"].get("children") for each in components(layout) if each["type"] in ("A", "Summary", "P", "Button")
+    ]
+    menu = [text for text in said if text in ("Status", "Sign out") or (caller.name and caller.name in str(text))]
+    assert menu == texts
