@@ -8,6 +8,7 @@ import "mloscope/shell/opening.mjs"; // hears of another subject before everythi
 import "mloscope/shell/chart_export.mjs";
 import "mloscope/shell/controls.mjs";
 import "mloscope/shell/page_links.mjs";
+import "mloscope/shell/ridges.mjs";
 import "mloscope/shell/time_cursor.mjs";
 import "mloscope/shell/title.mjs";
 import "mloscope/shell/user_menu.mjs";

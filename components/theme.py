@@ -125,3 +125,13 @@ def empty_figure(theme: str, sentence: str) -> go.Figure:
             ],
         }
     )
+
+
+def wrapped(sentence: str, width: int = 30) -> str:
+    """Break a sentence into lines for an annotation: Plotly does not."""
+    lines = [""]
+    for word in sentence.replace("<", "&lt;").split():
+        if len(lines[-1]) + len(word) > width:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".strip()
+    return "<br>".join(lines)

@@ -16,6 +16,7 @@ from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.errors import NotPossible
 from mloscope.app.evaluation.evaluations import Evaluations
 from mloscope.app.evaluation.network_input import NetworkInput
+from mloscope.app.runs.histograms import AUTO, Histograms, histograms, of_unit
 from mloscope.app.runs.opened_run import OpenedRun
 
 
@@ -53,6 +54,20 @@ class FeatureMaps:
         """Return the layer's outputs at these steps, in temporal order."""
         checkpoints = [run.checkpoint(step) for step in sorted(set(steps))]
         return self.at(run, checkpoints, run.layer(layer), image, priority)
+
+    def histograms(
+        self, run: OpenedRun, layer: str, image: NetworkInput, unit: int | None = None, scale: str = AUTO
+    ) -> Histograms:
+        """Count the layer's outputs for one image at every checkpoint, of one unit or of all."""
+        found = self.at(run, run.checkpoints, run.layer(layer), image, priority=1)
+
+        def read(step: int) -> np.ndarray:
+            values = found.maps[step]
+            return values if unit is None else of_unit(np.moveaxis(values, -1, 0), unit, layer)
+
+        for step in list(found.maps)[:1]:
+            read(step)  # a unit that the layer does not have is not the steps' fault
+        return histograms(read, list(found.maps), scale, missing=found.missing)
 
     def at(
         self,

@@ -239,6 +239,10 @@ def test_dragging_a_loaded_film_asks_the_server_for_nothing(display, dashboard):
     display.page.mouse.up()
     assert len(seen) >= len(dashboard.steps) - 1
     display.wait_drawn("parameters", dashboard.steps[0])
+    display.wait("step => document.querySelector('.ridges').dataset.marked === String(step)", dashboard.steps[0])
+    assert display.page.locator(".ridges .trace.is-now").count() >= 1
+    assert display.page.locator(".ridges-said").first.inner_text().startswith(f"Step {dashboard.steps[0]}: ")
+    assert display.page.locator(".timeline-legend").inner_text().startswith("training loss")
 
 
 def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
@@ -258,7 +262,7 @@ def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
         display.until(lambda: len(asked) >= len(expected))
         assert sorted(asked) == sorted(expected)
 
-    of_image = ["prediction-course.figure", "unit-map.figure"]
+    of_image = ["map-histograms.figure", "prediction-course.figure", "unit-map.figure"]
     of_unit = ["layer-details.children", "unit-course.figure", "unit-heat-map.figure", "unit-map.figure"]
     asks_for(of_image, "image", "test-3")
     asks_for(of_unit, "unit", 2)

@@ -13,6 +13,7 @@ from mloscope.app.web.rest import (
     corpora,
     feature_maps,
     films,
+    histograms,
     parameters,
     predictions,
     refusals,
@@ -24,8 +25,8 @@ from mloscope.app.web.rest import (
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
 
 RESOURCES = (
-    runs, run_table, parameters, feature_maps, predictions, films, saved_films, corpora, overview, table, confusion, clusters, images, jobs,
-    comparison, basis, views,
+    runs, run_table, parameters, histograms, feature_maps, predictions, films, saved_films, corpora, overview, table, confusion,
+    clusters, images, jobs, comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 

@@ -15,6 +15,7 @@ from dash._utils import to_json
 
 from mloscope.components import theme as themes
 from mloscope.components.figures.prediction_course import prediction_course
+from mloscope.components.figures.ridgeline import Distribution, ridgeline
 from mloscope.components.figures.unchecked_figure import unchecked_figure
 from mloscope.components.figures.unit_bars import unit_bars
 from mloscope.components.figures.unit_course import unit_course
@@ -30,6 +31,9 @@ def noise(*shape: int) -> np.ndarray:
     return values
 
 
+RIDGES = Distribution(
+    range(41), np.sinh(np.linspace(-8, 8, 9)), np.arange(328).reshape(41, 8), *np.zeros((4, 41)), threshold=1.0
+)
 FIGURES: dict[str, Callable[[str], dict[str, Any]]] = {
     "ten classes": lambda theme: prediction_course(noise(41, 10), NAMES[:10], 3, LABELS, theme=theme),
     "many classes": lambda theme: prediction_course(noise(41, 30), NAMES, 29, LABELS, theme=theme),
@@ -38,6 +42,7 @@ FIGURES: dict[str, Callable[[str], dict[str, Any]]] = {
     "quantiles": lambda theme: unit_course(noise(41, 150), [""] * 150, LABELS, theme=theme),
     "labelled cells": lambda theme: unit_heat_map(noise(1, 5, 5), value_range=(-1.0, 1.0), diverging=True, theme=theme),
     "tiles": lambda theme: unit_heat_map(noise(6, 5, 5), value_range=(-1.0, 1.0), diverging=True, theme=theme),
+    "ridges": lambda theme: ridgeline(RIDGES, LABELS, log_heights=False, theme=theme),
     "bars": lambda theme: unit_bars(noise(84), axis="input", theme=theme),
     "very many bars": lambda theme: unit_bars(noise(400), axis="input", theme=theme),
     "a large map": lambda theme: unit_heat_map(noise(1, 28, 28), value_range=(0.0, 2.0), diverging=False, theme=theme),

@@ -8,6 +8,7 @@ have settled:
                                        │                        └──► draw_course    ──► unit-course        │
                                        ├──► Store "map-view" ───────► enlarge_map    ──► unit-map        ◄──┘
                                        └──► Store "image-view" ────► draw_classes   ──► prediction-course
+                                       ├──► Store "weight-histogram-view", "map-histogram-view" ──► see main_display_histograms
     Store "subject" ──────────────────────────────────────────────► draw_training  ──► training-course
     select "by rule" ─────────────────────────────────────────────► choose_units   ──► Store "chosen-units" ──► assets: view.set({units})
 """
@@ -34,6 +35,7 @@ from mloscope.app.runs.units import (
 )
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.page import Page, Store, ViewPart
+from mloscope.app.web.dash.pages import main_display_histograms as layer_histograms
 from mloscope.app.web.dash.pages import main_display_layout as parts
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.dash.view_state import FILM, IMAGES, Field
@@ -78,6 +80,7 @@ def bind(app: Dash, services: Services) -> None:
         State(ids.SUBJECT, "data"), State(ids.VIEW, "data"), State(ids.SETTLED_TIME, "data"),
         prevent_initial_call=True,
     )(here.choose_units)  # fmt: skip
+    layer_histograms.bind(app, services)
     _bind_controls(app, subject, view)
 
 
@@ -146,7 +149,7 @@ class Main:
                 self.services.cache, run, time["step"], view["layer"], view["unit"], view["parameter"]
             )
         except errors.MloscopeError as error:
-            return themes.empty_figure(theme, _wrapped(str(error)))
+            return themes.empty_figure(theme, themes.wrapped(str(error)))
         return _enlarged(found, view["symmetric"] != "no", theme)
 
     def enlarge_map(self, subject: dict | None, view: dict | None, time: dict | None, theme: str | None) -> Any:
@@ -160,7 +163,7 @@ class Main:
             feature_map = self._feature_map(run, subject, view, time["step"])
             found = enlarged_map(feature_map, view["layer"], view["unit"])
         except errors.MloscopeError as error:
-            return themes.empty_figure(theme, _wrapped(str(error)))
+            return themes.empty_figure(theme, themes.wrapped(str(error)))
         return _enlarged(found, view["symmetric"] == "yes", theme)
 
     def _feature_map(self, run: OpenedRun, subject: dict, view: dict, step: int) -> np.ndarray:
@@ -176,7 +179,7 @@ class Main:
                 self.services.cache, run, view["layer"], view["parameter"], view["unit"]
             )
         except errors.MloscopeError as error:
-            return themes.empty_figure(theme, _wrapped(str(error)))
+            return themes.empty_figure(theme, themes.wrapped(str(error)))
         return unit_course(values, names, step_names(subject["checkpoints"]), theme=theme)
 
     def draw_training(self, subject: dict | None, theme: str | None) -> Any:
@@ -203,7 +206,7 @@ class Main:
         try:
             course = self._prediction_course(subject, view["image"])
         except errors.MloscopeError as error:
-            return themes.empty_figure(theme, _wrapped(str(error)))
+            return themes.empty_figure(theme, themes.wrapped(str(error)))
         return prediction_course(
             course.probabilities,
             course.class_names,
@@ -248,16 +251,6 @@ def _enlarged(unit: EnlargedUnit, diverging: bool, theme: str) -> Any:
     return exact_values(unit.values, value_range=(low, high), diverging=diverging, theme=theme)
 
 
-def _wrapped(sentence: str, width: int = 30) -> str:
-    """Plotly annotations do not wrap."""
-    lines = [""]
-    for word in sentence.replace("<", "&lt;").split():
-        if len(lines[-1]) + len(word) > width:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return "<br>".join(lines)
-
-
 PAGE = Page(
     name="network",
     path="/",
@@ -270,6 +263,7 @@ PAGE = Page(
         Field("mode", "choice", "both", "what is drawn", tuple(mode for mode, _ in parts.MODES)),
         *FILM,
         Field("fold", "text", "", "ids of the graph's blocks that stand open, separated by commas", of=("network",)),
+        *layer_histograms.FIELDS,
         IMAGES,
     ),
     stores=(
@@ -283,6 +277,7 @@ PAGE = Page(
             only_where=dict.fromkeys(("unit", "image"), ("mode", FEATURES, BOTH)),
         ),
         ViewPart(parts.IMAGE_VIEW, ("image",)),
+        *layer_histograms.STORES,
         Store(parts.CHOSEN_UNITS),
     ),
     controls={f"{parts.UNIT_RULE}.value": Literal["", *RANKING_RULES] | None},

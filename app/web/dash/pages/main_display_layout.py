@@ -7,6 +7,7 @@ from dash import html
 
 from mloscope.app.films.kinds import film_kinds
 from mloscope.app.process.url_prefix import mounted
+from mloscope.app.web.dash.pages import main_display_histograms as layer_histograms
 from mloscope.app.web.dash.view_state import FILM
 from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
 from mloscope.components.chart import chart
@@ -137,6 +138,7 @@ def _unit_side() -> html.Aside:
                 ],
                 className="of-parameters",
             ),
+            layer_histograms.panel(),
             html.Div(
                 [
                     html.H3("how training went", className="panel-subtitle"),

@@ -10,6 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.browser
 HEAT_MAP, MAP, COURSE = "unit-heat-map.figure", "unit-map.figure", "prediction-course.figure"
+MAP_RIDGES, WEIGHT_RIDGES = "map-histograms.figure", "weight-histograms.figure"
 
 
 def rest(page: Any) -> None:
@@ -36,10 +37,12 @@ def change(page: Any, *until: str, **fields: Any) -> set[str]:
 def test_a_chart_is_drawn_again_only_for_what_it_shows(bench: Any, in_browser: Callable[..., Any]) -> None:
     page = in_browser(bench, "/#layer=block/conv1&image=test-0")
     page.wait_for_function("() => document.querySelector('#unit-heat-map .js-plotly-plot')?.data?.length")
-    assert change(page, COURSE, MAP, image="test-1") == {COURSE, MAP}
+    assert change(page, COURSE, MAP, MAP_RIDGES, image="test-1") == {COURSE, MAP, MAP_RIDGES}
     of_unit = change(page, HEAT_MAP, MAP, unit=2)
     assert {HEAT_MAP, MAP} <= of_unit
-    assert COURSE not in of_unit
+    assert {COURSE, MAP_RIDGES, WEIGHT_RIDGES}.isdisjoint(of_unit)
+    ridges = change(page, MAP_RIDGES, WEIGHT_RIDGES, **{"histogram-of": "unit"})
+    assert ridges == {MAP_RIDGES, WEIGHT_RIDGES}
     assert HEAT_MAP in change(page, HEAT_MAP, mode="parameters")
     assert change(page, COURSE, image="test-2") == {COURSE}
     assert page.problems == []

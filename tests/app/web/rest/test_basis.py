@@ -26,6 +26,7 @@ WITHOUT_NUMBERS_OF_THE_NETWORK = {
     "/api/v1/runs/{run}/metrics": "recorded by the training itself",
     "/api/v1/runs/{run}/training-curve": "recorded by the training itself; of statistics, whose overview has the notices",
     "/api/v1/runs/{run}/layers/{layer:path}/units": "norms of parameters; with an image the link tells",
+    "/api/v1/runs/{run}/layers/{layer:path}/histograms": "counts of parameters; with an image the link tells",
     "/api/v1/runs/{run}/statistics/class_order": "an order of the classes",
     "/api/v1/runs/{run}/statistics/cluster_rows": "kept for ever under an address out of the overview, which has the notices",
     "/api/v1/runs/{run}/statistics/image_ids": "ids and labels of images",

@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from mloscope.adaptors.interface import Facet
 from mloscope.app.films import encoding
 from mloscope.app.images import pictures
-from mloscope.app.web.rest import corpora, parameters, predictions, runs
+from mloscope.app.web.rest import corpora, histograms, parameters, predictions, runs
 from mloscope.app.web.rest.answers import ASK_AGAIN, IMMUTABLE
 from mloscope.app.web.rest.api import add_rest
 
@@ -75,6 +75,8 @@ def picture_of(answer: Any) -> np.ndarray:
         (f"{RUN}/checkpoints/20/predictions/test-0", predictions.PredictionAnswer),
         (f"{RUN}/predictions/test-0", predictions.PredictionsAnswer),
         (f"{RUN}/layers/block/conv1/units", parameters.UnitsAnswer),
+        (f"{RUN}/layers/block/conv1/histograms", histograms.HistogramsAnswer),
+        (f"{RUN}/layers/block/conv1/histograms?image=test-0&unit=1&scale=symlog", histograms.HistogramsAnswer),
         ("/api/v1/corpora", corpora.CorporaAnswer),
         ("/api/v1/corpora/noise", corpora.CorpusAnswer),
         ("/api/v1/corpora/nowhere", corpora.CorpusAnswer),

@@ -20,6 +20,7 @@ from mloscope.app.web.dash.page import view_schema
 from mloscope.app.web.dash.pages import OURS
 from mloscope.app.web.dash.pages import main_display_layout as parts
 from mloscope.app.web.dash.pages.main_display import PAGE, Main
+from mloscope.app.web.dash.pages.main_display_histograms import LayerHistograms
 
 SCHEMA = view_schema(OURS)
 
@@ -293,3 +294,23 @@ def test_a_service_that_is_away_is_a_sentence(here: Main, subject: dict[str, Any
 def test_sentences_cannot_smuggle_in_markup(here: Main, subject: dict[str, Any]) -> None:
     figure = go.Figure(here.enlarge_unit(subject, view_of(layer="<b>conv</b>"), NOW, "light"))
     assert "<b>" not in figure.layout.annotations[0].text
+
+
+# ----------------------------------------------------------------------------------------------- histograms
+
+
+def test_histograms_have_a_ridge_per_step_or_a_sentence(bench: Any, subject: dict[str, Any]) -> None:
+    here = LayerHistograms(bench.services)
+    known = len(subject["checkpoints"])
+    weights = here.draw_weights(subject, view_of(), "light")
+    assert len(weights["layout"]["meta"]["said"]) == known
+    kernel = bench.run.values(20, "block/conv1", bench.run.layers()[1].parameters[0])
+    assert sum(weights["data"][2]["customdata"]) == kernel.size
+    unit = here.draw_weights(subject, view_of(unit=1, **{"histogram-of": "unit"}), "light")
+    assert sum(unit["data"][2]["customdata"]) == kernel[..., 1].size
+    maps = here.draw_maps(subject, view_of(**{"histogram-heights": "log"}), "light")
+    assert sum(maps["data"][2]["customdata"]) == 4 * 4 * 4
+    assert "no unit 99" in said(here.draw_maps(subject, view_of(unit=99, **{"histogram-of": "unit"}), "light"))
+    assert "image" in said(here.draw_maps(subject, view_of(image=""), "light"))
+    assert "no layer" in said(here.draw_weights(subject, view_of(layer="nowhere"), "light"))
+    assert here.draw_weights(subject, view_of(layer=""), "light") is no_update
