@@ -11,7 +11,7 @@ All of these modules are synchronous and thread-safe, compute nothing that needs
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from cachetools import LRUCache
@@ -35,8 +35,8 @@ class Jobs(Protocol):
         """``{"state", "done", "of", "rate", "seconds_left", "step", "message"}``"""
         ...
 
-    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` or ``cancel``; the state afterwards."""
+    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume`` or ``cancel``; the state afterwards. ``maps``: kinds to compute besides."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -224,9 +224,10 @@ class RunStatistics:
         rate = self.job().get("rate")
         return expected_seconds(self.opened_run.layers, missing * len(self.positions), missing, rate)
 
-    def act(self, action: str) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` or ``cancel`` the computation; its state afterwards."""
+    def act(self, action: str, maps: Sequence[str] = ()) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume`` or ``cancel`` the computation; its state afterwards. ``maps``: kinds of map to
+        compute besides."""
         jobs = self._statistics.jobs
         if jobs is None:
             raise Unavailable(f"Statistics cannot be computed by this server; type: {self.command}")
-        return jobs.act(action, self.run, self.corpus, self.split)
+        return jobs.act(action, self.run, self.corpus, self.split, maps)

@@ -88,3 +88,10 @@ export const reading = (value, error) => {
   const digits = Math.max(0, Math.min(4, decimals + Math.floor(Math.log10(Math.abs(value) || error))));
   return `≈ ${typeset(value.toExponential(digits))} ± ${typeset(error.toExponential(0))}`;
 };
+
+/** About how long, for people: "40 s", "12 min", "1.5 h". @param {number} seconds @returns {string} */
+export function duration(seconds) {
+  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
+  return `${(seconds / 3600).toFixed(1)} h`;
+}

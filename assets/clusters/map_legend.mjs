@@ -1,6 +1,6 @@
 /** What the colours of the map of images say, and what its axes are. */
 import { element } from "mloscope/base/dom.mjs";
-import { grouped, percent } from "mloscope/base/numbers.mjs";
+import { grouped } from "mloscope/base/numbers.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 
 const LEGEND_NAMES = 20;
@@ -15,7 +15,7 @@ export class MapLegend {
    * @param {any} shown the points of the step, null where they have not come
    */
   show(kind, names, shown) {
-    const key = JSON.stringify([kind, names, Boolean(shown)]);
+    const key = JSON.stringify([kind, names, shown && shown.note]);
     if (key === this.told) return;
     this.told = key;
     const { length } = marks.colours(kind);
@@ -27,10 +27,7 @@ export class MapLegend {
     if (isLong) said.push(`${grouped(names.length)} classes share ${length} colours; point at an image for its class.`);
     else if (names.length > length) said.push(`Colours repeat after ${length}.`);
     if (kind === "cluster") said.push("Colours as in the rows.");
-    if (shown) {
-      const [first, second] = shown.explained.map((share) => percent(share, 0));
-      said.push(`PCA of class probabilities, fitted over all steps. x explains ${first} of the variance, y ${second}.`);
-    }
+    if (shown) said.push(shown.note); // how the map was made and what it can mean, from the server
     this.node.replaceChildren(...items, element("span", { class: "points-said" }, [said.join(" ")]));
   }
 }

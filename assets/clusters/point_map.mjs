@@ -11,6 +11,8 @@ import { view } from "mloscope/base/view.mjs";
 import { MOST_ZOOM, WHOLE, allowed, lensOf, textOf, within } from "mloscope/clusters/lens.mjs";
 import { MapHand, ZOOM_STEP } from "mloscope/clusters/map_hand.mjs";
 import { MapLegend } from "mloscope/clusters/map_legend.mjs";
+import { LackingMap } from "mloscope/clusters/lacking_map.mjs";
+import { MapPictures } from "mloscope/clusters/map_pictures.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 import { pointDraw } from "mloscope/clusters/point_draw.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
@@ -22,7 +24,7 @@ const PLAIN = 0;
 const FADED = 16;
 const RAISED = 32;
 const ALPHA = { [PLAIN]: 190, [FADED]: 26, [RAISED]: 255 };
-const WATCHED = new Set(["cluster", "point-colour", "image", "lasso", "map-area"]);
+const WATCHED = new Set(["cluster", "point-colour", "image", "lasso", "map", "map-area", "map-marks"]);
 
 class MovingMap {
   /** @type {any} the ClusterData of what the page is about */ data;
@@ -34,8 +36,9 @@ class MovingMap {
 
   constructor(root, props) {
     this.root = root;
-    const colouring = { title: "What the colour of a point says", "aria-label": "Colour of the points" };
-    this.colouring = select(colouring, view.choices("point-colour"), (value) => view.set({ "point-colour": value }));
+    this.colouring = choice("point-colour", "What the colour of a point says", "Colour of the points");
+    this.placing = choice("map", "How images are placed on the map", "Kind of map", { "map-area": null, lasso: null });
+    this.marking = choice("map-marks", "What stands for an image on the map", "Marks of the images");
     this.free = button("cluster-button", "Clear selection", "Clear the line drawn around images (Esc)", () => view.set({ lasso: null }));
     this.canvas = element("canvas", {
       class: "points-canvas", tabindex: "0", role: "img", "data-own-keys": true,
@@ -46,8 +49,17 @@ class MovingMap {
     this.ring = element("svg:circle", { class: "points-ring", r: 6 });
     this.overlay = element("svg:svg", { class: "points-overlay", "aria-hidden": "true" }, [this.trail, this.line, this.ring]);
     this.message = element("p", { class: "points-message", role: "status", hidden: true });
+    this.lacking = new LackingMap(this);
+    this.pictures = new MapPictures(this);
     this.hand = new MapHand(this);
-    this.stage = element("div", { class: "points-stage" }, [this.canvas, this.overlay, this.message, this.hand.tip]);
+    this.stage = element("div", { class: "points-stage" }, [
+      this.canvas,
+      this.pictures.node,
+      this.overlay,
+      this.message,
+      this.lacking.node,
+      this.hand.tip,
+    ]);
     this.legend = new MapLegend();
     root.append(this.tools(), this.stage, this.legend.node);
     this.renderer = pointDraw.renderer(this.canvas, props.kind);
@@ -59,6 +71,7 @@ class MovingMap {
     this.undo = [
       clusters.follow((data) => this.take(data)),
       time.subscribe(() => this.draw()),
+      time.onSettled(() => this.pictures.choose()),
       view.subscribe((_, changed) => changed.some((key) => WATCHED.has(key)) && this.take(this.data)),
       time.addGate(
         (index) => this.gate(index),
@@ -85,7 +98,9 @@ class MovingMap {
       button("cluster-button", "Select visible points", "Select all images in view (L)", () => this.lassoView()),
     ]);
     return element("div", { class: "points-tools" }, [
+      labelled("map", this.placing),
       labelled("colour by", this.colouring),
+      labelled("show", this.marking),
       zooms,
       this.free,
       element("span", { class: "points-hint" }, ["drag: lasso · click: select · wheel: zoom · Shift-drag: move"]),
@@ -98,11 +113,14 @@ class MovingMap {
     this.view = view.get();
     if (!this.keeping) this.lens = lensOf(this.view["map-area"]);
     this.colouring.value = this.view["point-colour"];
+    this.placing.value = this.view.map;
+    this.marking.value = this.view["map-marks"];
     this.free.disabled = !this.view.lasso; // not hidden: the row above the map keeps its height
     const kind = this.view["point-colour"];
     this.legend.show(kind, kind === "cluster" ? [] : data.classNames, data.points(time.index));
     this.draw();
     this.drawTrail();
+    if (!this.keeping && !time.playing) this.pictures.choose();
   }
 
   gate(index) {
@@ -140,6 +158,7 @@ class MovingMap {
     clearTimeout(this.keeping);
     this.keeping = setTimeout(() => {
       this.keeping = 0;
+      this.pictures.choose();
       view.set({ "map-area": textOf(this.lens) }, { history: "replace" });
     }, KEEP_MS);
   }
@@ -186,7 +205,8 @@ class MovingMap {
     const reason = points ? null : data.reason(index, "pointChunks");
     canvas.dataset.state = points ? "ready" : reason === null ? "pending" : "missing";
     canvas.dataset.step = step;
-    this.message.hidden = Boolean(points);
+    const isLacking = this.lacking.show(data);
+    this.message.hidden = Boolean(points) || isLacking;
     if (!points) this.message.textContent = reason === null ? "Loading the map …" : reason;
     this.shown = points;
     this.root.classList.toggle("points-none", !points);
@@ -207,6 +227,7 @@ class MovingMap {
       size: pointSize(points.images) * ratio,
     });
     this.drawRing();
+    this.pictures.move();
   }
 
   nothing() {
@@ -232,6 +253,11 @@ class MovingMap {
       group[image] = colour + (isFocused ? (stands ? RAISED : FADED) : PLAIN);
     }
     return group;
+  }
+
+  /** The colour of an image's point, by position, in CSS; of those that have none: nothing. */
+  colours() {
+    return (/** @type {number} */ position) => marks.colours[this.group[position] % FADED] || "";
   }
 
   palette() {
@@ -308,6 +334,10 @@ class MovingMap {
     this.drawLine();
   }
 }
+
+/** A select for a value of the view; `others` are set along with it. */
+const choice = (key, title, name, others = {}) =>
+  select({ title, "aria-label": name }, view.choices(key), (value) => view.set({ ...others, [key]: value }));
 
 function pointSize(images) {
   return Math.max(2, Math.min(6, 90 / Math.sqrt(images)) + 1.5);

@@ -10,11 +10,13 @@ import { mountedAt } from "mloscope/base/addresses.mjs";
 import { checkLength, openContainer } from "mloscope/base/container.mjs";
 import { fetchAnswer, fetchJson } from "mloscope/base/http.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
+import { view } from "mloscope/base/view.mjs";
 import { StatisticsChunks } from "mloscope/statistics/chunks.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
 
 const BUDGET_BYTES = 256 * 2 ** 20;
 const NONE = 65535;
+const BORDER = 32766.5; // just within the last code of the map
 const dataOf = new WeakMap(); // Statistics -> ClusterData
 
 class ClusterData {
@@ -89,6 +91,12 @@ class ClusterData {
     return time.checkpoints.map(({ step }) => this.pointChunks.peek(step));
   }
 
+  /** The map that the view asks for, as the overview has it: {kind, label, key, expected_seconds, points}; null where there are no clusters. */
+  get map() {
+    const { map } = view.get();
+    return this.made ? this.made.maps.find(({ kind }) => kind === map) || null : null;
+  }
+
   /** @param {"rowChunks"|"pointChunks"} which @returns {string | null} why there is nothing at this index; null where there may be */
   reason(index, which) {
     const { statistics } = this;
@@ -97,6 +105,8 @@ class ClusterData {
     if (this[which].chunkOf.has(checkpoint.step)) return this[which].reason(checkpoint.step) || this[which].error;
     const entry = statistics.entries.get(checkpoint.step);
     if (!entry || entry.state !== "ready") return statistics.reason(index) || "It has not been evaluated yet.";
+    const { map } = this;
+    if (which === "pointChunks" && map && !map.key) return `The ${map.label} map of these checkpoints has not been computed yet.`;
     return "It has been evaluated, but not clustered: clusters are computed last, after every checkpoint has been evaluated.";
   }
 
@@ -189,7 +199,8 @@ class ClusterData {
   subscribe(listener) {
     this.listeners.add(listener);
     if (this.listeners.size === 1) {
-      this.leave = this.statistics.subscribe(this.heard);
+      const stops = [this.statistics.subscribe(this.heard), view.subscribe((_, changed) => changed.includes("map") && this.namePoints())];
+      this.leave = () => stops.forEach((stop) => stop());
       this.hear();
     }
     return () => {
@@ -205,15 +216,20 @@ class ClusterData {
       if (this.overview && overview && this.overview.images !== overview.images) this.images = this.positions = null;
       this.overview = overview;
       const made = this.made ? this.made.steps.map((step, at) => ({ step, key: this.made.keys[at] })) : [];
-      const named = new Map(made.map(({ step, key }) => [step, key]));
       // What a row says of where its images come from and go depends on the steps beside it.
       const around = made.map(({ step }, at) => [step, [at - 1, at, at + 1].map((i) => (made[i] ? made[i].key : "")).join()]);
       this.rowChunks.name((this.made && this.made.rows) || [], new Map(around));
-      const map = this.made ? this.made.map : "";
-      this.pointChunks.name((overview && overview.points) || [], new Map([...named].map(([step, key]) => [step, `${map} ${key}`])));
+      this.namePoints();
       if (made.length) this.fetchImages();
     }
     this.tell();
+  }
+
+  /** The points that are wanted are those of the map that the view asks for. */
+  namePoints() {
+    const { made, map } = this;
+    const steps = map && map.key ? made.steps.map((step, at) => [step, `${map.key} ${made.keys[at]}`]) : [];
+    this.pointChunks.name(map ? map.points : [], new Map(steps));
   }
 
   tell() {
@@ -230,8 +246,9 @@ function parseRows(buffer) {
   return steps.map((rows) => ({ step: rows.step, value: { ...rows, pictures: shared } }));
 }
 
-/** Whether a point lies within a closed line, by the number of its edges to the right of it. */
-function inside(corners, x, y) {
+/** Whether a point lies within a closed line, by the number of its edges to the right of it; on the map's border, within a line along it. */
+function inside(corners, atX, atY) {
+  const [x, y] = [Math.min(atX, BORDER), Math.min(atY, BORDER)];
   let within = false;
   for (let here = 0, last = corners.length - 1; here < corners.length; last = here, here += 1) {
     const [ax, ay] = corners[here];
@@ -249,7 +266,7 @@ export const clusters = {
 
   /**
    * @param {ArrayBuffer} buffer "MLP1" as docs/http_api.md lays it out
-   * @returns {{step: number, value: {images: number, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array, xRange: number[], yRange: number[], explained: number[]}}[]}
+   * @returns {{step: number, value: {images: number, x: Int16Array, y: Int16Array, cluster: Uint16Array, predicted: Uint16Array, xRange: number[], yRange: number[], note: string}}[]}
    */
   parse(buffer) {
     const { header, start } = openContainer(buffer, "MLP1", "points on a map");
@@ -263,7 +280,7 @@ export const clusters = {
         y: new Int16Array(buffer, from + images * 2, images),
         cluster: new Uint16Array(buffer, from + images * 4, images),
         predicted: new Uint16Array(buffer, from + images * 6, images),
-        xRange: header.x, yRange: header.y, explained: header.explained,
+        xRange: header.x, yRange: header.y, note: header.note,
       }; // prettier-ignore
       return { step, value };
     });

@@ -5,7 +5,7 @@
  * progress stands here, with the buttons that start, pause, resume and cancel it. Nothing is offered that is known to fail.
  */
 import { button, component, element, write } from "mloscope/base/dom.mjs";
-import { counted, grouped, percent } from "mloscope/base/numbers.mjs";
+import { counted, duration, grouped, percent } from "mloscope/base/numbers.mjs";
 import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
@@ -192,12 +192,6 @@ const areClassesMatched = () =>
   !subject.basis || Boolean(subject.basis.output.refusal) || subject.basis.classes.matched_by !== "not matched";
 
 const openBasis = () => /** @type {HTMLElement} */ (document.querySelector(BASIS)).click();
-
-function duration(seconds) {
-  if (seconds < 90) return `${Math.max(1, Math.round(seconds))} s`;
-  if (seconds < 5400) return `${Math.round(seconds / 60)} min`;
-  return `${(seconds / 3600).toFixed(1)} h`;
-}
 
 /**
  * The React component behind components/browser_parts.py.

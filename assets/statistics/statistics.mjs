@@ -197,9 +197,9 @@ class Statistics {
    * @param {"start"|"pause"|"resume"|"cancel"} action
    * @returns {Promise<void>} rejects with the server's sentence
    */
-  async job(action) {
+  async job(action, maps = []) {
     const { corpus, split } = this.overview || this;
-    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split });
+    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split, maps });
     await this.reread();
   }
 

@@ -35,6 +35,8 @@ class FakeClusters:
     chunk_steps: int = 8
     map_steps: int = 5
     generation: int = 1
+    neighbours: bool = False
+    """Whether the map by t-SNE was computed: that of components, mirrored."""
     held: set[int] = field(default_factory=set)
     """Points of chunks with one of these steps are not answered while they stand here."""
 
@@ -136,16 +138,17 @@ class FakeClusters:
         whole.save(file, "PNG")
         return file.getvalue()
 
-    def mlp1(self, steps: list[int]) -> bytes:
+    def mlp1(self, steps: list[int], kind: str = "pca") -> bytes:
         """Points as the contract lays them out."""
         header = {
-            "steps": steps, "images": self.images, "x": [-1.0, 1.0], "y": [-0.5, 0.5], "explained": [0.4, 0.25], "clusters": self.k,
+            "steps": steps, "images": self.images, "x": [-1.0, 1.0], "y": [-0.5, 0.5], "explained": [0.4, 0.25],
+            "note": "PCA of everything.", "clusters": self.k,
         }  # fmt: skip
         text = json.dumps(header).encode()
         text += b" " * (-(8 + len(text)) % 8)
         body = b""
         for step in steps:
-            codes = self.codes(step)
+            codes = self.codes(step) * (-1 if kind == "tsne" else 1)
             body += codes[:, 0].astype("<i2").tobytes() + codes[:, 1].astype("<i2").tobytes()
             body += self.assignment(step).astype("<i2").tobytes() + self.predicted(step).astype("<u2").tobytes()
         return b"MLP1" + struct.pack("<I", len(text)) + text + body
@@ -164,9 +167,21 @@ class FakeClusters:
             return [{"steps": part, "address": self.address(what, part)} for part in parts]
 
         keys = [f"{self.generation}-{step}" for step in steps]
-        rows = {"map": "map", "rows": cut("cluster_rows", self.chunk_steps)}
+        points = cut("points", self.map_steps)
+        others = [{**chunk, "address": chunk["address"] + "&map=tsne"} for chunk in points] if self.neighbours else []
+        maps = [
+            {"kind": "pca", "label": "PCA", "key": "map", "expected_seconds": None, "points": points},
+            {
+                "kind": "tsne",
+                "label": "t-SNE",
+                "key": "other" if others else None,
+                "expected_seconds": 75.0,
+                "points": others,
+            },
+        ]
+        rows = {"map": "map", "maps": maps, "rows": cut("cluster_rows", self.chunk_steps)}
         return {
-            "points": cut("points", self.map_steps),
+            "points": points,
             "clusters": {"k": self.k, "seed": 0, "steps": steps, "keys": keys, **rows},
         }
 
@@ -198,7 +213,10 @@ def routes(current: Callable[[], FakeClusters | None], all_steps: Callable[[], l
             return refusal(409, "These statistics were computed anew.")
         while set(asked(request)) & current().held:
             await asyncio.sleep(0.01)
-        return Response(current().mlp1(asked(request)), media_type="application/octet-stream")
+        return Response(
+            current().mlp1(asked(request), request.query_params.get("map", "pca")),
+            media_type="application/octet-stream",
+        )
 
     async def rows(request):
         if stale(request):

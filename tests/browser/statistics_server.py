@@ -245,8 +245,9 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         return JSONResponse({"order": order, "groups": groups})
 
     async def job(request):
-        action = (await request.json())["action"]
-        current().posted.append((action, request.headers.get("x-mloscope")))
+        order = await request.json()
+        action = order["action"]
+        current().posted.append((action, request.headers.get("x-mloscope"), *order["maps"]))
         states = {"start": "running", "pause": "paused", "resume": "running", "cancel": "cancelled"}
         current().job = {
             "state": states[action], "done": 3, "of": 12, "rate": 8123.4, "seconds_left": 75, "step": 1200, "message": None,

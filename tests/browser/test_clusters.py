@@ -468,6 +468,59 @@ def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
     assert stage.page.get_by_text("Clear selection").is_disabled()
 
 
+def test_a_map_that_was_not_computed_is_offered_and_then_shown(stage, clusters):
+    show(stage, hash="#step=300")
+    go(stage, 300)
+    stage.server.statistics.job = {"state": "none"}
+    stage.js(f"() => {DATA}.statistics.reread()")
+    page = stage.page
+    page.get_by_label("Kind of map").select_option("tsne")
+    offer = page.locator(".points-lacking")
+    offer.get_by_text("75 s").wait_for()
+    assert stage.js("() => view.get().map") == "tsne"
+    offer.get_by_role("button", name="Compute").click()
+    offer.get_by_text("running").wait_for()
+    assert stage.server.statistics.posted == [("start", "1", "tsne")]
+    assert not offer.get_by_role("button", name="Compute").is_visible()
+    clusters.neighbours = True
+    stage.server.statistics.job = {"state": "done"}
+    stage.js(f"() => {DATA}.statistics.reread()")
+    page.wait_for_selector('.points-canvas[data-state="ready"]')
+    offer.wait_for(state="hidden")
+    assert stage.js(f"() => [...{DATA}.points(time.index).x]") == (-clusters.codes(300)[:, 0]).tolist()
+
+
+def test_another_kind_of_map_keeps_no_line_and_no_part_of_the_other(stage, clusters):
+    clusters.neighbours = True
+    show(stage, hash="#step=300&map-area=0.25,0.5,3&lasso=300:0,0;500,0;500,999;0,999")
+    stage.page.get_by_label("Kind of map").select_option("tsne")
+    assert stage.js("() => { const v = view.get(); return [v.map, v.lasso, v['map-area']]; }") == ["tsne", "", ""]
+
+
+def test_pictures_lie_at_their_points_and_move_with_time_without_a_request(stage, clusters):
+    show(stage, hash="#step=300&map-marks=pictures")
+    go(stage, 300)
+    stage.wait("() => document.querySelectorAll('.points-pictures img').length > 5")
+    where = """() => [...document.querySelectorAll('.points-pictures img:not([hidden])')].map((img) => {
+        const at = img.style.transform.match(/[-0-9.]+/g).map(Number);
+        return [Number(img.src.match(/test-([0-9]+)/)[1]), at[0] + 14, at[1] + 14]; })"""
+    squares = set()
+    for position, x, y in stage.js(where):
+        assert (x, y) == pytest.approx(spot(stage, clusters, 300, position), abs=0.6)
+        squares.add((int(x // 44), int(y // 44)))
+    assert len(squares) >= len(stage.js(where)) - 2, "one for each square; rounding may put two on a border"
+    shown = {position for position, _, _ in stage.js(where)}
+    asked = []
+    stage.page.on("request", lambda request: asked.append(request.url))
+    stage.js("() => { time.hold(); time.requestStep(200); }")
+    stage.page.wait_for_selector('.points-canvas[data-step="200"]')
+    moved = stage.js(where)
+    assert {position for position, _, _ in moved} == shown
+    for position, x, y in moved:
+        assert (x, y) == pytest.approx(spot(stage, clusters, 200, position), abs=0.6)
+    assert asked == []
+
+
 def test_a_wrong_part_of_the_map_in_the_address_is_the_whole_map(stage, clusters):
     position = lonely(clusters, 300)
     show(stage, hash=f"#step=300&image=test-{position}&map-area=1,2")

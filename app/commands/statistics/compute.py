@@ -136,10 +136,12 @@ def _cluster(
         return
 
     def progress(done: int, total: int) -> None:
-        told(Progress("running", of, of, message=f"Clusters: {done} of {total}"))
+        told(Progress("running", of, of, message=f"Clusters and maps: {done} of {total}"))
 
     try:
-        fit = cluster_run(subject.store, subject.series, planes, arguments.clusters, arguments.seed, progress, stop)
+        fit = cluster_run(
+            subject.store, subject.series, planes, arguments.clusters, arguments.seed, progress, stop, arguments.maps
+        )
     except OSError as error:
         raise Unavailable(unwritable(error)) from error
     if fit is None:

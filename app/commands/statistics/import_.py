@@ -68,7 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
     if hidden:
         print(f"Statistics evaluated here take precedence over imported ones at steps {', '.join(hidden)}.")
     if arguments.clusters != 0:
-        cluster_run(subject.store, subject.series, list(planes.items()), arguments.clusters, arguments.seed)
+        how = {"k": arguments.clusters, "seed": arguments.seed, "maps": arguments.maps}
+        cluster_run(subject.store, subject.series, list(planes.items()), **how)
     print(f"{counted(len(planes), 'checkpoint')} ready.")
     return 0
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mloscope.app.commands.arguments import values
 from mloscope.app.errors import NotFound
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS
 
 if TYPE_CHECKING:
     from mloscope.app.evaluation.basis import Basis
@@ -28,6 +29,11 @@ def add_clusters(parser: argparse.ArgumentParser) -> None:
         help="how many clusters of images (default: two per class, at most 30; 0: none)",
     )  # fmt: skip
     parser.add_argument("--seed", type=values.whole(0), default=0, metavar="N", help="for the clusters (default: 0)")
+    more = [kind for kind in MAP_KINDS.values() if kind.is_asked_for]
+    parser.add_argument(
+        "--map", dest="maps", action="append", default=[], choices=[kind.name for kind in more],
+        help=f"also compute this map of all images, which takes longer: {', '.join(kind.label for kind in more)}",
+    )  # fmt: skip
 
 
 class Subject:

@@ -13,6 +13,7 @@ from mloscope.app.images import pictures
 from mloscope.app.process import binary_container
 from mloscope.app.statistics import chunks
 from mloscope.app.statistics.clusters.lasso import Lasso
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.statistics.clusters.store import Clustering
 from mloscope.app.statistics.images import ImageSet
 from mloscope.app.statistics.run_statistics import RunStatistics
@@ -152,49 +153,55 @@ def _row_key(clustering: Clustering, step: int) -> str:
 # --------------------------------------------------------------------------------------------------- places on the map
 
 
-def lassoed_images(of: RunStatistics, lasso: Lasso) -> ImageSet:
-    """Return the images whose places at the lasso's step lie within it, in the order of the split. Raises
+def lassoed_images(of: RunStatistics, lasso: Lasso, kind: str = PCA.name) -> ImageSet:
+    """Return the images whose places on a map at the lasso's step lie within it, in the order of the split. Raises
     :class:`NotFound` where the step has no map."""
-    codes = np.asarray(of.clustered().coordinates(lasso.step))
+    codes = np.asarray(of.clustered().coordinates(lasso.step, kind))
     return ImageSet(of, of.ready[lasso.step], np.flatnonzero(lasso.contains(codes)))
 
 
-def point_chunks(of: RunStatistics) -> chunks.Chunks:
-    """How the places on the map are cut; nothing if there is no map yet."""
+def point_chunks(of: RunStatistics, kind: str = PCA.name) -> chunks.Chunks:
+    """How the places on a map are cut; nothing if there is no such map yet."""
     clustering = of.clustering
-    if clustering is None or clustering.projection is None:
+    if clustering is None or kind not in clustering.maps:
         return []
     return chunks.cut(
-        [(step, _point_key(clustering, step), 8 * of.ready[step].images, clustering.k) for step in clustering.steps]
+        [
+            (step, _point_key(clustering, step, kind), 8 * of.ready[step].images, clustering.k)
+            for step in clustering.steps
+        ]
     )
 
 
-def points(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
-    """Where images lie at some steps, see :func:`points_bytes`. Raises as :func:`chunks.current`."""
+def points(of: RunStatistics, steps: Sequence[int], digest: str, kind: str = PCA.name) -> bytes:
+    """Where images lie on a map at some steps, see :func:`points_bytes`. Raises as :func:`chunks.current`."""
     clustering = of.clustered()
     for step in steps:
         clustering.step(step)
-    chunks.current(of, steps, digest, lambda step: _point_key(clustering, step))
-    return points_bytes(clustering, steps, of.ready)
+    chunks.current(of, steps, digest, lambda step: _point_key(clustering, step, kind))
+    return points_bytes(clustering, steps, of.ready, kind)
 
 
-def points_bytes(clustering: Clustering, steps: Sequence[int], statistics: Mapping[int, StepStatistics]) -> bytes:
-    """Where images lie on the map at some steps, a :mod:`binary_container` of the kind "MLP1" with the header ``{"steps",
-    "images", "x": [lo, hi], "y": [lo, hi], "explained": [..], "clusters": k}``; then for every step int16 x (image), int16 y
+def points_bytes(
+    clustering: Clustering, steps: Sequence[int], statistics: Mapping[int, StepStatistics], kind: str = PCA.name
+) -> bytes:
+    """Where images lie on a map at some steps, a :mod:`binary_container` of the kind "MLP1" with the header ``{"steps",
+    "images", "x": [lo, hi], "y": [lo, hi], "explained": [..] | null, "note", "clusters": k}``; then for every step int16 x (image), int16 y
     (image), uint16 cluster (image; 65535: none), uint16 predicted class (image; 65535: none, or beyond 65534).
     """
-    about = clustering.map_about
+    about = clustering.map_about(kind)
     header = {
         "steps": list(steps),
         "images": statistics[steps[0]].images,
         "x": about["x"],
         "y": about["y"],
-        "explained": about["explained"],
+        "explained": about.get("explained"),
+        "note": MAP_KINDS[kind].note(about),
         "clusters": clustering.k,
     }
     arrays: list[np.ndarray] = []
     for step in steps:
-        codes = np.asarray(clustering.coordinates(step))
+        codes = np.asarray(clustering.coordinates(step, kind))
         predicted = statistics[step].predicted
         arrays += [
             codes[:, 0].astype("<i2"),
@@ -205,5 +212,5 @@ def points_bytes(clustering: Clustering, steps: Sequence[int], statistics: Mappi
     return binary_container.pack(b"MLP1", header, arrays)
 
 
-def _point_key(clustering: Clustering, step: int) -> str:
-    return f"{clustering.sources[step]} {clustering.clusters[step]} {clustering.projection}"
+def _point_key(clustering: Clustering, step: int, kind: str) -> str:
+    return f"{clustering.sources[step]} {clustering.clusters[step]} {clustering.maps.get(kind)}"

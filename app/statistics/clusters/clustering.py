@@ -7,15 +7,16 @@ Everything is the same to the last bit for the same statistics, k and seed, with
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mloscope.app.errors import Conflict
-from mloscope.app.statistics.clusters.image_map import map_run
+from mloscope.app.statistics.clusters.image_map import Stopped, map_key, map_run
 from mloscope.app.statistics.clusters.kmeans import FoundClusters, check_k, cluster_step, flows, states
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS
 from mloscope.app.statistics.clusters.points import points_of
 from mloscope.app.statistics.clusters.store import (
     CODE_VERSION,
@@ -48,12 +49,14 @@ def cluster_run(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     stop: Callable[[], bool] | None = None,
+    maps: Collection[str] = (),
 ) -> Clustering | None:
-    """Cluster every step of a run over one split, put its images on one map, and record both as the run's latest.
+    """Cluster every step of a run over one split, put its images on maps, and record both as the run's latest.
 
     ``steps``: (step, its statistics), one or more, of the same images and classes. ``k``: default
     :func:`default_clusters`. ``series``: what the clustering is found by, see
-    :meth:`mloscope.app.statistics.identity.Identity.series`. What an earlier call left complete in the store is reused:
+    :meth:`mloscope.app.statistics.identity.Identity.series`. ``maps``: names of the kinds of :data:`.map_kinds.MAP_KINDS`
+    to compute beside those that always are. What an earlier call left complete in the store is reused:
     that call was killed, or steps were added at the end. A step added between others changes all that follow.
     ``progress(done, of)`` is called after each piece of work, ``stop()`` before each: if it returns True, finished work
     is kept and None is returned.
@@ -64,7 +67,8 @@ def cluster_run(
     _check_same_images(steps)
     k = default_clusters(steps[0][1].classes) if k is None else k
     check_k(k)
-    of = len(steps) + 1
+    wanted = [kind for kind in MAP_KINDS.values() if not kind.is_asked_for or kind.name in maps]
+    of = len(steps) * (1 + len(wanted))
     keys: dict[int, str] = {}
     before: StepClusters | None = None
     for done, (number, step) in enumerate(steps, start=1):
@@ -74,14 +78,37 @@ def cluster_run(
         keys[number] = before.key
         if progress is not None:
             progress(done, of)
-    if stop is not None and stop():
-        return None
-    projection = map_run(store, [step for _, step in steps])
-    clustering = Clustering(store, k, seed, {number: step.key for number, step in steps}, keys, projection)
+    planes = [step for _, step in steps]
+    for number, kind in enumerate(wanted, start=1):
+        if stop is not None and stop():
+            return None
+        try:
+            map_run(store, kind, planes, _went_on(len(steps) * number, of, progress, stop))
+        except Stopped:
+            return None
+    found = {name: map_key(kind, planes) for name, kind in MAP_KINDS.items()}
+    made = {name: key for name, key in found.items() if read_complete(store.folder / "projections" / key) is not None}
+    clustering = Clustering(store, k, seed, {number: step.key for number, step in steps}, keys, made)
     record_clustering(store, series, clustering)
     if progress is not None:
         progress(of, of)
     return clustering
+
+
+def _went_on(
+    done: int, of: int, progress: Callable[[int, int], None] | None, stop: Callable[[], bool] | None
+) -> Callable[[], None]:
+    """What is called after each step of a map: it counts on from ``done``."""
+
+    def went_on() -> None:
+        nonlocal done
+        done += 1
+        if progress is not None and done < of:
+            progress(done, of)
+        if stop is not None and done < of and stop():
+            raise Stopped
+
+    return went_on
 
 
 def _check_same_images(steps: Sequence[tuple[int, StepStatistics]]) -> None:

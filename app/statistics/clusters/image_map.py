@@ -1,119 +1,66 @@
-"""The map of all images: a principal component analysis of the probabilities of all steps together. One pair of axes and
-one range, so that an image moves because the network changed its mind and never because the axes turned."""
+"""The maps of all images: places of every step in one range, as :mod:`.map_kinds` places them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix, issparse
-from threadpoolctl import threadpool_limits
 
-from mloscope.app.statistics.clusters.points import Points, blocks_of, points_of
+from mloscope.app.statistics.clusters.map_kinds import MapKind
 from mloscope.app.statistics.clusters.store import CODE_VERSION, NO_COORDINATE, digest
 from mloscope.app.statistics.stored.files import save_array
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
 
-EXACT_CLASSES = 4096
-"""Up to this many classes the axes come from the whole covariance matrix, beyond from a subspace iteration."""
+
+class Stopped(Exception):
+    """Raised between two steps of a map that is not wanted any more."""
 
 
-def map_run(store: StatisticsStore, steps: Sequence[StepStatistics]) -> str:
-    """Compute the map of all these steps, unless the store has it; its key. See :meth:`Clustering.coordinates`."""
-    key = digest("map", *(step.key for step in steps))
+def map_key(kind: MapKind, steps: Sequence[StepStatistics]) -> str:
+    """Return the key of the map of all these steps."""
+    return digest(*kind.key, *(step.key for step in steps))
+
+
+def map_run(
+    store: StatisticsStore,
+    kind: MapKind,
+    steps: Sequence[StepStatistics],
+    went_on: Callable[[], None] = lambda: None,
+) -> str:
+    """Compute the map of all these steps, unless the store has it; its key. See :meth:`Clustering.coordinates`.
+
+    ``went_on()`` is called after each step; what it raises ends the computation, and nothing of the map is kept."""
+    key = map_key(kind, steps)
 
     def fill(made: Path) -> dict[str, Any]:
-        mean, axes, explained = principal_axes(lambda: blocks_of(steps))
         low, high = np.full(2, np.inf), np.full(2, -np.inf)
-        for number, step in enumerate(steps):
-            found = np.full((step.images, 2), np.nan, np.float32)
-            chosen = np.asarray(step.predicted) >= 0
+        placement = kind.placed(steps)
+        for number, found in enumerate(placement.steps):
+            chosen = ~np.isnan(found).any(axis=1)
             if chosen.any():
-                found[chosen] = points_of(step)[np.flatnonzero(chosen)] @ axes.T - mean @ axes.T
                 low, high = np.minimum(low, found[chosen].min(axis=0)), np.maximum(high, found[chosen].max(axis=0))
             save_array(made / f"codes-{number}.npy", found)
+            went_on()
         low, high = np.where(low <= high, low, 0.0), np.where(low <= high, high, 1.0)
         high = np.where(high > low, high, low + 1.0)
         for number in range(len(steps)):
             path = made / f"codes-{number}.npy"
             save_array(path, _codes(np.load(path), low, high))
-        save_array(made / "axes.npy", axes.astype(np.float32))
-        save_array(made / "mean.npy", mean.astype(np.float32))
+        for name, array in placement.arrays.items():
+            save_array(made / f"{name}.npy", array)
         return {
             "version": CODE_VERSION,
             "planes": [step.key for step in steps],
             "x": [float(low[0]), float(high[0])],
             "y": [float(low[1]), float(high[1])],
-            "explained": explained,
+            **placement.facts,
         }
 
     store.publish("projections", key, fill)
     return key
-
-
-def principal_axes(
-    blocks: Callable[[], Iterator[Points]], exact_classes: int = EXACT_CLASSES
-) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Mean float64 (class,), the two axes of largest variance float64 (2, class), and the share of variance of each.
-
-    ``blocks()`` iterates over all points from the start; it is called once for up to ``exact_classes`` classes. The
-    largest component of an axis is positive. Axes without variance are 0.
-    """
-    with threadpool_limits(1):
-        mean, count, second, squares = _moments(blocks, exact_classes)
-        if not count:
-            return mean, np.zeros((2, len(mean))), [0.0, 0.0]
-        if second is not None:
-            values, vectors = np.linalg.eigh(second / count - np.outer(mean, mean))
-            variances, axes, whole = values[::-1][:2], vectors.T[::-1][:2], float(values.clip(0).sum())
-        else:
-            variances, axes = _leading_axes(blocks, mean, count)
-            whole = squares / count - float(mean @ mean)
-    axes = np.concatenate([axes, np.zeros((2 - len(axes), len(mean)))])  # one class has only one axis
-    variances = np.concatenate([variances, np.zeros(2 - len(variances))]).clip(0)
-    axes[variances <= 1e-12 * max(whole, 1e-300)] = 0.0
-    signs = np.sign(axes[np.arange(2), np.abs(axes).argmax(axis=1)])
-    return mean, axes * np.where(signs == 0, 1, signs)[:, None], (variances / max(whole, 1e-300)).tolist()
-
-
-def _moments(
-    blocks: Callable[[], Iterator[Points]], exact_classes: int
-) -> tuple[np.ndarray, int, np.ndarray | None, float]:
-    """Mean of the points, their number, the sum of their outer products (None beyond ``exact_classes`` classes), and the
-    sum of their squared lengths (only then)."""
-    count, total, squares, second = 0, np.zeros(0), 0.0, None
-    for block in blocks():
-        total = total if len(total) else np.zeros(block.shape[1])
-        wide = block.astype(np.float64)
-        total += np.asarray(wide.sum(axis=0)).ravel()
-        count += block.shape[0]
-        if block.shape[1] <= exact_classes:
-            second = np.zeros((block.shape[1],) * 2) if second is None else second
-            outer = wide.T @ wide
-            second += outer.toarray() if issparse(outer) else outer
-        else:
-            squares += float((wide.multiply(wide) if isinstance(wide, csr_matrix) else wide * wide).sum())
-    return total / max(count, 1), count, second, squares
-
-
-def _leading_axes(
-    blocks: Callable[[], Iterator[Points]], mean: np.ndarray, count: int, rounds: int = 6, width: int = 8
-) -> tuple[np.ndarray, np.ndarray]:
-    """Variances (2,) and axes (2, class) by subspace iteration, without the covariance matrix."""
-    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(len(mean), width)))[0]
-    image = basis
-    for _ in range(rounds):
-        image = np.zeros_like(basis)
-        for block in blocks():
-            image += block.T @ (block @ basis)
-        image = image / count - np.outer(mean, mean @ basis)
-        values, turn = np.linalg.eigh(basis.T @ image)
-        found = values[::-1][:2], (basis @ turn).T[::-1][:2]
-        basis = np.linalg.qr(image)[0]
-    return found
 
 
 def _codes(coordinates: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:

@@ -17,6 +17,10 @@ MOST_CORNERS = 100
 """As many as a page writes; each is compared with every image."""
 
 
+BORDER = 32766.5
+"""Just within the last code of the map; as in assets/clusters/points.mjs."""
+
+
 @dataclass(frozen=True)
 class Lasso:
     step: int
@@ -38,8 +42,9 @@ class Lasso:
 
     def contains(self, codes: np.ndarray) -> np.ndarray:
         """Return for each place, int16 (image, 2) as :meth:`Clustering.coordinates` gives it, whether it lies within: bool
-        (image,). That is so where the number of edges to its right is odd: never for NO_COORDINATE, left of all corners."""
-        x, y = codes[:, 0].astype(np.float64), codes[:, 1].astype(np.float64)
+        (image,). That is so where the number of edges to its right is odd: never for NO_COORDINATE, left of all corners.
+        What lies on the map's own right or upper border lies within a line along it."""
+        x, y = np.minimum(codes.astype(np.float64), BORDER).T
         corners = np.array(self.corners, np.float64) / 999 * 65534 - 32767
         within = np.zeros(len(codes), bool)
         for (ax, ay), (bx, by) in zip(corners.tolist(), np.roll(corners, 1, axis=0).tolist(), strict=True):

@@ -1,7 +1,7 @@
 """Clusters and coordinates of images as they are stored. Needs nothing but NumPy.
 
     <store>/clusters/<key>/      one step: assignment, distance, order, centres, flows, about (sizes, states, purity)
-    <store>/projections/<key>/   all steps: axes, mean, codes-<number of the step>.npy
+    <store>/projections/<key>/   a map over all steps: codes-<number of the step>.npy, and what its kind keeps beside them
     <store>/fits/<series>.json   which of these belong to a run's steps, as they were clustered last
 
 :mod:`mloscope.app.statistics.clusters.clustering` computes them. A clustering counts only for steps whose statistics are
@@ -23,6 +23,7 @@ import numpy as np
 
 from mloscope.app.errors import NotFound
 from mloscope.app.process.whole_files import write_file
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.statistics.stored.files import read_complete
 from mloscope.app.statistics.stored.store import StatisticsStore
 
@@ -88,9 +89,10 @@ class Clustering:
     """Step -> key of the statistics that it was computed from; ascending."""
     clusters: Mapping[int, str]
     """Step -> key of its :class:`StepClusters`."""
-    projection: str | None
-    """Key of the projection over just these steps."""
+    maps: Mapping[str, str]
+    """Kind of map (:data:`.map_kinds.MAP_KINDS`) -> key of the one over just these steps; those that were computed."""
     _opened: dict[int, StepClusters] = field(default_factory=dict, repr=False, compare=False)
+    _about_maps: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def steps(self) -> list[int]:
@@ -114,23 +116,24 @@ class Clustering:
         """The clustered step after this one."""
         return min((other for other in self.clusters if other > step), default=None)
 
-    @cached_property
-    def map_about(self) -> dict[str, Any]:
-        """``x`` and ``y``: [lo, hi] of the codes over all steps; ``explained``: the share of variance of each axis."""
-        about = read_complete(self.store.folder / "projections" / self.projection) if self.projection else None
-        if about is None:
-            raise NotFound("The map of images is not made; it is when the clusters are.")
-        return about
+    def map_about(self, kind: str = PCA.name) -> dict[str, Any]:
+        """``x`` and ``y``: [lo, hi] of the codes over all steps; and the facts of its kind. Raises :class:`NotFound`."""
+        if kind not in self._about_maps:
+            key = self.maps.get(kind)
+            about = read_complete(self.store.folder / "projections" / key) if key else None
+            if about is None:
+                raise NotFound(f"The map of images of the kind {kind} has not been computed.")
+            self._about_maps[kind] = about
+        return self._about_maps[kind]
 
-    def coordinates(self, step: int) -> np.ndarray:
-        """int16 (image, 2): lo + (code + 32767) / 65534 * (hi - lo) with lo and hi of :attr:`map_about`;
-        NO_COORDINATE for an image that was not predicted. Raises :class:`NotFound`."""
-        about = self.map_about
+    def coordinates(self, step: int, kind: str = PCA.name) -> np.ndarray:
+        """int16 (image, 2): lo + (code + 32767) / 65534 * (hi - lo) with lo and hi of :meth:`map_about`;
+        NO_COORDINATE for an image without a place. Raises :class:`NotFound`."""
+        about = self.map_about(kind)
         source = self.sources.get(step)
         if source not in about["planes"]:
             raise NotFound(f"Step {step} has no place on the map; it gets one when its clusters are made.")
-        assert self.projection is not None
-        path = self.store.folder / "projections" / self.projection / f"codes-{about['planes'].index(source)}.npy"
+        path = self.store.folder / "projections" / self.maps[kind] / f"codes-{about['planes'].index(source)}.npy"
         try:
             return np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
@@ -143,8 +146,12 @@ def find_clustering(store: StatisticsStore, series: str, keys: Mapping[int, str]
     try:
         noted = json.loads((store.folder / "fits" / f"{series}.json").read_text())
         made = {int(step): (str(source), str(clusters)) for step, source, clusters in noted["steps"]}
-        k, seed, projection = int(noted["k"]), int(noted["seed"]), noted["projection"]
-    except (OSError, ValueError, KeyError, TypeError):
+        k, seed = int(noted["k"]), int(noted["seed"])
+        maps = (
+            noted["maps"] if "maps" in noted else {PCA.name: noted["projection"]}
+        )  # as it was noted before other kinds
+        maps = {kind: str(key) for kind, key in maps.items() if kind in MAP_KINDS}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     current = {
         step: both
@@ -159,14 +166,14 @@ def find_clustering(store: StatisticsStore, series: str, keys: Mapping[int, str]
         seed,
         {step: source for step, (source, _) in current.items()},
         {step: clusters for step, (_, clusters) in current.items()},
-        projection,
+        maps,
     )
 
 
 def record_clustering(store: StatisticsStore, series: str, clustering: Clustering) -> None:
     """Make this the clustering that :func:`find_clustering` finds."""
     steps = [[step, clustering.sources[step], key] for step, key in clustering.clusters.items()]
-    noted = {"k": clustering.k, "seed": clustering.seed, "projection": clustering.projection, "steps": steps}
+    noted = {"k": clustering.k, "seed": clustering.seed, "maps": dict(clustering.maps), "steps": steps}
     write_file(store.folder / "fits" / f"{series}.json", json.dumps(noted).encode())
 
 

@@ -64,6 +64,8 @@ class _Job:
     message: str | None = None
     """Ours; None where the child's own is shown."""
     asked_to_stop: bool = False
+    maps: tuple[str, ...] = ()
+    """Kinds of map that were asked for with it."""
 
 
 class StatisticsJobs:
@@ -105,13 +107,14 @@ class StatisticsJobs:
                     return elsewhere["told"]
             return _told(job)
 
-    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` (the same as ``start``) or ``cancel``; the state afterwards. Raises
+    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume`` (the same as ``start``, with the maps of before) or ``cancel``; the state
+        afterwards. ``maps``: kinds of map to compute besides (:data:`mloscope.app.statistics.clusters.map_kinds.MAP_KINDS`). Raises
         :class:`BadRequest` for any other action, :class:`Conflict` if the state does not allow it, and
         :class:`Unavailable` if this machine cannot compute statistics."""
         subject = (run, corpus, split)
         if action in ("start", "resume"):
-            self._start(subject)
+            self._start(subject, tuple(maps), is_resumed=action == "resume")
         elif action == "pause":
             self._pause(subject)
         elif action == "cancel":
@@ -143,7 +146,7 @@ class StatisticsJobs:
         for job in jobs.values():
             _end(job.process)
 
-    def _start(self, subject: tuple[str, str, str]) -> None:
+    def _start(self, subject: tuple[str, str, str], maps: tuple[str, ...], is_resumed: bool) -> None:
         if self._find_spec("distributed") is None:
             raise Unavailable(f"Statistics need distributed, missing in this installation: {how_to_add('statistics')}")
         if self._dask_address is None and (missing := self._missing()) is not None:
@@ -157,6 +160,9 @@ class StatisticsJobs:
                 elsewhere is not None and elsewhere["told"]["state"] in _AT_WORK
             ):
                 raise Conflict(_under_way(subject))
+            if is_resumed and known is not None:
+                maps = maps or known.maps
+            words += [word for kind in maps for word in ("--map", kind)]
             log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread that watches
             with self._locked(subject) as lock:
                 process = subprocess.Popen(
@@ -165,7 +171,7 @@ class StatisticsJobs:
                     start_new_session=True,  # Ctrl+C in the terminal is ours to handle
                     pass_fds=lock,  # which is held from now on until the child has ended, and we let go
                 )  # fmt: skip
-            job = self._jobs[subject] = _Job(process, process_name(process.pid))
+            job = self._jobs[subject] = _Job(process, process_name(process.pid), maps=maps)
             self._note(subject, job)
         threading.Thread(target=self._watch, args=(subject, job, log), name="statistics job", daemon=True).start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class OneJob:
         self.asked.append((run, corpus, split))
         return {"state": "running", "done": 3, "of": 9}
 
-    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
+    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
         self.asked.append((action, run, corpus, split))
         return {"state": "paused"}
 

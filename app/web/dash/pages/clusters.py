@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dash import Dash, Input, Output, html
 
 from mloscope.app import errors
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.chart_over_time import chart_over_time
@@ -135,6 +136,20 @@ PAGE = Page(
             "class",
             "what a point's colour says",
             (Choice("class", "class"), Choice("prediction", "predicted class"), Choice("cluster", "cluster")),
+        ),
+        Field(
+            "map",
+            "choice",
+            PCA.name,
+            "how images are placed on the map",
+            tuple(Choice(kind.name, kind.label) for kind in MAP_KINDS.values()),
+        ),
+        Field(
+            "map-marks",
+            "choice",
+            "points",
+            "what stands for an image on the map",
+            (Choice("points", "points"), Choice("pictures", "points and pictures")),
         ),
         Field(
             "map-area",

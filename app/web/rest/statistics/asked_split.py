@@ -94,11 +94,12 @@ async def asked_split(
 Asked = Annotated[AskedSplit, Depends(asked_split)]
 
 
-def chunks_of(of: RunStatistics, what: str, cut: Chunks) -> list[Chunk]:
-    """Return the addresses of chunks: of ``what`` (the last word of the route), for the steps and digests of ``cut``."""
+def chunks_of(of: RunStatistics, what: str, cut: Chunks, **more: str) -> list[Chunk]:
+    """Return the addresses of chunks: of ``what`` (the last word of the route), for the steps and digests of ``cut``;
+    ``more`` of the query."""
     chunks = []
     for steps, digest in cut:
-        query = {"corpus": of.corpus, "split": of.split, "steps": ",".join(map(str, steps)), "digest": digest}
+        query = {"corpus": of.corpus, "split": of.split, "steps": ",".join(map(str, steps)), "digest": digest, **more}
         address = f"{PREFIX}/runs/{quote(of.run)}/statistics/{what}?{urlencode(query, safe=',')}"
         chunks.append(Chunk(steps, address))
     return chunks

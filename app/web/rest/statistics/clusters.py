@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query, Request
 from fastapi.responses import Response
@@ -14,6 +14,7 @@ from mloscope.app.statistics import tables
 from mloscope.app.statistics.clusters import answers
 from mloscope.app.statistics.clusters.answers import SHEET_ACROSS, SHEET_EDGE_PX
 from mloscope.app.statistics.clusters.lasso import Lasso
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.web.rest.addresses import Step
 from mloscope.app.web.rest.answers import IMMUTABLE, held, immutable_answer, unchanged_answer
 from mloscope.app.web.rest.resource import Notices, resource
@@ -35,19 +36,21 @@ from mloscope.app.web.rest.statistics.asked_split import (
 
 router = resource("statistics", RUN_PATH)
 
+OnMap = Annotated[Literal[tuple(MAP_KINDS)], Query(description="Which map: one of those that the overview lists.")]  # type: ignore[valid-type]
+
 SHEET: dict[int | str, dict[str, Any]] = {200: {"content": {"image/webp": {"schema": {"type": "string"}}}}}
 
 # ------------------------------------------------------------------------------------------------- a whole run
 
 
 @router.get("/statistics/points", response_class=Response, responses=BYTES)
-def points_chunk(asked: Asked, steps: Steps, digest: Digest) -> Response:
-    """Where images lie on the map at some steps, for ever the same under this address. Little-endian: ``MLP1``, uint32
-    H, H bytes of JSON ``{"steps", "images", "x": [lo, hi], "y": [lo, hi], "explained", "clusters": k}``; then for each
+def points_chunk(asked: Asked, steps: Steps, digest: Digest, map: OnMap = PCA.name) -> Response:
+    """Where images lie on a map at some steps, for ever the same under this address. Little-endian: ``MLP1``, uint32
+    H, H bytes of JSON ``{"steps", "images", "x": [lo, hi], "y": [lo, hi], "explained", "note", "clusters": k}``; then for each
     step int16 x and int16 y by image (``lo + (code + 32767) / 65534 * (hi - lo)``; -32768: none), uint16 cluster and
     uint16 predicted class (65535: none). 409 where the statistics changed since.
     """
-    data = answers.points(asked.of, read_steps(steps), digest)
+    data = answers.points(asked.of, read_steps(steps), digest, map)
     return immutable_answer(data, f'"MLP1-{digest}"')
 
 
@@ -108,11 +111,12 @@ def lassoed_images(
             "200:0,0;999,0;500,999; 100 at most."
         ),
     ],
+    map: OnMap = PCA.name,
 ) -> LassoAnswer:
-    """The images within a line drawn on the map, in the order of the split; ``search``, ``label`` and the corpus's facets
+    """The images within a line drawn on a map, in the order of the split; ``search``, ``label`` and the corpus's facets
     narrow them as in the search for images."""
     drawn = Lasso.parse(lasso)
-    found = wanted.page(answers.lassoed_images(asked.of, drawn))
+    found = wanted.page(answers.lassoed_images(asked.of, drawn, map))
     return LassoAnswer(drawn.step, found.total, [DescribedImage(**image) for image in found.images], asked.notices())
 
 

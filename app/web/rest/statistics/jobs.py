@@ -7,10 +7,13 @@ from typing import Annotated, Literal, Required
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS
 from mloscope.app.web.rest.addresses import OwnPage, RunName, require_own_page
 from mloscope.app.web.rest.dependencies import TheStatistics
 from mloscope.app.web.rest.resource import resource
 from mloscope.app.web.rest.statistics.asked_split import RUN_PATH, Asked
+
+ASKED_FOR = tuple(kind.name for kind in MAP_KINDS.values() if kind.is_asked_for)
 
 router = resource("statistics", RUN_PATH)
 
@@ -32,6 +35,10 @@ class JobOrder(BaseModel):
     action: Literal["start", "pause", "resume", "cancel"]
     corpus: str | None = None
     split: str | None = None
+    maps: Annotated[
+        list[Literal[ASKED_FOR]],  # type: ignore[valid-type]
+        Field(default_factory=list, max_length=len(ASKED_FOR), description="Maps of images to compute besides."),
+    ]
 
 
 @router.get("/statistics/job")
@@ -44,4 +51,4 @@ def job(asked: Asked) -> JobAnswer:
 def order_job(statistics: TheStatistics, run: RunName, order: JobOrder, x_mloscope: OwnPage = None) -> JobAnswer:
     """Start, pause, resume or cancel the computation of the statistics."""
     require_own_page(x_mloscope, "A computation is started")
-    return statistics.of(run, order.corpus, order.split).act(order.action)
+    return statistics.of(run, order.corpus, order.split).act(order.action, order.maps)

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from mloscope.app.statistics import confusion, tables
 from mloscope.app.statistics.clusters import answers
+from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.web.rest.resource import Notices, resource
 from mloscope.app.web.rest.statistics.asked_split import RUN_PATH, TABLE, Asked, Chunk, Format, chunks_of
@@ -38,12 +39,24 @@ class StepOfStatistics:
 
 
 @dataclass(frozen=True)
+class MapOfRun:
+    kind: Annotated[str, Field(description="Such as pca or tsne.")]
+    label: str
+    key: Annotated[str | None, Field(description="Of the map's content; null where it has not been computed.")]
+    expected_seconds: Annotated[
+        float | None, Field(description="About how long it takes; null where it is computed with the clusters.")
+    ]
+    points: Annotated[list[Chunk], Field(description="Where the places of images on it can be had.")]
+
+
+@dataclass(frozen=True)
 class ClustersOfRun:
     k: int
     seed: int
     steps: list[int]
     keys: Annotated[list[str], Field(description="Of the content of each step's clusters.")]
     map: Annotated[str | None, Field(description="Of the content of the map that points lie on.")]
+    maps: Annotated[list[MapOfRun], Field(description="All kinds; the first is that of map and points.")]
     rows: list[Chunk]
 
 
@@ -97,4 +110,15 @@ def _clusters(of: RunStatistics) -> ClustersOfRun | None:
     if found is None:
         return None
     rows = chunks_of(of, "cluster_rows", answers.row_chunks(of))
-    return ClustersOfRun(found.k, found.seed, found.steps, list(found.clusters.values()), found.projection, rows)
+    maps = [
+        MapOfRun(
+            kind=name,
+            label=kind.label,
+            key=found.maps.get(name),
+            expected_seconds=kind.expected_s(len(of.positions), len(found.steps)) if kind.expected_s else None,
+            points=chunks_of(of, "points", answers.point_chunks(of, name), map=name),
+        )
+        for name, kind in MAP_KINDS.items()
+    ]
+    keys = list(found.clusters.values())
+    return ClustersOfRun(found.k, found.seed, found.steps, keys, found.maps.get(PCA.name), maps, rows)

@@ -184,13 +184,13 @@ def test_states_say_who_was_born_who_died_and_whose_number_others_took():
 def test_the_number_of_threads_changes_nothing(tmp_path):
     code = (
         "import hashlib, numpy as np\n"
-        "from mloscope.app.statistics.clusters import image_map, kmeans\n"
+        "from mloscope.app.statistics.clusters import kmeans, principal_map\n"
         "points = np.random.default_rng(0).dirichlet(np.ones(10), size=5000).astype(np.float32)\n"
         "before, digest = None, hashlib.sha256()\n"
         "for shift in range(3):\n"
         "    before = kmeans.cluster_step(np.roll(points, shift, 0), np.ones(5000, bool), 20, 0, before)\n"
         "    digest.update(before.centres.tobytes() + before.assignment.tobytes() + before.distance.tobytes())\n"
-        "mean, axes, _ = image_map.principal_axes(lambda: iter([points]))\n"
+        "mean, axes, _ = principal_map.principal_axes(lambda: iter([points]))\n"
         "digest.update(axes.tobytes())\n"
         "print(digest.hexdigest())\n"
     )

@@ -50,3 +50,8 @@ def test_the_inside_of_a_bay_is_outside_and_so_is_what_is_enclosed_twice() -> No
 def test_images_without_a_place_are_never_within() -> None:
     codes = np.array([[NO_COORDINATE, NO_COORDINATE], [NO_COORDINATE, 0], [-32767, 0]], np.int16)
     assert Lasso.parse("0:0,0;999,0;999,999;0,999").contains(codes).tolist() == [False, False, True]
+
+
+def test_a_line_around_the_whole_map_holds_the_images_on_its_border() -> None:
+    corners = np.array([[-32767, -32767], [32767, -32767], [32767, 32767], [-32767, 32767]], np.int16)
+    assert Lasso.parse("0:0,0;999,0;999,999;0,999").contains(corners).all()

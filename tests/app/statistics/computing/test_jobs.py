@@ -118,6 +118,18 @@ def test_a_running_job_is_paused_and_resumed(make_jobs, tmp_path: Path) -> None:
     assert len((tmp_path / "arguments").read_text().splitlines()) == 2
 
 
+def test_a_map_is_asked_for_with_the_start_and_again_with_resuming(make_jobs, tmp_path: Path) -> None:
+    jobs = make_jobs("slow")
+    jobs.act("start", *SUBJECT, ["tsne"])
+    wait(jobs, "running")
+    jobs.act("pause", *SUBJECT)
+    wait(jobs, "paused")
+    jobs.act("resume", *SUBJECT)
+    wait(jobs, "running")
+    lines = [json.loads(line) for line in (tmp_path / "arguments").read_text().splitlines()]
+    assert [line[-2:] for line in lines] == [["--map", "tsne"]] * 2
+
+
 def test_a_second_job_of_the_same_is_refused_and_one_of_another_split_is_not(make_jobs) -> None:
     jobs = make_jobs("slow")
     jobs.act("start", *SUBJECT)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,8 +204,8 @@ class Jobs:
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         return {"state": "running", "done": 1.0, "of": 4.0, "step": 100}
 
-    def act(self, action: str, run: str, corpus: str, split: str) -> dict[str, Any]:
-        return {"state": f"{action} {corpus} {split}"}
+    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
+        return {"state": " ".join([action, corpus, split, *maps])}
 
 
 def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -> None:
@@ -213,5 +215,30 @@ def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -
     bench.services.statistics.jobs = Jobs()
     assert refusal(client.post(f"{RUN}/statistics/job", json=order))[0] == 403
     assert client.post(f"{RUN}/statistics/job", json=order, headers=own).json()["state"] == "start noise training"
+    with_map = client.post(f"{RUN}/statistics/job", json={**order, "maps": ["tsne"]}, headers=own)
+    assert with_map.json()["state"] == "start noise training tsne"
+    assert refusal(client.post(f"{RUN}/statistics/job", json={**order, "maps": ["globe"]}, headers=own))[0] == 422
     assert client.get(f"{RUN}/statistics").json()["job"]["state"] == "running"
     assert refusal(client.post(f"{RUN}/statistics/job", json={"action": "explode"}, headers=own))[0] == 422
+
+
+def test_each_map_has_its_own_points_and_lassos(client: TestClient, bench: Any) -> None:
+    statistics = bench.services.statistics
+    series = statistics.identity.series("lenet", "noise", "test")
+    refused = refusal(client.get(f"{RUN}/statistics/lasso?lasso=200:0,0;999,0;999,999;0,999&map=tsne"))
+    assert refused[0] == 404
+    lacking = client.get(f"{RUN}/statistics").json()["clusters"]["maps"][1]
+    assert (lacking["key"], lacking["points"], lacking["expected_seconds"] > 0) == (None, [], True)
+    cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3, maps=["tsne"])
+    pca, tsne = client.get(f"{RUN}/statistics").json()["clusters"]["maps"]
+    assert (pca["kind"], tsne["kind"]) == ("pca", "tsne")
+    contents = [client.get(made["points"][0]["address"]).content for made in (pca, tsne)]
+    headers = [json.loads(content[8 : 8 + int.from_bytes(content[4:8], "little")]) for content in contents]
+    assert [header["explained"] is None for header in headers] == [False, True]
+    assert "20 images" in headers[1]["note"]
+    half = "lasso=200:0,0;500,0;500,999;0,999"
+    left = [
+        client.get(f"{RUN}/statistics/lasso?{half}&map={kind}&limit=1000").json()["total"] for kind in ("pca", "tsne")
+    ]
+    codes = [statistics.of("lenet").clustered().coordinates(200, kind)[:, 0] for kind in ("pca", "tsne")]
+    assert left == [int((x < 500 / 999 * 65534 - 32767).sum()) for x in codes]

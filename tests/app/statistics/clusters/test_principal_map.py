@@ -1,4 +1,4 @@
-"""The map of images: against scikit-learn's principal component analysis."""
+"""The map by principal components: against scikit-learn's principal component analysis."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sklearn.decomposition import PCA
 
 from mloscope.app.statistics.clusters.answers import rows_of_step
 from mloscope.app.statistics.clusters.clustering import cluster_run
-from mloscope.app.statistics.clusters.image_map import principal_axes
 from mloscope.app.statistics.clusters.points import points_of
+from mloscope.app.statistics.clusters.principal_map import principal_axes
 from mloscope.app.statistics.clusters.store import NO_COORDINATE
 from mloscope.app.statistics.stored.store import StatisticsStore
 
@@ -29,7 +29,7 @@ def test_the_map_is_one_principal_component_analysis_of_all_steps(store):
     keeps = [np.asarray(plane.predicted) >= 0 for _, plane in steps]
     all_points = np.concatenate([points_of(p)[keep] for (_, p), keep in zip(steps, keeps, strict=True)])
     expected = PCA(2).fit(all_points.astype(np.float64))
-    about = fit.map_about
+    about = fit.map_about()
     assert about["explained"] == pytest.approx(expected.explained_variance_ratio_.tolist(), rel=1e-3)
     for (step, plane), keep in zip(steps, keeps, strict=True):
         codes = fit.coordinates(step)
