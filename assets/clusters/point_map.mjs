@@ -257,7 +257,8 @@ class MovingMap {
 
   /** The colour of an image's point, by position, in CSS; of those that have none: nothing. */
   colours() {
-    return (/** @type {number} */ position) => marks.colours[this.group[position] % FADED] || "";
+    const colours = marks.colours(this.view["point-colour"]);
+    return (/** @type {number} */ position) => colours[this.group[position] % FADED] || "";
   }
 
   palette() {
