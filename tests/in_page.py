@@ -19,6 +19,7 @@ MODULES = {
     "askAgain": "base/asking_again",
     "basisForm": "basis/form",
     "ChartScripts": "base/chart_scripts",
+    "isFilmAwaited": "base/chart_scripts",
     "carried": "base/carrying",
     "clusters": "clusters/points",
     "colours": "films/colour_tables",

@@ -108,7 +108,18 @@ def application(
             settings.port,
         ),
     )
-    return EndsInTime(create_guarded_app(services, settings, metrics, recent_warnings), statistics.jobs.stop)
+    guarded = create_guarded_app(services, settings, metrics, recent_warnings, _assets_folder(settings))
+    return EndsInTime(guarded, statistics.jobs.stop)
+
+
+def _assets_folder(settings: Settings) -> Path | None:
+    """Where compressed scripts and styles are kept; without a home folder nowhere."""
+    from mloscope.app.process.settings import cache_folder_of
+
+    try:
+        return cache_folder_of(settings, os.environ) / "assets"
+    except NoHome:
+        return None
 
 
 def _cache_folder(settings: Settings) -> Path:

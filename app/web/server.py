@@ -23,6 +23,7 @@ from mloscope.app.web.access.health import Health
 from mloscope.app.web.access.prometheus import Metrics
 from mloscope.app.web.access.sign_in import LOGIN_SCRIPT, SignIn
 from mloscope.app.web.access.status_page import StatusPage
+from mloscope.app.web.compressed_assets import CompressedAssets
 from mloscope.app.web.compression import Compression
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
@@ -40,8 +41,14 @@ if TYPE_CHECKING:
     from mloscope.app.web.services import Services
 
 
-def create_app(services: Services, settings: Settings, pages: Sequence[Page] | None = None) -> FastAPI:
-    """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``. ``pages``: default is the table of them."""
+def create_app(
+    services: Services,
+    settings: Settings,
+    pages: Sequence[Page] | None = None,
+    assets_folder: Path | None = None,
+) -> FastAPI:
+    """Dashboard at ``/``, REST under ``/api/v1``, its documentation at ``/api/docs``. ``pages``: default is the table of them.
+    ``assets_folder``: where compressed assets are kept; None: nowhere."""
     pages = installed_pages() if pages is None else pages
     server = FastAPI(title="ML-o-scope", docs_url=None, redoc_url=None, openapi_url=None)
     add_rest(server, services)
@@ -74,7 +81,7 @@ def create_app(services: Services, settings: Settings, pages: Sequence[Page] | N
     bind_pages(app, pages, services)
     _prepare(app)
     server.add_middleware(DashRequests, dash_app=app, checks=checks_of(pages), paths=[page.path for page in pages])
-    server.add_middleware(Compression)
+    server.add_middleware(Compression, assets=CompressedAssets(assets_folder))
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
         *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT, modules.import_map())),
@@ -98,9 +105,10 @@ def create_guarded_app(
     settings: Settings,
     metrics: Metrics,
     recent_warnings: Callable[[], Iterable[LoggedWarning]] = tuple,
+    assets_folder: Path | None = None,
 ) -> AccessGate:
     """Return :func:`create_app` behind its access gate, as ``mloscope serve`` serves it."""
-    application = create_app(services, settings)
+    application = create_app(services, settings, assets_folder=assets_folder)
     authentication = Authentication(settings, users_of_server(settings, os.environ))
     health = Health(services.vitals, metrics)
     own_pages = {

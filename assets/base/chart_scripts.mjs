@@ -8,9 +8,10 @@
  * app/web/dash/chart_scripts.py says where the files are.
  */
 import { PAUSES_MS } from "mloscope/base/retry.mjs";
+import { subject } from "mloscope/base/subject.mjs";
 
 const LARGE_FILE_PAUSES_MS = [...PAUSES_MS, 15_000, 30_000];
-const LOOK_FOR_FILM_MS = 100;
+const LOOK_FOR_FILM_MS = 50;
 const FILM_WITHIN_MS = 20_000;
 
 export class ChartScripts {
@@ -106,14 +107,21 @@ function runScript(address) {
   });
 }
 
+/**
+ * Whether a first film is still to come: one is pending, and none is drawn. Those that have nothing to show, such as maps without an
+ * image, are not waited for, and no reason to wait no longer for the others.
+ * @param {(string | undefined)[]} states of the page's films
+ */
+export const isFilmAwaited = (states) => states.includes("pending") && !states.includes("ready");
+
 /** The first film of the page is drawn, or cannot be; a page may have none. */
 function firstFilm() {
-  const canvases = () => [...document.querySelectorAll("canvas.film-canvas")].map((canvas) => /** @type {any} */ (canvas));
-  const isAwaited = () => canvases().length > 0 && !canvases().some(({ dataset }) => ["ready", "missing"].includes(dataset.state));
+  const states = () => [...document.querySelectorAll("canvas.film-canvas")].map((canvas) => /** @type {any} */ (canvas).dataset.state);
+  const isAwaited = () => subject === null || isFilmAwaited(states());
   const until = performance.now() + FILM_WITHIN_MS;
   return new Promise((/** @type {(value?: any) => void} */ resolve) => {
     const look = () => (isAwaited() && performance.now() < until ? setTimeout(look, LOOK_FOR_FILM_MS) : resolve());
-    setTimeout(look); // everything of the page that comes with the chart is in the document then
+    setTimeout(look, LOOK_FOR_FILM_MS); // everything of the page that comes with the chart is in the document then
   });
 }
 

@@ -49,3 +49,11 @@ def test_somebody_who_does_not_want_to_wait_tries_at_once(stage):
     stage.show()
     loaded = stage.js(LOADED, {"failures": 1, "retry": True})
     assert loaded["states"] == ["loading", "failed", "ready"]
+
+
+def test_a_film_with_nothing_to_show_is_no_reason_not_to_wait_for_the_others(stage):
+    stage.show()
+    awaited = stage.js(
+        "(all) => all.map(isFilmAwaited)", [["pending", "missing"], ["missing", "missing"], ["ready", "pending"], []]
+    )
+    assert awaited == [True, False, False, False]

@@ -41,7 +41,7 @@ from mloscope.app.process.settings import Settings
 from mloscope.app.process.terminal import printable
 from mloscope.app.process.url_prefix import URL_PREFIX, announced, mounted, without
 from mloscope.app.web.access.authentication import Authentication, Origin, is_loopback
-from mloscope.app.web.access.browser_policy import HEADERS, IMAGES_AND_DATA, content_security_policy
+from mloscope.app.web.access.browser_policy import HEADERS, IMAGES_AND_DATA, PAGE_HEADERS, content_security_policy
 from mloscope.app.web.access.heads import as_get
 from mloscope.app.web.access.own_page import CSRF_COOKIE, CSRF_SCOPE_KEY, Handler
 from mloscope.app.web.access.prometheus import Metrics
@@ -269,7 +269,8 @@ class _Visit:
         await self._send(message)
 
     def _guard_headers(self, headers: MutableHeaders) -> None:
-        for name, value in HEADERS.items():
+        is_page = headers.get("content-type", "").startswith("text/html")
+        for name, value in (HEADERS | PAGE_HEADERS if is_page else HEADERS).items():
             headers[name] = value
         headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
         if "location" in headers:
@@ -277,7 +278,7 @@ class _Visit:
         brought = headers.get("content-security-policy")
         if brought is not None:
             headers["content-security-policy"] = f"{brought}; frame-ancestors 'none'"
-        elif self.path.startswith("/api/") or not headers.get("content-type", "").startswith("text/html"):
+        elif self.path.startswith("/api/") or not is_page:
             headers["content-security-policy"] = f"{IMAGES_AND_DATA}; frame-ancestors 'none'"
         else:
             headers["content-security-policy"] = content_security_policy(self.gate.script_hashes())
@@ -291,7 +292,7 @@ class _Visit:
         if self.caller.via != "open":  # nobody on the way may keep it for others
             headers["cache-control"] = headers.get("cache-control", "no-cache").replace("public", "private")
             headers.add_vary_header("Cookie, Authorization")
-        if headers.get("content-type", "").startswith("text/html") and not self.has_csrf_token:
+        if is_page and not self.has_csrf_token:
             # Dash's script reads it as well, so not HttpOnly: it proves where a request comes from, and not whose it is.
             secure = "; Secure" if self.origin.scheme == "https" else ""
             headers.append(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import threading
+import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import brotli
 import numpy as np
@@ -14,6 +17,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
+from mloscope.app.web.compressed_assets import CompressedAssets
 from mloscope.app.web.compression import SMALLEST_BYTES, Compression, encoding_for
 
 TEXT = b"the same words again and again, " * 200
@@ -116,3 +120,23 @@ def test_an_etag_is_weak_where_the_bytes_are_others_and_still_recognised(client:
 )
 def test_the_best_encoding_that_is_allowed(accepted: str, encoding: str | None) -> None:
     assert encoding_for(accepted) == encoding
+
+
+def test_scripts_are_answered_as_small_as_they_can_be_once_they_are(tmp_path: Path) -> None:
+    started, go_on = threading.Event(), threading.Event()
+
+    def smallest(body: bytes) -> bytes:
+        started.set()
+        go_on.wait(10)
+        return brotli.compress(body + b"/* smallest */")
+
+    assets = CompressedAssets(tmp_path, smallest)
+    client = TestClient(Compression(Starlette(routes=[Route("/{kind}", respond)]), assets))
+    assert client.get("/text", headers=BOTH).content == TEXT
+    assert started.wait(10)
+    assert client.get("/text", headers=BOTH).content == TEXT, "nobody waits for it"
+    go_on.set()
+    until = time.monotonic() + 10
+    while not client.get("/text", headers=BOTH).content.endswith(b"smallest */"):
+        assert time.monotonic() < until
+    assert client.get("/json", headers=BOTH).content == TEXT, "answers of the moment are not kept"

@@ -415,6 +415,9 @@ def test_every_answer_tells_the_browser_what_it_must_not_do(house: Callable[...,
         assert headers["x-frame-options"] == "DENY"
         assert headers["referrer-policy"] == "same-origin"
         assert headers["cross-origin-resource-policy"] == "same-origin"
+        is_page = headers["content-type"].startswith("text/html")
+        assert headers.get("cross-origin-opener-policy") == ("same-origin" if is_page else None)
+        assert ("camera=()" in headers.get("permissions-policy", "")) == is_page
         policy = headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy
         assert "default-src 'none'" in policy
