@@ -89,6 +89,7 @@ def fitting() -> list[Figure]:
     from mloscope.app.statistics.clusters.clustering import default_clusters
     from mloscope.app.statistics.clusters.image_map import map_run
     from mloscope.app.statistics.clusters.kmeans import cluster_step
+    from mloscope.app.statistics.clusters.map_kinds import PCA
     from mloscope.app.statistics.clusters.points import points_of
     from mloscope.app.statistics.stored.store import StatisticsStore
 
@@ -113,7 +114,7 @@ def fitting() -> list[Figure]:
             name = f"{images:,} x {classes:,} ({plane.form}), {k} clusters"
             planes = [store.find(f"{images}-{classes}-{number}") for number in range(4)]
             start = time.perf_counter()
-            map_run(store, planes)
+            map_run(store, PCA, planes)
             project = (time.perf_counter() - start) / len(planes)
             figures += [
                 Figure(f"{name}: first step", times[0], "s"),
