@@ -114,7 +114,7 @@ export class FilmView {
     this.sorting = button("film-button", "by value", "Let the greatest value stand first, or units in their order", () =>
       view.set({ bars: isSorted() ? "number" : "value" }, { history: "replace" }),
     );
-    this.saving = button("film-button", "Save", "Save as MP4, GIF or PNG frames, as it is shown", () => saveFilm(this));
+    this.saving = button("film-button film-save", "Save", "Save as MP4, GIF or PNG frames, as it is shown", () => saveFilm(this));
     this.canvas = element("canvas", { class: "film-canvas", "data-state": "pending" });
     this.context = context2d(this.canvas);
     this.plate = element("div", { class: "film-plate" }, [this.canvas]);

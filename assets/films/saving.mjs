@@ -1,13 +1,16 @@
 /**
- * Saving a film as a file: `saveFilm` opens a dialog, the server draws the film as it is shown here (app/export/) and tells how it goes.
+ * Saving a film, or the whole view, as a file: `saveFilm` opens a dialog. The server draws the film as it is shown here (app/export/)
+ * and tells how it goes; the view becomes one HTML file (app/web/dash/saved_page.py).
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
 import { button, element, write } from "mloscope/base/dom.mjs";
-import { readLines } from "mloscope/base/http.mjs";
+import { fetchAnswer, readLines } from "mloscope/base/http.mjs";
 import { counted, megabytes } from "mloscope/base/numbers.mjs";
 import { pageData } from "mloscope/base/page_data.mjs";
+import { subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { MAIN } from "mloscope/films/main_side.mjs";
 
 const QUICK_MS = 500; // what takes longer shows how far it is
 const LEAST_ROOM_PX = 64; // as the server has it
@@ -34,6 +37,21 @@ export function addressOf(film, { format, first, last, speed, captions }) {
   return `${url.replace("/film?", `/film.${format}/making?`)}&${new URLSearchParams(said.map(([key, value]) => [key, String(value)]))}`;
 }
 
+/** The address of the whole view as one file. @param {FilmView} film of the main display */
+function pageAddressOf(film) {
+  const { url } = film.wantedUrl();
+  if (!url) return null;
+  const [path, query] = url.split(/\/film\?/);
+  const asked = new URLSearchParams(query);
+  const { image } = view.get();
+  if (image && subject.corpus) {
+    asked.set("image", image);
+    asked.set("corpus", subject.corpus);
+  }
+  asked.set("hash", location.hash.slice(1));
+  return `${path}/page.html?${asked}`;
+}
+
 class SavingDialog {
   /** @type {HTMLSelectElement} */ format;
   /** @type {HTMLInputElement} */ first;
@@ -41,6 +59,10 @@ class SavingDialog {
   /** @type {HTMLInputElement} */ speed;
   /** @type {HTMLInputElement} */ captions;
   /** @type {HTMLButtonElement} */ submit;
+  /** @type {HTMLButtonElement} */ makePage;
+  /** @type {HTMLAnchorElement} */ savePage;
+  /** @type {HTMLSpanElement} */ pageMessage;
+  /** @type {HTMLElement} */ pagePart;
   /** @type {FilmView | null} */ film = null;
   /** @type {AbortController | null} */ work = null;
 
@@ -59,7 +81,7 @@ class SavingDialog {
     this.progress = /** @type {any} */ (
       element("progress", { class: "film-saving-progress", "aria-label": "How much of the film is made", hidden: true })
     );
-    this.dialog = element("dialog", { class: "views-dialog film-saving", "aria-label": "Save film", "data-own-keys": true }, [
+    this.dialog = element("dialog", { class: "views-dialog film-saving", "aria-label": "Save", "data-own-keys": true }, [
       element("div", { class: "views-head" }, [
         element("h2", { class: "panel-title" }, ["Save film"]),
         button("notice-close", "×", "Close (Escape)", () => this.dialog.close()),
@@ -67,6 +89,7 @@ class SavingDialog {
       this.form,
       this.progress,
       this.message,
+      this.buildPage(),
     ]);
     this.dialog.addEventListener("close", () => this.work && this.work.abort());
     this.form.addEventListener("submit", (event) => {
@@ -92,10 +115,52 @@ class SavingDialog {
     this.submit = element("button", { type: "submit", class: "views-button views-primary" }, ["Save film"]);
   }
 
+  /** The whole view as one file, whose size is said before it is saved. */
+  buildPage() {
+    this.makePage = button("views-button", "Make a page", "Films, image, predictions and the slider in one HTML file", () => this.page());
+    this.savePage = element("a", { class: "views-button views-primary film-saving-page", hidden: true }, ["Save page"]);
+    this.pageMessage = element("span", { class: "film-saving-size", role: "status" });
+    this.pagePart = element("section", {}, [
+      element("h2", { class: "panel-title" }, ["The whole view as one file"]),
+      element("p", { class: "quiet-text" }, ["Films, image, predictions and the slider, in any browser, without a server."]),
+      element("div", { class: "film-saving-row" }, [this.makePage, this.savePage, this.pageMessage]),
+    ]);
+    return this.pagePart;
+  }
+
+  async page() {
+    const address = pageAddressOf(/** @type {FilmView} */ (this.film));
+    if (!address) return;
+    this.makePage.disabled = true;
+    write(this.pageMessage, "making it …");
+    try {
+      const answer = await fetchAnswer(address);
+      const name = /filename="([^"]+)"/.exec(answer.headers.get("content-disposition") || "");
+      const blob = await answer.blob();
+      this.offer(URL.createObjectURL(blob), name ? name[1] : "view.html", megabytes(blob.size));
+    } catch (error) {
+      write(this.pageMessage, error.message);
+    } finally {
+      this.makePage.disabled = false;
+    }
+  }
+
+  /** @param {string | null} address of the page that was made @param {string} [name] @param {string} [size] */
+  offer(address, name = "", size = "") {
+    if (this.savePage.href) URL.revokeObjectURL(this.savePage.href);
+    this.savePage.hidden = !address;
+    if (address) [this.savePage.href, this.savePage.download] = [address, name];
+    else this.savePage.removeAttribute("href");
+    this.makePage.hidden = Boolean(address);
+    write(this.pageMessage, size);
+  }
+
   /** @param {FilmView} film */
   open(film) {
     time.pause();
     this.film = film;
+    this.pagePart.hidden = film.side !== MAIN;
+    this.offer(null);
     const { steps } = film.film;
     for (const [field, step] of [[this.first, steps[0]], [this.last, steps[steps.length - 1]]]) field.value = String(step); // prettier-ignore
     this.speed.value = String(time.speed);

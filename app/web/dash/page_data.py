@@ -23,7 +23,7 @@ from mloscope.components.theme import CATEGORIES, CLUSTERS
 
 def scripts(pages: Sequence[Page]) -> str:
     """Return the elements' HTML."""
-    return "".join(_script(name, value) for name, value in page_data(pages).items())
+    return "".join(element_of(name, value) for name, value in page_data(pages).items())
 
 
 def page_data(pages: Sequence[Page]) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def _table(name: str) -> dict[str, Any]:
     return {"diverging": colour_tables.is_diverging(name), "rgb": colours}
 
 
-def _script(name: str, value: Any) -> str:
+def element_of(name: str, value: Any) -> str:
+    """Return a script element of the page's head that holds JSON."""
     text = json.dumps(value, separators=(",", ":")).replace("</", "<\\/")
     return f'<script id="{name}" type="application/json">{text}</script>\n'

@@ -24,6 +24,7 @@ ASK_AGAIN = "no-cache"
 NPY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 PNG = {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}
 SVG = {"content": {"image/svg+xml": {"schema": {"type": "string"}}}}
+HTML = {"content": {"text/html": {"schema": {"type": "string"}}}}
 ZIP = {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}}
 NDJSON = {"content": {"application/x-ndjson": {"schema": {"type": "string"}}}}
 

@@ -126,11 +126,12 @@ def search_images(
         offset = index.page_of(opened.position(at), query, limit)
     found = index.find(query, offset, limit)
     adaptor = opened.adaptor
-    images = [_found_image(adaptor, position) for position in found.positions]
+    images = [found_image(adaptor, position) for position in found.positions]
     return ImagesAnswer(images, found.total, offset)
 
 
-def _found_image(adaptor: CorpusAdaptor, position: int) -> FoundImage:
+def found_image(adaptor: CorpusAdaptor, position: int) -> FoundImage:
+    """Return what is known of the image at a position."""
     record, classes = adaptor.record(position), adaptor.class_names
     known = record.label is not None and record.label < len(classes)
     class_name = classes[record.label] if known and record.label is not None else None

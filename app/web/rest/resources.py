@@ -20,13 +20,14 @@ from mloscope.app.web.rest import (
     run_table,
     runs,
     saved_films,
+    saved_page,
     views,
 )
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
 
 RESOURCES = (
-    runs, run_table, parameters, histograms, feature_maps, predictions, films, saved_films, corpora, overview, table, confusion,
-    clusters, images, jobs, comparison, basis, views,
+    runs, run_table, parameters, histograms, feature_maps, predictions, films, saved_films, saved_page, corpora, overview,
+    table, confusion, clusters, images, jobs, comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 

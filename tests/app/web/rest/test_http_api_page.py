@@ -122,6 +122,7 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
             ".mlf1": b"MLF1",
             ".png": b"\x89PNG",
             ".mp4": b"\0\0\0",
+            ".html": b"<!doctype html>",
             ".svg": b"<svg",
             ".parquet": b"PAR1",
             ".csv": None,
