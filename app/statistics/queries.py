@@ -35,8 +35,11 @@ class Jobs(Protocol):
         """``{"state", "done", "of", "rate", "seconds_left", "step", "message"}``"""
         ...
 
-    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` or ``cancel``; the state afterwards. ``maps``: kinds to compute besides."""
+    def act(
+        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+    ) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume``, ``cancel`` or ``reorder``; the state afterwards. ``maps``: kinds to compute besides;
+        ``step``: the checkpoint to begin with."""
         ...
 
 

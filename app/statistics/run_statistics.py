@@ -224,10 +224,10 @@ class RunStatistics:
         rate = self.job().get("rate")
         return expected_seconds(self.opened_run.layers, missing * len(self.positions), missing, rate)
 
-    def act(self, action: str, maps: Sequence[str] = ()) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` or ``cancel`` the computation; its state afterwards. ``maps``: kinds of map to
-        compute besides."""
+    def act(self, action: str, maps: Sequence[str] = (), step: int | None = None) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume``, ``cancel`` or ``reorder`` the computation; its state afterwards. ``maps``: kinds of map to
+        compute besides; ``step``: the checkpoint to begin with."""
         jobs = self._statistics.jobs
         if jobs is None:
             raise Unavailable(f"Statistics cannot be computed by this server; type: {self.command}")
-        return jobs.act(action, self.run, self.corpus, self.split, maps)
+        return jobs.act(action, self.run, self.corpus, self.split, maps, step)

@@ -5,7 +5,7 @@
  * progress stands here, with the buttons that start, pause, resume and cancel it. Nothing is offered that is known to fail.
  */
 import { button, component, element, write } from "mloscope/base/dom.mjs";
-import { counted, duration, grouped, percent } from "mloscope/base/numbers.mjs";
+import { counted, duration, grouped } from "mloscope/base/numbers.mjs";
 import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
@@ -42,8 +42,13 @@ class State {
     this.root = root;
     this.needsClasses = needs === "classes";
     this.problem = null; // what the server said to the last button
+    this.mayReorder = true;
     this.build();
-    this.undo = [statistics.follow((statistics) => this.show(statistics)), () => clearTimeout(this.copied)];
+    this.undo = [
+      statistics.follow((statistics) => this.show(statistics)),
+      time.onSettled(() => this.reorder()),
+      () => clearTimeout(this.copied),
+    ];
   }
 
   destroy() {
@@ -97,7 +102,7 @@ class State {
     this.naming.hidden = !unmatched || !document.querySelector(BASIS);
     this.retry.hidden = !error;
     this.meter.hidden = this.progress.hidden = !atWork;
-    if (atWork) this.showProgress(job);
+    if (atWork) this.showProgress(job, ready, total);
     this.command.hidden = !lacking || atWork || isRefused() || !(overview && overview.command);
     write(this.code, (overview && overview.command) || "");
     const failed = job.state === "failed" ? job.message || "The job failed." : "";
@@ -139,16 +144,16 @@ class State {
     return `This runs ${all} over every image${lasts}. Run it here or from a terminal:`;
   }
 
-  showProgress(job) {
+  showProgress(job, ready, total) {
     const share = job.of ? job.done / job.of : null;
     if (share === null) this.meter.removeAttribute("value");
     else this.meter.value = share;
     const parts = [
       job.state === "starting" ? "starting" : job.state === "paused" ? "paused" : null,
-      share === null ? null : percent(Math.floor(share * 100) / 100, 0),
+      `${grouped(ready)} of ${grouped(total)} steps`,
+      job.state === "running" && Number.isFinite(job.seconds_left) ? `about ${duration(job.seconds_left)} left` : null,
       job.state === "running" && job.rate ? `${grouped(Math.round(job.rate))} images per second` : null,
-      job.state === "running" && Number.isFinite(job.seconds_left) ? `${duration(job.seconds_left)} left` : null,
-      job.step === null || job.step === undefined ? null : `step ${grouped(job.step)}`,
+      job.step === null || job.step === undefined ? null : `at step ${grouped(job.step)}`,
       job.message || null,
     ];
     write(this.progress, parts.filter((part) => part !== null).join(" · "));
@@ -165,6 +170,14 @@ class State {
     }
     for (const node of Object.values(this.buttons)) node.disabled = false;
     if (statistics === this.statistics) this.show(statistics);
+  }
+
+  /** Time rests elsewhere: what is looked at is computed next. Whoever may not ask for it waits. */
+  reorder() {
+    const { overview } = this.statistics || {};
+    const entry = this.statistics && this.statistics.entry(time.index);
+    if (!this.mayReorder || !overview?.job || overview.job.state !== "running" || !entry || entry.state === "ready") return;
+    this.statistics.job("reorder").catch(() => (this.mayReorder = false));
   }
 
   async copyCommand() {

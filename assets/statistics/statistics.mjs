@@ -193,14 +193,14 @@ class Statistics {
   }
 
   /**
-   * Start, pause, resume or cancel the job that computes what is missing.
-   * @param {"start"|"pause"|"resume"|"cancel"} action
+   * Start, pause, resume, cancel or reorder the job that computes what is missing: the step on the screen comes first.
+   * @param {"start"|"pause"|"resume"|"cancel"|"reorder"} action
    * @returns {Promise<void>} rejects with the server's sentence
    */
   async job(action, maps = []) {
     const { corpus, split } = this.overview || this;
-    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split, maps });
-    await this.reread();
+    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split, maps, step: time.step });
+    if (action !== "reorder") await this.reread();
   }
 
   tell() {

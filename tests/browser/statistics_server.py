@@ -33,8 +33,10 @@ class FakeStatistics:
     ready: set[int] = field(default_factory=set)
     command: str = "mloscope statistics demo --images digits"
     job: dict | None = None
-    posted: list[tuple[str, str | None]] = field(default_factory=list)
-    """Actions of the job route, each with its X-Mloscope header."""
+    posted: list[tuple[str | None, ...]] = field(default_factory=list)
+    """Actions of the job route, each with its X-Mloscope header and the maps asked for."""
+    first: list[int | None] = field(default_factory=list)
+    """The step that each of them begins with."""
     chunk_steps: int = 6
     generation: int = 1
     """Part of every key: another one means that everything was computed anew."""
@@ -248,7 +250,14 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         order = await request.json()
         action = order["action"]
         current().posted.append((action, request.headers.get("x-mloscope"), *order["maps"]))
-        states = {"start": "running", "pause": "paused", "resume": "running", "cancel": "cancelled"}
+        current().first.append(order["step"])
+        states = {
+            "start": "running",
+            "reorder": "running",
+            "pause": "paused",
+            "resume": "running",
+            "cancel": "cancelled",
+        }
         current().job = {
             "state": states[action], "done": 3, "of": 12, "rate": 8123.4, "seconds_left": 75, "step": 1200, "message": None,
         }  # fmt: skip

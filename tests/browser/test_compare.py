@@ -659,4 +659,4 @@ def test_where_accuracy_is_missing_its_computation_is_offered(compare: Compare, 
     compare.show("layer=conv1&b-run=other&compare-align=accuracy", ready=False)
     compare.page.locator(".tool-chip", has_text="Evaluate now").click()
     stage.wait("() => [...document.querySelectorAll('.tool-chip')].some((chip) => chip.textContent === 'Evaluating …')")
-    assert [action for action, _ in stage.server.statistics.posted] == ["start"]
+    assert [action for action, *_ in stage.server.statistics.posted] == ["start"]

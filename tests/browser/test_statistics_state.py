@@ -31,15 +31,31 @@ def test_the_button_starts_the_job_and_progress_is_seen(stage):
     state.get_by_role("button", name="Evaluate now").click()
     progress = state.locator(".statistics-progress")
     progress.wait_for()
-    stage.wait("() => document.querySelector('.statistics-progress').textContent.includes('25\u202f%')")
+    stage.wait("() => document.querySelector('.statistics-progress').textContent.startsWith('0 of 22 steps')")
+    assert state.locator("progress").evaluate("meter => meter.value") == 0.25
     assert "8\u202f123 images per second" in progress.inner_text()
-    assert "75 s left" in progress.inner_text()
+    assert "about 75 s left" in progress.inner_text()
     assert stage.server.statistics.posted == [("start", "1")]
+    assert stage.server.statistics.first == [STEPS[-1]]
+    stage.js("step => time.requestStep(step)", 300)
+    stage.wait("() => time.step === 300")
+    for _ in range(200):
+        if len(stage.server.statistics.posted) > 1:
+            break
+        stage.page.wait_for_timeout(20)
+    assert stage.server.statistics.posted[1:] == [("reorder", "1")]
+    assert stage.server.statistics.first[1:] == [300]
     state.get_by_role("button", name="Pause").click()
     state.get_by_role("button", name="Resume").click()
     state.get_by_role("button", name="Cancel").click()
     state.get_by_role("button", name="Evaluate now").wait_for()
-    assert [action for action, _ in stage.server.statistics.posted] == ["start", "pause", "resume", "cancel"]
+    assert [action for action, *_ in stage.server.statistics.posted] == [
+        "start",
+        "reorder",
+        "pause",
+        "resume",
+        "cancel",
+    ]
 
 
 def test_part_of_it_says_how_much(stage):

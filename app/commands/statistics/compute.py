@@ -29,11 +29,18 @@ DESCRIPTION = (
 )
 _FAILED = 1
 _STOP_WORD = "stop"
+_FIRST_WORD = "first"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", type=_steps, metavar="STEPS", help='only these checkpoints, such as "0,100,500-2000" (default: all)'
+    )
+    parser.add_argument(
+        "--first",
+        type=values.whole(0),
+        metavar="STEP",
+        help="begin with the checkpoint nearest to this step, then its neighbours",
     )
     parser.add_argument(
         "--dask", metavar="ADDRESS", help="the scheduler of a Dask cluster, such as tcp://host:8786 (default: MLOSCOPE_DASK_ADDRESS)",
@@ -96,7 +103,7 @@ def _computed(arguments: argparse.Namespace) -> int:
     from mloscope.app.statistics.computing.plan import plan
 
     told = JsonLines(sys.stdout) if arguments.json else progress_on(sys.stderr)
-    stop = _Stop(arguments.supervised)
+    orders = _Orders(arguments.supervised, arguments.first)
     told(Progress("starting", 0, 0, message="Reading run and corpus"))
     subject = Subject(arguments)
     told.basis = subject.basis
@@ -111,10 +118,12 @@ def _computed(arguments: argparse.Namespace) -> int:
         # --processes asks for this machine.
         address = arguments.dask or (None if arguments.processes else subject.settings.dask_address)
         with connected(address, arguments.processes) as client:
-            outcome = Engine(subject.store, subject.cache_folder, client, report=told, stop=stop).compute(job)
+            outcome = Engine(
+                subject.store, subject.cache_folder, client, report=told, stop=orders.stop, first=orders.first
+            ).compute(job)
     of = job.images * len(job.steps)
     if outcome.state == "done" and arguments.clusters != 0:
-        _cluster(subject, arguments, told, stop, outcome, of)
+        _cluster(subject, arguments, told, orders.stop, outcome, of)
     told.end(Progress(outcome.state, outcome.done, of, message=summary(outcome)), outcome)
     return _FAILED if not outcome.ready and outcome.state == "done" else 0
 
@@ -148,24 +157,31 @@ def _cluster(
         outcome.state = "paused"
 
 
-class _Stop:
-    """Whether to stop after the task in hand: asked for by a line "stop" on stdin. Where stdin ends, the process that
-    started us is gone, and we go too."""
+class _Orders:
+    """What is asked for while we compute, by lines on stdin: "stop" after the task in hand, "first 2000" is the step to go on
+    with. Where stdin ends, the process that started us is gone, and we go too."""
 
-    def __init__(self, supervised: bool) -> None:
+    def __init__(self, supervised: bool, first: int | None) -> None:
         self._asked = threading.Event()
+        self._first = first
         if supervised:
             if hasattr(signal, "SIGUSR1"):  # from another process of the server than the one that started us
                 signal.signal(signal.SIGUSR1, lambda *_: self._asked.set())
             getattr(os, "nice", int)(10)  # pages that are looked at come first
             threading.Thread(target=self._listen, name="listening", daemon=True).start()
 
-    def __call__(self) -> bool:
+    def stop(self) -> bool:
         return self._asked.is_set()
+
+    def first(self) -> int | None:
+        return self._first
 
     def _listen(self) -> None:
         for line in sys.stdin:
-            if line.strip() == _STOP_WORD:
+            word, _, step = line.strip().partition(" ")
+            if word == _STOP_WORD:
                 self._asked.set()
+            elif word == _FIRST_WORD and step.isdecimal():
+                self._first = int(step)
         if not self._asked.is_set():
             os._exit(_FAILED)  # nothing is lost but the task in hand

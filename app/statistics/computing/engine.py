@@ -81,7 +81,8 @@ class Outcome:
 @dataclass(frozen=True)
 class Engine:
     """Computes jobs. ``report`` is called with every change, by this thread, at least twice a second. ``stop()`` is asked
-    between tasks: once it returns True, running tasks are waited for and no more are started."""
+    between tasks: once it returns True, running tasks are waited for and no more are started. ``first()`` is asked as often:
+    of what is left, the checkpoint nearest to this step comes first, then its neighbours outward."""
 
     store: StatisticsStore
     cache_folder: str
@@ -89,6 +90,7 @@ class Engine:
     """A ``distributed.Client``."""
     report: Callable[[Progress], None] = lambda _progress: None
     stop: Callable[[], bool] = lambda: False
+    first: Callable[[], int | None] = lambda: None
     keep_bytes: int = KEEP_BYTES
     clock: Callable[[], float] = time.monotonic
 
@@ -133,6 +135,7 @@ class _Computation:
         self._pace = _Pace(job.images * len(job.steps), engine.clock)
         self._workers = FoundWorkers(engine.client, engine.clock)
         self._step: int | None = None
+        self._first: int | None = None
         self._came: queue.Queue[Any] = queue.Queue()
         self._running: dict[Any, tuple[str, PlannedStep, Span]] = {}
         self._unfinished: dict[int, UnfinishedStep] = {}
@@ -231,6 +234,7 @@ class _Computation:
         while True:
             stopping = self._engine.stop()
             if not stopping:
+                self._rearrange(order)
                 self._hand_out(order, classes)
             if not self._running and (stopping or not order):
                 return
@@ -245,6 +249,12 @@ class _Computation:
                     ) from None
                 continue
             self._take(future, order)
+
+    def _rearrange(self, order: Order) -> None:
+        first = self._engine.first()
+        if first is not None and first != self._first:
+            self._first = first
+            order.begin_with(first)
 
     def _message(self, stopping: bool) -> str:
         if stopping:
@@ -279,7 +289,6 @@ class _Computation:
             evaluate_slice, task, key=f"step-{planned.step}-{span[0]}-{uuid.uuid4().hex[:8]}", workers=[worker],
             allow_other_workers=True, resources=self._workers.resources, retries=RETRIES, pure=False,
         )  # fmt: skip
-        self._step = planned.step if self._step is None else self._step
         self._running[future] = (worker, planned, span)
         future.add_done_callback(self._came.put)
 
@@ -309,7 +318,6 @@ class _Computation:
         waiting.discard(span)
         if not waiting:
             self._finish(planned.step)
-            self._step = min((step for step, spans in self._waiting_for.items() if spans), default=planned.step)
 
     @staticmethod
     def _of_error(error: BaseException | None) -> SliceDone:
@@ -341,6 +349,7 @@ class _Computation:
                 raise Unavailable(unwritable(error)) from error
 
     def _tell(self, state: str, message: str) -> None:
+        self._step = next((planned.step for _worker, planned, _span in self._running.values()), self._step)
         self._engine.report(self._pace.progress(state, self._step, message))
 
 

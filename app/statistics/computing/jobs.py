@@ -41,7 +41,7 @@ from mloscope.app.model_service import backends
 from mloscope.app.process.this_machine import host, is_alive, is_held, process_name, signal_process, take
 from mloscope.app.process.whole_files import write_file
 
-ACTIONS = ("start", "pause", "resume", "cancel")
+ACTIONS = ("start", "pause", "resume", "cancel", "reorder")
 _AT_WORK = ("starting", "running")
 _FIELDS = ("done", "of", "rate", "seconds_left", "step", "message")
 _STOP_WITHIN_S = 3.0
@@ -107,14 +107,18 @@ class StatisticsJobs:
                     return elsewhere["told"]
             return _told(job)
 
-    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` (the same as ``start``, with the maps of before) or ``cancel``; the state
-        afterwards. ``maps``: kinds of map to compute besides (:data:`mloscope.app.statistics.clusters.map_kinds.MAP_KINDS`). Raises
-        :class:`BadRequest` for any other action, :class:`Conflict` if the state does not allow it, and
-        :class:`Unavailable` if this machine cannot compute statistics."""
+    def act(
+        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+    ) -> dict[str, Any]:
+        """``start``, ``pause``, ``resume`` (the same as ``start``, with the maps of before), ``cancel`` or ``reorder``; the state
+        afterwards. ``maps``: kinds of map to compute besides (:data:`mloscope.app.statistics.clusters.map_kinds.MAP_KINDS`).
+        ``step``: the checkpoint to begin with, or to go on with. Raises :class:`BadRequest` for any other action,
+        :class:`Conflict` if the state does not allow it, and :class:`Unavailable` if this machine cannot compute statistics."""
         subject = (run, corpus, split)
         if action in ("start", "resume"):
-            self._start(subject, tuple(maps), is_resumed=action == "resume")
+            self._start(subject, tuple(maps), step, is_resumed=action == "resume")
+        elif action == "reorder":
+            self._reorder(subject, step)
         elif action == "pause":
             self._pause(subject)
         elif action == "cancel":
@@ -146,12 +150,14 @@ class StatisticsJobs:
         for job in jobs.values():
             _end(job.process)
 
-    def _start(self, subject: tuple[str, str, str], maps: tuple[str, ...], is_resumed: bool) -> None:
+    def _start(self, subject: tuple[str, str, str], maps: tuple[str, ...], step: int | None, is_resumed: bool) -> None:
         if self._find_spec("distributed") is None:
             raise Unavailable(f"Statistics need distributed, missing in this installation: {how_to_add('statistics')}")
         if self._dask_address is None and (missing := self._missing()) is not None:
             raise Unavailable(missing)
         words = [*self._program, *shlex.split(self._command(*subject))[1:], "--json", "--supervised"]
+        if step is not None:
+            words += ["--first", str(step)]
         if self._dask_address:
             words += ["--dask", self._dask_address]
         with self._lock:
@@ -185,10 +191,16 @@ class StatisticsJobs:
             job.asked_to_stop = True
             job.message = "Stopping after the tasks in hand"
             self._note(subject, job)
-            assert job.process.stdin is not None
-            with contextlib.suppress(OSError):  # it has ended just now
-                job.process.stdin.write("stop\n")
-                job.process.stdin.flush()
+            _say(job.process, "stop")
+
+    def _reorder(self, subject: tuple[str, str, str], step: int | None) -> None:
+        """Of a computation that another process of this server has started, the order stays as it is."""
+        if step is None:
+            raise BadRequest('"reorder" needs the step to go on with, as in {"action": "reorder", "step": 2000}.')
+        with self._lock:
+            job = self._jobs.get(subject)
+            if job is not None and job.state in _AT_WORK:
+                _say(job.process, f"first {step}")
 
     def _cancel(self, subject: tuple[str, str, str]) -> None:
         with self._lock:
@@ -303,6 +315,13 @@ class StatisticsJobs:
         if not is_held(self._file(subject).with_suffix(".lock")):
             return False  # it has ended just now
         raise Conflict(f"It is being computed by another server, on {elsewhere['host']}; pause or cancel it there.")
+
+
+def _say(process: subprocess.Popen[str], line: str) -> None:
+    assert process.stdin is not None
+    with contextlib.suppress(OSError):  # it has ended just now
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
 
 
 def _under_way(subject: tuple[str, str, str]) -> str:

@@ -15,19 +15,41 @@ class Order:
     """Which task a worker gets next."""
 
     def __init__(self, missing: Sequence[tuple[PlannedStep, Sequence[Span]]], group: int, kept_slices: int) -> None:
-        """``kept_slices``: how many prepared slices a worker keeps."""
+        """``group``: how many checkpoints share each slice before the next slice is taken. ``kept_slices``: how many prepared
+        slices a worker keeps."""
+        self._group = group
         self._kept_slices = max(1, kept_slices)
         self._groups: deque[OrderedDict[Span, deque[PlannedStep]]] = deque()
-        for first in range(0, len(missing), group):
+        self._append(missing)
+        self._prepared: dict[str, MutableMapping[Span, None]] = {}
+
+    def _append(self, missing: Sequence[tuple[PlannedStep, Sequence[Span]]]) -> None:
+        for first in range(0, len(missing), self._group):
             slices: OrderedDict[Span, deque[PlannedStep]] = OrderedDict()
-            for planned, spans in missing[first : first + group]:
+            for planned, spans in missing[first : first + self._group]:
                 for span in spans:
                     slices.setdefault(span, deque()).append(planned)
             self._groups.append(OrderedDict(sorted(slices.items())))
-        self._prepared: dict[str, MutableMapping[Span, None]] = {}
 
     def __bool__(self) -> bool:
         return any(self._groups)
+
+    def begin_with(self, step: int) -> None:
+        """Rearrange what is left: the checkpoint nearest to ``step`` by itself, then its neighbours outward."""
+        left: dict[int, tuple[PlannedStep, list[Span]]] = {}
+        for group in self._groups:
+            for span, waiting in group.items():
+                for planned in waiting:
+                    left.setdefault(planned.step, (planned, []))[1].append(span)
+        if not left:
+            return
+        steps = sorted(left)
+        nearest = min(range(len(steps)), key=lambda place: abs(steps[place] - step))
+        outward = sorted(range(len(steps)), key=lambda place: abs(place - nearest))
+        missing = [left[steps[place]] for place in outward]
+        self._groups.clear()
+        self._append(missing[:1])
+        self._append(missing[1:])
 
     def take(self, worker: str) -> tuple[PlannedStep, Span] | None:
         """The next task of a worker; None if there are no more."""

@@ -95,8 +95,10 @@ class OneJob:
         self.asked.append((run, corpus, split))
         return {"state": "running", "done": 3, "of": 9}
 
-    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
-        self.asked.append((action, run, corpus, split))
+    def act(
+        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+    ) -> dict[str, Any]:
+        self.asked.append((action, run, corpus, split, step))
         return {"state": "paused"}
 
 
@@ -106,5 +108,5 @@ def test_jobs_are_asked_by_full_names(statistics: Statistics) -> None:
         statistics.of("lenet").act("start")
     statistics.jobs = OneJob()
     assert statistics.of("lenet").job()["done"] == 3
-    assert statistics.of("lenet", split="training").act("pause") == {"state": "paused"}
-    assert statistics.jobs.asked == [("lenet", "noise", "test"), ("pause", "lenet", "noise", "training")]
+    assert statistics.of("lenet", split="training").act("pause", step=20) == {"state": "paused"}
+    assert statistics.jobs.asked == [("lenet", "noise", "test"), ("pause", "lenet", "noise", "training", 20)]

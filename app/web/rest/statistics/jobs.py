@@ -1,4 +1,4 @@
-"""The job that computes the statistics of a run: how far it is, and start, pause, resume, cancel."""
+"""The job that computes the statistics of a run: how far it is, and start, pause, resume, cancel, reorder."""
 
 from __future__ import annotations
 
@@ -32,13 +32,17 @@ class JobAnswer(TypedDict, total=False):
 
 
 class JobOrder(BaseModel):
-    action: Literal["start", "pause", "resume", "cancel"]
+    action: Literal["start", "pause", "resume", "cancel", "reorder"]
     corpus: str | None = None
     split: str | None = None
     maps: Annotated[
         list[Literal[ASKED_FOR]],  # type: ignore[valid-type]
         Field(default_factory=list, max_length=len(ASKED_FOR), description="Maps of images to compute besides."),
     ]
+    step: Annotated[
+        int | None,
+        Field(ge=0, description="The checkpoint to begin with, or (reorder) to go on with; its neighbours follow."),
+    ] = None
 
 
 @router.get("/statistics/job")
@@ -49,6 +53,6 @@ def job(asked: Asked) -> JobAnswer:
 
 @router.post("/statistics/job")
 def order_job(statistics: TheStatistics, run: RunName, order: JobOrder, x_mloscope: OwnPage = None) -> JobAnswer:
-    """Start, pause, resume or cancel the computation of the statistics."""
+    """Start, pause, resume, cancel or reorder the computation of the statistics."""
     require_own_page(x_mloscope, "A computation is started")
-    return statistics.of(run, order.corpus, order.split).act(order.action, order.maps)
+    return statistics.of(run, order.corpus, order.split).act(order.action, order.maps, order.step)

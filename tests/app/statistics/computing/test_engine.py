@@ -86,6 +86,17 @@ def content(folder: Path) -> dict[str, bytes]:
     return found
 
 
+def test_the_order_follows_the_step_that_is_looked_at(tmp_path: Path, client, make_job, log: Path) -> None:
+    told: list[Progress] = []
+    done = lambda: {int(line.split()[0]) for line in noted(log, "evaluate")}  # noqa: E731
+    first = lambda: 0 if 40 in done() else 50  # noqa: E731
+    outcome = compute(tmp_path, client, make_job(steps=(0, 10, 20, 30, 40, 50)), first=first, report=told.append)
+    order = list(dict.fromkeys(int(line.split()[0]) for line in noted(log, "evaluate")))
+    assert (order[:2], order[-3:]) == ([50, 40], [10, 20, 30]) or order[:3] == [50, 40, 30]
+    assert list(outcome.ready) == [0, 10, 20, 30, 40, 50]
+    assert next(each.step for each in told if each.step is not None) == 50
+
+
 def test_every_checkpoint_is_evaluated_over_every_image(tmp_path: Path, client, make_job, log: Path) -> None:
     told: list[Progress] = []
     outcome = compute(tmp_path, client, make_job(), report=told.append)

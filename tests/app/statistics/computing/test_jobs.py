@@ -40,6 +40,8 @@ if mode == "silent":
 say("running", done=4, rate=2.5, seconds_left=2.4, step=100)
 if mode == "slow":
     for line in sys.stdin:
+        if line.startswith("first "):
+            say("running", done=5, step=int(line.split()[1]))
         if line.strip() == "stop":
             say("paused", done=5, message="Paused")
             sys.exit(0)
@@ -104,6 +106,18 @@ def test_a_job_runs_to_its_end(make_jobs, tmp_path: Path) -> None:
     assert jobs.state("lenet", "digits", "training")["state"] == "none"
     jobs.act("start", *SUBJECT)
     wait(jobs, "done")
+
+
+def test_the_step_on_the_screen_comes_first_and_the_order_follows(make_jobs, tmp_path: Path) -> None:
+    jobs = make_jobs("slow")
+    with pytest.raises(BadRequest, match="needs the step"):
+        jobs.act("reorder", *SUBJECT)
+    assert jobs.act("reorder", *SUBJECT, step=200)["state"] == "none"
+    jobs.act("start", *SUBJECT, step=300)
+    wait(jobs, "running")
+    assert json.loads((tmp_path / "arguments").read_text())[-2:] == ["--first", "300"]
+    jobs.act("reorder", *SUBJECT, step=200)
+    until(lambda: jobs.state(*SUBJECT)["step"] == 200)
 
 
 def test_a_running_job_is_paused_and_resumed(make_jobs, tmp_path: Path) -> None:

@@ -204,8 +204,10 @@ class Jobs:
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         return {"state": "running", "done": 1.0, "of": 4.0, "step": 100}
 
-    def act(self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = ()) -> dict[str, Any]:
-        return {"state": " ".join([action, corpus, split, *maps])}
+    def act(
+        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+    ) -> dict[str, Any]:
+        return {"state": " ".join([action, corpus, split, *maps, *([] if step is None else [str(step)])])}
 
 
 def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -> None:
@@ -218,6 +220,8 @@ def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -
     with_map = client.post(f"{RUN}/statistics/job", json={**order, "maps": ["tsne"]}, headers=own)
     assert with_map.json()["state"] == "start noise training tsne"
     assert refusal(client.post(f"{RUN}/statistics/job", json={**order, "maps": ["globe"]}, headers=own))[0] == 422
+    told = client.post(f"{RUN}/statistics/job", json={**order, "action": "reorder", "step": 100}, headers=own).json()
+    assert told["state"] == "reorder noise training 100"
     assert client.get(f"{RUN}/statistics").json()["job"]["state"] == "running"
     assert refusal(client.post(f"{RUN}/statistics/job", json={"action": "explode"}, headers=own))[0] == 422
 
