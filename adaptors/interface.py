@@ -450,7 +450,7 @@ class Facet:
     """int32 (image,): index into ``values``, -1 where an image has none."""
 
 
-NOT_FACETS = ("search", "random", "offset", "limit", "at")
+NOT_FACETS = ("search", "random", "offset", "limit", "at", "order", "judged")
 """What an address says besides facets when images are searched for."""
 
 

@@ -2,6 +2,7 @@
 all images of a corpus and for those of a cell of a confusion matrix, of a cluster and within a lasso.
 
 search=img 42&label=cat&split=test&random=7      words, a value per facet, the seed of a random order
+order=loss&judged=wrong                          by what statistics say of the images at a step, where there is one
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Self
 from mloscope.app.errors import BadRequest
 
 MOST_WORDS = 32
-TEXT, SEED = "search", "random"
+TEXT, SEED, ORDER, JUDGED = "search", "random", "order", "judged"
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,10 @@ class ImageQuery:
     """The chosen value by the name of its facet."""
     seed: int | None = None
     """Of a random order, always the same for the same seed. None: the order remains."""
+    order: str = ""
+    """One of :data:`mloscope.app.statistics.image_orders.ORDERS`. Empty: the order remains. A random order goes before it."""
+    judged: str = ""
+    """One of :data:`mloscope.app.statistics.image_orders.JUDGED`. Empty: right and wrong."""
 
     @classmethod
     def parse(cls, words: Mapping[str, str], facets: Iterable[str]) -> Self:
@@ -38,7 +43,8 @@ class ImageQuery:
         if seed is not None and not re.fullmatch("-?[0-9]{1,40}", seed):
             raise BadRequest(f'{SEED} must be a whole number, got "{seed}".')
         chosen = {name: words[name] for name in facets if words.get(name)}
-        return cls(words.get(TEXT, ""), chosen, None if seed is None else int(seed))
+        seed_number = None if seed is None else int(seed)
+        return cls(words.get(TEXT, ""), chosen, seed_number, words.get(ORDER, ""), words.get(JUDGED, ""))
 
     @property
     def words(self) -> tuple[str, ...]:

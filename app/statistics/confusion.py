@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from mloscope.app.errors import BadRequest, Conflict
+from mloscope.app.errors import Conflict
 from mloscope.app.process import binary_container
 from mloscope.app.statistics import chunks
 from mloscope.app.statistics.images import ImageSet, describe
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import StepStatistics
 
-ORDERS = ("confident", "unsure", "position")
 MOST_MOVES = 2000
 
 
@@ -46,17 +45,11 @@ def count_bytes(of: RunStatistics, steps: Sequence[int], digest: str) -> bytes:
 # ------------------------------------------------------------------------------------------------ cells, pairs, moves
 
 
-def cell_images(of: RunStatistics, step: int, actual: int, predicted: int, order: str = "confident") -> ImageSet:
-    """Return the images of one cell; ``predicted`` equal to the number of classes: those not predicted. ``order`` is one
-    of ORDERS: the most confident first, the least confident first, or as in the split."""
+def cell_images(of: RunStatistics, step: int, actual: int, predicted: int) -> ImageSet:
+    """Return the images of one cell, in the split's order; ``predicted`` equal to the number of classes: those not
+    predicted."""
     found = of.step(step)
-    positions = np.asarray(found.cell(actual, predicted))
-    if order not in ORDERS:
-        raise BadRequest(f'order must be one of {", ".join(ORDERS)}, got "{order}".')
-    if order != "position":
-        confidence = found.confidence[positions]
-        positions = positions[np.argsort(-confidence if order == "confident" else confidence, kind="stable")]
-    return ImageSet(of, found, positions)
+    return ImageSet(of, found, np.asarray(found.cell(actual, predicted)))
 
 
 def most_confused(of: RunStatistics, step: int, limit: int = 50) -> list[dict[str, Any]]:

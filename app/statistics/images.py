@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from mloscope.app.images.image_query import ImageQuery
+from mloscope.app.statistics import image_orders
 from mloscope.app.statistics.run_statistics import RunStatistics
 from mloscope.app.statistics.stored.step_statistics import FULL, StepStatistics
 
@@ -34,10 +35,20 @@ class ImageSet:
     """What is said of an image besides :func:`describe`: float (image,) of the whole split, by name."""
 
     def narrowed(self, query: ImageQuery) -> Self:
-        """Return those that match, as the search in the corpus would find them. Raises as :meth:`ImageIndex.matching`."""
+        """Return those that match, in the order that is wanted. Raises as :meth:`ImageIndex.matching` and
+        :mod:`.image_orders`."""
+        positions = self.positions
+        if query.judged:
+            positions = image_orders.judged(self.step, positions, query.judged)
+        if query.order:
+            positions = image_orders.ordered(self.step, positions, query.order)
         start = self.of.positions.start
-        found = self.of.image_index.matching(query, self.positions + start)
-        return replace(self, positions=found - start)
+        return replace(self, positions=self.of.image_index.matching(query, positions + start) - start)
+
+    def page_of(self, position: int, limit: int = 60) -> int:
+        """Return the offset of the page on which an image stands, 0 where it is not among them."""
+        places = np.flatnonzero(self.positions == position)
+        return int(places[0]) // limit * limit if len(places) else 0
 
     def page(self, offset: int = 0, limit: int = 60) -> Page:
         """Return ``limit`` of them from ``offset`` on, described."""
@@ -47,6 +58,12 @@ class ImageSet:
             for image, value in zip(images, values[shown].tolist(), strict=True):
                 image[name] = number(value)
         return Page(len(self.positions), images)
+
+
+def all_images(of: RunStatistics, step: int) -> ImageSet:
+    """Return all images of the split. Raises as :meth:`RunStatistics.step`."""
+    found = of.step(step)
+    return ImageSet(of, found, np.arange(found.images))
 
 
 def describe(of: RunStatistics, positions: Sequence[int] | np.ndarray, step: StepStatistics) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@
  *
  * What is said of the cluster follows the time bus; its page is requested when time has settled.
  */
+import { select } from "mloscope/base/controls.mjs";
 import { button, component, element, hit } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { counted, grouped } from "mloscope/base/numbers.mjs";
@@ -23,6 +24,7 @@ const FLOWS = 6; // clusters named
 
 class Images {
   /** @type {HTMLParagraphElement} */ hint;
+  /** @type {Record<string, HTMLSelectElement>} by key of the view */ orders = {};
   /** @type {any} */ caught;
   /** @type {any} */ cluster;
   /** @type {HTMLParagraphElement} */ before;
@@ -55,6 +57,13 @@ class Images {
     this.cluster = section("Images of the cluster", (way) => this.turnCluster(way));
     this.before = element("p", { class: "cluster-told" });
     this.after = element("p", { class: "cluster-told" });
+    const choice = (key, label) =>
+      select({ "aria-label": label }, view.choices(key), (value) => view.set({ [key]: value, "cluster-offset": null }));
+    this.orders = {
+      "member-order": choice("member-order", "Order of the images"),
+      "member-judged": choice("member-judged", "Which images"),
+    };
+    this.cluster.node.insertBefore(element("div", { class: "cluster-orders" }, Object.values(this.orders)), this.cluster.tiles);
     this.cluster.node.insertBefore(this.before, this.cluster.tiles);
     this.cluster.node.insertBefore(this.after, this.cluster.tiles);
     this.root.append(this.hint, this.caught.node, this.cluster.node);
@@ -67,7 +76,7 @@ class Images {
 
   heard(changed) {
     if (changed.includes("lasso")) this.page = 0;
-    if (changed.includes("cluster") || changed.includes("cluster-offset")) this.ask();
+    if (["cluster", "cluster-offset", "member-order", "member-judged"].some((key) => changed.includes(key))) this.ask();
     if (changed.includes("lasso") || changed.includes("cluster")) this.take(this.data);
     if (changed.includes("image")) this.mark();
   }
@@ -125,10 +134,10 @@ class Images {
   // --------------------------------------------------------------------------------------------------- the cluster
 
   question() {
-    const { cluster, "cluster-offset": offset } = view.get();
+    const { cluster, "cluster-offset": offset, "member-order": order, "member-judged": judged } = view.get();
     const { data } = this;
     const key = data && data.made ? data.made.keys[data.made.steps.indexOf(time.step)] : null;
-    return JSON.stringify([cluster, offset, time.step, key, data && data.statistics.run, data && data.statistics.split]);
+    return JSON.stringify([cluster, offset, order, judged, time.step, key, data && data.statistics.run, data && data.statistics.split]);
   }
 
   async ask() {
@@ -138,7 +147,8 @@ class Images {
     if (question === this.asked) return;
     this.asked = question;
     if (this.abort) this.abort.abort();
-    const { cluster, "cluster-offset": offset } = view.get();
+    const { cluster, "cluster-offset": offset, "member-order": order, "member-judged": judged } = view.get();
+    for (const [key, node] of Object.entries(this.orders)) node.value = view.get()[key];
     part.node.hidden = cluster === null;
     this.tellHint();
     if (cluster === null) return;
@@ -146,7 +156,12 @@ class Images {
     part.node.dataset.state = "pending";
     const abort = (this.abort = new AbortController());
     try {
-      const address = data.statistics.address(["checkpoints", step, "clusters", cluster], { offset: offset || null, limit: PAGE });
+      const address = data.statistics.address(["checkpoints", step, "clusters", cluster], {
+        order,
+        judged,
+        offset: offset || null,
+        limit: PAGE,
+      });
       const { total, images } = await fetchJson(address, abort.signal);
       part.node.dataset.state = "ready";
       part.node.dataset.step = step;
@@ -156,7 +171,7 @@ class Images {
         images.map((image) => ({ id: image.id, title: told(image) })),
         offset || 0,
         total,
-        total ? null : "It has no images at this step.",
+        total ? null : judged ? `It has no image that is predicted ${judged} at this step.` : "It has no images at this step.",
         corpus,
       );
       this.mark();

@@ -1,7 +1,7 @@
 /**
  * The selected cell: the component ConfusionCell. Its count at this step, at every step as a sparkline, and all of its images.
  */
-import { segments } from "mloscope/base/controls.mjs";
+import { labelled, select } from "mloscope/base/controls.mjs";
 import { component, element, write } from "mloscope/base/dom.mjs";
 import { grouped, ofStep } from "mloscope/base/numbers.mjs";
 import { Spark } from "mloscope/base/spark.mjs";
@@ -16,7 +16,7 @@ class Cell {
   /** @type {HTMLHeadingElement} */ title;
   /** @type {HTMLParagraphElement} */ sentence;
   spark = new Spark();
-  /** @type {ReturnType<typeof segments>} */ orders;
+  /** @type {HTMLSelectElement} */ order;
   /** @type {any} */ images;
   /** @type {HTMLDivElement} */ body;
   /** @type {any} */ count;
@@ -52,20 +52,19 @@ class Cell {
     this.title = element("h2", { class: "panel-title confusion-cell-title" });
     this.sentence = element("p", { class: "confusion-cell-sentence" });
     const order = (value) => view.set({ "cell-order": value, "cell-offset": 0 });
-    this.orders = segments("Order of the images", view.choices("cell-order"), order);
-    this.orders.node.classList.add("confusion-orders");
+    this.order = select({ "aria-label": "Order of the images" }, view.choices("cell-order"), order);
     const place = element("div", { class: "confusion-cell-images" });
     this.images = new ConfusionImages(place, "cell-offset");
     this.body = element("div", {}, [
       this.sentence,
       element("h3", { class: "panel-subtitle" }, ["its count over all steps"]),
-      this.spark.node, this.orders.node, place,
+      this.spark.node, element("div", { class: "confusion-orders" }, [labelled("order", this.order)]), place,
     ]); // prettier-ignore
     this.root.append(this.title, this.hint, this.body);
   }
 
   change(changed) {
-    this.orders.show(view.get()["cell-order"]);
+    this.order.value = view.get()["cell-order"];
     this.drawCourse();
     this.move();
     if (changed.includes("actual") || changed.includes("predicted")) this.images.forget();

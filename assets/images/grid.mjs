@@ -5,16 +5,18 @@
  *     address ──read──► query (one object) ──write──► controls, address, GET .../images?search=&label=&split=&random=
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { fill } from "mloscope/base/controls.mjs";
 import { button, component, element, hit, oncePerFrame } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { notice } from "mloscope/base/notices.mjs";
-import { counted } from "mloscope/base/numbers.mjs";
-import { onOpen } from "mloscope/base/subject.mjs";
+import { counted, grouped } from "mloscope/base/numbers.mjs";
+import { onOpen, subject } from "mloscope/base/subject.mjs";
+import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
+import { FacetChoices, OF_EVERY_CORPUS } from "mloscope/images/facet_choices.mjs";
 import { ImageFacts } from "mloscope/images/facts.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
+import { OrderChoices, isJudged, isOrderWord, orderTitle } from "mloscope/images/orders.mjs";
 import { ImageStory } from "mloscope/images/story.mjs";
 
 const TILE_PX = 48; // at least
@@ -24,11 +26,6 @@ const MOST_TILES = 96;
 const THUMBNAIL_EDGE = 64;
 const TYPING_MS = 150;
 const TALLEST_PX = 16e6; // browsers stop soon after
-const OF_EVERY_CORPUS = [
-  { name: "label", title: "Class", values: [] },
-  { name: "split", title: "Split", values: [] },
-]; // so that nothing jumps before the corpus says which facets there are
-
 const MOVES = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: ({ across }) => -across, ArrowDown: ({ across }) => across };
 const gridKeys = keyTable("Image grid", [
   { keys: Object.keys(MOVES), does: "the image beside", act: (grid, { key }) => grid.move(grid.focus + MOVES[key](grid)) },
@@ -40,7 +37,8 @@ class Grid {
   /** @type {HTMLInputElement} */ text;
   /** @type {any} */ random;
   /** @type {any} */ order;
-  /** @type {HTMLDivElement} */ choices;
+  /** @type {FacetChoices} */ facets;
+  /** @type {OrderChoices} */ orders;
   /** @type {HTMLSpanElement} */ total;
   selected = new ImageFacts();
   /** @type {ImageStory} */ story;
@@ -63,8 +61,6 @@ class Grid {
     /** @type {any} */
     this.search = null;
     this.query = {}; // words as the API takes them, by name
-    /** @type {Map<string, HTMLSelectElement>} */
-    this.facets = new Map();
     this.build();
     this.resizes = new ResizeObserver(() => this.render());
     this.resizes.observe(this.scroller);
@@ -72,6 +68,7 @@ class Grid {
       onOpen((subject, isNew) => isNew && this.open(subject)),
       view.subscribe((view, changed) => changed.includes("image") && this.followSelected(view.image)),
       view.subscribe((view, changed) => changed.includes("images") && this.follow(view.images)),
+      time.onSettled(() => this.orderAgain()),
       () => this.resizes.disconnect(),
       () => this.later.cancel(),
       () => this.search && this.search.close(),
@@ -90,11 +87,12 @@ class Grid {
       class: "images-search", type: "search", placeholder: "search name or label", autocomplete: "off", spellcheck: "false",
       title: "Words that name, id or class must all have", "aria-label": "Search images",
     }); // prettier-ignore
-    this.choices = element("div", { class: "images-choices" });
-    this.offer(OF_EVERY_CORPUS);
+    this.facets = new FacetChoices((words) => this.change(words));
+    this.facets.offer(OF_EVERY_CORPUS, this.query);
     this.random = button("images-button", "random", "Show them in a random order; again for another", () => this.shuffle());
     this.order = button("images-button", "in order", "Show them in their own order again", () => this.shuffle(null));
     this.order.hidden = true;
+    this.orders = new OrderChoices((words) => this.change(words));
     this.total = element("span", { class: "images-total", role: "status" });
     const story = element("div", { class: "story" });
     this.story = new ImageStory(story, { isListed: false }); // the likeliest classes stand below the grid
@@ -108,7 +106,8 @@ class Grid {
       this.selected.node,
       story,
       this.text,
-      this.choices,
+      this.facets.node,
+      this.orders.node,
       element("div", { class: "images-line" }, [this.total, this.order, this.random]),
       this.scroller,
       this.message,
@@ -136,15 +135,15 @@ class Grid {
       return;
     }
     const { corpus } = this;
-    if (before !== corpus) this.offer(OF_EVERY_CORPUS); // values of the corpus, not of the network: they come below
+    if (before !== corpus) this.facets.offer(OF_EVERY_CORPUS, this.query); // values of the corpus, not of the network: they come below
     if (before === undefined) this.query = readQuery(view.get().images);
     this.ask("replace");
     this.seek();
     try {
       const about = await fetchJson(api(["corpora", corpus]));
       if (corpus !== this.corpus) return;
-      this.offer(about.facets);
-      this.leaveOut(about.facets);
+      this.facets.offer(about.facets, this.query);
+      this.leaveOut();
       if (before && before !== corpus) await this.leaveImage(corpus);
       if (!view.get().image) await this.selectFirst(corpus, "test" in about.splits ? "test" : "");
     } catch (error) {
@@ -176,28 +175,10 @@ class Grid {
     this.change({ random: seed === null ? "" : String(seed) });
   }
 
-  /** A select for each facet; those that were there stay the same elements. */
-  offer(facets) {
-    for (const { name, title, values } of facets) {
-      const word = title.toLowerCase();
-      let select = this.facets.get(name);
-      if (!select) {
-        select = element("select", { class: "images-choice", title: `Only images of this ${word}`, "aria-label": title });
-        select.addEventListener("change", (event) => this.change({ [name]: /** @type {HTMLSelectElement} */ (event.target).value }));
-        this.facets.set(name, select);
-      }
-      fillChoices(select, `every ${word}`, values, this.query[name]);
-    }
-    for (const name of this.facets.keys()) if (!facets.some((facet) => facet.name === name)) this.facets.delete(name);
-    this.choices.replaceChildren(...this.facets.values());
-  }
-
   /** Ask again without values that the corpus does not have, as after a change of corpus. */
-  leaveOut(facets) {
-    const gone = Object.keys(this.query).filter((name) => {
-      const facet = facets.find((candidate) => candidate.name === name);
-      return name !== "search" && name !== "random" && this.query[name] && !(facet && known(facet, this.query[name]));
-    });
+  leaveOut() {
+    const names = Object.keys(this.query).filter((name) => name !== "search" && name !== "random" && !isOrderWord(name));
+    const gone = this.facets.unknown(names, this.query);
     if (!gone.length) return;
     notice(`${this.corpus} has no images of ${gone.map((name) => `${name} ${this.query[name]}`).join(", ")}; these are of all.`);
     this.change(Object.fromEntries(gone.map((name) => [name, ""])), "replace");
@@ -227,13 +208,25 @@ class Grid {
     const { query } = this;
     view.set({ images: writeQuery(query) }, { history });
     if (this.text.value.trim() !== (query.search || "")) this.text.value = query.search || "";
-    for (const [name, select] of this.facets) select.value = query[name] || "";
-    this.search = new imageRecords.Search(this.corpus, query, () => this.render());
+    this.facets.show(query);
+    this.orders.show(query);
+    this.search = new imageRecords.Search(this.corpus, query, () => this.render(), this.judge(query));
     this.order.hidden = !query.random;
     this.focus = 0;
     this.scroller.scrollTop = 0;
     this.clear();
     this.search.at(0);
+  }
+
+  /** Whose predictions order and choose the images. */
+  judge(query) {
+    return isJudged(query) && subject && time.step !== null ? { run: subject.run, step: time.step } : null;
+  }
+
+  /** Time rests at another step, where the network predicts otherwise. */
+  orderAgain() {
+    const { search } = this;
+    if (search && search.judge && search.judge.step !== time.step) this.ask("replace");
   }
 
   // ------------------------------------------------------------------------------------------------------- tiles
@@ -250,7 +243,7 @@ class Grid {
       if (search && search.error) this.say(search.error);
       return;
     }
-    this.total.textContent = counted(search.total, "image");
+    this.total.textContent = totalOf(search);
     this.say(search.error || (search.total ? "" : nothingFound(search.query)));
     const width = this.scroller.clientWidth;
     if (!width) return;
@@ -373,18 +366,15 @@ const readQuery = (address) => Object.fromEntries(new URLSearchParams(address));
 
 const writeQuery = (query) => new URLSearchParams(Object.entries(query).filter(([, value]) => value)).toString();
 
-/** Classes may be named by their number too. */
-const known = ({ name, values }, value) => values.includes(value) || (name === "label" && /^\d+$/.test(value));
-
-function fillChoices(select, all, names, chosen = "") {
-  fill(select, [["", all], ...names]);
-  select.value = names.includes(chosen) ? chosen : "";
-  select.hidden = names.length < 2;
+/** How many there are; where their order rests on predictions, of which step and split. */
+function totalOf({ total, query, restsOn }) {
+  const all = counted(total, "image");
+  return restsOn ? `${all} of ${restsOn.split} at step ${grouped(restsOn.step)}: ${orderTitle(query)}` : all;
 }
 
 function nothingFound(query) {
   const { search, label, split, ...more } = query;
-  const others = { ...more, random: "" };
+  const others = { ...more, random: "", order: "", judged: query.judged && `predicted ${query.judged}` };
   const among = [label && `of class ${label}`, split && `in ${split}`, ...Object.values(others)].filter(Boolean).join(" ");
   return search ? `No image${among && ` ${among}`} has "${search}" in its name, id or class.` : `There is no image ${among}.`;
 }

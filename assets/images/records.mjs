@@ -19,9 +19,13 @@ class Search {
    * @param {string} corpus
    * @param {Record<string, string>} query words as the API takes them
    * @param {() => void} onChange called when a page or a refusal came
+   * @param {{run: string, step: number} | null} [judge] whose predictions order and choose the images, at one step
    */
-  constructor(corpus, query, onChange) {
+  constructor(corpus, query, onChange, judge = null) {
     Object.assign(this, { corpus, query, onChange });
+    this.judge = judge;
+    /** @type {any} what the order rests on, as the API has it; null where on nothing */
+    this.restsOn = null;
     this.pages = new Map();
     this.total = null;
     this.error = null;
@@ -55,13 +59,19 @@ class Search {
   }
 
   async ask(which) {
-    const url = api(["corpora", this.corpus, "images"], { ...this.query, ...which, limit: PAGE });
+    const { judge, corpus } = this;
+    const words = { ...this.query, ...which, limit: PAGE };
+    const url = judge
+      ? api(["runs", judge.run, "checkpoints", String(judge.step), "images", "search"], { ...words, corpus })
+      : api(["corpora", corpus, "images"], words);
     try {
       const answer = await fetchJson(url, this.abort.signal);
       this.total = answer.total;
       this.error = null;
       this.pages.set(Math.floor(answer.offset / PAGE), answer.images);
-      for (const record of answer.images) imageRecords.remember(this.corpus, record);
+      this.restsOn = answer.rests_on || null;
+      // Statistics describe images by outputs of the network, not by classes of the corpus.
+      if (!judge) for (const record of answer.images) imageRecords.remember(corpus, record);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.error = error.message;

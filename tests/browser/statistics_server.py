@@ -146,6 +146,13 @@ class FakeStatistics:
             "predicted_name": self.names[predicted] if known else None,
         }  # fmt: skip
 
+    def listed(self, step: int, order: str, judged: str) -> list[int]:
+        """Positions of images; of the orders it knows those by confidence."""
+        labels, taken, confidence = self.predictions(step)
+        positions = np.flatnonzero((labels == taken) == (judged == "right")) if judged else np.arange(self.images)
+        signs = {"confident": -1, "unsure": 1}
+        return positions[np.argsort(signs.get(order, 0) * confidence[positions], kind="stable")].tolist()
+
     def trajectory(self, position: int) -> dict:
         """Of one image, the predicted class with its confidence, the others sharing the rest."""
         steps = self.ready_steps()
@@ -232,6 +239,18 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         position = int(request.path_params["image"].split("-")[-1])
         return JSONResponse(current().trajectory(position))
 
+    async def listed(request):
+        step, query = int(request.path_params["step"]), request.query_params
+        if step not in current().ready:
+            return refusal(404, f"Step {step} has not been evaluated yet.")
+        found = current().listed(step, query.get("order", ""), query.get("judged", ""))
+        offset, limit = int(query.get("offset", 0)), int(query.get("limit", 60))
+        if "at" in query:
+            offset = found.index(int(query["at"].split("-")[-1])) // limit * limit
+        page = [current().record(position, step) for position in found[offset : offset + limit]]
+        rests_on = {"step": step, "split": "test", "key": current().key(step)}
+        return JSONResponse({"total": len(found), "offset": offset, "images": page, "rests_on": rests_on})
+
     async def class_order(request):
         rule = request.query_params["rule"]
         if rule == "similarity":
@@ -270,6 +289,7 @@ def routes(current: Callable[[], FakeStatistics]) -> list:
         Route(f"{run}/statistics/moves", moves),
         Route(f"{run}/statistics/class_order", class_order),
         Route(f"{run}/images/{{image}}/trajectory", trajectory),
+        Route(f"{run}/checkpoints/{{step}}/images/search", listed),
         Route(f"{run}/statistics/job", job, methods=["POST"]),
         Route(f"{run}/checkpoints/{{step}}/confusion/{{actual}}/{{predicted}}", cell),
         *cluster_routes(lambda: current().clusters, lambda: current().ready_steps()),

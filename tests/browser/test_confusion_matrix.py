@@ -277,7 +277,7 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
     assert seen == [f"test-{position}" for position in expected]
     total = stage.page.locator(".confusion-cell-images").first.get_attribute("data-total")
     assert int(total) == len(expected) == statistics.matrix(STEPS[-1])[5, 5]
-    stage.page.get_by_role("button", name="least confident").click()
+    stage.page.get_by_label("Order of the images").select_option("unsure")
     unsure = statistics.cell(STEPS[-1], 5, 5, "unsure")
     stage.wait(
         "id => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id === id", f"test-{unsure[0]}"
@@ -295,7 +295,7 @@ def test_the_page_of_a_cell_s_images_is_in_the_address(show):
     stage.page.locator(".confusion-cell").get_by_role("button", name="Next page of images").click()
     stage.wait(f"id => ({first})() === id", f"test-{expected[120]}")
     assert "cell-offset=120" in stage.js("() => location.hash")
-    stage.page.get_by_role("button", name="least confident").click()
+    stage.page.get_by_label("Order of the images").select_option("unsure")
     stage.wait(f"id => ({first})() === id", f"test-{stage.server.statistics.cell(STEPS[-1], 5, 5, 'unsure')[0]}")
     assert "cell-offset" not in stage.js("() => location.hash"), "another order begins at its first page"
 

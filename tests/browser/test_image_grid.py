@@ -180,3 +180,31 @@ def test_without_a_corpus_it_says_how_to_connect_one(stage):
     stage.show(GRID, subject={"corpus": None})
     stage.page.wait_for_selector("text=--images PATH")
     assert not stage.page.is_visible(".images-search")
+
+
+# ------------------------------------------------------------------------------------------- by what is predicted of them
+
+
+def test_images_are_ordered_and_chosen_by_predictions_at_the_step_of_the_slider(grid):
+    grid.server.statistics = statistics = grid.server.new_statistics()
+    grid.page.get_by_label("Order of the images").select_option("unsure")
+    grid.page.get_by_label("Right and wrong predictions").select_option("wrong")
+    for step in (1200, 20):
+        grid.js("step => time.requestStep(step)", step)
+        expected = statistics.listed(step, "unsure", "wrong")
+        grid.page.wait_for_selector(f'{tile(0)}[data-id="test-{expected[0]}"]')
+        assert grid.page.get_attribute(tile(3), "data-id") == f"test-{expected[3]}"
+        said = f"{len(expected):,} images of test at step {step:,}: wrong only, least confident".replace(",", "\u202f")
+        assert grid.page.inner_text(".images-total") == said.replace("wrong only\u202f", "wrong only,")
+    assert grid.js("() => view.get().images") == "order=unsure&judged=wrong"
+
+
+def test_a_step_without_statistics_is_said_instead_of_another_order(grid):
+    grid.server.statistics = grid.server.new_statistics()
+    grid.server.statistics.ready -= {20}
+    grid.js("() => time.requestStep(20)")
+    grid.page.get_by_label("Order of the images").select_option("confident")
+    grid.page.wait_for_selector(".images-message >> text=Step 20 has not been evaluated yet.")
+    assert not grid.page.is_visible(".images-scroller")
+    grid.page.get_by_label("Order of the images").select_option("")
+    grid.page.wait_for_selector(f"{tile(0)} img")

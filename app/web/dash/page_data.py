@@ -14,6 +14,7 @@ from mloscope.app.export.film_formats import FORMATS
 from mloscope.app.films import plan
 from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.runs import unit_selection
+from mloscope.app.statistics import image_orders
 from mloscope.app.web.dash import view_state
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.workspace import run_labels, saved_views
@@ -37,6 +38,10 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
         ],
         "colour-tables": {name: _table(name) for name in colour_tables.NAMES},
         "categories": CATEGORIES,
+        "image-orders": {
+            "order": [[order.name, order.title, order.help] for order in image_orders.ORDERS.values()],
+            "judged": [[name, title, ""] for name, title in image_orders.JUDGED.items()],
+        },
         "cluster-colours": CLUSTERS,
         "limits": {
             "unit": unit_selection.MAXIMUM_UNIT,

@@ -147,7 +147,10 @@ FILM = (
 )  # fmt: skip
 """For pages that draw films."""
 IMAGES = Field(
-    "images", "text", "", "the images searched for, as the API's images?search=&label=&split=&random=; where absent all"
+    "images",
+    "text",
+    "",
+    "the images searched for, as the API's images?search=&label=&split=&random=&order=&judged=; where absent all",
 )
 """For pages with a grid of images; written as :mod:`mloscope.app.images.image_query` reads it."""
 CHOSEN_RUNS = Field("runs-chosen", "text", "", "names of the chosen runs, separated by commas", longest=40_000)

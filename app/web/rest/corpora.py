@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from mloscope.adaptors.interface import CorpusAdaptor
+from mloscope.app.errors import BadRequest
 from mloscope.app.images.image_query import ImageQuery
 from mloscope.app.web.rest.addresses import MOST_IMAGES, CorpusName, ImageId, Offset
 from mloscope.app.web.rest.answers import PNG, answer
@@ -106,7 +107,13 @@ def _image_query(
     corpus: CorpusName,
     split: Annotated[str | None, Query(description="training, test, or the corpus's own word.")] = None,
 ) -> ImageQuery:
-    return ImageQuery.parse(words, workspace.image_index(corpus).facets)
+    query = ImageQuery.parse(words, workspace.image_index(corpus).facets)
+    if query.order or query.judged:
+        raise BadRequest(
+            "order and judged rest on what a run predicts at a step: "
+            f"GET runs/{{run}}/checkpoints/{{step}}/images/search?corpus={corpus} lists images so."
+        )
+    return query
 
 
 @router.get("/{corpus}/images")

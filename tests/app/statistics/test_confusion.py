@@ -12,6 +12,7 @@ import pytest
 from measured import STEPS, predicted
 
 from mloscope.app.errors import BadRequest, Conflict, NotFound
+from mloscope.app.images.image_query import ImageQuery
 from mloscope.app.statistics import confusion
 from mloscope.app.statistics.confusion import growth, pairs
 from mloscope.app.statistics.queries import Statistics
@@ -87,22 +88,23 @@ def test_every_cell_at_every_step_has_as_many_images_as_its_count(
         assert sorted(seen) == list(range(20))
 
 
-def test_images_of_a_cell_are_paged_in_three_orders(statistics: Statistics, bench: Any, measure: Any) -> None:
+def test_images_of_a_cell_are_paged_in_order(statistics: Statistics, bench: Any, measure: Any) -> None:
     of = statistics.of("lenet")
     made = measure(bench, [300])[300]
     a, p = 1, int(np.bincount(predicted(made)[1::2]).argmax())
-    everything = confusion.cell_images(of, 300, a, p, order="position").page()
+    cell = confusion.cell_images(of, 300, a, p)
+    everything = cell.page()
     assert everything.total > 3
     positions = [image["position"] for image in everything.images]
     assert positions == sorted(positions)
     assert [image["probability"] for image in everything.images] == [float(made[i].max()) for i in positions]
     surest = sorted(positions, key=lambda i: -made[i].max())
     for order, expected in (("confident", surest), ("unsure", surest[::-1])):
-        pages = [confusion.cell_images(of, 300, a, p, order).page(o, 2) for o in range(0, 20, 2)]
+        pages = [cell.narrowed(ImageQuery(order=order)).page(o, 2) for o in range(0, 20, 2)]
         assert [image["position"] for page in pages for image in page.images] == expected
         assert {page.total for page in pages} == {everything.total}
-    with pytest.raises(BadRequest, match="confident, unsure, position"):
-        confusion.cell_images(of, 300, a, p, order="size")
+    with pytest.raises(BadRequest, match="confident, unsure, loss"):
+        cell.narrowed(ImageQuery(order="size"))
 
 
 def test_moves_are_counted_and_their_images_found(statistics: Statistics, made: Any, actual: np.ndarray) -> None:

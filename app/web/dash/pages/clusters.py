@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dash import Dash, Input, Output, html
 
 from mloscope.app import errors
+from mloscope.app.statistics import image_orders
 from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
@@ -129,6 +130,23 @@ PAGE = Page(
             0,
             "how many of the cluster's images come before the page shown",
             of=("run", "corpus"),
+        ),
+        Field(
+            "member-order",
+            "choice",
+            "",
+            "order of the cluster's images; nearest to its centre first where absent",
+            (
+                Choice("", "nearest its centre", "The nearest to the cluster's mean class probabilities first"),
+                *(Choice(order.name, order.title, order.help) for order in image_orders.ORDERS.values()),
+            ),
+        ),
+        Field(
+            "member-judged",
+            "choice",
+            "",
+            "which of the cluster's images",
+            (Choice("", "right and wrong"), *(Choice(name, title) for name, title in image_orders.JUDGED.items())),
         ),
         Field(
             "point-colour",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dash import Dash, Input, Output, html
 
 from mloscope.app import errors
+from mloscope.app.statistics import image_orders
 from mloscope.app.statistics.values import course
 from mloscope.app.web.dash import ids
 from mloscope.app.web.dash.chart_over_time import chart_over_time
@@ -187,11 +188,7 @@ PAGE = Page(
             "choice",
             "confident",
             "order of a cell's images",
-            (
-                Choice("confident", "most confident", "Images with the highest predicted probability come first"),
-                Choice("unsure", "least confident", "Images with the lowest predicted probability come first"),
-                Choice("position", "in order", "Images in the order of the corpus"),
-            ),
+            tuple(Choice(order.name, order.title, order.help) for order in image_orders.ORDERS.values()),
         ),
         Field(
             "cell-offset",

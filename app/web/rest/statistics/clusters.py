@@ -18,7 +18,7 @@ from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS, PCA
 from mloscope.app.web.rest.addresses import Step
 from mloscope.app.web.rest.answers import IMMUTABLE, held, immutable_answer, unchanged_answer
 from mloscope.app.web.rest.resource import Notices, resource
-from mloscope.app.web.rest.statistics.asked_images import Wanted
+from mloscope.app.web.rest.statistics.asked_images import RestsOn, Wanted
 from mloscope.app.web.rest.statistics.asked_split import (
     BYTES,
     COLUMNS,
@@ -97,6 +97,7 @@ class LassoAnswer:
     step: Annotated[int, Field(description="Whose map the line was drawn on; the images are described as of it.")]
     total: int
     images: list[DescribedImage]
+    rests_on: RestsOn
     notices: Notices
 
 
@@ -116,8 +117,9 @@ def lassoed_images(
     """The images within a line drawn on a map, in the order of the split; ``search``, ``label`` and the corpus's facets
     narrow them as in the search for images."""
     drawn = Lasso.parse(lasso)
-    found = wanted.page(answers.lassoed_images(asked.of, drawn, map))
-    return LassoAnswer(drawn.step, found.total, [DescribedImage(**image) for image in found.images], asked.notices())
+    found = wanted.page(answers.lassoed_images(asked.of, drawn, map), drawn.step)
+    images = [DescribedImage(**image) for image in found.images]
+    return LassoAnswer(drawn.step, found.total, images, found.rests_on, asked.notices())
 
 
 # ------------------------------------------------------------------------------------------------------ a step
@@ -168,6 +170,7 @@ class Member(DescribedImage):
 class MembersAnswer:
     total: int
     images: list[Member]
+    rests_on: RestsOn
     notices: Notices
 
 
@@ -180,5 +183,5 @@ def cluster_members(
 ) -> MembersAnswer:
     """The images of one cluster, the nearest to its centre first; ``search``, ``label`` and the corpus's facets narrow
     them as in the search for images."""
-    found = wanted.page(answers.cluster_members(asked.of, step, cluster))
-    return MembersAnswer(found.total, [Member(**image) for image in found.images], asked.notices())
+    found = wanted.page(answers.cluster_members(asked.of, step, cluster), step)
+    return MembersAnswer(found.total, [Member(**image) for image in found.images], found.rests_on, asked.notices())

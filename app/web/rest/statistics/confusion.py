@@ -15,7 +15,7 @@ from mloscope.app.statistics.class_order import orders
 from mloscope.app.web.rest.addresses import Limit, Offset, Step
 from mloscope.app.web.rest.answers import immutable_answer
 from mloscope.app.web.rest.resource import Notices, resource
-from mloscope.app.web.rest.statistics.asked_images import Wanted
+from mloscope.app.web.rest.statistics.asked_images import RestsOn, Wanted
 from mloscope.app.web.rest.statistics.asked_split import (
     BYTES,
     RUN_PATH,
@@ -151,6 +151,7 @@ def confusion(asked: Asked, step: Step, format: Format = "json") -> ConfusionAns
 class CellAnswer:
     total: int
     images: list[DescribedImage]
+    rests_on: RestsOn
     notices: Notices
 
 
@@ -161,15 +162,13 @@ def cell_images(
     step: Step,
     actual: Class,
     predicted: Annotated[int, Path(description="Number of a class; the number of classes for images not predicted.")],
-    order: Annotated[
-        Literal["confident", "unsure", "position"],
-        Query(description="The surest first, the least sure first, or as in the split."),
-    ] = "confident",
 ) -> CellAnswer:
-    """The images of one cell. Without ``search``, ``label`` or a facet of the corpus, which narrow them as in the search
-    for images, ``total`` is the cell's count; with ``random``, ``order`` makes no difference."""
-    found = wanted.page(questions.cell_images(asked.of, step, actual, predicted, order))
-    return CellAnswer(found.total, [DescribedImage(**image) for image in found.images], asked.notices())
+    """The images of one cell, by default the most confident first. Without ``search``, ``label``, ``judged`` or a facet of
+    the corpus, which narrow them as in the search for images, ``total`` is the cell's count; with ``random``, ``order``
+    makes no difference."""
+    found = wanted.page(questions.cell_images(asked.of, step, actual, predicted), step, "confident")
+    images = [DescribedImage(**image) for image in found.images]
+    return CellAnswer(found.total, images, found.rests_on, asked.notices())
 
 
 @dataclass(frozen=True)

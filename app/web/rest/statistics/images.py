@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
+from fastapi import Query
 from fastapi.responses import Response
 from pydantic import Field
 
@@ -12,7 +13,8 @@ from mloscope.app.statistics import images as questions
 from mloscope.app.statistics import tables
 from mloscope.app.web.rest.addresses import ImageId, Step
 from mloscope.app.web.rest.resource import Notices, resource
-from mloscope.app.web.rest.statistics.asked_split import COLUMNS, RUN_PATH, STEP_PATH, Asked, Format
+from mloscope.app.web.rest.statistics.asked_images import RestsOn, Wanted
+from mloscope.app.web.rest.statistics.asked_split import COLUMNS, RUN_PATH, STEP_PATH, Asked, DescribedImage, Format
 
 router = resource("statistics", RUN_PATH)
 
@@ -34,6 +36,31 @@ def images_of_step(asked: Asked, step: Step, format: Format = "csv") -> Response
     """What every image is held for: id, actual, predicted, confidence, true_probability, loss, margin, in_top_5. JSON
     is an object of lists by column."""
     return asked.table(tables.images_table(asked.of, step), format, step, "images")
+
+
+@dataclass(frozen=True)
+class ListedAnswer:
+    total: Annotated[int, Field(description="How many images match in all.")]
+    offset: int
+    images: list[DescribedImage]
+    rests_on: RestsOn
+    notices: Notices
+
+
+@router.get(STEP_PATH + "/images/search")
+def list_images(
+    asked: Asked,
+    wanted: Wanted,
+    step: Step,
+    at: Annotated[
+        str | None, Query(description="Id of an image: the page on which it stands, whatever offset.")
+    ] = None,
+) -> ListedAnswer:
+    """Images of a split in an order that rests on what the network predicts at one step, a page at a time; ``search``,
+    ``label`` and the corpus's facets narrow them as in the search for images. 404 where the step has not been evaluated."""
+    found = wanted.page(questions.all_images(asked.of, step), step, at=at)
+    images = [DescribedImage(**image) for image in found.images]
+    return ListedAnswer(found.total, found.offset, images, found.rests_on, asked.notices())
 
 
 @dataclass(frozen=True)
