@@ -35,7 +35,9 @@ import { RunChoice } from "mloscope/runs/choice.mjs";
 import { RunPicker } from "mloscope/runs/picker.mjs";
 import { RunTable } from "mloscope/runs/table.mjs";
 import { Chart } from "mloscope/shell/chart.mjs";
+import { Fold } from "mloscope/shell/fold.mjs";
 import { KeyMap } from "mloscope/shell/key_map.mjs";
+import { PanelEdge } from "mloscope/shell/panel_edge.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
 import { ViewSelect } from "mloscope/shell/view_select.mjs";
 import { StatisticsState } from "mloscope/statistics/state.mjs";
@@ -57,10 +59,12 @@ window.mloscope = {
   ConfusionPairs,
   ConfusionTools,
   FilmCanvas,
+  Fold,
   ImageCard,
   ImageGrid,
   KeyMap,
   NetworkGraph,
+  PanelEdge,
   PointMap,
   PredictionBars,
   RunChoice,

@@ -129,3 +129,16 @@ ViewSelect = browser_part(
     "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",
     "field", "label", "help", "options",
 )  # fmt: skip
+Fold = browser_part(
+    "Fold",
+    "A heading of ``level`` 2 or 3 that folds its ``panel``, which is remembered: all else in the element around it whose "
+    "``data-panel`` is that name.",
+    "panel", "title", "level",
+)  # fmt: skip
+PanelEdge = browser_part(
+    "PanelEdge",
+    "The edge of a ``panel``, dragged or moved by keys along the ``axis`` x or y, which is remembered. ``label``: what the panel "
+    "is; ``side``: ``after`` where it lies right of the edge; ``sized``: selector of what has the size; ``least``, ``most``: of "
+    "it in pixels; ``folds``: whether a button folds it.",
+    "panel", "label", "axis", "side", "sized", "least", "most", "folds",
+)  # fmt: skip

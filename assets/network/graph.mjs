@@ -67,6 +67,7 @@ class Graph {
   constructor(root) {
     this.root = root;
     this.pictures = new Map(); // url -> text, oldest first
+    root.dataset.panel = "network"; // which assets/shell/panels.mjs folds
     this.stage = element("div", { class: "graph-stage", "data-own-keys": true, "data-state": "pending" });
     this.message = element("div", { class: "graph-message", role: "status", hidden: true });
     this.tip = new Tip(root);
@@ -106,7 +107,7 @@ class Graph {
   head() {
     const { camera } = this;
     const legend = FAMILIES.map((family) => element("span", { class: `graph-family-${family}` }, [family]));
-    return element("div", { class: "graph-head" }, [
+    return element("div", { class: "graph-head panel-head" }, [
       this.select,
       this.summary,
       element("span", { class: "graph-legend", "aria-hidden": "true" }, legend),

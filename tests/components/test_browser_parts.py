@@ -27,6 +27,8 @@ PARTS = (
     "PointMap",
     "ClusterImages",
     "ViewSelect",
+    "Fold",
+    "PanelEdge",
     "RunPicker",
 )
 

@@ -13,7 +13,7 @@ from mloscope.app.web.dash.page import ViewPart
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.dash.view_state import Choice, Field
 from mloscope.components import theme as themes
-from mloscope.components.browser_parts import ViewSelect
+from mloscope.components.browser_parts import Fold, ViewSelect
 from mloscope.components.chart import chart
 from mloscope.components.figures.ridgeline import HEIGHT_PX, MOST_RIDGES, Distribution, ridgeline
 from mloscope.components.numbers import step_names
@@ -68,17 +68,25 @@ def panel() -> html.Div:
         [
             html.Div(
                 [
-                    html.H3("histograms of its values over time", className="panel-subtitle"),
+                    Fold(
+                        id="weight-histograms-fold", panel=WEIGHT_HISTOGRAMS, title="histograms of its values over time"
+                    ),
                     _ridges(WEIGHT_HISTOGRAMS, "Histograms of the layer's parameter over all steps"),
                 ],
                 className="of-parameters",
+                **{"data-panel": WEIGHT_HISTOGRAMS},
             ),
             html.Div(
                 [
-                    html.H3("histograms of its outputs for the selected image", className="panel-subtitle"),
+                    Fold(
+                        id="map-histograms-fold",
+                        panel=MAP_HISTOGRAMS,
+                        title="histograms of its outputs for the selected image",
+                    ),
                     _ridges(MAP_HISTOGRAMS, "Histograms of the layer's outputs for the selected image over all steps"),
                 ],
                 className="of-features",
+                **{"data-panel": MAP_HISTOGRAMS},
             ),
             html.Div(selects, className="histogram-tools"),
             html.P(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dash_bootstrap_components as dbc
 from dash import html
+from dash.development.base_component import Component
 
 from mloscope.app.films.kinds import film_kinds
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash.pages import main_display_histograms as layer_histograms
 from mloscope.app.web.dash.view_state import FILM
-from mloscope.components.browser_parts import FilmCanvas, ImageGrid, NetworkGraph, PredictionBars
+from mloscope.components.browser_parts import FilmCanvas, Fold, ImageGrid, NetworkGraph, PanelEdge, PredictionBars
 from mloscope.components.chart import chart
 from mloscope.components.figures.prediction_course import HEIGHT_PX
 
@@ -69,9 +70,19 @@ def canvas_of(kind: str) -> str:
 def layout() -> html.Div:
     return html.Div(
         [
-            html.Section(NetworkGraph(id=NETWORK), className="display-network", **{"aria-label": "The network"}),
+            html.Section(
+                [NetworkGraph(id=NETWORK), _edge("network", "the network", "y", ".graph", (80, 700))],
+                className="display-network",
+                **{"aria-label": "The network"},
+            ),
             html.Div(
-                [_image_side(), _centre(), _unit_side()],
+                [
+                    _image_side(),
+                    _edge("images", "images", "x", ".display-images", (180, 560)),
+                    _centre(),
+                    _edge("unit", "layer and unit", "x", ".display-unit", (240, 700), side="after"),
+                    _unit_side(),
+                ],
                 className="display-columns",
             ),
         ],
@@ -79,19 +90,49 @@ def layout() -> html.Div:
     )
 
 
+def _edge(
+    panel: str,
+    label: str,
+    axis: str,
+    sized: str,
+    limits_px: tuple[int, int],
+    *,
+    side: str = "before",
+    folds: bool = True,
+) -> PanelEdge:
+    least, most = limits_px
+    return PanelEdge(
+        id=f"{panel}-edge",
+        panel=panel,
+        label=label,
+        axis=axis,
+        side=side,
+        sized=sized,
+        least=least,
+        most=most,
+        folds=folds,
+    )
+
+
+def _section(panel: str, title: str, *parts: Component, level: int = 3, class_name: str = "") -> html.Div:
+    """A part of a side that folds under its heading."""
+    heading = Fold(id=f"{panel}-fold", panel=panel, title=title, level=level)
+    return html.Div([heading, *parts], className=class_name, **{"data-panel": panel})
+
+
 def _image_side() -> html.Aside:
+    course = chart(
+        PREDICTION_COURSE, "Class probabilities of the selected image over all steps", HEIGHT_PX, cursor=True
+    )
     return html.Aside(
         [
             ImageGrid(id=IMAGES),
-            html.H2("Predicted class", className="panel-title"),
-            PredictionBars(id=PREDICTIONS),
-            html.H3("over all steps", className="panel-subtitle"),
-            chart(
-                PREDICTION_COURSE, "Class probabilities of the selected image over all steps", HEIGHT_PX, cursor=True
-            ),
+            _edge("image-grid", "the grid of images", "y", ".display-images .images-scroller", (60, 900), folds=False),
+            _section("predictions", "Predicted class", PredictionBars(id=PREDICTIONS), level=2),
+            _section("prediction-course", "over all steps", course),
         ],
-        className="display-side display-images",
-        **{"aria-label": "Images"},
+        className="display-side display-images panel-column",
+        **{"aria-label": "Images", "data-panel": "images"},
     )
 
 
@@ -116,42 +157,44 @@ def _centre() -> html.Section:
 def _unit_side() -> html.Aside:
     return html.Aside(
         [
-            html.Div(id=LAYER_DETAILS, className="details", **{"aria-live": "polite"}),
-            html.Div(
-                [
-                    html.H3("selected unit, exact values", className="panel-subtitle"),
-                    chart(UNIT_HEAT_MAP, "The selected unit's weights, enlarged", 190),
-                ],
-                className="of-parameters",
+            _section(
+                "layer-numbers",
+                "layer",
+                html.Div(id=LAYER_DETAILS, className="details", **{"aria-live": "polite"}),
             ),
-            html.Div(
-                [
-                    html.H3("its feature map", className="panel-subtitle"),
-                    chart(UNIT_MAP, "The selected unit's feature map, enlarged", 190),
-                ],
-                className="of-features",
+            _section(
+                "unit-values",
+                "selected unit, exact values",
+                chart(UNIT_HEAT_MAP, "The selected unit's weights, enlarged", 190),
+                class_name="of-parameters",
             ),
-            html.Div(
-                [
-                    html.H3("its values over all steps", className="panel-subtitle"),
-                    chart(UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
-                ],
-                className="of-parameters",
+            _section(
+                "unit-map-values",
+                "its feature map",
+                chart(UNIT_MAP, "The selected unit's feature map, enlarged", 190),
+                class_name="of-features",
+            ),
+            _section(
+                "unit-values-course",
+                "its values over all steps",
+                chart(UNIT_COURSE, "Values of the selected unit over all steps", 150, cursor=True),
+                class_name="of-parameters",
             ),
             layer_histograms.panel(),
             html.Div(
                 [
-                    html.H3("how training went", className="panel-subtitle"),
+                    Fold(id="training-fold", panel="training-course", title="how training went", level=3),
                     chart(TRAINING_COURSE, "Loss and other metrics of the run over all steps", 190, cursor=True),
                     html.P(id=TRAINING_PROBLEMS, className="quiet-text"),
                     html.A("All metrics, and those of other runs", href=mounted("/curves"), **{"data-page": "metrics"}),
                 ],
                 id=TRAINING,
                 hidden=True,
+                **{"data-panel": "training-course"},
             ),
         ],
-        className="display-side display-unit",
-        **{"aria-label": "Layer and unit"},
+        className="display-side display-unit panel-column",
+        **{"aria-label": "Layer and unit", "data-panel": "unit"},
     )
 
 
