@@ -43,6 +43,7 @@ COPY adaptors adaptors
 COPY app app
 COPY assets assets
 COPY components components
+COPY notebook notebook
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && echo web > /opt/mloscope/mloscope-image \
     && PYTHONDONTWRITEBYTECODE= python -c "import av, distributed, pwdlib.hashers.argon2, pyarrow.parquet; av.Codec('libx264', 'w'); \
@@ -75,6 +76,7 @@ COPY adaptors adaptors
 COPY app app
 COPY assets assets
 COPY components components
+COPY notebook notebook
 RUN pip --python /opt/mloscope/bin/python install --no-compile --no-deps . \
     && echo model-service > /opt/mloscope/mloscope-image \
     && PYTHONDONTWRITEBYTECODE= python -c "import distributed.cli.dask_worker, pyarrow.parquet; \

@@ -61,6 +61,7 @@ def test_the_wheel_holds_every_module_and_every_asset(wheel: zipfile.ZipFile) ->
     ]
 
     assert len(sources) > 50
+    assert "mloscope/notebook/__init__.py" in shipped
     assert not [str(path) for path in sources if f"mloscope/{path.as_posix()}" not in shipped]
 
 

@@ -112,6 +112,16 @@ def _words(value: str) -> tuple[str, ...]:
     return tuple(re.split(r"[,\s]+", value.strip().lower()))
 
 
+def _ancestors(value: str) -> tuple[str, ...]:
+    origins = _words(value)
+    for origin in origins:
+        if not re.fullmatch(r"https?://(\*\.)?[a-z0-9.-]+(:(\d{1,5}|\*))?|vscode-webview:", origin):
+            raise ValueError(
+                'origins separated by commas, such as "http://localhost:*" or "https://hub.lab.org", or "vscode-webview:"'
+            )
+    return origins
+
+
 def _header(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]{1,64}", value):
         raise ValueError('the name of a header, such as "X-Forwarded-User"')
@@ -250,6 +260,13 @@ class Settings:
         "names",
         "Host names under which browsers may reach this server, separated by commas; `.lab.org` means all below it. "
         "The name in `MLOSCOPE_HOST`, `localhost` and IP addresses are always allowed.",
+    )
+    frame_ancestors: tuple[str, ...] | None = _setting(
+        None,
+        _ancestors,
+        "origins",
+        "Pages that may show this server's pages in a frame, such as `http://localhost:*` for notebooks of the same machine, "
+        "separated by commas. Default: none.",
     )
     trusted_proxies: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] | None = _setting(
         None,

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 IMAGES_AND_DATA = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """The policy of everything that is not a page of ours."""
 
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",  # not no-referrer: forms would then say that their origin is "null"
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -27,7 +26,15 @@ def script_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def content_security_policy(script_hashes: Iterable[str]) -> str:
+def framing(ancestors: Sequence[str] = ()) -> tuple[dict[str, str], str]:
+    """Who may show an answer in a frame: headers, and a directive of the content security policy. Browsers of today follow the
+    directive; the header, for others, knows no list."""
+    if ancestors:
+        return {}, f"frame-ancestors {' '.join(ancestors)}"
+    return {"X-Frame-Options": "DENY"}, "frame-ancestors 'none'"
+
+
+def content_security_policy(script_hashes: Iterable[str], frames: str = "frame-ancestors 'none'") -> str:
     """What pages may do: run our files and the inline scripts of these hashes, show our pictures and those they draw
     themselves, ask us. Plotly and Dash's components write style sheets of their own, so styles may stand inline."""
     return "; ".join(
@@ -41,6 +48,6 @@ def content_security_policy(script_hashes: Iterable[str]) -> str:
             "worker-src 'self' blob:",
             "base-uri 'none'",
             "form-action 'self'",
-            "frame-ancestors 'none'",
+            frames,
         )
     )

@@ -41,7 +41,13 @@ from mloscope.app.process.settings import Settings
 from mloscope.app.process.terminal import printable
 from mloscope.app.process.url_prefix import URL_PREFIX, announced, mounted, without
 from mloscope.app.web.access.authentication import Authentication, Origin, is_loopback
-from mloscope.app.web.access.browser_policy import HEADERS, IMAGES_AND_DATA, PAGE_HEADERS, content_security_policy
+from mloscope.app.web.access.browser_policy import (
+    HEADERS,
+    IMAGES_AND_DATA,
+    PAGE_HEADERS,
+    content_security_policy,
+    framing,
+)
 from mloscope.app.web.access.heads import as_get
 from mloscope.app.web.access.own_page import CSRF_COOKIE, CSRF_SCOPE_KEY, Handler
 from mloscope.app.web.access.prometheus import Metrics
@@ -270,18 +276,20 @@ class _Visit:
 
     def _guard_headers(self, headers: MutableHeaders) -> None:
         is_page = headers.get("content-type", "").startswith("text/html")
-        for name, value in (HEADERS | PAGE_HEADERS if is_page else HEADERS).items():
+        is_ours = is_page and not self.path.startswith("/api/") and self.path != "/login"
+        framed, frames = framing(self.gate.settings.frame_ancestors or () if is_ours else ())
+        for name, value in (HEADERS | framed | (PAGE_HEADERS if is_page else {})).items():
             headers[name] = value
         headers[REQUEST_ID_HEADER] = REQUEST_ID.get()
         if "location" in headers:
             headers["location"] = mounted(headers["location"])
         brought = headers.get("content-security-policy")
         if brought is not None:
-            headers["content-security-policy"] = f"{brought}; frame-ancestors 'none'"
+            headers["content-security-policy"] = f"{brought}; {frames}"
         elif self.path.startswith("/api/") or not is_page:
-            headers["content-security-policy"] = f"{IMAGES_AND_DATA}; frame-ancestors 'none'"
+            headers["content-security-policy"] = f"{IMAGES_AND_DATA}; {frames}"
         else:
-            headers["content-security-policy"] = content_security_policy(self.gate.script_hashes())
+            headers["content-security-policy"] = content_security_policy(self.gate.script_hashes(), frames)
         if self.status == 200 and "cache-control" not in headers:
             if self.path == ICON:  # Chromium asks for it whenever the address changes, unless it may keep it
                 headers["cache-control"] = "public, max-age=86400"

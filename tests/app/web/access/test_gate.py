@@ -14,6 +14,7 @@ import pytest
 from starlette.responses import HTMLResponse, PlainTextResponse, StreamingResponse
 
 from mloscope.app.accounts.users import UserFile
+from mloscope.app.errors import BadRequest
 from mloscope.app.process.request_context import CALLER, REQUEST_ID
 from mloscope.app.process.settings import Settings
 from mloscope.app.web.access.authentication import Authentication
@@ -425,6 +426,21 @@ def test_every_answer_tells_the_browser_what_it_must_not_do(house: Callable[...,
         assert "*" not in policy
         if path not in ("/api/docs",):
             assert "'unsafe-inline'" not in re.search(r"script-src[^;]*|$", policy)[0]  # type: ignore[index]
+
+
+def test_only_pages_and_only_where_it_is_set_may_stand_in_a_frame(house: Callable[..., Any]) -> None:
+    home = house(people=False, frame_ancestors=("http://localhost:*", "vscode-webview:"))
+    client = home.visitor()
+    page = client.get("/").headers
+    assert "frame-ancestors http://localhost:* vscode-webview:" in page["content-security-policy"]
+    assert "x-frame-options" not in page
+    for path in ("/login", "/api/docs", "/api/v1/runs", "/assets/shell.css"):
+        headers = client.get(path).headers
+        assert "frame-ancestors 'none'" in headers["content-security-policy"], path
+        assert headers["x-frame-options"] == "DENY"
+    for wrong in ("*", "https://*", "localhost", "http://a b", "'self'", "http://x; script-src *"):
+        with pytest.raises(BadRequest, match="MLOSCOPE_FRAME_ANCESTORS"):
+            Settings.from_environment({"MLOSCOPE_FRAME_ANCESTORS": wrong})
 
 
 def test_what_never_changes_under_its_address_is_kept_by_browsers_and_by_nobody_on_the_way(
