@@ -7,6 +7,7 @@ import "mloscope/shell/first_address.mjs";
 import "mloscope/shell/opening.mjs"; // hears of another subject before everything else
 import "mloscope/shell/chart_export.mjs";
 import "mloscope/shell/controls.mjs";
+import "mloscope/shell/hints.mjs";
 import "mloscope/shell/page_links.mjs";
 import "mloscope/shell/ridges.mjs";
 import "mloscope/shell/time_cursor.mjs";

@@ -8,6 +8,7 @@ from typing import Any
 from dash import html
 
 from mloscope.adaptors.interface import Layer
+from mloscope.components.glossary import WORDS, explained
 from mloscope.components.numbers import grouped, number_text, percent
 
 
@@ -87,7 +88,7 @@ def parameter_statistics(
 
 def _table(statistics: Sequence[Mapping[str, Any]], unit: int | None) -> list[Any]:
     """Return the table in a frame that scrolls by itself, and what has to be said of it."""
-    head = html.Tr([html.Td(), *(html.Th(name, scope="col", title=tip) for name, tip in _COLUMNS)])
+    head = html.Tr([html.Td(), *(_heading(name, tip) for name, tip in _COLUMNS)])
     body, remarks = [], []
     for row in statistics:
         body.append(html.Tr(html.Th(row["parameter"], scope="rowgroup", colSpan=5, className="details-parameter")))
@@ -99,6 +100,10 @@ def _table(statistics: Sequence[Mapping[str, Any]], unit: int | None) -> list[An
     table = html.Table([html.Thead(head), html.Tbody(body)], className="details-table")
     frame = html.Div(table, className="details-scroll", tabIndex=0, role="region", **{"aria-label": "Statistics"})
     return [frame, *(html.P(remark, className="warning-text") for remark in remarks)]
+
+
+def _heading(name: str, tip: str) -> html.Th:
+    return html.Th([name, explained(name)] if name in WORDS else name, scope="col", title=tip)
 
 
 def _numbers(label: str, row: Mapping[str, Any], prefix: str, class_name: str) -> html.Tr:

@@ -35,6 +35,7 @@ def main() -> None:
                 args=["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
             )
             page = browser.new_page(viewport={"width": 1440, "height": 1000}, color_scheme="light")
+            page.add_init_script("localStorage.setItem('mloscope-hints', '3')")  # not somebody's first visit
             page.goto(f"{address}/{VIEW}")
             # Until both films are complete and the charts are drawn, so that the picture is the same every time.
             page.wait_for_function(

@@ -29,6 +29,8 @@ WITH_TENSORFLOW = (
     "tests/app/model_service/",
 )
 """Where tests import TensorFlow, which takes 5 s and 500 MB: one process has all of them."""
+NO_HINTS = "try { localStorage.setItem('mloscope-hints', '3'); } catch { /* a page without storage */ }"
+"""Whoever tests has been here before: assets/shell/hints.mjs."""
 BROWSERS = ("chromium-headless-shell", "chromium")
 """The first one found is used. The shell has no windows, and takes a fifth of the time for a page."""
 
@@ -156,6 +158,7 @@ class Tabs:
 
     def new(self, options: dict[str, Any]) -> Tab:
         context = self._browser.new_context(**options)
+        context.add_init_script(NO_HINTS)
         page = context.new_page()
         return Tab(page, context.new_cdp_session(page), options)
 

@@ -36,6 +36,7 @@ MODULES = {
     "films": "films/films",
     "keyTables": "base/keys",
     "grouped": "base/numbers",
+    "hints": "shell/hints",
     "notice": "base/notices",
     "onBack": "base/asking_again",
     "openSubject": "base/subject",

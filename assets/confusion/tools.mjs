@@ -10,6 +10,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
+import { whatIs } from "mloscope/shell/glossary.mjs";
 
 const MOST_MATCHES = 12;
 // ------------------------------------------------------------------------------------------------------- controls
@@ -148,7 +149,7 @@ class Accuracy {
     root.append(
       element("h2", { class: "panel-title" }, ["Accuracy"]),
       element("p", { class: "confusion-accuracy-line" }, [this.share, this.count]),
-      this.others,
+      element("div", { class: "confusion-accuracy-words" }, [this.others, whatIs("calibration error")]),
     );
     this.undo = [this.model.follow(() => this.draw()), time.subscribe(() => this.draw())];
   }

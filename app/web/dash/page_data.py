@@ -18,7 +18,7 @@ from mloscope.app.statistics import image_orders
 from mloscope.app.web.dash import view_state
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.workspace import run_labels, saved_views
-from mloscope.components import colour_tables
+from mloscope.components import colour_tables, glossary
 from mloscope.components.theme import CATEGORIES, CLUSTERS
 
 
@@ -43,6 +43,7 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
             "judged": [[name, title, ""] for name, title in image_orders.JUDGED.items()],
         },
         "cluster-colours": CLUSTERS,
+        "glossary": glossary.WORDS,
         "limits": {
             "unit": unit_selection.MAXIMUM_UNIT,
             "range": unit_selection.LONGEST_RANGE,

@@ -14,6 +14,7 @@ from mloscope.components.browser_parts import (
     ImageGrid,
 )
 from mloscope.components.chart import chart
+from mloscope.components.glossary import explained
 
 COMPARISON = "comparison"
 COMPARE_VIEW = "compare-view"  # Store: what of the view the charts show. One writer: assets/shell/view_parts.mjs
@@ -83,7 +84,10 @@ def _change_panel() -> list[Any]:
     return [
         html.Div(id=COMPARE_SUMMARY, className="compare-summary", **{"aria-live": "polite"}),
         html.Div(
-            [html.H2("each unit, A against B", className="panel-subtitle"), _tabs("compare-measure", MEASURES, "Measure")],
+            [
+                html.H2("each unit, A against B", className="panel-subtitle"), explained("rank correlation"),
+                _tabs("compare-measure", MEASURES, "Measure"),
+            ],
             className="compare-title",
         ),
         chart(COMPARE_SCATTER, "A number of each unit at A against the same at B", 250, class_name="compare-chart"),

@@ -13,6 +13,7 @@ from mloscope.app.web.dash.view_state import FILM
 from mloscope.components.browser_parts import FilmCanvas, Fold, ImageGrid, NetworkGraph, PanelEdge, PredictionBars
 from mloscope.components.chart import chart
 from mloscope.components.figures.prediction_course import HEIGHT_PX
+from mloscope.components.glossary import explained
 
 UNIT_VIEW = "unit-view"  # JS. Store: what of the view the unit's charts show. One writer: assets/shell/view_parts.mjs
 MAP_VIEW = (
@@ -231,6 +232,7 @@ def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip:
                 ],
                 title=tip,
             ),
+            *([explained("channel")] if label == "channels" else []),
             *(
                 html.Button(sign, id=button, className="tool-button", title=tip, **{"aria-label": tip})
                 for sign, button, tip in (
