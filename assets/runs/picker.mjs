@@ -40,11 +40,11 @@ export class Picker {
       type: "button",
       class: "form-select picker-button",
       "aria-haspopup": "listbox",
-      "aria-expanded": false,
+      "aria-expanded": "false",
     });
     this.search = element("input", {
       type: "search", class: "tool-input picker-search", placeholder: "find a run", autocomplete: "off", spellcheck: "false", role: "combobox",
-      "aria-label": `${label}: find a run`, "aria-expanded": true, "aria-controls": list, "aria-autocomplete": "list",
+      "aria-label": `${label}: find a run`, "aria-expanded": "true", "aria-controls": list, "aria-autocomplete": "list",
     }); // prettier-ignore
     this.list = element("ul", { class: "picker-list", role: "listbox", id: list, "aria-label": label });
     this.more = element("span", { class: "quiet-text" });

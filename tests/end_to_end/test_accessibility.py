@@ -58,6 +58,13 @@ def test_no_dialog_has_violations(display):
     assert said_of(display.page) == []
 
 
+def test_the_list_of_runs_has_no_violations(display):
+    display.open(search="runs")
+    display.page.get_by_role("button", name="Run: mnist").click()
+    display.page.get_by_role("option", name="damaged").wait_for()
+    assert said_of(display.page) == []
+
+
 def test_the_page_of_the_server_has_no_violations(display):
     display.page.goto(f"{display.address}/status")
     assert said_of(display.page) == []
