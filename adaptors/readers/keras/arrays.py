@@ -90,7 +90,7 @@ def layer_datasets(
     ``path`` is the layer's name, the names of the models around it first; ``store`` its group in the newer
     layout, as its class and order give it.
     """
-    older = file.get("model_weights") or (file if "layer_names" in file.attrs else None)
+    older = file.get("model_weights") if "model_weights" in file else file if "layer_names" in file.attrs else None
     if older is not None:
         found = _in_older_layout(older, path, source_class, config)
     else:
@@ -234,9 +234,11 @@ def _variables(
 def weight_names(group: h5py.Group, attribute: str = "weight_names") -> list[str]:
     """The ``weight_names`` attribute of a layer's group, or ``layer_names`` of the root. Keras splits it into numbered
     pieces where it is longer than 64 KiB."""
-    pieces = [group.attrs[key] for key in (attribute,) if key in group.attrs]
-    while f"{attribute}{len(pieces)}" in group.attrs:
-        pieces.append(group.attrs[f"{attribute}{len(pieces)}"])
+    attributes = group.attrs
+    pieces = [attributes[attribute]] if attribute in attributes else []
+    whole = bool(pieces)
+    while not whole and f"{attribute}{len(pieces)}" in attributes:
+        pieces.append(attributes[f"{attribute}{len(pieces)}"])
     return [name.decode() if isinstance(name, bytes) else str(name) for piece in pieces for name in piece]
 
 

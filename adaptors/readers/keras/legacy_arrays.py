@@ -69,8 +69,8 @@ def is_of_keras_1(file: h5py.File) -> bool:
 
 def _said(file: h5py.File, attribute: str) -> str | None:
     value = file.attrs.get(attribute)
-    if value is None and (weights := file.get("model_weights")) is not None:
-        value = weights.attrs.get(attribute)
+    if value is None and "model_weights" in file:
+        value = file["model_weights"].attrs.get(attribute)
     if value is None:
         return None
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

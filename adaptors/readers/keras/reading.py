@@ -26,7 +26,8 @@ def read_layers(
     with files.opened_in_window(path) as (file, window), places.noted(path, window) as note:
         nodes = found.nodes_in(checkpoint, file, names)
         for layer in layers:
-            datasets = nodes[layer.name].datasets(file)
+            # To look for what a layer without parameters may have takes longer than to read one that has some.
+            datasets = nodes[layer.name].datasets(file) if layer.parameters else {}
             read[layer.name] = read_parameters(file, nodes[layer.name], datasets, layer, path)
             note(layer.name, datasets, read[layer.name])
     return read
