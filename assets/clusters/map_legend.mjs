@@ -27,6 +27,7 @@ export class MapLegend {
     if (isLong) said.push(`${grouped(names.length)} classes share ${length} colours; point at an image for its class.`);
     else if (names.length > length) said.push(`Colours repeat after ${length}.`);
     if (kind === "cluster") said.push("Colours as in the rows.");
+    if (shown) said.push("The line is the way of the selected image through all steps.");
     if (shown) said.push(shown.note); // how the map was made and what it can mean, from the server
     this.node.replaceChildren(...items, element("span", { class: "points-said" }, [said.join(" ")]));
   }

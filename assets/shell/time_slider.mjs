@@ -4,6 +4,7 @@
  * shows what the bus says.
  */
 import { button, component, element, write } from "mloscope/base/dom.mjs";
+import { kept } from "mloscope/base/kept.mjs";
 import { keyTable, whose } from "mloscope/base/keys.mjs";
 import { grouped, stepName } from "mloscope/base/numbers.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -13,6 +14,8 @@ import { spacing, SPACINGS } from "mloscope/shell/spacing.mjs";
 import { TimeRail } from "mloscope/shell/time_rail.mjs";
 import { TrainingCurve } from "mloscope/shell/training_curve.mjs";
 
+const SPEED = "mloscope-speed"; // what the browser keeps
+const LOOP = "mloscope-loop";
 const SPEEDS = [2, 5, 10, 25, 60];
 const FAR = 10;
 
@@ -99,14 +102,21 @@ class Timeline {
   }
 
   build() {
+    recallPlaying();
     this.play = button("timeline-button", drawIcon("play"), "Play (space)", () => toggle());
-    this.loop = button("timeline-button", drawIcon("loop"), "Start again at the end", () => (time.loop = !time.loop));
+    this.loop = button("timeline-button", drawIcon("loop"), "Start again at the end", () => {
+      time.loop = !time.loop;
+      kept.set(LOOP, String(time.loop));
+    });
     this.speed = element(
       "select",
       { class: "timeline-speed", title: "Checkpoints per second while playing; every one is shown", "aria-label": "Speed" },
       SPEEDS.map((speed) => element("option", { value: speed, selected: speed === time.speed }, [`${speed}/s`])),
     );
-    this.speed.addEventListener("change", () => (time.speed = Number(this.speed.value)));
+    this.speed.addEventListener("change", () => {
+      time.speed = Number(this.speed.value);
+      kept.set(SPEED, this.speed.value);
+    });
     this.buildTrack();
     this.readout = element("output", { class: "timeline-readout", for: "time-slider" });
     this.jump = element("input", {
@@ -292,6 +302,13 @@ function drawIcon(name) {
   return element("svg:svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, [
     element("svg:path", { d: ICONS[name], fill: "currentColor" }),
   ]);
+}
+
+/** How fast it plays, and whether again from the start, as it was left. */
+function recallPlaying() {
+  const speed = Number(kept.get(SPEED));
+  if (SPEEDS.includes(speed)) time.speed = speed;
+  if (kept.get(LOOP) !== null) time.loop = kept.get(LOOP) === "true";
 }
 
 /** The React component behind components/browser_parts.py. */

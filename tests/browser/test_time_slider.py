@@ -113,7 +113,11 @@ def test_speed_and_loop_are_the_buses(timeline):
     timeline.page.select_option(".timeline-speed", "25")
     timeline.page.click('button[title^="Start again"]')
     assert timeline.js("() => [time.speed, time.loop]") == [25, True]
+    timeline.page.reload()
+    timeline.open()
+    assert timeline.js("() => [time.speed, time.loop]") == [25, True], "as they were left"
     assert timeline.page.get_attribute('button[title^="Start again"]', "aria-pressed") == "true"
+    assert timeline.page.input_value(".timeline-speed") == "25"
 
 
 def test_a_typed_step_is_gone_to(timeline):
