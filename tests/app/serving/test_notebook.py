@@ -1,4 +1,4 @@
-"""``mloscope.show``: one server per run and images, a frame and a link, and what is said where there is no server."""
+"""``mloscope.notebook.show``: one server per run and images, a frame and a link, and what is said where there is no server."""
 
 from __future__ import annotations
 

@@ -1,0 +1,200 @@
+"""What is taken away: a film as MP4, and a view as one HTML file, opened from a disk and scrubbed in headless Chromium.
+
+    python benchmarks/takeaway.py [--json FILE]
+
+The film has 41 steps of 32 maps of 28 x 28, its frames in the cache, as after it was looked at. The file is opened anew for each round;
+it counts as open when both films are drawn. Then the slider is moved in each animation frame, as a hand does, and counted is how
+often a frame came in which the canvas shows the wanted step.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from figures import Figure, report
+
+STEPS = tuple(range(0, 4100, 100))
+ROUNDS = 5
+BROWSER = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+OPENED = """() => Promise.all(["parameters", "features"].map((kind) => new Promise((opened) => {
+  const look = () => document.querySelector(`#${kind}-canvas canvas[data-state=ready]`) ? opened() : setTimeout(look, 5);
+  look();
+}))).then(() => performance.now())"""
+SCRUBBED = """async () => {
+  const range = document.getElementById("time-slider");
+  const canvas = document.querySelector("#features-canvas canvas");
+  const frame = () => new Promise(requestAnimationFrame);
+  const began = performance.now();
+  let shown = 0;
+  for (let move = 0; move < 120; move += 1) {
+    range.value = String(move % (Number(range.max) + 1));
+    range.dispatchEvent(new Event("input", { bubbles: true }));
+    const before = canvas.dataset.step;
+    await frame();
+    await new Promise((painted) => { const channel = new MessageChannel(); channel.port1.onmessage = painted; channel.port2.postMessage(0); });
+    shown += canvas.dataset.step !== before;
+  }
+  return { frames: 120 / ((performance.now() - began) / 1000), shown: shown / 120 };
+}"""  # noqa: E501
+
+
+class ArrayRun:
+    """A convolution of 32 units and its maps, made of arrays."""
+
+    format, description, backend = "arrays", "arrays made for a benchmark", "keras"
+    class_names: tuple[str, ...] = ()
+    preprocessing = None
+    input_shape = (28, 28, 1)
+
+    def __init__(self) -> None:
+        from mloscope.adaptors.interface import Checkpoint, Layer, Parameter
+
+        axes = ("row", "column", "channel", "unit")
+        self._checkpoints = tuple(Checkpoint(step, f"{step}.npz") for step in STEPS)
+        self._layers = (
+            Layer("image", "input", (), self.input_shape),
+            Layer("conv", "convolution", ("image",), (28, 28, 32), (Parameter("kernel", (5, 5, 1, 32), axes),)),
+            Layer("classes", "dense", ("conv",), (10,), (), {"activation": "softmax"}, "Dense"),
+        )
+
+    @classmethod
+    def can_open(cls, path: Path) -> bool:
+        return False
+
+    @classmethod
+    def open(cls, path: Path, options: Any) -> ArrayRun:
+        return cls()
+
+    def checkpoints(self) -> tuple[Any, ...]:
+        return self._checkpoints
+
+    def layers(self) -> tuple[Any, ...]:
+        return self._layers
+
+    def parameters(self, checkpoint: Any, layer: Any) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(checkpoint.step)
+        return {
+            parameter.name: random.normal(size=parameter.shape).astype(np.float32) for parameter in layer.parameters
+        }
+
+    def fingerprint(self, checkpoint: Any) -> str:
+        return f"{checkpoint.step:x}"
+
+    def problems(self) -> tuple[str, ...]:
+        return ()
+
+    def weights(self, checkpoint: Any) -> dict[str, np.ndarray]:
+        raise AssertionError("nobody reads all weights")
+
+
+class ArrayService:
+    """Stands for the model service."""
+
+    def evaluate(
+        self, spec: Any, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
+    ) -> Any:
+        from mloscope.app.model_service.client import Evaluation
+
+        made = {
+            "conv": lambda step: np.random.default_rng(step).normal(size=(28, 28, 32)).astype(np.float32),
+            "classes": lambda step: np.full(10, 0.1, np.float32),
+        }
+        return Evaluation({name: np.stack([made[name](step) for step in steps]) for name in layers}, steps, {})
+
+
+def server(images: Path) -> Any:
+    """The REST API over the run, as a client of it."""
+    from fastapi import FastAPI
+    from starlette.testclient import TestClient
+
+    from mloscope.adaptors.registry import open_corpus
+    from mloscope.app.cache.memory_store import MemoryStore
+    from mloscope.app.cache.result_cache import ResultCache
+    from mloscope.app.web.rest.api import add_rest
+    from mloscope.app.web.services import Services
+    from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
+    from mloscope.app.workspace.workspace import Workspace
+
+    workspace = Workspace(
+        [ConnectedRun("arrays", Path("arrays"), ArrayRun())], [ConnectedCorpus("noise", images, open_corpus(images))]
+    )
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    add_rest(app, Services.of(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService()))
+    return TestClient(app)
+
+
+def seconds_of_film(client: Any) -> list[float]:
+    """How long an MP4 takes, again and again."""
+    import av
+
+    address = "/api/v1/runs/arrays/layers/conv/film.mp4?show=features&image=test-0"
+    client.get(address)
+    taken = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        answer = client.get(address)
+        taken.append(time.perf_counter() - began)
+    with av.open(io.BytesIO(answer.content)) as film:
+        assert sum(1 for _ in film.decode(video=0)) == len(STEPS)
+    return taken
+
+
+def in_a_browser(file: Path) -> tuple[list[float], list[dict[str, float]]]:
+    """Seconds from asking for the file until both films are drawn, and how scrubbing went."""
+    from playwright.sync_api import sync_playwright
+
+    opened, scrubbed = [], []
+    with sync_playwright() as playwright:
+        program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=program, args=BROWSER)
+        for _ in range(ROUNDS):
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page.goto(file.as_uri(), wait_until="commit")
+            opened.append(page.evaluate(OPENED) / 1000)
+            scrubbed.append(page.evaluate(SCRUBBED))
+            page.close()
+        browser.close()
+    return opened, scrubbed
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        images = Path(folder) / "images.npz"
+        np.savez(images, x_test=np.zeros((2, 28, 28), np.uint8), y_test=np.zeros(2, np.int64))
+        client = server(images)
+        films = seconds_of_film(client)
+        page = client.get(
+            "/api/v1/runs/arrays/layers/conv/page.html", params={"image": "test-0", "hash": "layer=conv&image=test-0"}
+        )
+        assert page.status_code == 200, page.text
+        file = Path(folder) / "view.html"
+        file.write_bytes(page.content)
+        opened, scrubbed = in_a_browser(file)
+    figures = [
+        Figure("film of 41 steps of 32 units as MP4", statistics.median(films), "s", "<=", 2.0),
+        Figure("one-file page, size", len(page.content) / 1e6, "MB"),
+        Figure("one-file page, opened", statistics.median(opened), "s", "<=", 1.0),
+        Figure(
+            "one-file page, frames while scrubbing", statistics.median(s["frames"] for s in scrubbed), "/s", ">=", 58.0
+        ),
+        Figure(
+            "one-file page, moves shown in their frame", statistics.median(s["shown"] for s in scrubbed), "", ">=", 0.95
+        ),
+    ]
+    report("take-away", figures)
+
+
+if __name__ == "__main__":
+    main()
