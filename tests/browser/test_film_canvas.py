@@ -595,3 +595,26 @@ def test_a_film_is_saved_as_it_is_shown(stage):
     wanted = {"units": "0-3", "range": "step", "colour": "magma", "last": "40", "theme": "light", "title": "true"}
     assert wanted.items() <= fields.items()
     stage.page.keyboard.press("Escape")
+
+
+def test_a_page_of_the_whole_view_says_its_size_before_it_is_saved(stage):
+    stage.show(*BOTH, hash="#step=20&layer=conv1&image=test-1")
+    stage.ready(20)
+    asked = []
+
+    def page(route):
+        asked.append(dict(parse_qsl(route.request.url.partition("?")[2])))
+        name = {"Content-Disposition": 'attachment; filename="demo-conv1.html"'}
+        route.fulfill(body="<!doctype html>" + "x" * 2_500_000, headers=name)
+
+    stage.page.route("**/page.html?*", page)
+    stage.page.click("#canvas >> text=Save")
+    stage.page.click("dialog >> text=Make a page")
+    stage.page.wait_for_selector("dialog >> text=2.5 MB")
+    with stage.page.expect_download() as saved:
+        stage.page.click("dialog >> text=Save page")
+
+    assert saved.value.suggested_filename == "demo-conv1.html"
+    assert asked[0]["image"] == "test-1"
+    assert "layer=conv1" in asked[0]["hash"]
+    stage.page.keyboard.press("Escape")
