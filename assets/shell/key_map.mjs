@@ -6,7 +6,8 @@ class KeyTables {
   constructor(root) {
     const general = keyTables.filter(({ isGeneral }) => isGeneral);
     const others = keyTables.filter(({ isGeneral }) => !isGeneral);
-    root.append(...[...general, ...others].map(drawTable));
+    root.append(element("div", { class: "key-map-columns" }, [...general, ...others].map(drawTable)));
+    Object.assign(root, { tabIndex: 0, role: "region", ariaLabel: "Keys" }); // arrows scroll it
     this.root = root;
   }
 

@@ -68,10 +68,3 @@ def test_the_list_of_runs_has_no_violations(display):
 def test_the_page_of_the_server_has_no_violations(display):
     display.page.goto(f"{display.address}/status")
     assert said_of(display.page) == []
-
-
-def test_the_kinds_of_film_are_one_tab_stop(display):
-    display.open()
-    group = display.page.get_by_role("radiogroup", name="Kind of film")
-    assert group.get_by_role("radio").count() == 3
-    assert len(set(group.get_by_role("radio").evaluate_all("(all) => all.map((one) => one.name)"))) == 1

@@ -193,8 +193,10 @@ def _bar_choice(control_id: str, label: str, tip: str) -> html.Label:
 
 
 def _key_map() -> dbc.Modal:
-    header = dbc.ModalHeader(dbc.ModalTitle("Keyboard"))
-    return dbc.Modal([header, dbc.ModalBody(KeyMap(id="keys"))], id=ids.KEY_MAP, centered=True, scrollable=True)
+    header = dbc.ModalHeader(dbc.ModalTitle("Keyboard", id="key-map-title"))
+    return dbc.Modal(
+        [header, dbc.ModalBody(KeyMap(id="keys"))], id=ids.KEY_MAP, labelledby="key-map-title", centered=True
+    )
 
 
 def subject_of(services: Services, search: str | None) -> dict[str, Any]:

@@ -95,6 +95,7 @@ def test_training_is_drawn_where_it_was_recorded_and_hidden_elsewhere(make_bench
 
 def test_the_modes_are_those_of_the_view() -> None:
     (mode,) = (field for field in SCHEMA.fields if field.key == "mode")
+    assert parts.layout()[parts.MODE].name, "without a name each radio button is a Tab stop of its own"
     assert [value for value, _ in parts.MODES] == list(mode.choices)
 
 
