@@ -32,6 +32,11 @@ OPENED = """() => Promise.all(["parameters", "features"].map((kind) => new Promi
   const look = () => document.querySelector(`#${kind}-canvas canvas[data-state=ready]`) ? opened() : setTimeout(look, 5);
   look();
 }))).then(() => performance.now())"""
+IDLE = """async () => {
+  const began = performance.now();
+  for (let count = 0; count < 60; count += 1) await new Promise(requestAnimationFrame);
+  return 60 / ((performance.now() - began) / 1000);
+}"""
 SCRUBBED = """async () => {
   const range = document.getElementById("time-slider");
   const canvas = document.querySelector("#features-canvas canvas");
@@ -151,11 +156,11 @@ def seconds_of_film(client: Any) -> list[float]:
     return taken
 
 
-def in_a_browser(file: Path) -> tuple[list[float], list[dict[str, float]]]:
-    """Seconds from asking for the file until both films are drawn, and how scrubbing went."""
+def in_a_browser(file: Path) -> tuple[list[float], list[float], list[dict[str, float]]]:
+    """Seconds from asking for the file until both films are drawn, frames of the idle page per second, and how scrubbing went."""
     from playwright.sync_api import sync_playwright
 
-    opened, scrubbed = [], []
+    opened, idle, scrubbed = [], [], []
     with sync_playwright() as playwright:
         program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
         browser = playwright.chromium.launch(executable_path=program, args=BROWSER)
@@ -163,10 +168,11 @@ def in_a_browser(file: Path) -> tuple[list[float], list[dict[str, float]]]:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
             page.goto(file.as_uri(), wait_until="commit")
             opened.append(page.evaluate(OPENED) / 1000)
+            idle.append(page.evaluate(IDLE))
             scrubbed.append(page.evaluate(SCRUBBED))
             page.close()
         browser.close()
-    return opened, scrubbed
+    return opened, idle, scrubbed
 
 
 def main() -> None:
@@ -181,17 +187,15 @@ def main() -> None:
         assert page.status_code == 200, page.text
         file = Path(folder) / "view.html"
         file.write_bytes(page.content)
-        opened, scrubbed = in_a_browser(file)
+        opened, idle, scrubbed = in_a_browser(file)
+    moved = [each["frames"] / bare for each, bare in zip(scrubbed, idle, strict=True)]
     figures = [
         Figure("film of 41 steps of 32 units as MP4", statistics.median(films), "s", "<=", 2.0),
         Figure("one-file page, size", len(page.content) / 1e6, "MB"),
         Figure("one-file page, opened", statistics.median(opened), "s", "<=", 1.0),
-        Figure(
-            "one-file page, frames while scrubbing", statistics.median(s["frames"] for s in scrubbed), "/s", ">=", 58.0
-        ),
-        Figure(
-            "one-file page, moves shown in their frame", statistics.median(s["shown"] for s in scrubbed), "", ">=", 0.95
-        ),
+        Figure("frames of the page at rest", statistics.median(idle), "/s"),
+        Figure("frames while scrubbing, as a share of those at rest", statistics.median(moved), "", ">=", 0.95),
+        Figure("moves shown in their frame", statistics.median(each["shown"] for each in scrubbed), "", ">=", 0.95),
     ]
     report("take-away", figures)
 
