@@ -22,12 +22,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import in_page
 from figures import Figure, report
 from scrubbing import BROWSER, ArrayRun, ArrayService, served
 

@@ -30,12 +30,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import in_page
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
+import in_page
 from browsers import DRAG_S, SCRUBS_AN_IMAGE, drive
 from figures import Figure, command_line, report
 from team import CHECKPOINTS, LAYERS, Data, Team, make_data, serving
