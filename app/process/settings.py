@@ -190,7 +190,7 @@ class Settings:
         None,
         _text,
         "folder",
-        "Folder for statistics. Default: `MLOSCOPE_HOME`, else `mloscope` in the user's cache folder.",
+        "Folder for statistics, saved views and compressed scripts. Default: `MLOSCOPE_HOME`, else `mloscope` in the user's cache folder.",
     )
     film_chunk_bytes: int = _setting(
         2 * _MIB,
