@@ -59,7 +59,7 @@ class State {
   build() {
     this.sentence = element("p", { class: "statistics-sentence", role: "status" });
     this.more = element("p", { class: "statistics-more" });
-    this.code = element("code", { class: "statistics-code" });
+    this.code = element("code", { class: "statistics-code", tabindex: 0 });
     this.copy = button("statistics-button", "Copy", "Copy the command", () => this.copyCommand());
     this.command = element("div", { class: "statistics-command" }, [this.code, this.copy]);
     this.meter = element("progress", { class: "statistics-meter", max: 1, "aria-label": "Progress of the statistics" });
