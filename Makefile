@@ -4,7 +4,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# What is imported is compiled then; to compile all of TensorFlow takes as long as to download it.
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 # Added to the command line of the program or of pytest, as in: make demo ARGS="--port 8051"
 ARGS ?=
 # Hundreds of tests start a program of ours; without bytecode each compiles all of it again.

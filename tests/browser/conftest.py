@@ -526,6 +526,13 @@ class Stage:
     def wait(self, expression: str, argument: object = None) -> None:
         in_page.wait(self.page, expression, argument, timeout_s=20)
 
+    def quiet(self) -> None:
+        """Wait until the server has not been asked for anything for a while."""
+        asked = -1
+        while asked != len(self.server.log):
+            asked = len(self.server.log)
+            self.page.wait_for_timeout(150)
+
     def view(self, **values: object) -> None:
         in_page.evaluate(self.page, "values => view.set(values)", values)
 

@@ -108,7 +108,7 @@ def test_place_colour_and_shape_stay_and_no_two_clusters_look_the_same(stage, cl
 
 def test_moving_through_time_asks_for_nothing(stage, clusters):
     show(stage)
-    stage.page.wait_for_timeout(200)
+    stage.quiet()
     stage.js("() => time.hold()")
     stage.server.log.clear()
     for step in WITH_STATISTICS:
@@ -137,9 +137,10 @@ def test_a_click_on_a_picture_selects_the_image_everywhere(stage, clusters):
 def test_rows_are_put_in_order_when_time_has_settled_and_not_before(stage, clusters):
     show(stage, hash="#cluster-order=size")
     go(stage, 300)
-    stage.page.wait_for_timeout(250)
-    sizes = [int(row["size"].replace("\u202f", "")) for row in rows(stage)]
-    assert sizes == sorted(sizes, reverse=True)
+    stage.wait(
+        """() => { const sizes = [...document.querySelectorAll(".cluster-size")].map((n) => Number(n.textContent.replace(/\\s/g, "")));
+        return sizes.length > 1 && sizes.every((size, place) => !place || size <= sizes[place - 1]); }"""
+    )
     order = [row["cluster"] for row in rows(stage)]
     stage.js("() => time.hold()")
     go(stage, 0)

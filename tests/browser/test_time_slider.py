@@ -184,8 +184,8 @@ def test_thousands_of_checkpoints_all_remain_stops(stage):
     stage.page.fill(".timeline-jump", "12340")
     stage.page.press(".timeline-jump", "Enter")
     at(stage, 12340)
-    stage.page.wait_for_timeout(50)
-    assert stage.page.inner_text(".timeline-readout") == "step 12\u202f340 · checkpoint 1\u202f235 of 2\u202f000"
+    said = "step 12\u202f340 · checkpoint 1\u202f235 of 2\u202f000"
+    stage.wait("said => document.querySelector('.timeline-readout').innerText === said", said)
 
 
 def test_labels_do_not_run_into_each_other(timeline):

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import h5py
@@ -29,6 +30,8 @@ FIRST_RUN = "mnist"
 """Shown where an address names none."""
 PATIENCE_S = 60.0
 """For anything in a page; TensorFlow may have to be loaded for it, on a machine that is shared."""
+QUIET_MS = 300
+"""Longer than a page waits before it asks for what follows from an answer."""
 
 
 @dataclass
@@ -152,6 +155,8 @@ def write_statistics(folder: Path, cache_folder: Path, run: str, nan_step: int |
 @contextlib.contextmanager
 def served(runs: list[Path], images: Path, cache_folder: Path) -> Iterator[tuple[subprocess.Popen, str]]:
     """``mloscope serve`` while it runs, and its address; nothing that it says may be a traceback."""
+    # Where assets have no folder, no thread works for half a minute to make them smaller still.
+    (cache_folder / "assets").touch()
     command = [
         sys.executable, "-m", "mloscope.app.commands.cli", "serve", *map(str, runs), "--images", str(images), "--port", "0", "--no-browser",
     ]  # fmt: skip
@@ -181,13 +186,23 @@ class Page:
         self.page, self.address = page, address
         self.problems: list[str] = []
         self.requests: list[str] = []
+        self._unanswered: set[object] = set()
         self._listeners = {
             "pageerror": lambda error: self.problems.append(f"page: {error}"),
             "console": lambda said: said.type == "error" and self.problems.append(f"console: {said.text}"),
-            "request": lambda request: self.requests.append(request.url),
+            "request": self._asked,
+            "requestfinished": self._answered,
+            "requestfailed": self._answered,
         }
         for event, listener in self._listeners.items():
             page.on(event, listener)
+
+    def _asked(self, request: Any) -> None:
+        self.requests.append(request.url)
+        self._unanswered.add(request)
+
+    def _answered(self, request: Any) -> None:
+        self._unanswered.discard(request)
 
     def close(self) -> None:
         """Hear no more of the page."""
@@ -214,6 +229,7 @@ class Page:
     def open(self, view: str = "", search: str = "") -> Page:
         """Open a new document."""
         self.page.goto("about:blank")  # else another hash of the same address would not load anything
+        self._unanswered.clear()
         self.page.goto(f"{self.address}/{search}{view}")
         in_page.wait(self.page, "() => document.getElementById('time-slider') && subject")
         return self
@@ -227,6 +243,20 @@ class Page:
         while not true():
             assert time.monotonic() < deadline
             self.page.wait_for_timeout(20)  # in which Playwright tells its events
+
+    def wait_quiet(self) -> None:
+        """Wait until everything asked for has come, and nothing follows from it: charts are asked for after the films, which is
+        too late for Playwright's "networkidle"."""
+        while True:
+            asked = len(self.requests)
+            self.until(lambda: not self._unanswered)
+            self.page.wait_for_timeout(QUIET_MS)
+            if len(self.requests) == asked:
+                return
+
+    def frames(self) -> None:
+        """Let the page draw."""
+        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
     def js(self, expression: str, argument=None):
         return in_page.evaluate(self.page, expression, argument)

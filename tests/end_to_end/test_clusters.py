@@ -72,7 +72,7 @@ def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(dashboard, 
     display.wait(
         "() => document.querySelector('#cluster-course .js-plotly-plot')?.data?.some(({ line }) => line.width > 2)"
     )
-    page.wait_for_load_state("networkidle")
+    display.wait_quiet()
     display.js("time.hold()")
     display.requests.clear()
     for step in (s for s in dashboard.steps if s != dashboard.cut_step):

@@ -47,12 +47,12 @@ def test_the_first_and_the_last_checkpoint_and_how_far_each_filter_moved(display
 
 
 def test_dragging_asks_for_nothing_and_playing_waits_for_both(display, dashboard):
-    page = opened(display, "layer=conv1&compare-follow=lag&compare-lag=1&compare-panel=layers")
+    opened(display, "layer=conv1&compare-follow=lag&compare-lag=1&compare-panel=layers")
     canvas_ready(display, "a", "b", "pair")
     display.wait(
         "() => [...document.querySelectorAll('.compare-film .film-status')].every((s) => !/of/.test(s.textContent))"
     )
-    page.wait_for_timeout(800)
+    display.wait_quiet()
     display.requests.clear()
     display.js("time.hold()")
     for step in dashboard.steps[1:4]:
@@ -130,7 +130,7 @@ def test_the_same_address_shows_the_same_elsewhere(display, another_display, das
 def test_a_run_that_is_not_there_any_more(display):
     page = display.open("#b-run=removed", search="compare?run=mnist").page
     display.wait("() => compare.problem")
-    assert 'no run "removed"' in page.locator(".compare-film-b .film-message").text_content()
+    page.locator(".compare-film-b .film-message", has_text='no run "removed"').wait_for(state="attached")
     page.locator("#compare-summary p", has_text='no run "removed"').wait_for()
     display.problems[:] = [problem for problem in display.problems if "404" not in problem]
 

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
-import subprocess
-import sys
-import threading
-import time
 import urllib.request
 from collections.abc import Iterator
 
@@ -17,11 +11,10 @@ import numpy as np
 import pytest
 
 pytestmark = pytest.mark.browser
-START_S = 60
 
 
 @pytest.fixture(scope="module")
-def address(runs, tmp_path_factory) -> Iterator[str]:
+def address(runs, serving, tmp_path_factory) -> Iterator[str]:
     """A dashboard whose statistics are made of predictions computed here, for every checkpoint of the run ``mnist``."""
     from mloscope.app.statistics.identity import Identity
     from mloscope.app.statistics.stored.store import StatisticsStore
@@ -47,21 +40,8 @@ def address(runs, tmp_path_factory) -> Iterator[str]:
         plane.write(0, len(actual), scores / scores.sum(1, keepdims=True))
         plane.finish()
         store.record_import(series, step, f"{number:064x}")
-    command = [
-        sys.executable, "-m", "mloscope.app.commands.cli", "serve", str(folder / "mnist"),
-        "--images", str(images), "--port", "0", "--no-browser",
-    ]  # fmt: skip
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "MLOSCOPE_CACHE_FOLDER": str(cache)}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-    said: list[str] = []
-    threading.Thread(target=lambda: said.extend(process.stdout), daemon=True).start()
-    deadline = time.monotonic() + START_S
-    while not (found := re.search(r"http://[\d.:]+", "".join(said))) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found, "".join(said)
-    yield found[0]
-    process.terminate()
-    process.wait(20)
+    with serving([folder / "mnist"], images, cache) as (_, address):
+        yield address
 
 
 @pytest.fixture
@@ -85,9 +65,10 @@ def page(open_page, address):
     assert problems == []
 
 
-def test_the_count_in_every_cell_at_every_step_is_the_number_of_images_behind_it(page, address, runs):
+def test_the_count_in_every_cell_is_the_number_of_images_behind_it(page, address, runs):
     base = f"{address}/api/v1/runs/mnist/checkpoints"
-    for index, step in enumerate(runs[1]):
+    for index in (0, 1, len(runs[1]) - 1):  # some images have no prediction at the second
+        step = runs[1][index]
         counts = in_page.evaluate(
             page,
             """i => { const s = confusion.statistics.step(i); const all = [];
@@ -113,18 +94,18 @@ def test_a_cell_is_followed_from_the_matrix_to_an_image(page, runs):
     page.wait_for_selector(f'.confusion-canvas[data-step="{steps[0]}"][data-state="ready"]')
     box = page.locator(".confusion-canvas").bounding_box()
     page.mouse.click(box["x"] + box["width"] * 4.5 / 11, box["y"] + box["height"] * 4.5 / 10)
-    page.wait_for_selector(".confusion-cell-images[data-total]")
-    count = page.locator(".confusion-cell").get_attribute("data-count")
-    assert page.locator(".confusion-cell-images").first.get_attribute("data-total") == count
+    page.wait_for_function(
+        """() => { const images = document.querySelector(".confusion-cell-images[data-total]");
+        return images?.dataset.total === document.querySelector(".confusion-cell").dataset.count; }"""
+    )
     tile = page.locator(".confusion-cell button.confusion-image").first
     tile.click()
     image = tile.get_attribute("data-id")
     assert in_page.evaluate(page, "view.get().image") == image
-    link = page.evaluate("location.hash")
-    assert f"image={image}" in link
-    assert "actual=4&predicted=4" in link
+    page.wait_for_function("part => location.hash.includes(part)", arg=f"image={image}")
+    assert "actual=4&predicted=4" in page.evaluate("location.hash")
     page.wait_for_selector(".card .story-since >> text=Right")  # a cell of the diagonal
-    assert page.locator(".card .predictions-predicted .true-mark").is_visible()
+    page.wait_for_selector(".card .predictions-predicted .true-mark")
     tile.dblclick()
     page.wait_for_selector("#images .images-selected-picture")
     page.wait_for_function(

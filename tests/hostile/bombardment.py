@@ -137,19 +137,20 @@ class Bombardment:
         self._session = requests.Session()
         self._session.trust_env = False
 
-    def run(self, wanted: int, every: int = 1) -> Tally:
-        """Send at least so many requests: first every so many-th of those at the edges of what the document allows, and then
-        as many to each route as there is to ask of it."""
+    def run(self, wanted: int, edges: int | None = None) -> Tally:
+        """Send at least so many requests: first so many of those at the edges of what the document allows to each route (None:
+        all), and then as many to each route as there is to ask of it."""
         began = time.perf_counter()
         operations = [found.ok() for found in self._schema.get_all_operations()]
         dice = random.Random(wanted)
         try:
             for operation in operations:
-                edges = self._schema.iter_coverage_cases(
-                    operation, generation_modes=list(GenerationMode), generation_config=self._schema.config.generation
-                )
-                for case in itertools.islice(edges, 0, None, every):
-                    self._send(case, dice)
+                for mode in GenerationMode:
+                    cases = self._schema.iter_coverage_cases(
+                        operation, generation_modes=[mode], generation_config=self._schema.config.generation
+                    )
+                    for case in itertools.islice(cases, edges):
+                        self._send(case, dice)
             for number in range(100):
                 left = wanted - self.tally.requests
                 if left <= 0:

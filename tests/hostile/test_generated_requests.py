@@ -41,10 +41,10 @@ NOWHERE_TO_CONNECT_FROM = "POST /api/v1/connections"
 """Is refused, because this server watches no folder."""
 
 
-def bombarded(target: TargetServer, requests: int, every: int = 1, answered: float = 1.0) -> Tally:
+def bombarded(target: TargetServer, requests: int, edges: int | None = None, answered: float = 1.0) -> Tally:
     """``answered``: the share of routes that must have answered a request well."""
     before = len(target.faults.records)
-    tally = Bombardment(target).run(requests, every)
+    tally = Bombardment(target).run(requests, edges)
     print(tally)
     assert not tally.wrong, "\n".join(f"{where}\n    {what}" for where, what in tally.wrong.items())
     assert target.faults.records[before:] == []
@@ -58,9 +58,9 @@ def bombarded(target: TargetServer, requests: int, every: int = 1, answered: flo
     return tally
 
 
-@pytest.mark.timeout(300)  # it takes 20 s where nobody else is at work
+@pytest.mark.timeout(300)  # it takes 10 s where nobody else is at work, most of them to make up requests
 def test_hundreds_of_requests_are_answered_as_the_document_says(target: TargetServer) -> None:
-    assert bombarded(target, 800, every=5, answered=0.9).answered_share > 0.2
+    assert bombarded(target, 400, edges=2, answered=0.85).answered_share > 0.2
 
 
 @pytest.mark.slow
@@ -213,7 +213,7 @@ def dash_is_asked(target: TargetServer, times: int) -> Counter[int]:
 
 @pytest.mark.timeout(300)
 def test_dash_is_asked_what_no_page_asks(target: TargetServer) -> None:
-    statuses = dash_is_asked(target, 15)
+    statuses = dash_is_asked(target, 8)
     print(statuses)
     assert statuses[200] > 0.2 * statuses.total()
     with target.visitor("viewer") as client:

@@ -59,6 +59,7 @@ def steps(*names: str) -> list[int | None]:
         (["epoch_1.5", "epoch_1.5"], [None, None]),
         (["a1b", "a2b"], [1, 2]),
         (["acc_93_epoch_1", "acc_94_epoch_2"], [1, 2]),
+        (["acc_93", "acc_94"], [None, None]),
         (["0.93-5", "0.94-6"], [5, 6]),
         (["step1-10", "step1-20", "step1-30", "step1-40", "step2-50"], [10, 20, 30, 40, 50]),
         (["step1-10", "step1-20", "step1-30", "step2-40"], [1, 1, 1, 2]),

@@ -155,6 +155,20 @@ def test_changes_are_those_of_the_formulas() -> None:
         assert found.cosine[unit] == pytest.approx(a[unit] @ b[unit] / norm(a[unit]) / norm(b[unit]))
 
 
+def test_units_without_values_have_no_norm_and_do_not_vary() -> None:
+    found = pairing.unit_changes(np.zeros((3, 0)), np.zeros((3, 0)))
+    for values in (found.norm_a, found.norm_b, found.variance_a, found.variance_b, found.change):
+        assert values.tolist() == [0, 0, 0]
+
+
+def test_rounding_takes_no_cosine_beyond_1() -> None:
+    a = np.random.default_rng(1).normal(size=(1000, 7))
+    for sign in (1, -1):
+        found = pairing.unit_changes(a, sign * a)
+        assert np.abs(found.cosine).max() <= 1
+        assert found.cosine == pytest.approx(sign)
+
+
 def test_zeros_infinities_and_explosions() -> None:
     a = np.array([[0.0, 0], [1, 2], [0, 0], [np.nan, 1], [1e200, 1e200], [1e-200, 0]])
     b = np.array([[0.0, 0], [0, 0], [3, 4], [1, 1], [1e200, -1e200], [2e-200, 0]])

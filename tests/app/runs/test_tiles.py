@@ -92,8 +92,9 @@ def test_vectors_are_tiles_of_one_value() -> None:
     assert tiles.tiles(np.float32(3), ()).shape == (1, 1, 1, 1)
 
 
-def test_kernels_along_one_axis_are_single_columns() -> None:
+def test_kernels_along_one_axis_are_single_columns_or_rows() -> None:
     assert tiles.tiles(numbered(9, 2, 4), ("row", "channel", "unit")).shape == (4, 2, 9, 1)
+    assert tiles.tiles(numbered(9, 2, 4), ("column", "channel", "unit")).shape == (4, 2, 1, 9)
 
 
 def test_types_are_kept_and_integers_become_floats() -> None:

@@ -37,7 +37,14 @@ def test_numbers_are_kept_without_a_word(array: np.ndarray) -> None:
     assert one(np.array([[2, 0, 1]]), count=3) == ([2, 0, 1], [], [])
     assert one(np.array([True, False])) == ([1, 0], [], [])
     assert one(np.array([1 << 40, 1 << 31, 5])) == ([1 << 31, 1 << 31, 5], [], [])
-    assert one(np.zeros((0, 3))) == ([], [], [])
+    assert one(np.zeros((0, 3))) == one(np.zeros((0, 3)), count=3) == ([], [], [])
+
+
+def test_one_row_is_a_label_per_picture_only_where_there_are_as_many() -> None:
+    assert one(np.array([[0, 1]]), count=3) == ([1], ["0", "1"], [])
+    labels, _, notes = one(np.array([[[2], [0], [1]]]), count=3)
+    assert labels == [-1]
+    assert "3 columns" in notes[0]
 
 
 @pytest.mark.parametrize("kind", ["uint8", "float32", "bool"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,3 +31,19 @@ def fill_in(page: Any, name: str = "anna") -> None:
     page.fill("[name=name]", name)
     page.fill("[name=password]", PASSWORD)
     page.click("text=Sign in")
+
+
+def until(page: Any, true: Callable[[], object]) -> None:
+    """Wait for something that is known here, such as what the page complains of."""
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)  # in which Playwright tells its events
+
+
+def rest(page: Any) -> None:
+    """Wait until the page asks for nothing any more; Playwright's "networkidle" is that of the document alone."""
+    seen = -1
+    while seen != len(page.asked):
+        seen = len(page.asked)
+        page.wait_for_timeout(250)

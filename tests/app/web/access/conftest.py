@@ -124,17 +124,22 @@ def street() -> Iterator[ExitStack]:
 
 
 @pytest.fixture
-def browse(chromium: Any, street: ExitStack) -> Callable[..., Any]:
-    """``browse(scheme)``: a page of a fresh browser; its complaints are in ``page.problems``."""
+def browse(open_page: Callable[..., Any], street: ExitStack) -> Callable[..., Any]:
+    """``browse(scheme)``: an empty page; its complaints are in ``page.problems``, what it asks for in ``page.asked``."""
 
     def build(scheme: str = "light") -> Any:
-        context = chromium.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-        street.callback(context.close)
-        context.set_default_timeout(20_000)
-        page = context.new_page()
-        page.problems = []
-        page.on("pageerror", lambda error: page.problems.append(f"page: {error}"))
-        page.on("console", lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None)
+        page = open_page(**({} if scheme == "light" else {"color_scheme": scheme}))
+        page.set_default_timeout(60_000)
+        page.problems, page.asked = [], []
+        listeners = {
+            "request": lambda request: page.asked.append(request.url),
+            "pageerror": lambda error: page.problems.append(f"page: {error}"),
+            "console": lambda m: page.problems.append(m.text) if m.type in ("error", "warning") else None,
+        }
+        for event, listener in listeners.items():
+            page.on(event, listener)
+            street.callback(page.remove_listener, event, listener)
+        street.callback(page.goto, "about:blank")  # before its server goes
         return page
 
     return build

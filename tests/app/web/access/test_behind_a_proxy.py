@@ -41,9 +41,13 @@ def test_everything_works_below_a_path(
     home = street.enter_context(listening(house(**settings).application))
     outside = street.enter_context(nginx_before(tmp_path / "nginx", server.format(home=home, more=more)))
     page = browse()
-    page.set_default_timeout(60_000)
     asked: list[tuple[str, int]] = []
-    page.on("response", lambda answer: asked.append((urlsplit(answer.url).path, answer.status)))
+
+    def note(answer: Any) -> None:
+        asked.append((urlsplit(answer.url).path, answer.status))
+
+    page.on("response", note)
+    street.callback(page.remove_listener, "response", note)
     page.goto(f"{outside}{PREFIX}/confusion?run=lenet")
     assert urlsplit(page.url).path == f"{PREFIX}/login"
     fill_in(page)
@@ -84,7 +88,6 @@ def test_a_proxy_that_changes_host_is_no_obstacle_to_a_browser_that_says_who_ask
     server = f"location / {{ proxy_pass {home}; {host} }}"
     outside = street.enter_context(nginx_before(tmp_path / "nginx", server))
     page = browse()
-    page.set_default_timeout(60_000)
     page.goto(f"{outside}/?run=lenet")
     fill_in(page)
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
@@ -131,7 +134,6 @@ def test_without_cookies_it_is_said_that_signing_in_needs_them(
 ) -> None:
     home = street.enter_context(listening(house().application))
     page = browse()
-    page.set_default_timeout(60_000)
     page.goto(f"{home}/login")
     page.context.clear_cookies()
     fill_in(page)
@@ -150,7 +152,6 @@ def test_two_servers_on_one_host_leave_each_other_alone(
     other.users.path.write_text(other.users.path.read_text().replace('"secret": "', '"secret": "other'))
     elsewhere = street.enter_context(listening(other.application))
     page = browse()
-    page.set_default_timeout(60_000)
     for address in (home, elsewhere):
         page.goto(f"{address}/login?next=/status")
         fill_in(page)
@@ -170,7 +171,6 @@ def test_a_tab_whose_sign_in_is_over_says_so_agrees_with_itself_and_goes_on(
     built = house()
     home = street.enter_context(listening(built.application))
     page = browse()
-    page.set_default_timeout(60_000)
     page.goto(f"{home}/?run=lenet#layer=conv2")
     fill_in(page)
     page.wait_for_selector('canvas.film-canvas[data-state="ready"]')
