@@ -107,9 +107,9 @@ def course(
             columns |= dict.fromkeys(found)
         rows.append((found, values))
         _check_size(len(chosen), len(columns if items is None else items), most_values)
-    wanted = tuple(_sorted(columns, statistic.scope) if items is None else items)
+    wanted = tuple(_sorted(columns, statistic.scope) if items is None or not rows else items)
     for item in wanted:
-        if rows and item not in columns and statistic.scope != "cell":  # a cell may hold no image at any step
+        if item not in columns and statistic.scope != "cell":  # a cell may hold no image at any step
             raise NotFound(
                 f'The statistic "{name}" has no item "{item}"; items are such as {", ".join([*columns][:3])}.'
             )
@@ -206,9 +206,15 @@ class _OfProbabilities:
     def names(self, items: Sequence[str], scope: str) -> tuple[str, ...]:
         if scope not in ("class", "cell"):
             return tuple(items)
-        classes = max(step.classes for step in self._of.ready.values())
+        classes = max((step.classes for step in self._of.ready.values()), default=0)
         names = (*self._of.class_names[:classes], "not predicted")
-        return tuple(" as ".join(names[int(number)] for number in item.split(":")) for item in items)
+        try:
+            return tuple(" as ".join(names[int(number)] for number in item.split(":")) for item in items)
+        except (ValueError, IndexError):
+            said = ", ".join(items)[:100]
+            raise NotFound(
+                f'There are no items "{said}"; a cell is written as the numbers of two classes, as in 0:1.'
+            ) from None
 
 
 class _OfClusters:

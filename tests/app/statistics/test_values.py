@@ -65,6 +65,18 @@ def test_cells_are_those_of_any_step(statistics: Statistics, made: Any, actual: 
     assert np.isnan(none.values).all()
 
 
+@pytest.mark.parametrize("item", ["", "x", "0:99", "0:x"])
+def test_what_is_no_cell_is_not_found(statistics: Statistics, made: Any, item: str) -> None:
+    with pytest.raises(NotFound, match="0:1"):
+        values.course(statistics.of("lenet"), "confusion", items=[item])
+
+
+def test_no_steps_have_no_items(statistics: Statistics, made: Any) -> None:
+    for split, items in (("test", ["x"]), ("training", [""]), ("training", None)):
+        found = values.course(statistics.of("lenet", split=split), "recall", steps=[], items=items)
+        assert (found.steps, found.items, found.names, found.values.shape) == ((), (), (), (0, 0))
+
+
 def test_a_number_per_image(statistics: Statistics, made: Any) -> None:
     found = values.course(statistics.of("lenet"), "confidence", items=["test-3", "test-4"])
     assert found.values[:, 0].tolist() == [float(made[step][3].max()) for step in STEPS]
