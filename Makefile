@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What is imported is compiled then; to compile all of TensorFlow takes as long as to download it.
+# A module is compiled when it is first imported, and most of TensorFlow never is.
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 # Added to the command line of the program or of pytest, as in: make demo ARGS="--port 8051"
 ARGS ?=

@@ -58,7 +58,7 @@ def bombarded(target: TargetServer, requests: int, edges: int | None = None, ans
     return tally
 
 
-@pytest.mark.timeout(300)  # it takes 10 s where nobody else is at work, most of them to make up requests
+@pytest.mark.timeout(300)  # most of the time goes into making requests up
 def test_hundreds_of_requests_are_answered_as_the_document_says(target: TargetServer) -> None:
     assert bombarded(target, 400, edges=2, answered=0.85).answered_share > 0.2
 
