@@ -29,6 +29,7 @@ import { ConfusionPairs } from "mloscope/confusion/pairs.mjs";
 import { ConfusionAccuracy, ConfusionTools } from "mloscope/confusion/tools.mjs";
 import { FilmCanvas } from "mloscope/films/canvas.mjs";
 import { ImageCard } from "mloscope/images/card.mjs";
+import { PinTray } from "mloscope/films/pins.mjs";
 import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
@@ -66,6 +67,7 @@ window.mloscope = {
   KeyMap,
   NetworkGraph,
   PanelEdge,
+  PinTray,
   PointMap,
   PredictionBars,
   RunChoice,

@@ -129,6 +129,7 @@ ViewSelect = browser_part(
     "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",
     "field", "label", "help", "options",
 )  # fmt: skip
+PinTray = browser_part("PinTray", "Pinned layers and units: a row of small films that follow the slider.")
 Fold = browser_part(
     "Fold",
     "A heading of ``level`` 2 or 3 that folds its ``panel``, which is remembered: all else in the element around it whose "

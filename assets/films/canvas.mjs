@@ -98,6 +98,11 @@ export class FilmView {
     return filmKinds.kindOf(this.show);
   }
 
+  /** Screen pixels for each value, or "fit". */
+  get zoom() {
+    return this.side.zoom ? this.side.zoom() : view.get().zoom;
+  }
+
   destroy() {
     this.later.cancel();
     this.destroyed = true;
@@ -218,7 +223,7 @@ export class FilmView {
     const across = this.side.across ? this.side.across(this) : null;
     const [gapColour, ground] = ["--surface", "--surface-sunken"].map((name) => token(name, this.root));
     const names = this.namesOf(header);
-    const { zoom } = view.get();
+    const { zoom } = this;
     const { width, height } = room;
     const key = JSON.stringify([this.url, names, width, height, across, zoom, gapColour, devicePixelRatio]);
     if (this.layout && this.layout.key === key) return;
@@ -242,7 +247,7 @@ export class FilmView {
     this.canvas.height = layout.height;
     this.plate.style.width = `${layout.width * layout.scale}px`;
     this.plate.style.height = `${layout.height * layout.scale}px`;
-    this.stage.classList.toggle("film-stage-fit", !(Number(view.get().zoom) > 0) && !layout.bars);
+    this.stage.classList.toggle("film-stage-fit", !(Number(this.zoom) > 0) && !layout.bars);
     this.sheet.dataset.labels = layout.labels;
     this.sheet.style.setProperty("--row-header", `${layout.rowHeader || 0}px`);
     this.image = this.context.createImageData(layout.width, layout.height);

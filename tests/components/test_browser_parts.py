@@ -29,6 +29,7 @@ PARTS = (
     "ViewSelect",
     "Fold",
     "PanelEdge",
+    "PinTray",
     "RunPicker",
 )
 

@@ -10,7 +10,15 @@ from mloscope.app.films.kinds import film_kinds
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash.pages import main_display_histograms as layer_histograms
 from mloscope.app.web.dash.view_state import FILM
-from mloscope.components.browser_parts import FilmCanvas, Fold, ImageGrid, NetworkGraph, PanelEdge, PredictionBars
+from mloscope.components.browser_parts import (
+    FilmCanvas,
+    Fold,
+    ImageGrid,
+    NetworkGraph,
+    PanelEdge,
+    PinTray,
+    PredictionBars,
+)
 from mloscope.components.chart import chart
 from mloscope.components.figures.prediction_course import HEIGHT_PX
 from mloscope.components.glossary import explained
@@ -22,6 +30,7 @@ MAP_VIEW = (
 IMAGE_VIEW = "image-view"  # JS. Store {"image"}. One writer: assets/shell/view_parts.mjs
 NETWORK = "network"
 IMAGES = "images"
+PINS = "pins"
 PREDICTIONS = "predictions"
 PREDICTION_COURSE = "prediction-course"
 LAYER_DETAILS = "layer-details"
@@ -149,6 +158,7 @@ def _centre() -> html.Section:
                 className="display-films",
                 id="films",
             ),
+            PinTray(id=PINS),
         ],
         className="display-centre",
         **{"aria-label": "Filters and feature maps"},
