@@ -12,7 +12,7 @@ import { api } from "mloscope/base/addresses.mjs";
 import { component, element, oncePerFrame, placeBeside } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
-import { grouped } from "mloscope/base/numbers.mjs";
+import { grouped, percent, typeset } from "mloscope/base/numbers.mjs";
 import { haveSameOutputs, onOpen, subject } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
@@ -34,6 +34,9 @@ const cellKeys = keyTable("Confusion of two runs", [
   { keys: ["Enter"], does: "select the cell", act: ({ panel }) => (panel.cursor ? panel.select(panel.cursor) : false) },
   { keys: ["Escape"], does: "leave the cells", act: ({ panel }) => void (panel.cursor = null) },
 ]);
+
+/** A difference of shares: "+1.2 points". */
+const points = (share) => `${share > 0 ? "+" : ""}${typeset((share * 100).toFixed(1))} points`;
 
 class Confusion {
   later = oncePerFrame(() => this.draw());
@@ -59,6 +62,8 @@ class Confusion {
     root.append(this.row, this.moved, this.tip, this.live);
     this.resizes = new ResizeObserver(() => this.later());
     this.resizes.observe(this.row);
+    this.themes = new MutationObserver(() => this.later());
+    this.themes.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
     this.leaveA = this.leaveB = () => {};
     this.undo = [
       time.subscribe(() => this.draw()),
@@ -67,6 +72,7 @@ class Confusion {
       compare.subscribe(() => this.follow()),
       onOpen(() => this.follow()),
       () => this.resizes.disconnect(),
+      () => this.themes.disconnect(),
       () => this.leaveA(),
       () => this.leaveB(),
       () => clearTimeout(this.resting),
@@ -127,11 +133,11 @@ class Confusion {
     const shown = Math.max(a.shown || 0, b.shown || 0);
     a.shown = b.shown = shown;
     const legend = `image counts from 0 to ${grouped(most)}, the size of the largest class; same scale for A and B`;
-    for (const [key, side, shared, of] of [
-      ["a", a, this.A, subject],
-      ["b", b, this.B, compare.subject],
+    for (const [key, side, shared, of, run] of [
+      ["a", a, this.A, subject, subject.run],
+      ["b", b, this.B, compare.subject, compare.run],
     ]) {
-      const picture = side.values ? { ...side, span: [0, most], table: "viridis" } : null;
+      const picture = side.values ? { ...side, most } : null;
       this.matrices[key].draw(
         picture,
         names(shared, of),
@@ -139,6 +145,9 @@ class Confusion {
         side.values ? "ready" : side.said === "loading" ? "pending" : "missing",
         side.said || "",
         picture ? legend : "",
+        [`${key.toUpperCase()} · ${run}`, picture && `step ${grouped(side.step)}`, picture && `accuracy ${percent(side.accuracy)}`]
+          .filter(Boolean)
+          .join(" · "),
       );
     }
     this.drawDifference(a, b, names(this.A, subject), time.step);
@@ -150,11 +159,19 @@ class Confusion {
     const { pair } = this.matrices;
     if (!a.values || !b.values) {
       const waits = a.said === "loading" || b.said === "loading";
-      pair.draw(null, names, null, waits ? "pending" : "missing", waits ? "loading" : "A − B needs both sides to be evaluated.", "");
+      pair.draw(
+        null,
+        names,
+        null,
+        waits ? "pending" : "missing",
+        waits ? "loading" : "A − B needs both sides to be evaluated.",
+        "",
+        "A − B",
+      );
       return;
     }
     if (!this.isComparable) {
-      pair.draw(null, names, null, "missing", NOT_COMPARABLE, "");
+      pair.draw(null, names, null, "missing", NOT_COMPARABLE, "", "A − B");
       return;
     }
     if (a.classes !== b.classes || a.images !== b.images) {
@@ -162,18 +179,19 @@ class Confusion {
         a.classes !== b.classes
           ? `A has ${a.classes} classes, B ${b.classes}`
           : `A was evaluated on ${grouped(a.images)} images, B on ${grouped(b.images)}`;
-      pair.draw(null, names, null, "missing", `A − B needs both sides evaluated on the same images and classes: ${why}.`, "");
+      pair.draw(null, names, null, "missing", `A − B needs both sides evaluated on the same images and classes: ${why}.`, "", "A − B");
       return;
     }
     const values = a.values.map((value, at) => value - b.values[at]);
     const most = values.reduce((reach, value) => Math.max(reach, Math.abs(value)), 0);
     pair.draw(
-      { ...a, values, span: [-most, most], table: "blue-red", centred: true },
+      { ...a, values, most, centred: true },
       names,
       step,
       "ready",
       "",
       `difference in image counts (A − B), scaled to ±${grouped(most)} at this step; red: more in A; blue: fewer`,
+      `A − B · accuracy ${points(a.accuracy - b.accuracy)}`,
     );
   }
 

@@ -29,7 +29,7 @@ export class OrderChoices {
       [...node.options].forEach((option, place) => (option.title = options[place][2] || ""));
       return node;
     });
-    this.node = element("div", { class: "images-choices" }, this.selects);
+    this.node = element("div", { class: "images-choices images-orders" }, this.selects);
   }
 
   /** @param {Record<string, string>} query */

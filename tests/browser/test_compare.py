@@ -559,8 +559,8 @@ def tell(compare: Compare, side: str, actual: int, predicted: int) -> list[str]:
     """What is said of a cell that the pointer is over."""
     place = compare.page.evaluate(
         """([side, row, column]) => { const c = document.querySelector(`.compare-matrix[data-side=${side}] canvas`);
-        c.scrollIntoView({ block: "center" }); const cell = Math.floor((c.clientWidth - 65) / 10); const box = c.getBoundingClientRect();
-        return [box.x + 64 + (column + 0.5) * cell, box.y + 18 + (row + 0.5) * cell]; }""",
+        c.scrollIntoView({ block: "center" }); const g = JSON.parse(c.dataset.geometry); const box = c.getBoundingClientRect();
+        return [box.x + g.left + (column + 0.5) * g.across, box.y + g.top + (row + 0.5) * g.down]; }""",
         [side, actual, predicted],
     )
     compare.page.mouse.move(*place)
@@ -590,6 +590,13 @@ def test_confusion_of_both_sides_and_the_difference(compare: Compare, stage) -> 
     assert "from 0 to 200" in legends[0]
     assert legends[0] == legends[1]
     assert f"±{reach}" in legends[2]
+    shares = [100 * np.trace(counts) / counts.sum() for counts in (a, b)]
+    heads = compare.page.locator(".compare-matrix .film-title").all_text_contents()
+    assert heads[:2] == [
+        f"A · demo · step 1\u202f200 · accuracy {shares[0]:.1f}\u202f%",
+        f"B · demo · step 20 · accuracy {shares[1]:.1f}\u202f%",
+    ]
+    assert heads[2] == f"A − B · accuracy +{shares[0] - shares[1]:.1f} points"
     asked = len(stage.server.log)
     stage.js("time.requestStep(1000)")
     stage.wait("() => document.querySelector('.compare-matrix[data-side=pair] canvas').dataset.step === '1000'")

@@ -19,6 +19,7 @@ from mloscope.app.web.dash import view_state
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.workspace import run_labels, saved_views
 from mloscope.components import colour_tables, glossary
+from mloscope.components.figures.confusion_heat_map import SHADES, shade_scale
 from mloscope.components.theme import CATEGORIES, CLUSTERS
 
 
@@ -38,6 +39,7 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
         ],
         "colour-tables": {name: _table(name) for name in colour_tables.NAMES},
         "categories": CATEGORIES,
+        "confusion-shades": {theme: shade_scale(theme) for theme in SHADES},
         "image-orders": {
             "order": [[order.name, order.title, order.help] for order in image_orders.ORDERS.values()],
             "judged": [[name, title, ""] for name, title in image_orders.JUDGED.items()],
