@@ -38,6 +38,8 @@ class CompressedAssets:
 
     def __init__(self, folder: Path | None, compress: Callable[[bytes], bytes] = _smallest) -> None:
         self._folder, self._compress = folder, compress
+        self._is_given_up = False
+        """Nothing can be kept in the folder, which is said once: quickly compressed files have to do."""
         self._known: dict[str, bytes] = {}
         self._wanted: set[str] = set()
         self._to_do: queue.SimpleQueue[tuple[str, bytes]] = queue.SimpleQueue()
@@ -49,6 +51,8 @@ class CompressedAssets:
         if self._folder is None:
             return None
         with self._lock:
+            if self._is_given_up:
+                return self._known.get(digest)
             found = self._known.get(digest)
             if found is not None or digest in self._wanted:
                 return found
@@ -85,7 +89,8 @@ class CompressedAssets:
                 made = self._read(digest) or self._made(digest, body)
             except OSError as error:
                 logger.warning("Compressed assets cannot be kept in %s: %s.", self._folder, error.strerror or error)
-                self._folder, self._to_do = None, queue.SimpleQueue()  # quickly compressed ones have to do
+                with self._lock:
+                    self._is_given_up, self._to_do = True, queue.SimpleQueue()
                 return
             with self._lock:
                 self._wanted.discard(digest)
