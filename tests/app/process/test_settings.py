@@ -39,6 +39,7 @@ def test_every_setting_can_be_set() -> None:
         "users_file": ("/etc/mloscope/users.json", "/etc/mloscope/users.json"),
         "session_s": ("3600", 3600.0),
         "allowed_hosts": ("Scope.lab.org, .example.org", ("scope.lab.org", ".example.org")),
+        "frame_ancestors": ("http://localhost:*, https://lab.org", ("http://localhost:*", "https://lab.org")),
         "trusted_proxies": ("172.18.0.2,fd00::/64", (ip_network("172.18.0.2/32"), ip_network("fd00::/64"))),
         "proxy_user_header": ("X-Forwarded-User", "x-forwarded-user"),
         "evaluations_a_minute": ("0", 0),
