@@ -100,7 +100,7 @@ def known_values(target: TargetServer) -> dict[str, Sequence[Any]]:
         "units": ["0-2", "1", ""], "a_units": ["0-2", ""], "b_units": ["0-2", ""], "channels": ["0-2", "1", ""],
         "colour": ["viridis", "grey"], "label": ["ant", "1"], "selected": ["block/conv"], "expanded": ["block"],
         "actual": [0, 1, 2], "predicted": [0, 1, 2, 3], "cluster": [0, 1], "pairs": ["block/conv:block/conv", ""],
-        "zoom": [1, 4, 32],
+        "zoom": [1, 4, 32], "format": ["gif", "zip"],
         "statistic": ["accuracy", "recall", "loss"], "search": ["no", "bee"], "x-mloscope": ["1"], "steps": ["0", "0,20"],
     }  # fmt: skip
 
