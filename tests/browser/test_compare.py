@@ -457,7 +457,7 @@ def test_controls_write_the_view_and_show_it(compare: Compare, stage) -> None:
     page.locator("#compare-lag").press("Enter")
     assert "not a whole number" in compare.text("#notices")
     page.get_by_role("button", name="Run of side B").click()
-    page.get_by_role("option", name="as A").click()
+    page.get_by_role("option", name="as A", exact=True).click()
     assert "b-layer" not in stage.js("location.hash")
     page.go_back()
     stage.wait("() => location.hash.includes('b-layer=conv2')")
