@@ -66,7 +66,7 @@ class Histograms:
             ("counts", "nan", "infinite"), np.int64
         )
         arrays = {name: np.array(found[name], kind) for name, kind in kinds.items()}
-        arrays["counts"] = arrays["counts"].reshape(len(found["steps"]), -1)
+        arrays["counts"] = arrays["counts"].reshape(len(found["steps"]), len(found["edges"]) - 1)
         missing = {int(step): reason for step, reason in found["missing"].items()}
         return cls(tuple(found["steps"]), found["scale"], found["threshold"], missing=missing, **arrays)
 
@@ -191,7 +191,10 @@ def weight_histograms(
     )
 
     def compute() -> bytes:
-        return json.dumps(histograms(read, list(prints), scale, missing=missing).json()).encode()
+        found = histograms(read, list(prints), scale, missing=missing)
+        if not found.steps and found.missing:  # as while the run is gone; that must not be remembered
+            raise NotFound(next(iter(found.missing.values())))
+        return json.dumps(found.json()).encode()
 
     return Histograms.of_json(json.loads(cache.get_or_compute(key, compute)))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,11 @@ def test_outputs_for_an_image_are_counted_at_every_checkpoint(bench: Any) -> Non
     np.testing.assert_array_equal(found.counts[row], np.histogram(expected.astype(np.float64), found.edges)[0])
     with pytest.raises(NotFound):
         bench.services.feature_maps.histograms(bench.opened, CONV, image, 4)
+
+
+def test_where_no_step_can_be_read_there_are_bins_and_reasons() -> None:
+    def read(step: int) -> np.ndarray:
+        raise NotFound("It was removed.")
+
+    found = Histograms.of_json(json.loads(json.dumps(histograms(read, [1, 2]).json())))
+    assert (found.steps, len(found.counts), found.missing) == ((), 0, {1: "It was removed.", 2: "It was removed."})
