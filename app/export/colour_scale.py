@@ -14,6 +14,7 @@ from mloscope.app.errors import BadRequest
 from mloscope.app.export.whole_film import FilmFrame
 from mloscope.app.films.encoding import CODE_STEPS, FIRST_CODE
 from mloscope.components import colour_tables
+from mloscope.components.exploded_steps import exploded_steps
 
 COLOURS = ("auto", *colour_tables.NAMES)
 RANGES = {
@@ -22,8 +23,6 @@ RANGES = {
     "unit": "each unit's own range at this step",
 }
 SYMMETRIES = ("auto", "yes", "no")
-_EXPLODED = 1000
-_LEAST_STEPS = 3
 
 
 @dataclass(frozen=True)
@@ -64,11 +63,10 @@ class Span:
     @classmethod
     def of(cls, frames: Mapping[int, FilmFrame]) -> Span:
         ranges = {step: frame.layer_range.astype(float) for step, frame in frames.items()}
-        reach = {step: float(np.abs(ends).max()) for step, ends in ranges.items() if ends[0] <= ends[1]}
-        moving = sorted(value for value in reach.values() if value > 0)
-        median = np.inf if len(moving) < _LEAST_STEPS else moving[(len(moving) - 1) // 2]
-        exploded = frozenset(step for step, value in reach.items() if value > _EXPLODED * median)
-        calm = [ranges[step] for step in reach if step not in exploded]
+        known = [step for step, ends in ranges.items() if ends[0] <= ends[1]]
+        found = exploded_steps(np.array([ranges[step] for step in known]).reshape(-1, 2))
+        exploded = frozenset(known[place] for place in found)
+        calm = [ranges[step] for step in known if step not in exploded]
         ends = (min(low for low, _ in calm), max(high for _, high in calm)) if calm else None
         return cls(ends, exploded)
 

@@ -19,12 +19,12 @@ from mloscope.app.process.plain_json import plain
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.runs.parameters import parameter_of
 from mloscope.app.runs.tiles import by_unit
+from mloscope.components.exploded_steps import exploded_steps
 
 BINS = 60
 LINEAR, SYMLOG, AUTO = "linear", "symlog", "auto"
 SCALES = (AUTO, LINEAR, SYMLOG)
 """How bins lie: at equal distances; at equal distances on a symmetric logarithmic scale; the former unless a step exploded."""
-EXPLODED, _LEAST_STEPS = 1000, 3
 """As in films (assets/films/span.mjs): times the median step's largest absolute value, where there are steps enough for one."""
 _SAMPLED = 100_000
 """Values of which the threshold of the symmetric logarithm is the median."""
@@ -93,7 +93,7 @@ def histograms(
             without[step] = str(error)
     span = np.array([[low, high] for low, high, _ in ends.values() if low == low], np.float64).reshape(-1, 2)
     low, high = (span[:, 0].min(), span[:, 1].max()) if len(span) else (0.0, 1.0)
-    kind = scale if scale != AUTO else (SYMLOG if _has_exploded(span) else LINEAR)
+    kind = scale if scale != AUTO else (SYMLOG if len(exploded_steps(span)) else LINEAR)
     threshold = _threshold([middle for _, _, middle in ends.values()]) if kind == SYMLOG else 1.0
     edges = bin_edges(low, high, bins, threshold if kind == SYMLOG else None)
     rows = {}
@@ -144,12 +144,6 @@ def _counted(array: np.ndarray, edges: np.ndarray) -> np.ndarray:
     bins = len(edges) - 1
     places = np.clip(np.searchsorted(edges, finite, side="right") - 1, 0, bins - 1)
     return np.append(np.bincount(places, minlength=bins), [nan, values.size - finite.size - nan])
-
-
-def _has_exploded(span: np.ndarray) -> bool:
-    reach = np.sort(np.abs(span).max(axis=1, initial=0))
-    reach = reach[reach > 0]
-    return len(reach) >= _LEAST_STEPS and bool(reach[-1] > EXPLODED * reach[(len(reach) - 1) // 2])
 
 
 def _threshold(middles: Sequence[float]) -> float:

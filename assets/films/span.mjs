@@ -5,9 +5,7 @@
  * left out of the range over time; they are shown in their own range, and everybody who uses this says so.
  */
 import { rounded } from "mloscope/base/numbers.mjs";
-
-const EXPLODED = 1000; // times the median step's; what training does to weights and maps stays far below
-const LEAST_STEPS = 3; // a median of fewer says nothing
+import { pageData } from "mloscope/base/page_data.mjs";
 
 /** The largest absolute value of a range [lo, hi]; NaN where nothing is finite. */
 const reachOf = (range) => (range && range[0] <= range[1] ? Math.max(Math.abs(range[0]), Math.abs(range[1])) : NaN);
@@ -23,12 +21,13 @@ export const filmSpan = {
   of(ranges) {
     const known = [...ranges].map(([step, range]) => [step, range, reachOf(range)]).filter(([, , reach]) => reach >= 0);
     const reaches = known.map(([, , reach]) => reach).filter((reach) => reach > 0).sort((a, b) => a - b); // prettier-ignore
-    const median = reaches.length < LEAST_STEPS ? Infinity : reaches[(reaches.length - 1) >> 1];
+    const { explodedTimes, explodedLeastSteps } = pageData("limits"); // components/exploded_steps.py
+    const median = reaches.length < explodedLeastSteps ? Infinity : reaches[(reaches.length - 1) >> 1];
     const exploded = new Map();
     /** @type {number[] | null} */
     let span = null;
     for (const [step, [lo, hi], reach] of known) {
-      if (reach > EXPLODED * median) exploded.set(step, reach / median);
+      if (reach > explodedTimes * median) exploded.set(step, reach / median);
       else span = span ? [Math.min(span[0], lo), Math.max(span[1], hi)] : [lo, hi];
     }
     return { span, exploded };

@@ -1,7 +1,4 @@
-"""An axis that one exploded step does not set: its range is that of the other steps, and an arrow says what lies outside.
-
-The rule is that of films in the browser (``assets/films/span.mjs``).
-"""
+"""An axis that one exploded step does not set: its range is that of the other steps, and an arrow says what lies outside."""
 
 from __future__ import annotations
 
@@ -9,20 +6,9 @@ from typing import Any
 
 import numpy as np
 
-EXPLODED = 1000
-"""Times the median step's largest absolute value; what training does to values stays far below."""
-LEAST_STEPS = 3
-"""A median of fewer says nothing."""
+from mloscope.components.exploded_steps import exploded_steps
+
 _PADDING = 0.06
-
-
-def exploded_steps(values: np.ndarray) -> np.ndarray:
-    """Positions of the exploded steps. values: float (step, value); what is not finite does not count."""
-    reach = np.where(np.isfinite(values), np.abs(values), 0).max(axis=1, initial=0)
-    known = np.sort(reach[reach > 0])
-    if len(known) < LEAST_STEPS:
-        return np.array([], np.intp)
-    return np.flatnonzero(reach > EXPLODED * known[(len(known) - 1) // 2])
 
 
 def robust_axis(values: np.ndarray, colour: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -18,7 +18,7 @@ from mloscope.app.statistics import image_orders
 from mloscope.app.web.dash import view_state
 from mloscope.app.web.dash.page import Page, view_parts, view_schema
 from mloscope.app.workspace import run_labels, saved_views
-from mloscope.components import colour_tables, glossary
+from mloscope.components import colour_tables, exploded_steps, glossary
 from mloscope.components.figures.confusion_heat_map import SHADES, shade_scale
 from mloscope.components.theme import CATEGORIES, CLUSTERS
 
@@ -56,6 +56,8 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
             "unitsPerPage": plan.FIRST_UNITS,
             "vectorsPerPage": plan.FIRST_VECTORS,
             "channelsPerPage": plan.FIRST_CHANNELS,
+            "explodedTimes": exploded_steps.EXPLODED,
+            "explodedLeastSteps": exploded_steps.LEAST_STEPS,
         },
     }
 
