@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +33,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import in_page
+from array_run import ArrayRun, ArrayService
 from figures import Figure, report
 
 STEPS = tuple(range(0, 10_000, 100))
@@ -69,71 +70,33 @@ def maps(step: int) -> np.ndarray:
     )
 
 
-class ArrayRun:
-    """A run of two convolutions and a classifier, made of arrays."""
+def run() -> ArrayRun:
+    """Two convolutions and a classifier."""
+    from mloscope.adaptors.interface import Layer, Parameter
 
-    format, description, backend = "arrays", "arrays made for a benchmark", "keras"
-    class_names: tuple[str, ...] = ()
-    preprocessing = None
-    input_shape = (227, 227, 3)
-
-    def __init__(self) -> None:
-        from mloscope.adaptors.interface import Checkpoint, Layer, Parameter
-
-        axes = ("row", "column", "channel", "unit")
-        self._checkpoints = tuple(Checkpoint(step, f"{step}.npz", epoch=step / 1000) for step in STEPS)
-        self._layers = (
-            Layer("image", "input", (), self.input_shape),
-            Layer("conv1", "convolution", ("image",), (55, 55, 96), (Parameter("kernel", FILTERS, axes),)),
-            Layer("conv2", "convolution", ("conv1",), MAPS, (Parameter("kernel", (5, 5, 96, 256), axes),)),
-            Layer("classes", "dense", ("conv2",), (10,), (), {"activation": "softmax"}, "Dense"),
-        )
-
-    @classmethod
-    def can_open(cls, path: Path) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, path: Path, options: Any) -> ArrayRun:
-        return cls()
-
-    def checkpoints(self) -> tuple[Any, ...]:
-        return self._checkpoints
-
-    def layers(self) -> tuple[Any, ...]:
-        return self._layers
-
-    def parameters(self, checkpoint: Any, layer: Any) -> dict[str, np.ndarray]:
-        if layer.name == "conv1":
-            return {"kernel": filters(checkpoint.step)}
-        if layer.name == "conv2":
-            return {"kernel": np.full((5, 5, 96, 256), checkpoint.step, np.float32)}
-        return {}
-
-    def fingerprint(self, checkpoint: Any) -> str:
-        return f"{checkpoint.step:x}"
-
-    def problems(self) -> tuple[str, ...]:
-        return ()
-
-    def weights(self, checkpoint: Any) -> dict[str, np.ndarray]:
-        raise AssertionError("the web process never reads all weights")
+    axes = ("row", "column", "channel", "unit")
+    layers = (
+        Layer("image", "input", (), (227, 227, 3)),
+        Layer("conv1", "convolution", ("image",), (55, 55, 96), (Parameter("kernel", FILTERS, axes),)),
+        Layer("conv2", "convolution", ("conv1",), MAPS, (Parameter("kernel", (5, 5, 96, 256), axes),)),
+        Layer("classes", "dense", ("conv2",), (10,), (), {"activation": "softmax"}, "Dense"),
+    )
+    return ArrayRun(STEPS, layers, parameters)
 
 
-class ArrayService:
-    """Stands for the model service."""
+def parameters(step: int, layer: Any) -> dict[str, np.ndarray]:
+    if layer.name == "conv1":
+        return {"kernel": filters(step)}
+    if layer.name == "conv2":
+        return {"kernel": np.full((5, 5, 96, 256), step, np.float32)}
+    return {}
 
-    def evaluate(
-        self, spec: Any, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
-    ) -> Any:
-        from mloscope.app.model_service.client import Evaluation
 
-        outputs = {
-            "conv1": lambda step: np.full((55, 55, 96), step, np.float32),
-            "conv2": maps,
-            "classes": lambda step: np.full(10, 0.1, np.float32),
-        }
-        return Evaluation({name: np.stack([outputs[name](step) for step in steps]) for name in layers}, steps, {})
+OUTPUTS = {
+    "conv1": lambda step: np.full((55, 55, 96), step, np.float32),
+    "conv2": maps,
+    "classes": lambda step: np.full(10, 0.1, np.float32),
+}
 
 
 def serve_dashboard(listener: socket.socket, images: Path) -> None:
@@ -149,10 +112,10 @@ def serve_dashboard(listener: socket.socket, images: Path) -> None:
     from mloscope.app.workspace.workspace import Workspace
 
     workspace = Workspace(
-        [ConnectedRun("arrays", Path("arrays"), ArrayRun())],
+        [ConnectedRun("arrays", Path("arrays"), run())],
         [ConnectedCorpus("noise", images, open_corpus(images))],
     )
-    services = Services.of(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService())
+    services = Services.of(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService(OUTPUTS))
     app = create_app(services, Settings.from_environment({}))
     uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[listener])
 

@@ -23,6 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from array_run import ArrayRun, ArrayService
 from figures import Figure, report
 
 STEPS = tuple(range(0, 4100, 100))
@@ -55,68 +56,26 @@ SCRUBBED = """async () => {
 }"""  # noqa: E501
 
 
-class ArrayRun:
-    """A convolution of 32 units and its maps, made of arrays."""
+def run() -> ArrayRun:
+    """A convolution of 32 units and a classifier."""
+    from mloscope.adaptors.interface import Layer, Parameter
 
-    format, description, backend = "arrays", "arrays made for a benchmark", "keras"
-    class_names: tuple[str, ...] = ()
-    preprocessing = None
-    input_shape = (28, 28, 1)
-
-    def __init__(self) -> None:
-        from mloscope.adaptors.interface import Checkpoint, Layer, Parameter
-
-        axes = ("row", "column", "channel", "unit")
-        self._checkpoints = tuple(Checkpoint(step, f"{step}.npz") for step in STEPS)
-        self._layers = (
-            Layer("image", "input", (), self.input_shape),
-            Layer("conv", "convolution", ("image",), (28, 28, 32), (Parameter("kernel", (5, 5, 1, 32), axes),)),
-            Layer("classes", "dense", ("conv",), (10,), (), {"activation": "softmax"}, "Dense"),
-        )
-
-    @classmethod
-    def can_open(cls, path: Path) -> bool:
-        return False
-
-    @classmethod
-    def open(cls, path: Path, options: Any) -> ArrayRun:
-        return cls()
-
-    def checkpoints(self) -> tuple[Any, ...]:
-        return self._checkpoints
-
-    def layers(self) -> tuple[Any, ...]:
-        return self._layers
-
-    def parameters(self, checkpoint: Any, layer: Any) -> dict[str, np.ndarray]:
-        random = np.random.default_rng(checkpoint.step)
-        return {
-            parameter.name: random.normal(size=parameter.shape).astype(np.float32) for parameter in layer.parameters
-        }
-
-    def fingerprint(self, checkpoint: Any) -> str:
-        return f"{checkpoint.step:x}"
-
-    def problems(self) -> tuple[str, ...]:
-        return ()
-
-    def weights(self, checkpoint: Any) -> dict[str, np.ndarray]:
-        raise AssertionError("nobody reads all weights")
+    axes = ("row", "column", "channel", "unit")
+    layers = (
+        Layer("image", "input", (), (28, 28, 1)),
+        Layer("conv", "convolution", ("image",), (28, 28, 32), (Parameter("kernel", (5, 5, 1, 32), axes),)),
+        Layer("classes", "dense", ("conv",), (10,), (), {"activation": "softmax"}, "Dense"),
+    )
+    return ArrayRun(
+        STEPS, layers, lambda step, layer: {each.name: noise(step, each.shape) for each in layer.parameters}
+    )
 
 
-class ArrayService:
-    """Stands for the model service."""
+def noise(step: int, shape: Sequence[int]) -> np.ndarray:
+    return np.random.default_rng(step).normal(size=shape).astype(np.float32)
 
-    def evaluate(
-        self, spec: Any, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
-    ) -> Any:
-        from mloscope.app.model_service.client import Evaluation
 
-        made = {
-            "conv": lambda step: np.random.default_rng(step).normal(size=(28, 28, 32)).astype(np.float32),
-            "classes": lambda step: np.full(10, 0.1, np.float32),
-        }
-        return Evaluation({name: np.stack([made[name](step) for step in steps]) for name in layers}, steps, {})
+OUTPUTS = {"conv": lambda step: noise(step, (28, 28, 32)), "classes": lambda step: np.full(10, 0.1, np.float32)}
 
 
 def server(images: Path) -> Any:
@@ -133,10 +92,10 @@ def server(images: Path) -> Any:
     from mloscope.app.workspace.workspace import Workspace
 
     workspace = Workspace(
-        [ConnectedRun("arrays", Path("arrays"), ArrayRun())], [ConnectedCorpus("noise", images, open_corpus(images))]
+        [ConnectedRun("arrays", Path("arrays"), run())], [ConnectedCorpus("noise", images, open_corpus(images))]
     )
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    add_rest(app, Services.of(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService()))
+    add_rest(app, Services.of(workspace, ResultCache(MemoryStore(256 << 20)), ArrayService(OUTPUTS)))
     return TestClient(app)
 
 

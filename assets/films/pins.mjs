@@ -3,6 +3,7 @@
  * is looked at. They stand in the view, so addresses share them: `pins=parameters:conv1,features:conv2:3`, kind, layer, and unit if any.
  */
 import { button, component, element, write } from "mloscope/base/dom.mjs";
+import { counted } from "mloscope/base/numbers.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { FilmView } from "mloscope/films/canvas.mjs";
@@ -120,12 +121,10 @@ class Tray {
     write(this.layer, `Pin ${layer}`);
     write(this.unit, `Pin unit ${unit}`);
     this.layer.disabled = this.unit.disabled = !layer || isFull;
-    write(
-      this.said,
-      isFull ? `${MOST_PINS} of ${MOST_PINS} pinned; unpin one to pin another.` : all.length ? `${all.length} of ${MOST_PINS} pinned` : "",
-    );
     const names = subject ? subject.layers.map(({ name }) => name) : [];
     const wanted = new Map(all.filter((pin) => names.includes(pin.layer)).map((pin) => [textOf([pin]), pin]));
+    const strange = subject ? view.get()[FIELD].split(",").filter(Boolean).length - wanted.size : 0;
+    write(this.said, inWords(all.length, strange));
     for (const [text, card] of this.cards) {
       if (wanted.has(text)) continue;
       card.destroy();
@@ -139,6 +138,13 @@ class Tray {
     }
     this.row.hidden = !this.cards.size;
   }
+}
+
+/** How many there are, and how many of the address are no film of this run. */
+function inWords(count, strange) {
+  const left = strange ? `${counted(strange, "pin")} of the address ${strange === 1 ? "is" : "are"} of no layer here` : "";
+  const full = count >= MOST_PINS ? "; unpin one to pin another" : "";
+  return [count ? `${count} of ${MOST_PINS} pinned${full}` : "", left].filter(Boolean).join("; ");
 }
 
 /** The React component behind components/browser_parts.py. */

@@ -73,7 +73,8 @@ class Search {
       // Statistics describe images by outputs of the network, not by classes of the corpus.
       if (!judge) for (const record of answer.images) imageRecords.remember(corpus, record);
     } catch (error) {
-      if (error.name === "AbortError") return;
+      // Where no image has the id that is sought, the card of the selected image says so; the others are here all the same.
+      if (error.name === "AbortError" || ("at" in which && error.status === 404)) return;
       this.error = error.message;
     }
     this.onChange();

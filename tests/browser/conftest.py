@@ -343,6 +343,8 @@ class FakeServer:
                 wanted = np.random.default_rng(int(query["random"])).permutation(wanted).tolist()
             offset, limit = int(query.get("offset", 0)), int(query.get("limit", 60))
             if "at" in query:
+                if query["at"] not in {self.record(position)["id"] for position in range(IMAGES)}:
+                    return JSONResponse({"error": {"kind": "not-found", "message": "no such image"}}, status_code=404)
                 offset = (
                     next((n for n, p in enumerate(wanted) if self.record(p)["id"] == query["at"]), 0) // limit * limit
                 )

@@ -47,6 +47,9 @@ def test_an_image_in_the_hash_is_kept_and_described(stage):
 def test_an_image_that_does_not_exist_is_said(stage):
     stage.show(GRID, hash="#image=nowhere")
     stage.page.wait_for_selector("text=The corpus digits has no image of this id.")
+    stage.page.wait_for_selector(f"{tile(0)} img")  # the others are there
+    stage.quiet()
+    assert stage.page.locator("text=no such image").count() == 0
 
 
 def test_the_total_is_shown_and_few_pictures_are_in_the_document(grid):

@@ -35,6 +35,7 @@ def test_a_pin_is_gone_to_and_unpinned(stage):
     stage.show("PinTray:pins", hash="#layer=conv2&mode=parameters&pins=parameters:conv1:3,nonsense,features:nowhere")
     page = stage.page
     assert page.locator(".pin").count() == 1
+    assert page.inner_text(".pins-said") == "2 of 6 pinned; 2 pins of the address are of no layer here"
     page.get_by_role("button", name="Select conv1 unit 3").or_(page.get_by_text("go to")).click()
     assert stage.js("() => [view.get().layer, view.get().unit]") == ["conv1", 3]
     page.get_by_role("button", name="Unpin conv1 unit 3").click()
