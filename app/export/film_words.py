@@ -11,7 +11,7 @@ from mloscope.app.films.kinds import FilmKind, FilmQuestion
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.runs.unit_selection import format_units
 
-_HANDS_ON = {"activation", "softmax", "flatten", "reshape", "dropout", "squeeze", "identity"}
+HANDS_ON = {"activation", "softmax", "flatten", "reshape", "dropout", "squeeze", "identity"}
 """Kinds of layers whose units are those of the layer before them."""
 
 
@@ -55,7 +55,7 @@ def file_name(question: FilmQuestion, steps: Sequence[int], ending: str) -> str:
 def _gives_classes(run: OpenedRun, layer: str, output: str | None) -> bool:
     by_name = {known.name: known for known in run.layers}
     known = by_name.get(output or "")
-    while known is not None and known.name != layer and known.kind in _HANDS_ON and len(known.inputs) == 1:
+    while known is not None and known.name != layer and known.kind in HANDS_ON and len(known.inputs) == 1:
         known = by_name.get(known.inputs[0])
     return known is not None and known.name == layer
 

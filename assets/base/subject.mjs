@@ -1,5 +1,7 @@
 /** What is looked at: one run, one corpus, and what is known of them. Everything in the browser starts from `openSubject`. */
 
+import { pageData } from "mloscope/base/page_data.mjs";
+
 /**
  * @typedef {{
  *   run: string, corpus: string | null, runs: string[], corpora: string[], classNames: string[],
@@ -68,8 +70,6 @@ export const whyNoPredictions = (subject) => {
   return refusal || (possible ? null : message || "This run's network cannot be evaluated.");
 };
 
-const HANDS_ON = new Set(["activation", "softmax", "flatten", "reshape", "dropout", "squeeze", "identity"]);
-
 /**
  * What the units of a layer stand for: the names of the network's outputs, where the layer gives them or leads straight to
  * the one that does.
@@ -82,8 +82,9 @@ export const namesOfUnits = (subject, layer, count) => {
   const names = (subject && subject.classNames) || [];
   if (!subject || !subject.basis || names.length !== count) return null;
   const byName = new Map(subject.layers.map((known) => [known.name, known]));
+  const handsOn = pageData("hands-units-on");
   let known = byName.get(subject.basis.output.layer);
-  while (known && known.name !== layer && HANDS_ON.has(known.kind) && known.inputs.length === 1) known = byName.get(known.inputs[0]);
+  while (known && known.name !== layer && handsOn.includes(known.kind) && known.inputs.length === 1) known = byName.get(known.inputs[0]);
   return known && known.name === layer ? names.map((name, number) => (name === `output ${number}` ? String(number) : name)) : null;
 };
 

@@ -19,6 +19,9 @@ DRAWN = {
     "runs": ".runs-table tbody tr",
 }
 """What is seen of each page, by its path, once it has something to show."""
+STILL = """() => Promise.all(document.getAnimations()
+  .filter((each) => each.effect.getComputedTiming().iterations !== Infinity).map((each) => each.finished.catch(() => null)))"""
+"""What fades in has its colours once it has come."""
 THEMED = "(theme) => { document.documentElement.dataset.theme = theme; }"
 
 
@@ -29,6 +32,7 @@ def said_of(page) -> list[str]:
         page.evaluate(THEMED, theme)
         for name, size in WINDOWS.items():
             page.set_viewport_size(size)
+            page.evaluate(STILL)
             said += [f"{theme}, {name}: {line}" for line in violations(page, rules)]
     return said
 
@@ -37,6 +41,7 @@ def said_of(page) -> list[str]:
 def test_no_page_has_violations(display, path):
     display.page.goto(f"{display.address}/{path}?run=damaged#step=0")
     display.page.wait_for_selector(DRAWN[path], state="attached")
+    display.wait_quiet()
     assert said_of(display.page) == []
 
 

@@ -47,7 +47,8 @@ LOOKS = """(text) => {
     window.lookedAt = performance.now();
     document.dispatchEvent(new Event("visibilitychange"));
   }
-  return document.querySelector("#notices").textContent.includes(text);
+  const notices = document.querySelector("#notices"); // none until Dash has laid out the page
+  return Boolean(notices) && notices.textContent.includes(text);
 }"""
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mloscope.components.numbers import grouped, percent
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -57,7 +59,7 @@ def _principal(steps: Sequence[StepStatistics]) -> Placement:
 
 
 def _principal_note(facts: Mapping[str, Any]) -> str:
-    first, second = (f"{share:.0%}" for share in facts["explained"])
+    first, second = map(percent, facts["explained"])
     return f"PCA of class probabilities, fitted over all steps. x explains {first} of the variance, y {second}."
 
 
@@ -69,7 +71,9 @@ def _neighbours(steps: Sequence[StepStatistics]) -> Placement:
 
 def _neighbours_note(facts: Mapping[str, Any]) -> str:
     placed, images = facts["placed"], facts["images"]
-    which = f"{images:,} images" if placed == images else f"{placed:,} of {images:,} images, evenly spaced"
+    which = f"{grouped(images)} images"
+    if placed < images:
+        which = f"{grouped(placed)} of {which}, evenly spaced"
     return (
         f"t-SNE of class probabilities of {which}; each step begins where the one before ended. Neighbours have similar "
         "probabilities; axes, sizes of groups and distances between groups mean nothing."

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mloscope.app.export import film_words
 from mloscope.app.export.film_formats import FORMATS
 from mloscope.app.films import plan
 from mloscope.app.films.kinds import as_json, film_kinds
@@ -45,6 +46,7 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
             "judged": [[name, title, ""] for name, title in image_orders.JUDGED.items()],
         },
         "cluster-colours": CLUSTERS,
+        "hands-units-on": sorted(film_words.HANDS_ON),
         "glossary": glossary.WORDS,
         "limits": {
             "unit": unit_selection.MAXIMUM_UNIT,

@@ -8,7 +8,7 @@ from clustered_runs import training, write_step
 from sklearn.manifold import trustworthiness
 
 from mloscope.app.statistics.clusters.clustering import cluster_run
-from mloscope.app.statistics.clusters.map_kinds import TSNE
+from mloscope.app.statistics.clusters.map_kinds import PCA, TSNE
 from mloscope.app.statistics.clusters.neighbour_map import placed, turned_onto
 from mloscope.app.statistics.clusters.points import points_of
 from mloscope.app.statistics.clusters.store import NO_COORDINATE, find_clustering
@@ -41,6 +41,9 @@ def places(run):
 def test_so_many_images_evenly_spaced_have_a_place(places):
     facts, steps = places
     assert (facts["placed"], facts["images"]) == (PLACED, 600)
+    assert "of 120 of 600 images, evenly spaced" in TSNE.note(facts)
+    assert "of 2\u202f000 of 60\u202f000 images" in TSNE.note({"placed": 2000, "images": 60_000})
+    assert "x explains 13\u202f%" in PCA.note({"explained": [0.13, 0.12]})
     shown = np.flatnonzero(~np.isnan(steps[0]).any(axis=1))
     assert (len(shown), shown[0], shown[-1]) == (PLACED, 0, 599)
     assert set(np.diff(shown)) <= {5, 6}
