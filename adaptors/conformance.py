@@ -158,8 +158,8 @@ class RunConformance(_Shared):
         for layer in run.layers():
             assert layer.kind in LAYER_KINDS or re.fullmatch(r"[a-z0-9 ]*", layer.kind), layer.kind
             json.dumps(dict(layer.hyperparameters))
-            shape = layer.output_shape
-            assert shape is None or all(size is None or size > 0 for size in shape), layer.name
+            assert all(size is None or size > 0 for size in layer.output_shape or ()), layer.name
+            assert not layer.sights or len(layer.sights) == len(layer.inputs), layer.name
 
     def test_parameters_are_what_was_declared(self, run: Any) -> None:
         assert any(layer.parameters for layer in run.layers()), "give the suite a run with parameters"

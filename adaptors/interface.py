@@ -100,6 +100,26 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class Sight:
+    """Which places of an input's map each place of a layer's map is made of. Every pair is (rows, columns).
+
+    Place p of the layer sees ``size`` places, ``dilation`` apart, from ``start + p * stride`` on; of these, what lies beyond
+    the edges of the map is padding. A layer that enlarges its input first puts ``spread`` places where there was one: that
+    place followed by zeros or, with ``repeats``, by copies of it."""
+
+    size: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    start: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    spread: tuple[int, int] = (1, 1)
+    repeats: bool = False
+
+
+SAME_PLACE = Sight()
+"""What a layer sees that looks at each place by itself."""
+
+
+@dataclass(frozen=True)
 class Layer:
     """One node of the network's graph."""
 
@@ -119,6 +139,9 @@ class Layer:
     """The class as the file calls it, e.g. ``Conv2D``."""
     problem: str | None = None
     """A sentence saying why this layer cannot be evaluated, None where it can."""
+    sights: tuple[Sight, ...] = ()
+    """For each of its inputs, which places of it a place of the output is made of; empty where that is all of them, as of a
+    dense layer, or where it is not known. From these follow receptive fields (``mloscope.app.runs.receptive_fields``)."""
 
     @property
     def parameter_count(self) -> int:

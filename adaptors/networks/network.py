@@ -13,11 +13,11 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mloscope.adaptors.interface import Layer
+from mloscope.adaptors.interface import SAME_PLACE, Layer, Sight
 
 Shape = tuple[int, ...]
 # A description of a few bytes can ask for maps of any size; nobody's classifier makes one of a gigabyte.
@@ -270,7 +270,11 @@ class NetworkBuilder:
         if problem is not None:
             operation = None
         shape = output_shape if output_shape and min(output_shape) > 0 else None
-        node = Node(dataclasses.replace(layer, output_shape=shape, problem=problem), operation)
+        before = [self._by_name[name].layer.output_shape for name in layer.inputs]
+        node = Node(
+            dataclasses.replace(layer, output_shape=shape, problem=problem, sights=sights_of(operation, before)),
+            operation,
+        )
         self.nodes.append(node)
         self._by_name[layer.name] = node
         return layer.name
@@ -281,6 +285,32 @@ class NetworkBuilder:
         for place, node in enumerate(self.nodes):
             if node.layer.name in declared:
                 self.nodes[place] = self._by_name[node.layer.name] = dataclasses.replace(node, is_output=True)
+
+
+def sights_of(operation: Operation | None, inputs: Sequence[tuple[int | None, ...] | None]) -> tuple[Sight, ...]:
+    """What a place of the operation's output sees of each input, given their shapes, as :attr:`Layer.sights` has it."""
+    match operation:
+        case Convolution(maps=maps, windows=windows) if tuple(inputs) == maps:
+            return tuple(map(_sight_of, windows))
+        case Local(map=shape, window=window) | Pooling(map=shape, window=window) if tuple(inputs) == (shape,):
+            return (_sight_of(window),)
+        case LocalNormalisation(across_channels=False, size=size):
+            return (Sight((size, size), start=(-(size // 2), -(size // 2))),)
+        case Part(axis=axis, begin=begin) if axis < 2 and len(inputs[0] or ()) == 3:
+            return (Sight(start=(begin, 0) if axis == 0 else (0, begin)),)
+        case Reshape(shape=shape) if tuple(inputs) != (shape,):
+            return ()
+        case Concatenation(axis=axis) | Softmax(axis=axis) if axis < 2 and any(
+            len(shape or ()) == 3 for shape in inputs
+        ):
+            return ()
+        case Input() | Convolution() | Local() | Dense() | Pooling() | None:
+            return ()
+    return (SAME_PLACE,) * len(inputs)
+
+
+def _sight_of(window: Window) -> Sight:
+    return Sight(window.size, window.stride, window.start, window.dilation)
 
 
 def _excess(name: str, shape: Shape) -> str | None:

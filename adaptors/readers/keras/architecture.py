@@ -10,13 +10,13 @@ as the graph stays free of cycles; its output shape is that of the first call.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
 
-from mloscope.adaptors.interface import Layer, Parameter
+from mloscope.adaptors.interface import Layer, Parameter, Sight
 from mloscope.adaptors.readers.keras import op_layers as keras_op_layers
 from mloscope.adaptors.readers.keras.arrays import axes_of, group_name, layer_datasets, parameter_names, weight_names
 from mloscope.adaptors.readers.keras.layout import channels_last, mark_channels_first
@@ -33,6 +33,7 @@ from mloscope.adaptors.readers.keras.operators import (
 )
 from mloscope.adaptors.readers.keras.quantised import own_parameters
 from mloscope.adaptors.readers.keras.shapes import KINDS, Shape, output_shape, parameter_shapes
+from mloscope.adaptors.readers.keras.sights import sights_of, sights_of_operator
 
 _NESTED = {"Functional", "Sequential", "Model"}
 # Says nothing about what the layer computes, differs between savings of one model, or is said elsewhere.
@@ -81,6 +82,8 @@ class Node:
     """In which order the axes of a map lie in its output, where that is such a map as a vector, channels first."""
     operator: OperatorCall | None = None
     """What it computes where it is a TensorFlow operator."""
+    sights: tuple[Sight, ...] = ()
+    """See :attr:`Layer.sights`."""
 
     @property
     def name(self) -> str:
@@ -110,12 +113,17 @@ class Node:
             name=self.name,
             kind=KINDS.get(self.source_class, group_name(self.source_class).replace("_", " ")),
             inputs=tuple(self.inputs),
-            output_shape=channels_last(self.shape) if self.channels_first else self.shape,
+            output_shape=self.shape_channels_last,
             parameters=tuple(self._parameter(name, tuple(shape)) for name, shape in shapes.items()),
             hyperparameters=self._hyperparameters,
             source_class=self.source_class,
             problem=problem,
+            sights=self.sights,
         )
+
+    @property
+    def shape_channels_last(self) -> Shape | None:
+        return channels_last(self.shape) if self.channels_first else self.shape
 
     @property
     def _hyperparameters(self) -> dict[str, Any]:
@@ -138,7 +146,17 @@ def nodes_of(config: Mapping[str, Any]) -> list[Node]:
     graph = _Graph()
     graph.add_model(config, (), "", None)
     mark_channels_first(graph.nodes)
+    for node in graph.nodes.values():
+        node.sights = _sights(node, [graph.nodes[name] for name in node.inputs])
     return list(graph.nodes.values())
+
+
+def _sights(node: Node, inputs: Sequence[Node]) -> tuple[Sight, ...]:
+    shapes = [each.shape_channels_last for each in inputs]
+    if node.operator is not None:
+        return sights_of_operator(node.operator.function, shapes, node.shape_channels_last)
+    first = {"data_format": "channels_first"} if node.channels_first else {}
+    return sights_of(node.source_class, {**node.config, **first}, shapes, node.shape_channels_last)
 
 
 def outputs_of(config: Mapping[str, Any]) -> tuple[str, ...]:

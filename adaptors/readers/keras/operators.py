@@ -19,7 +19,7 @@ from mloscope.adaptors.readers.keras.references import is_reference
 
 _CLASSES = ("TFOpLambda", "SlicingOpLambda", keras_op_layers.CLASS)
 _GETITEM = "__operators__.getitem"
-_OF_ELEMENTS = {
+OF_ELEMENTS = {
     *("__operators__.add", "math.add", "math.subtract", "math.multiply", "math.truediv", "math.divide", "math.pow"),
     *("math.divide_no_nan", "math.floordiv", "math.floormod", "math.maximum", "math.minimum", "math.squared_difference"),
     *("math.negative", "math.abs", "math.square", "math.sqrt", "math.rsqrt", "math.exp", "math.expm1", "math.log"),
@@ -33,7 +33,7 @@ _OF_ELEMENTS = {
     *("cast", "clip_by_value", "identity", "stop_gradient", "where", "reverse", "roll", "ones_like", "zeros_like"),
     *("debugging.check_numerics", "image.per_image_standardization", "image.flip_left_right", "image.flip_up_down"),
 } - {"nn.crelu"}  # fmt: skip
-FUNCTIONS = _OF_ELEMENTS | {
+FUNCTIONS = OF_ELEMENTS | {
     *(_GETITEM, "nn.crelu", "compat.v1.nn.relu_layer", "shape", "compat.v1.shape", "concat", "stack", "unstack", "split"),
     *("reshape", "transpose", "compat.v1.transpose", "expand_dims", "squeeze", "compat.v1.squeeze", "tile", "pad"),
     *("repeat", "gather", "compat.v1.gather", "slice", "strided_slice", "fill", "ones", "zeros", "range", "size", "rank"),
@@ -134,7 +134,7 @@ def operator_shape(
         first = _filled(call.first, arrays)
         if call.function == _GETITEM:
             return first[_slices(_filled(call.keywords.get("slice_spec"), arrays))].shape[1:]
-        if call.function in _OF_ELEMENTS:
+        if call.function in OF_ELEMENTS:
             others = [each for each in _filled(dict(call.keywords), arrays).values() if isinstance(each, np.ndarray)]
             return np.broadcast_shapes(*(np.shape(each) for each in (first, *others)))[1:]
         if call.function == "concat" and isinstance(first, list):

@@ -106,16 +106,16 @@ def parameter_shapes(source_class: str, config: Config, inputs: Sequence[Shape |
     if source_class == "Dense":
         return {"kernel": (channels, config["units"]), "bias": (config["units"],)}
     if source_class == "Conv2D":
-        kernel = (*_pair(config["kernel_size"]), channels // config.get("groups", 1), config["filters"])
+        kernel = (*pair(config["kernel_size"]), channels // config.get("groups", 1), config["filters"])
         return {"kernel": kernel, "bias": (config["filters"],)}
     if source_class == "Conv2DTranspose":
         return {
-            "kernel": (*_pair(config["kernel_size"]), config["filters"], channels),
+            "kernel": (*pair(config["kernel_size"]), config["filters"], channels),
             "bias": (config["filters"],),
         }
     if source_class in ("DepthwiseConv2D", "SeparableConv2D"):
         multiplier = config.get("depth_multiplier", 1)
-        depthwise = (*_pair(config["kernel_size"]), channels, multiplier)
+        depthwise = (*pair(config["kernel_size"]), channels, multiplier)
         if source_class == "DepthwiseConv2D":
             return {"kernel": depthwise, "bias": (channels * multiplier,)}
         pointwise = (1, 1, channels * multiplier, config["filters"])
@@ -132,7 +132,8 @@ def _is_over_first_axis(config: Config) -> bool:
     return config.get("axis") in (1, [1])
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def pair(value: Any) -> tuple[int, int]:
+    """A setting for (rows, columns), which may be one number for both."""
     first, second = (value, value) if isinstance(value, int) else value
     return int(first), int(second)
 
@@ -146,9 +147,9 @@ def _window(size: int | None, width: int, stride: int, dilation: int, padding: s
 
 
 def _windows(config: Config, shape: Shape, width_key: str) -> tuple[int | None, int | None]:
-    widths = _pair(config[width_key])
-    strides = _pair(config.get("strides") or widths)
-    dilations = _pair(config.get("dilation_rate") or 1)
+    widths = pair(config[width_key])
+    strides = pair(config.get("strides") or widths)
+    dilations = pair(config.get("dilation_rate") or 1)
     padding = str(config.get("padding", "valid")).lower()
     rows, columns, _ = shape
     return (
@@ -168,10 +169,10 @@ def _depthwise(config: Config, inputs: list[Shape]) -> Shape:
 
 
 def _transposed(config: Config, inputs: list[Shape]) -> Shape:
-    widths, strides = _pair(config["kernel_size"]), _pair(config.get("strides", 1))
-    dilations = _pair(config.get("dilation_rate") or 1)
+    widths, strides = pair(config["kernel_size"]), pair(config.get("strides", 1))
+    dilations = pair(config.get("dilation_rate") or 1)
     extra = config.get("output_padding")
-    extras: tuple[int | None, int | None] = (None, None) if extra is None else _pair(extra)
+    extras: tuple[int | None, int | None] = (None, None) if extra is None else pair(extra)
     same = config.get("padding") == "same"
     sizes = []
     for size, width, stride, dilation, more in zip(inputs[0][:2], widths, strides, dilations, extras, strict=True):
@@ -217,7 +218,7 @@ def _plus(size: int | None, more: int) -> int | None:
 
 
 def _upsampling(config: Config, inputs: list[Shape]) -> Shape:
-    factors = _pair(config["size"])
+    factors = pair(config["size"])
     rows, columns, channels = inputs[0]
     return (
         None if rows is None else rows * factors[0],
