@@ -104,6 +104,11 @@ class TranslatedLayer(keras.layers.Layer):
         operation = self.node.operation
         return _COMPUTE[type(operation)](operation, own, weights, self.node.layer)
 
+    @property
+    def normalises_neighbours(self) -> bool:
+        """Whether it is local response normalisation."""
+        return isinstance(self.node.operation, network.LocalNormalisation)
+
     def get_config(self) -> dict[str, Any]:
         """What tells this layer from others; not meant for building it anew."""
         return {"name": self.name, "operation": repr(self.node.operation), "layer": repr(self.node.layer)}

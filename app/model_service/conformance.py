@@ -25,7 +25,7 @@ import pytest
 from mloscope.adaptors.conformance import HEAVY
 from mloscope.adaptors.interface import Checkpoint, EvaluableRun, RunAdaptor
 from mloscope.app.errors import MloscopeError, NotPossible
-from mloscope.app.model_service.backends import LoadedBackends, StacksWeights
+from mloscope.app.model_service.backends import RULES, Differentiates, LoadedBackends, StacksWeights
 from mloscope.app.model_service.class_probabilities import SOFTMAX
 from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.wire import RunSpec
@@ -35,10 +35,13 @@ _FREE_LENGTH = 12
 """Rows or columns of the images, where the network takes any."""
 _ALONE_OR_TOGETHER: dict[str, float] = {"rtol": 1e-4, "atol": 1e-5}
 """Frameworks sum in another order in another batch."""
+_SMALL = 1e-3
+"""A change of the image that leaves most rectified units on their side of nought."""
 
 
 class BackendConformance:
-    """The promises of :class:`mloscope.app.model_service.backends.NetworkBackend`, ``Network`` and ``StacksWeights``."""
+    """The promises of :class:`mloscope.app.model_service.backends.NetworkBackend`, ``Network``, ``StacksWeights`` and
+    ``Differentiates``."""
 
     backend: ClassVar[Any]
 
@@ -191,6 +194,52 @@ class BackendConformance:
             for name, values in network.outputs(images[:1], weights, layers).items():
                 np.testing.assert_allclose(outputs[name][row], values, **_ALONE_OR_TOGETHER)
 
+    def test_the_gradient_is_what_small_changes_of_the_image_say(
+        self, run: Any, network: Any, checkpoints: Any, images: np.ndarray
+    ) -> None:
+        weights, name = self._differentiable(run, network, checkpoints), network.output_layer
+        random = np.random.default_rng(1)
+        output = network.outputs(images, weights, [name])[name]
+        seeds = random.normal(size=output.shape).astype(np.float32)
+        found, gradient = network.backward(images, weights, name, seeds, scale=0.5)
+        np.testing.assert_allclose(found, output, **_ALONE_OR_TOGETHER)
+        assert gradient.dtype == np.float32
+        assert gradient.shape == images.shape
+        change = (_SMALL * random.normal(size=images.shape)).astype(np.float32)
+        after, before = (network.outputs(images + by, weights, [name])[name] for by in (change, -change))
+        rise = _objective(seeds, 0.5, after) - _objective(seeds, 0.5, before)
+        np.testing.assert_allclose(2 * (gradient * change).sum(), rise, rtol=0.1, atol=1e-4 * np.abs(rise).max() + 1e-5)
+
+    def test_a_layer_passes_what_it_is_given_back_to_itself(
+        self, run: Any, network: Any, checkpoints: Any, images: np.ndarray
+    ) -> None:
+        weights, name = self._differentiable(run, network, checkpoints), network.output_layer
+        output = network.outputs(images, weights, [name])[name]
+        _output, signal = network.backward(
+            images, weights, name, -2 * output, scale=2.0, with_respect_to=name, rule="gradient"
+        )
+        np.testing.assert_allclose(signal, 0 * output, atol=1e-3 * np.abs(output).max())
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_one_image_serves_all_seeds(
+        self, run: Any, network: Any, checkpoints: Any, images: np.ndarray, rule: Any
+    ) -> None:
+        weights, name = self._differentiable(run, network, checkpoints), network.output_layer
+        shape = network.outputs(images[:1], weights, [name])[name].shape[1:]
+        seeds = np.random.default_rng(2).normal(size=(3, *shape)).astype(np.float32)
+        _output, together = network.backward(images[:1], weights, name, seeds, rule=rule)
+        assert together.shape == (3, *images.shape[1:])
+        for row in range(3):
+            _output, alone = network.backward(images[:1], weights, name, seeds[row : row + 1], rule=rule)
+            np.testing.assert_allclose(together[row], alone[0], **_ALONE_OR_TOGETHER)
+
+    @staticmethod
+    def _differentiable(run: Any, network: Any, checkpoints: Any) -> Any:
+        """The first checkpoint's weights, where the network differentiates."""
+        if not isinstance(network, Differentiates):
+            pytest.skip("this backend does not differentiate")
+        return _weights(run, network, checkpoints[0])
+
     # ----------------------------------------------------------------------------------- through the evaluator
 
     def test_the_evaluator_answers_with_it(self, loaded: Any, run: Any, network: Any, images: np.ndarray) -> None:
@@ -206,6 +255,12 @@ class BackendConformance:
             np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-4)
         with pytest.raises(MloscopeError):
             engine.evaluate(spec, steps, ["no layer of this name"], images[0])
+
+
+def _objective(seeds: np.ndarray, scale: float, output: np.ndarray) -> float:
+    """What :meth:`Differentiates.backward` gives the gradient of, of all images."""
+    values = output.astype(np.float64)
+    return float((seeds * values + scale / 2 * values * values).sum())
 
 
 @functools.cache

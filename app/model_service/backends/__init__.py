@@ -18,7 +18,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, Self, get_args, runtime_checkable
 
 import numpy as np
 
@@ -29,6 +29,10 @@ from mloscope.app.errors import MloscopeError, NotPossible
 logger = logging.getLogger(__name__)
 
 _WORTH_SAYING_S = 1.0
+
+Rule = Literal["gradient", "guided", "deconvolution"]
+"""How rectified units pass a signal back: where their input was positive; where input and signal are; where the signal is."""
+RULES: tuple[Rule, ...] = get_args(Rule)
 
 
 class BackendMissing(NotPossible):
@@ -105,6 +109,31 @@ class StacksWeights(Protocol):
     def outputs_of_stack(self, images: np.ndarray, stack: Any, layers: Sequence[str]) -> dict[str, np.ndarray] | None:
         """As :meth:`Network.outputs`, float32 (set, image, ...output shape); None where this network cannot be computed so,
         and is to be asked for one set after the other."""
+        ...
+
+
+@runtime_checkable
+class Differentiates(Protocol):
+    """What a :class:`Network` adds whose layers can be projected back to the image: pictures of what a unit sees stand on it."""
+
+    def backward(
+        self,
+        images: np.ndarray,
+        weights: Any,
+        layer: str,
+        seeds: np.ndarray,
+        *,
+        scale: float = 0.0,
+        with_respect_to: str | None = None,
+        rule: Rule = "gradient",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the layer makes of the images, y, and the signal ``seeds + scale * y`` passed back from there, both float32.
+
+        By the rule ``gradient`` the latter is the gradient of ``sum(seeds * y) + scale / 2 * sum(y * y)`` per image, with respect
+        to the images or to another layer's output, and has its shape. By the rule ``deconvolution``, local response
+        normalisation hands the signal on unchanged. ``seeds``: float32 (image, ...output shape); where there is one image, it
+        serves all seeds. Raises :class:`NotPossible` where no signal gets there, and MemoryError as :meth:`Network.outputs`.
+        """
         ...
 
 

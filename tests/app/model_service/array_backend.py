@@ -84,6 +84,33 @@ class StackingNetwork(ArrayNetwork):
         return {layer: np.stack([outputs[layer] for outputs in several]) for layer in layers}
 
 
+@dataclass
+class DifferentiatingNetwork(ArrayNetwork):
+    """One that passes signals back; no unit of it is rectified, so all rules are the gradient. ``backwards`` has their layers."""
+
+    backwards: list[str] = field(default_factory=list)
+
+    def backward(
+        self,
+        images: np.ndarray,
+        weights: Any,
+        layer: str,
+        seeds: np.ndarray,
+        *,
+        scale: float = 0.0,
+        with_respect_to: str | None = None,
+        rule: str = "gradient",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        self.backwards.append(layer)
+        output = self.outputs(images, weights, [layer])[layer]
+        signal = seeds + scale * output
+        if with_respect_to is None:
+            factors = {"scaled": lambda: weights["scaled/factor"], "output": lambda: weights["output/kernel"].T}
+            signal = signal * factors["scaled"]() if layer == "scaled" else signal @ factors["output"]()
+            signal = signal.reshape(len(signal), *SHAPE)
+        return np.broadcast_to(output, seeds.shape), signal.astype(np.float32)
+
+
 class ArrayBackend:
     name: ClassVar[str] = "arrays"
     title: ClassVar[str] = "NumPy"

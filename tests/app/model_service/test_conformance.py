@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_backend import SHAPE, ArrayBackend, ArrayNetwork, ArrayRun, Arrays, StackingNetwork
+from array_backend import SHAPE, ArrayBackend, ArrayNetwork, ArrayRun, Arrays, DifferentiatingNetwork, StackingNetwork
 
 from mloscope.app.model_service.conformance import BackendConformance
 
@@ -17,6 +17,11 @@ IMAGES = np.random.default_rng(0).random((5, *SHAPE)).astype(np.float32)
 class Stacking(ArrayBackend):
     def __init__(self) -> None:
         super().__init__(StackingNetwork())
+
+
+class Differentiating(ArrayBackend):
+    def __init__(self) -> None:
+        super().__init__(DifferentiatingNetwork())
 
 
 class TestArrays(BackendConformance):
@@ -30,6 +35,10 @@ class TestArrays(BackendConformance):
 
 class TestStackedArrays(TestArrays):
     backend = Stacking
+
+
+class TestDifferentiatingArrays(TestArrays):
+    backend = Differentiating
 
 
 class Doubles(ArrayNetwork):
@@ -68,6 +77,16 @@ class TakesTheWrongRow(StackingNetwork):
         return {layer: values[::-1] for layer, values in super().outputs_of_stack(images, stack, layers).items()}
 
 
+class ForgetsTheSquares(DifferentiatingNetwork):
+    def backward(self, *question: Any, scale: float = 0.0, **more: Any) -> Any:
+        return super().backward(*question, **more)
+
+
+class MixesSeeds(DifferentiatingNetwork):
+    def backward(self, images: np.ndarray, weights: Any, layer: str, seeds: np.ndarray, **more: Any) -> Any:
+        return super().backward(images, weights, layer, seeds.mean(0, keepdims=True) + 0 * seeds, **more)
+
+
 @pytest.mark.parametrize(
     ("network", "promise"),
     [
@@ -77,12 +96,16 @@ class TakesTheWrongRow(StackingNetwork):
         (DependsOnTheBatch, "an_image_is_the_same_alone_and_beside_others"),
         (KeepsTheFirstWeights, "checkpoints_do_not_disturb_each_other"),
         (SaysNothing, "arrays_that_do_not_fit_are_named"),
+        (ForgetsTheSquares, "the_gradient_is_what_small_changes_of_the_image_say"),
+        (ForgetsTheSquares, "a_layer_passes_what_it_is_given_back_to_itself"),
+        (MixesSeeds, "one_image_serves_all_seeds"),
         (TakesTheWrongRow, "several_sets_of_weights_at_once_are_the_same"),
     ],
 )
 def test_a_broken_promise_is_noticed(network: type[ArrayNetwork], promise: str) -> None:
     run, test = ArrayRun(), getattr(BackendConformance(), f"test_{promise}")
     given = {"run": run, "network": network(), "checkpoints": list(run.checkpoints()), "images": IMAGES.copy()}
+    given["rule"] = "gradient"
     wanted = test.__func__.__code__.co_varnames[1 : test.__func__.__code__.co_argcount]
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test(**{name: given[name] for name in wanted})

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from mloscope.app.model_service.backends.keras.backward_rules import passed_by
 from mloscope.app.model_service.backends.keras.weight_matching import is_nested_model
 
 
@@ -49,6 +50,8 @@ def layer_outputs(model: keras.Model, values: Sequence[Any], around: str, found:
                 if "training" in inspect.signature(operation.call).parameters:
                     keywords["training"] = False
                 results = tf.nest.flatten(operation(*arguments, **keywords))
+                if getattr(operation, "normalises_neighbours", False):
+                    results = [passed_by(results[0], tf.nest.flatten(arguments)[0])]
             for tensor, value in zip(node.outputs, results, strict=True):
                 known[id(tensor)] = value
             if len(results) == 1:

@@ -25,7 +25,9 @@ from cachetools import LRUCache
 
 from mloscope.adaptors.interface import Checkpoint
 from mloscope.app.errors import NotPossible, lines_of
+from mloscope.app.model_service.backends import Rule
 from mloscope.app.model_service.backends.keras import channel_layout
+from mloscope.app.model_service.backends.keras.backward_rules import passed_back, rules_apply
 from mloscope.app.model_service.backends.keras.graph import graph_of, layer_outputs, output_name
 from mloscope.app.model_service.backends.keras.weight_matching import (
     Place,
@@ -79,10 +81,14 @@ class KerasNetwork:
         self._input_type = graph.inputs[0].dtype
         self._vectorise_below_s, self._block_bytes, self._clock = vectorise_below_s, block_bytes, clock
         self._functions: LRUCache[tuple[bool, tuple[str, ...]], Any] = LRUCache(_MOST_FUNCTIONS)
+        self._backwards: LRUCache[tuple[str, str | None, Rule], Any] = LRUCache(_MOST_FUNCTIONS)
+        self._computed: dict[str, Any] = {}
         self._name_variables(model)
         self._weight_specs = [tf.TensorSpec(variable.shape, variable.dtype) for variable in self._variables]
         self._image_spec = tf.TensorSpec((None, *self.input_shape), tf.float32)
         self._single = self._traced(self._run_once, [self._image_spec, *self._weight_specs])
+        self._traced_layers = self._computed
+        """What the traced layers give, by name, before channels are turned."""
         self._stacked: Any = None
         self._vectorises = True
         outputs = self._single.structured_outputs
@@ -138,6 +144,22 @@ class KerasNetwork:
             outputs = self._function(layers, stacked=False)(tf.constant(images), *weights.values)
             return {name: np.asarray(output) for name, output in outputs.items()}
 
+    def backward(
+        self,
+        images: np.ndarray,
+        weights: Tensors,
+        layer: str,
+        seeds: np.ndarray,
+        *,
+        scale: float = 0.0,
+        with_respect_to: str | None = None,
+        rule: Rule = "gradient",
+    ) -> tuple[np.ndarray, np.ndarray]:
+        with _memory_errors():
+            function = self._backward(layer, with_respect_to, rule)
+            answer = function(tf.constant(images), tf.constant(seeds), tf.constant(scale, tf.float32), *weights.values)
+            return np.asarray(answer["output"]), np.asarray(answer["signal"])
+
     def status(self) -> dict[str, Any]:
         """``traces``: how often it was traced; ``forward_s``: seconds per forward pass, None where not yet measured."""
         return {"traces": self._traces, "forward_s": self._forward_s}
@@ -185,19 +207,22 @@ class KerasNetwork:
         return tf.compat.v1.wrap_function(function, signature)
 
     def _run_once(self, image: Any, *weights: Any) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        found = self._computed = {}
         state = list(zip(self._variables, weights, strict=True))
         given = tf.cast(channel_layout.channels_first(image) if self._turns_image else image, self._input_type)
         with (
             keras.StatelessScope(state_mapping=state),
             statistics_of_variables(self._model),
             channel_layout.runnable_convolutions(self._model),
+            rules_apply(),
         ):
             layer_outputs(self._model, [given], "", found)
-        for name, value in found.items():
-            turned = name.partition(":")[0] in self._channels_first or (self._turns_image and value is given)
-            found[name] = tf.cast(channel_layout.channels_last(value) if turned else value, tf.float32)
-        return found
+        return {name: self._shown(name, value, is_image=value is given) for name, value in found.items()}
+
+    def _shown(self, name: str, value: Any, is_image: bool = False) -> Any:
+        """What a layer gives, or a gradient with respect to it, channels last."""
+        turned = name.partition(":")[0] in self._channels_first or (self._turns_image and is_image)
+        return tf.cast(channel_layout.channels_last(value) if turned else value, tf.float32)
 
     def _run_stacked(self, image: Any, *stacks: Any) -> dict[str, Any]:
         return tf.vectorized_map(lambda weights: self._run_once(image, *weights), list(stacks))
@@ -216,6 +241,36 @@ class KerasNetwork:
         pruned = whole.prune(whole.inputs, {name: whole.structured_outputs[name] for name in key[1]})
         wrapped = tf.function(lambda *inputs: pruned(*inputs), input_signature=signature)
         function = self._functions[key] = wrapped.get_concrete_function()
+        return function
+
+    def _backward(self, layer: str, with_respect_to: str | None, rule: Rule) -> Callable[..., dict[str, Any]]:
+        key = (layer, with_respect_to, rule)
+        if key in self._backwards:
+            return self._backwards[key]
+        whole = self._single
+        output = whole.structured_outputs[layer]
+        with whole.graph.as_default():
+            seeds = tf.compat.v1.placeholder(tf.float32, output.shape)
+            scale = tf.compat.v1.placeholder(tf.float32, ())
+            to = whole.inputs[0] if with_respect_to is None else self._traced_layers[with_respect_to]
+            signal = passed_back(output, seeds + scale * output, to, rule)
+            if signal is None:
+                where = "the image" if with_respect_to is None else with_respect_to
+                raise NotPossible(
+                    f"No gradient of {layer} reaches {where} in the network of {self.where}: {where} does not lead to it, or an "
+                    "operation between them cannot be differentiated."
+                )
+            shown = tf.cast(signal, tf.float32) if with_respect_to is None else self._shown(with_respect_to, signal)
+        pruned = whole.prune([*whole.inputs, seeds, scale], {"output": output, "signal": shown})
+
+        def run(images: Any, seeds: Any, scale: Any, *weights: Any) -> dict[str, Any]:
+            count = tf.maximum(tf.shape(images)[0], tf.shape(seeds)[0])
+            several = tf.broadcast_to(images, tf.concat([[count], tf.shape(images)[1:]], 0))
+            return pruned(several, *weights, seeds, scale)
+
+        signature = [self._image_spec, tf.TensorSpec(output.shape, tf.float32), tf.TensorSpec((), tf.float32)]
+        function = tf.function(run, input_signature=[*signature, *self._weight_specs]).get_concrete_function()
+        self._backwards[key] = function
         return function
 
 
