@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,15 @@ from mloscope.app.model_service.work_queue import Stopped
 logger = logging.getLogger(__name__)
 
 _FIRST_PARTS_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Somebody who looks at maps while class probabilities are computed."""
+
+    layers: tuple[str, ...]
+    see: Callable[[Mapping[str, np.ndarray]], None]
+    """Called with each batch's maps by layer, in the order of the images."""
 
 
 class Evaluator:
@@ -94,23 +104,38 @@ class Evaluator:
         return int(np.prod(shape))
 
     def probabilities(
-        self, spec: RunSpec, step: int, images: np.ndarray, output: str, rule: str, batch: int = 250
+        self,
+        spec: RunSpec,
+        step: int,
+        images: np.ndarray,
+        output: str,
+        rule: str,
+        batch: int = 250,
+        watch: Watch | None = None,
     ) -> np.ndarray:
         """Class probabilities of many images at one step, float32 (image, class): what the layer ``output`` gives, by one of
         :data:`mloscope.app.model_service.class_probabilities.RULES`.
 
         ``images``: float32 (image, row, column, channel), preprocessed, at least one; ``batch`` of them are evaluated at
-        once, fewer where the device has no memory for so many. Raises BadRequest, NotFound, NotPossible, Unavailable.
+        once, fewer where the device has no memory for so many. ``watch`` sees other layers' maps in the same pass. Raises
+        BadRequest, NotFound, NotPossible, Unavailable.
         """
         opened = self._with_output(spec, output, (step,))
+        for layer in watch.layers if watch is not None else ():
+            self._with_output(spec, layer, (step,))
         fitted = _fitted(images, opened.network.input_shape)
         try:
             _key, weights = self._opened.weights(opened, step)
         except AdaptorError as error:
             raise errors.from_adaptor(error) from error
-        pieces = list(_in_batches(opened, fitted, weights, output, batch))
+        pieces = []
+        wanted = list(dict.fromkeys((output, *(watch.layers if watch is not None else ()))))
+        for maps in _in_batches(opened, fitted, weights, wanted, batch):
+            pieces.append(maps[output].reshape(len(maps[output]), -1))
+            if watch is not None:
+                watch.see(maps)
         self._evaluated += 1
-        return as_probabilities(rule, np.concatenate([piece.reshape(len(piece), -1) for piece in pieces]))[0]
+        return as_probabilities(rule, np.concatenate(pieces))[0]
 
     def status(self) -> dict[str, Any]:
         """``device``, versions, what is kept and what was done; JSON-able."""
@@ -131,7 +156,7 @@ class Evaluator:
             known = {layer.name: layer for layer in opened.adaptor.layers()}
             problem = known[output].problem if output in known else None
             raise errors.NotPossible(
-                f"The output layer {output} of {spec.path} cannot be evaluated: "
+                f"The layer {output} of {spec.path} cannot be evaluated: "
                 f"{problem or 'the network that was built has no such layer.'}"
             )
         return opened
@@ -230,19 +255,19 @@ def _fitted(images: np.ndarray, wanted: tuple[int | None, ...]) -> np.ndarray:
 
 
 def _in_batches(
-    opened: OpenedNetwork, images: np.ndarray, weights: Weights, layer: str, batch: int
-) -> Iterator[np.ndarray]:
+    opened: OpenedNetwork, images: np.ndarray, weights: Weights, layers: Sequence[str], batch: int
+) -> Iterator[dict[str, np.ndarray]]:
     position = 0
     while position < len(images):
         try:
             with _as_sentences(opened, memory=batch == 1):
                 part = images[position : position + batch]
-                values = opened.network.outputs(part, weights, [layer])[layer]
+                maps = opened.network.outputs(part, weights, layers)
         except MemoryError:
             batch //= 2
             continue
-        yield values
-        position += len(values)
+        yield maps
+        position += len(part)
 
 
 @contextmanager

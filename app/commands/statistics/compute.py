@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from mloscope.app.commands.arguments import values
-from mloscope.app.commands.statistics.subject import Subject, add_clusters, add_keep
+from mloscope.app.commands.statistics.subject import Subject, add_clusters, add_keep, add_patches
 from mloscope.app.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add_clusters(parser)
     add_keep(parser)
+    add_patches(parser)
     parser.add_argument("--batch", type=values.whole(1), metavar="N", help="number of images evaluated together")
     parser.add_argument("--json", action="store_true", help="progress and result as JSON, one object per line")
     parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
@@ -99,7 +100,7 @@ def _libraries_silenced() -> Iterator[None]:
 def _computed(arguments: argparse.Namespace) -> int:
     from mloscope.app.commands.statistics.progress import JsonLines, progress_on, summary
     from mloscope.app.statistics.computing.dask_workers import connected
-    from mloscope.app.statistics.computing.engine import Engine, Progress
+    from mloscope.app.statistics.computing.engine import Engine, Progress, is_complete
     from mloscope.app.statistics.computing.plan import plan
 
     told = JsonLines(sys.stdout) if arguments.json else progress_on(sys.stderr)
@@ -109,10 +110,10 @@ def _computed(arguments: argparse.Namespace) -> int:
     told.basis = subject.basis
     job = plan(
         subject.workspace, "run", "corpus", subject.split, steps=subject.steps(arguments.steps), batch=arguments.batch,
-        form=arguments.keep, identity=subject.identity,
+        form=arguments.keep, identity=subject.identity, patches_of=arguments.top_patches,
+        patches_per_unit=arguments.patches_per_unit,
     )  # fmt: skip
-    ready = sum(subject.store.find(planned.key) is not None for planned in job.steps)
-    if ready == len(job.steps) and arguments.keep is None:
+    if arguments.keep is None and is_complete(job, subject.store):
         outcome = Engine(subject.store, subject.cache_folder, None).compute(job)
     else:
         # --processes asks for this machine.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mloscope.app.commands.arguments import values
 from mloscope.app.errors import NotFound
 from mloscope.app.statistics.clusters.map_kinds import MAP_KINDS
+from mloscope.app.statistics.patches.asked import PER_UNIT
 
 if TYPE_CHECKING:
     from mloscope.app.evaluation.basis import Basis
@@ -34,6 +35,21 @@ def add_clusters(parser: argparse.ArgumentParser) -> None:
         "--map", dest="maps", action="append", default=[], choices=[kind.name for kind in more],
         help=f"also compute this map of all images, which takes longer: {', '.join(kind.label for kind in more)}",
     )  # fmt: skip
+
+
+def add_patches(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--top-patches", nargs="?", const=[], type=lambda text: [name for name in text.split(",") if name], metavar="LAYERS",
+        help="also find, in the same pass, the images and places that excite each unit of these layers most (names with "
+        "commas between; default: convolutions and dense layers as far as memory allows); takes about a quarter longer",
+    )  # fmt: skip
+    parser.add_argument(
+        "--patches-per-unit",
+        type=values.whole(1),
+        default=PER_UNIT,
+        metavar="K",
+        help=f"how many images per unit (default: {PER_UNIT})",
+    )
 
 
 class Subject:

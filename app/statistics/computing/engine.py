@@ -28,11 +28,12 @@ from mloscope.app.errors import MloscopeError, NotPossible, Unavailable
 from mloscope.app.statistics.computing.dask_workers import FoundWorkers
 from mloscope.app.statistics.computing.order import Order
 from mloscope.app.statistics.computing.plan import Job, PlannedStep
+from mloscope.app.statistics.computing.step_in_the_making import StepInTheMaking
 from mloscope.app.statistics.computing.tasks import SliceDone, SliceTask, Span, describe, evaluate_slice
+from mloscope.app.statistics.patches.store import PatchStore
 from mloscope.app.statistics.stored.files import unwritable
 from mloscope.app.statistics.stored.step_statistics import FULL, StepStatistics
 from mloscope.app.statistics.stored.store import StatisticsStore
-from mloscope.app.statistics.stored.unfinished import UnfinishedStep
 
 KEEP_BYTES = 512 << 20
 """A worker's memory for prepared slices."""
@@ -76,6 +77,15 @@ class Outcome:
     seconds: float = 0.0
     """From the first image to the last."""
     device: str = ""
+
+
+def is_complete(job: Job, store: StatisticsStore) -> bool:
+    """Whether the store has all that the job is to compute."""
+    patches = PatchStore(store.folder)
+    return all(
+        store.find(planned.key) is not None and not patches.lacking(planned.key, job.patches).layers
+        for planned in job.steps
+    )
 
 
 @dataclass(frozen=True)
@@ -138,7 +148,9 @@ class _Computation:
         self._first: int | None = None
         self._came: queue.Queue[Any] = queue.Queue()
         self._running: dict[Any, tuple[str, PlannedStep, Span]] = {}
-        self._unfinished: dict[int, UnfinishedStep] = {}
+        self._patches = PatchStore(engine.store.folder)
+        self._unfinished: dict[int, StepInTheMaking] = {}
+        self._slices: Sequence[Span] = ()
         self._waiting_for: dict[int, set[Span]] = {}
         self._seconds: dict[int, float] = {}
         self._finisher = ThreadPoolExecutor(1, thread_name_prefix="finishing")
@@ -151,7 +163,7 @@ class _Computation:
             if found is not None and self._job.form == FULL != found.form:
                 self._store.remove("planes", planned.key)  # more is asked for than was kept
                 found = None
-            if found is None:
+            if found is None or self._patches.lacking(planned.key, self._job.patches).layers:
                 todo.append(planned)
             else:
                 self._outcome.ready[planned.step] = found
@@ -173,8 +185,8 @@ class _Computation:
         about = self._described()
         self._outcome.device = str(about.get("device", ""))
         classes = int(about["classes"])
-        slices = self._job.slices(classes)
-        missing = self._begun(todo, slices, classes, about.get("versions", {}))
+        slices = self._slices = self._job.slices(classes)
+        missing = self._begun(todo, classes, about.get("versions", {}))
         slice_bytes = self._job.input_bytes * (slices[0][1] - slices[0][0]) if slices else 1
         keep_bytes = self._engine.keep_bytes
         fits = slice_bytes * len(slices) <= keep_bytes
@@ -194,7 +206,7 @@ class _Computation:
             self._tell("paused", "Paused; finished work is kept")
 
     def _begun(
-        self, todo: Sequence[PlannedStep], slices: Sequence[Span], classes: int, versions: Any
+        self, todo: Sequence[PlannedStep], classes: int, versions: Any
     ) -> list[tuple[PlannedStep, Sequence[Span]]]:
         """Begin each step in the store; the slices that each one lacks."""
         job, missing = self._job, []
@@ -202,8 +214,9 @@ class _Computation:
             about: dict[str, Any] = {**planned.about, "images": job.images, "classes": classes, "versions": versions}
             if job.form is not None:
                 about["form"] = job.form
-            unfinished = self._unfinished[planned.step] = self._store.begin(planned.key, about, job.labels)
-            spans = unfinished.missing(slices)
+            lacking = self._patches.lacking(planned.key, job.patches)
+            making = StepInTheMaking.begin(self._store, planned.key, about, job.labels, lacking)
+            self._unfinished[planned.step], spans = making, making.missing(self._slices)
             self._pace.done += job.images - sum(stop - start for start, stop in spans)
             self._waiting_for[planned.step] = set(spans)
             if spans:
@@ -283,7 +296,7 @@ class _Computation:
         job = self._job
         task = SliceTask(
             job.source, self._engine.cache_folder, planned.key, planned.step, planned.fingerprint, span, job.images,
-            classes, job.form, following, self._engine.keep_bytes,
+            classes, job.form, self._unfinished[planned.step].asked, following, self._engine.keep_bytes,
         )  # fmt: skip
         future = self._client.submit(
             evaluate_slice, task, key=f"step-{planned.step}-{span[0]}-{uuid.uuid4().hex[:8]}", workers=[worker],
@@ -334,7 +347,7 @@ class _Computation:
     def _finish(self, step: int) -> None:
         """Join the slices of a checkpoint, while the next ones are evaluated."""
         more = {"seconds": round(self._seconds.get(step, 0.0), 3)}
-        self._finishing[step] = self._finisher.submit(self._unfinished[step].finish, more)
+        self._finishing[step] = self._finisher.submit(self._unfinished[step].finish, self._slices, more)
 
     def _take_finished(self, wait: bool) -> None:
         for step, future in list(self._finishing.items()):

@@ -14,8 +14,10 @@ from mloscope.app.evaluation.basis import Basis
 from mloscope.app.images.opened_corpus import OpenedCorpus
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.runs.opened_run import OpenedRun
+from mloscope.app.statistics.computing.step_in_the_making import NO_PATCHES
 from mloscope.app.statistics.computing.tasks import NetworkSource, Source, Span
 from mloscope.app.statistics.identity import Identity
+from mloscope.app.statistics.patches.asked import PER_UNIT, AskedPatches, asked_patches
 from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 2500
@@ -55,6 +57,8 @@ class Job:
     batch: int = BATCH_IMAGES
     form: str | None = None
     """Which probabilities to keep, see :meth:`StatisticsStore.begin`; None: by size."""
+    patches: AskedPatches = NO_PATCHES
+    """The top patches that are to be found on the way."""
 
     @property
     def images(self) -> int:
@@ -88,11 +92,14 @@ def plan(
     batch: int | None = None,
     form: str | None = None,
     identity: Identity | None = None,
+    patches_of: Sequence[str] | None = None,
+    patches_per_unit: int = PER_UNIT,
 ) -> Job:
     """Plan the job for a run of a workspace; reads no weights.
 
-    ``steps``: default all. Raises :class:`NotFound` for a split or step that does not exist, and :class:`NotPossible`
-    if the run's network cannot be evaluated.
+    ``steps``: default all. ``patches_of``: also find the top patches of the units of these layers; of none, those of
+    :func:`mloscope.app.statistics.patches.asked.default_layers`. Raises :class:`NotFound` for a split, step or layer that
+    does not exist, and :class:`NotPossible` if the run's network cannot be evaluated.
     """
     opened, images = workspace.opened_run(run), workspace.opened_corpus(corpus)
     positions = images.split(split)
@@ -117,7 +124,8 @@ def plan(
         except (MloscopeError, OSError) as error:
             problems[checkpoint.step] = str(error)
     labels = basis.classes.outputs_of(np.asarray(images.adaptor.labels)[positions.start : positions.stop])
-    return Job(source, labels, tuple(planned), input_bytes, problems, batch, form)
+    patches = NO_PATCHES if patches_of is None else asked_patches(opened.layers, patches_of, patches_per_unit, batch)
+    return Job(source, labels, tuple(planned), input_bytes, problems, batch, form, patches)
 
 
 def _source(run: OpenedRun, corpus: OpenedCorpus, split: str, batch: int, basis: Basis) -> NetworkSource:

@@ -1,6 +1,6 @@
 """What a worker does: one slice of the images at one checkpoint, evaluated, measured and written to the store.
 
-    SliceTask ──► bench (one per process and source) ──► inputs, prepared once ──► probabilities ──► UnfinishedStep
+    SliceTask ──► bench (one per process and source) ──► inputs, prepared once ──► probabilities, patches ──► StepInTheMaking
 
 A worker is any process that imports this module: a thread of the command's own process, or one of a Dask cluster. It
 needs what the task names at the same paths: the run's folder, the corpus, the store. Only a few numbers go back.
@@ -15,7 +15,7 @@ import functools
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,11 @@ from mloscope.app.errors import MloscopeError, NotPossible, from_adaptor
 from mloscope.app.evaluation.class_matching import labels_as_outputs
 from mloscope.app.model_service.backends import backends_of_this_process
 from mloscope.app.model_service.class_probabilities import class_count
-from mloscope.app.model_service.evaluator import evaluator_in_this_process
+from mloscope.app.model_service.evaluator import Watch, evaluator_in_this_process
 from mloscope.app.model_service.wire import RunSpec
+from mloscope.app.statistics.computing.step_in_the_making import NO_PATCHES, StepInTheMaking
+from mloscope.app.statistics.patches.asked import AskedPatches
+from mloscope.app.statistics.patches.search import PatchSearch
 from mloscope.app.statistics.stored.store import StatisticsStore
 from mloscope.app.workspace.entries import CorpusEntry, RunEntry
 from mloscope.app.workspace.workspace import Workspace
@@ -63,9 +66,9 @@ class OpenSource(Protocol):
         """Called by one thread at a time, while another evaluates."""
         ...
 
-    def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
-        """float32 (image, class), NaN where there is none. Called by one thread at a time. Raises
-        :class:`MloscopeError` where this step cannot be evaluated."""
+    def probabilities(self, step: int, inputs: Inputs, search: PatchSearch | None = None) -> np.ndarray:
+        """float32 (image, class), NaN where there is none; ``search`` is shown the maps of its layers on the way. Called by
+        one thread at a time. Raises :class:`MloscopeError` where this step cannot be evaluated."""
         ...
 
     def fingerprint(self, step: int) -> str:
@@ -144,14 +147,15 @@ class OpenNetwork:
                 batches.append([image])
         return Inputs(tuple(np.concatenate(batch) for batch in batches))
 
-    def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
-        pieces = []
+    def probabilities(self, step: int, inputs: Inputs, search: PatchSearch | None = None) -> np.ndarray:
+        pieces, source = [], self._source
         for batch in inputs.batches:
-            rows = self._evaluator.probabilities(
-                self._source.run, step, batch, self._source.output, self._source.rule, self._source.batch
-            )
             # A picture that could not be read is NaN, but networks need not give NaN for it: a rectifier may give 0.
             lost = np.isnan(batch[:, 0, 0, 0])
+            watch = None if search is None else Watch(search.layers, _seeing(search, ~lost))
+            rows = self._evaluator.probabilities(
+                source.run, step, batch, source.output, source.rule, source.batch, watch
+            )
             if lost.any():
                 rows = np.where(lost[:, np.newaxis], np.float32(np.nan), rows)
             pieces.append(rows)
@@ -169,6 +173,19 @@ class OpenNetwork:
             "device": backend.device,
             "versions": dict(backend.versions),
         }
+
+
+def _seeing(search: PatchSearch, usable: np.ndarray) -> Callable[[Mapping[str, np.ndarray]], None]:
+    """What shows maps to the search, batch by batch, with those of ``usable`` that belong to their images."""
+    seen = 0
+
+    def see(maps: Mapping[str, np.ndarray]) -> None:
+        nonlocal seen
+        count = len(next(iter(maps.values())))
+        search.see(maps, usable[seen : seen + count])
+        seen += count
+
+    return see
 
 
 # ----------------------------------------------------------------------------------------------------- tasks
@@ -189,6 +206,8 @@ class SliceTask:
     images: int
     classes: int
     form: str | None
+    patches: AskedPatches = NO_PATCHES
+    """Those that the checkpoint lacks."""
     following: Span | None = None
     """The slice that this worker is likely to be given next."""
     keep_bytes: int = 0
@@ -228,15 +247,16 @@ def evaluate_slice(task: SliceTask) -> SliceDone:
         about["form"] = task.form
     start, stop = task.span
     try:
-        plane = _store(task.store).begin(task.key, about, bench.opened.labels)
-        if not plane.missing([task.span]):  # another process works at the same, and was quicker
+        making = StepInTheMaking.begin(_store(task.store), task.key, about, bench.opened.labels, task.patches)
+        if not making.missing([task.span]):  # another process works at the same, and was quicker
             return SliceDone(stop - start)
         inputs = bench.prepared(task.span, task.keep_bytes)
         if task.following is not None:
             bench.prefetch(task.following)
         with bench.evaluating:
             began = time.perf_counter()
-            probabilities = bench.opened.probabilities(task.step, inputs)
+            search = PatchSearch(task.patches.layers, task.patches.count, start) if task.patches.layers else None
+            probabilities = bench.opened.probabilities(task.step, inputs, search)
             seconds = time.perf_counter() - began
         if bench.opened.fingerprint(task.step) != task.fingerprint:
             return SliceDone(problem="The checkpoint was changed while it was evaluated; start again.")
@@ -244,7 +264,7 @@ def evaluate_slice(task: SliceTask) -> SliceDone:
             return SliceDone(
                 problem=f"It gives {probabilities.shape[1]} classes, where the run's network gives {task.classes}."
             )
-        plane.write(start, stop, probabilities)
+        making.write(task.span, probabilities, search.found() if search is not None else {})
     except (MloscopeError, AdaptorError) as error:
         return SliceDone(problem=str(from_adaptor(error) if isinstance(error, AdaptorError) else error))
     return SliceDone(stop - start, seconds)

@@ -2,6 +2,7 @@
 
     <folder>/planes/<key>/                        one checkpoint over one split, see :class:`StepStatistics`
     <folder>/clusters/<key>/, projections/<key>/  computed from those, see :mod:`mloscope.app.statistics.clusters.clustering`
+    <folder>/patches/<key>/<layer>.npz            top patches of units, see :mod:`mloscope.app.statistics.patches.store`
     <folder>/derived/<statistic>/<key>.npy        values of other statistics, see :mod:`mloscope.app.statistics.values`
     <folder>/imports/<series key>/<step>.json     which statistics of a step were computed elsewhere
     <folder>/unfinished/<key>/slice-<start>-<stop>.npz     measures of some images of a step in the making
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 _STALE_S = 24 * 3600
 """Temporary folders of this age were left by a process that was killed."""
-_LEFT = ("*/*.tmp", "unfinished/*/*.tmp", "derived/*/*.tmp")
+_LEFT = ("*/*.tmp", "unfinished/*/*.tmp", "derived/*/*.tmp", "patches/*/*.tmp", "unfinished-patches/*/*.tmp")
 _MOST_OPENED = 4096
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mloscope.app.errors import NotPossible
 from mloscope.app.statistics.computing.tasks import Inputs, Span
+from mloscope.app.statistics.patches.search import PatchSearch
 
 CLASSES = 7
 
@@ -28,6 +29,18 @@ def expected(step: int, positions: np.ndarray) -> np.ndarray:
     values = np.sin(positions[:, None] * (np.arange(CLASSES) + 1) + step).astype(np.float32)
     powers = np.exp(values)
     return powers / powers.sum(axis=1, keepdims=True)
+
+
+def maps(layer: str, step: int, positions: np.ndarray) -> np.ndarray:
+    """float32: of "conv" (image, 3, 4, 5), with many ties; of "dense" (image, 6). Unit 1 is never above 0, at step 20 unit 2
+    is NaN."""
+    places = (3, 4, 5) if layer == "conv" else (6,)
+    place = np.arange(np.prod(places)).reshape(places)
+    values = np.round(4 * np.sin(np.multiply.outer(positions + 1.0, place + 1) + step)).astype(np.float32)
+    values[..., 1] = np.minimum(values[..., 1], 0)
+    if step == 20:
+        values[..., 2] = np.nan
+    return values
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,7 @@ class OpenMadeUp:
         self._note(f"prepare {span[0]}")
         return Inputs((np.arange(*span, dtype=np.float32).reshape(-1, 1, 1, 1),))
 
-    def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
+    def probabilities(self, step: int, inputs: Inputs, search: PatchSearch | None = None) -> np.ndarray:
         source, positions = self._source, inputs.batches[0].ravel()
         self._note(f"evaluate {step} {int(positions[0])} {os.getpid()}")
         time.sleep(source.delay_s)
@@ -76,6 +89,9 @@ class OpenMadeUp:
             raise MemoryError
         if step in source.unwritable:
             raise OSError(28, "No space left on device", "store")
+        if search is not None:
+            for batch in np.array_split(positions, 3):
+                search.see({name: maps(name, step, batch) for name in search.layers}, np.ones(len(batch), bool))
         self._evaluated.add(step)
         rows = expected(step, positions)
         if step in source.poisoned:
