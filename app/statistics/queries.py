@@ -36,10 +36,17 @@ class Jobs(Protocol):
         ...
 
     def act(
-        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+        self,
+        action: str,
+        run: str,
+        corpus: str,
+        split: str,
+        maps: Sequence[str] = (),
+        step: int | None = None,
+        patches: bool = False,
     ) -> dict[str, Any]:
         """``start``, ``pause``, ``resume``, ``cancel`` or ``reorder``; the state afterwards. ``maps``: kinds to compute besides;
-        ``step``: the checkpoint to begin with."""
+        ``step``: the checkpoint to begin with; ``patches``: find top patches too."""
         ...
 
 

@@ -224,10 +224,12 @@ class RunStatistics:
         rate = self.job().get("rate")
         return expected_seconds(self.opened_run.layers, missing * len(self.positions), missing, rate)
 
-    def act(self, action: str, maps: Sequence[str] = (), step: int | None = None) -> dict[str, Any]:
+    def act(
+        self, action: str, maps: Sequence[str] = (), step: int | None = None, patches: bool = False
+    ) -> dict[str, Any]:
         """``start``, ``pause``, ``resume``, ``cancel`` or ``reorder`` the computation; its state afterwards. ``maps``: kinds of map to
-        compute besides; ``step``: the checkpoint to begin with."""
+        compute besides; ``step``: the checkpoint to begin with; ``patches``: find top patches of units too."""
         jobs = self._statistics.jobs
         if jobs is None:
             raise Unavailable(f"Statistics cannot be computed by this server; type: {self.command}")
-        return jobs.act(action, self.run, self.corpus, self.split, maps, step)
+        return jobs.act(action, self.run, self.corpus, self.split, maps, step, patches)

@@ -87,9 +87,7 @@ class CountedJobs:
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         return {"state": "none", "notices": []}
 
-    def act(
-        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
-    ) -> dict[str, Any]:
+    def act(self, action: str, run: str, corpus: str, split: str, *_more: Any) -> dict[str, Any]:
         self.orders[action, run, corpus, split] += 1
         return self.state(run, corpus, split)
 

@@ -64,8 +64,8 @@ class _Job:
     message: str | None = None
     """Ours; None where the child's own is shown."""
     asked_to_stop: bool = False
-    maps: tuple[str, ...] = ()
-    """Kinds of map that were asked for with it."""
+    more: tuple[str, ...] = ()
+    """Words of the command line for what was asked for with it."""
 
 
 class StatisticsJobs:
@@ -108,15 +108,24 @@ class StatisticsJobs:
             return _told(job)
 
     def act(
-        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+        self,
+        action: str,
+        run: str,
+        corpus: str,
+        split: str,
+        maps: Sequence[str] = (),
+        step: int | None = None,
+        patches: bool = False,
     ) -> dict[str, Any]:
-        """``start``, ``pause``, ``resume`` (the same as ``start``, with the maps of before), ``cancel`` or ``reorder``; the state
-        afterwards. ``maps``: kinds of map to compute besides (:data:`mloscope.app.statistics.clusters.map_kinds.MAP_KINDS`).
+        """``start``, ``pause``, ``resume`` (the same as ``start``, with what was asked for before), ``cancel`` or ``reorder``; the
+        state afterwards. ``maps``: kinds of map to compute besides
+        (:data:`mloscope.app.statistics.clusters.map_kinds.MAP_KINDS`). ``patches``: and top patches of units.
         ``step``: the checkpoint to begin with, or to go on with. Raises :class:`BadRequest` for any other action,
         :class:`Conflict` if the state does not allow it, and :class:`Unavailable` if this machine cannot compute statistics."""
         subject = (run, corpus, split)
         if action in ("start", "resume"):
-            self._start(subject, tuple(maps), step, is_resumed=action == "resume")
+            more = tuple(word for kind in maps for word in ("--map", kind)) + (("--top-patches",) if patches else ())
+            self._start(subject, more, step, is_resumed=action == "resume")
         elif action == "reorder":
             self._reorder(subject, step)
         elif action == "pause":
@@ -150,7 +159,7 @@ class StatisticsJobs:
         for job in jobs.values():
             _end(job.process)
 
-    def _start(self, subject: tuple[str, str, str], maps: tuple[str, ...], step: int | None, is_resumed: bool) -> None:
+    def _start(self, subject: tuple[str, str, str], more: tuple[str, ...], step: int | None, is_resumed: bool) -> None:
         if self._find_spec("distributed") is None:
             raise Unavailable(f"Statistics need distributed, missing in this installation: {how_to_add('statistics')}")
         if self._dask_address is None and (missing := self._missing()) is not None:
@@ -167,8 +176,8 @@ class StatisticsJobs:
             ):
                 raise Conflict(_under_way(subject))
             if is_resumed and known is not None:
-                maps = maps or known.maps
-            words += [word for kind in maps for word in ("--map", kind)]
+                more = more or known.more
+            words += more
             log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread that watches
             with self._locked(subject) as lock:
                 process = subprocess.Popen(
@@ -177,7 +186,7 @@ class StatisticsJobs:
                     start_new_session=True,  # Ctrl+C in the terminal is ours to handle
                     pass_fds=lock,  # which is held from now on until the child has ended, and we let go
                 )  # fmt: skip
-            job = self._jobs[subject] = _Job(process, process_name(process.pid), maps=maps)
+            job = self._jobs[subject] = _Job(process, process_name(process.pid), more=more)
             self._note(subject, job)
         threading.Thread(target=self._watch, args=(subject, job, log), name="statistics job", daemon=True).start()
 

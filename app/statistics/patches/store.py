@@ -1,11 +1,11 @@
 """Top patches on disk, beside the statistics of the checkpoint that they belong to.
 
-    <store>/patches/<key of the step>/<digest>.npz                        a layer, complete
+    <store>/patches/<key of the step>/<digest>-<count>.npz                     a layer, complete
     <store>/unfinished-patches/<key of the step>/<digest>-<start>-<stop>.npz   some images, all layers that were asked for
 
 A file of a layer holds the arrays of :class:`TopPatches` and ``about``: JSON with
-``format``, ``layer``, ``count`` and how many ``of`` images were looked at. The digest is of format, layer and count; a damaged
-file counts as absent.
+``format``, ``layer``, ``count`` and how many ``of`` images were looked at. The digest is of the format and the layer or layers; a
+damaged file counts as absent.
 """
 
 from __future__ import annotations
@@ -43,12 +43,22 @@ class PatchStore:
 
     folder: Path
 
-    def find(self, key: str, layer: str, count: int) -> TopPatches | None:
-        """Those of a layer at the step of this key; None where they are not complete."""
-        return _read(self._path(key, layer, count), "")
+    def find(self, key: str, layer: str) -> TopPatches | None:
+        """Those of a layer at the step of this key, of the highest count that there is; None where they are not complete."""
+        counts = self._counts(key, layer)
+        return _read(self._path(key, layer, max(counts)), "") if counts else None
+
+    def count(self, key: str, layer: str) -> int:
+        """The highest count that there is; 0 where there are none."""
+        return max(self._counts(key, layer), default=0)
+
+    def _counts(self, key: str, layer: str) -> list[int]:
+        found = (self.folder / "patches" / key).glob(f"{_digest(layer)}-*.npz")
+        return [int(path.stem.rpartition("-")[2]) for path in found]
 
     def has(self, key: str, layer: str, count: int) -> bool:
-        return self._path(key, layer, count).exists()
+        """Whether there are at least so many per unit."""
+        return self.count(key, layer) >= count
 
     def lacking(self, key: str, asked: AskedPatches) -> AskedPatches:
         """What of this is not complete."""
@@ -89,15 +99,15 @@ class PatchStore:
             self._slice(key, asked, span).unlink(missing_ok=True)
 
     def _path(self, key: str, layer: str, count: int) -> Path:
-        return self.folder / "patches" / key / f"{_digest(layer, count)}.npz"
+        return self.folder / "patches" / key / f"{_digest(layer)}-{count}.npz"
 
     def _slice(self, key: str, asked: AskedPatches, span: Span) -> Path:
-        name = f"{_digest(*asked.layers, asked.count)}-{span[0]}-{span[1]}.npz"
+        name = f"{_digest(*asked.layers)}-{asked.count}-{span[0]}-{span[1]}.npz"
         return self.folder / "unfinished-patches" / key / name
 
 
-def _digest(*parts: str | int) -> str:
-    return hashlib.sha256(json.dumps([FORMAT, *parts]).encode()).hexdigest()[:32]
+def _digest(*layers: str) -> str:
+    return hashlib.sha256(json.dumps([FORMAT, *layers]).encode()).hexdigest()[:32]
 
 
 def _arrays(found: TopPatches) -> dict[str, np.ndarray]:

@@ -23,11 +23,11 @@ from mloscope.app.web.rest import (
     saved_page,
     views,
 )
-from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, table
+from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, patches, table
 
 RESOURCES = (
     runs, run_table, parameters, histograms, feature_maps, predictions, films, saved_films, saved_page, corpora, overview,
-    table, confusion, clusters, images, jobs, comparison, basis, views,
+    table, confusion, clusters, patches, images, jobs, comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 

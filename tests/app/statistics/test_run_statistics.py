@@ -96,7 +96,14 @@ class OneJob:
         return {"state": "running", "done": 3, "of": 9}
 
     def act(
-        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+        self,
+        action: str,
+        run: str,
+        corpus: str,
+        split: str,
+        maps: Sequence[str] = (),
+        step: int | None = None,
+        patches: bool = False,
     ) -> dict[str, Any]:
         self.asked.append((action, run, corpus, split, step))
         return {"state": "paused"}

@@ -39,6 +39,7 @@ class JobOrder(BaseModel):
         list[Literal[ASKED_FOR]],  # type: ignore[valid-type]
         Field(default_factory=list, max_length=len(ASKED_FOR), description="Maps of images to compute besides."),
     ]
+    patches: Annotated[bool, Field(description="Find the top patches of units besides.")] = False
     step: Annotated[
         int | None,
         Field(ge=0, description="The checkpoint to begin with, or (reorder) to go on with; its neighbours follow."),
@@ -55,4 +56,4 @@ def job(asked: Asked) -> JobAnswer:
 def order_job(statistics: TheStatistics, run: RunName, order: JobOrder, x_mloscope: OwnPage = None) -> JobAnswer:
     """Start, pause, resume, cancel or reorder the computation of the statistics."""
     require_own_page(x_mloscope, "A computation is started")
-    return statistics.of(run, order.corpus, order.split).act(order.action, order.maps, order.step)
+    return statistics.of(run, order.corpus, order.split).act(order.action, order.maps, order.step, order.patches)

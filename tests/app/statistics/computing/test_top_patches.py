@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("distributed", reason="needs Dask: make test installs it")
 
-from brute_force import COUNT, by_brute_force, listed
+from brute_force import by_brute_force, listed
 from made_up_source import MadeUpSource, labels, maps, noted
 
 from mloscope.app.statistics.computing.dask_workers import connected
@@ -65,7 +65,7 @@ def test_they_are_those_of_a_search_of_everything(tmp_path: Path, client: Any) -
     assert evaluated(tmp_path) == 15, "one pass gives both"
     for step in (0, 10, 20):
         for layer in ASKED.layers:
-            found = patches(tmp_path).find(f"key{step}", layer, COUNT)
+            found = patches(tmp_path).find(f"key{step}", layer)
             assert found is not None
             assert listed(found) == by_brute_force(maps(layer, step, np.arange(IMAGES, dtype=np.float32)))
     assert is_complete(whole, StatisticsStore(tmp_path))
@@ -81,7 +81,8 @@ def test_what_is_there_is_not_searched_again(tmp_path: Path, client: Any) -> Non
     compute(tmp_path, client, job(tmp_path))
     assert evaluated(tmp_path) == 45, "the other layer alone"
     assert compute(tmp_path, None, job(tmp_path)).evaluated == 0
-    assert compute(tmp_path, client, job(tmp_path, AskedPatches(("dense",), 3))).evaluated == 3 * IMAGES
+    assert compute(tmp_path, client, job(tmp_path, AskedPatches(("dense",), 3))).evaluated == 0, "fewer are there"
+    assert compute(tmp_path, client, job(tmp_path, AskedPatches(("dense",), 12))).evaluated == 3 * IMAGES
 
 
 def test_a_pause_and_a_lost_slice_change_nothing(tmp_path: Path, client: Any) -> None:

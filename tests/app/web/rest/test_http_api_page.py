@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from found_patches import keep_patches
 from starlette.testclient import TestClient
 
 from mloscope.app import errors
@@ -60,6 +61,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     measure(bench, [0, 200], corpus="digits")
     series = statistics.identity.series("lenet", "digits", "test")
     cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3)
+    keep_patches(bench, "conv2", {200: np.ones((20, 2, 2, 40), np.float32)})
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     add_rest(app, services)
     return TestClient(app, base_url=HOST)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastapi import FastAPI
+from found_patches import keep_patches
 from starlette.testclient import TestClient
 
 from mloscope.adaptors.interface import Facet
@@ -201,14 +202,38 @@ def test_refusals_are_sentences(client: TestClient, address: str, status: int, w
     assert words in message
 
 
+def test_top_patches_of_layers_and_units(client: TestClient, bench: Any) -> None:
+    assert client.get(f"{RUN}/statistics/patches").json()["layers"] == []
+    found, _, message = refusal(client.get(f"{RUN}/checkpoints/0/layers/block/conv1/patches"))
+    assert (found, "--top-patches" in message) == (404, True)
+    maps = np.random.default_rng(0).random((20, 4, 4, 4), np.float32)
+    keep_patches(bench, "block/conv1", {0: maps, 100: maps})
+    page = client.get(f"{RUN}/checkpoints/100/layers/block/conv1/patches?offset=1&limit=2").json()
+    assert [unit["unit"] for unit in page["units"]] == [1, 2]
+    unit = client.get(f"{RUN}/layers/block/conv1/units/2/patches").json()
+    assert [step["patches"] for step in unit["steps"]] == [page["units"][1]["patches"]] * 2
+    assert (unit["settled"], client.get(f"{RUN}/statistics/patches").json()["layers"][0]["median_settled"]) == (0, 0)
+
+
 class Jobs:
     def state(self, run: str, corpus: str, split: str) -> dict[str, Any]:
         return {"state": "running", "done": 1.0, "of": 4.0, "step": 100}
 
     def act(
-        self, action: str, run: str, corpus: str, split: str, maps: Sequence[str] = (), step: int | None = None
+        self,
+        action: str,
+        run: str,
+        corpus: str,
+        split: str,
+        maps: Sequence[str] = (),
+        step: int | None = None,
+        patches: bool = False,
     ) -> dict[str, Any]:
-        return {"state": " ".join([action, corpus, split, *maps, *([] if step is None else [str(step)])])}
+        return {
+            "state": " ".join(
+                [action, corpus, split, *maps, *([] if step is None else [str(step)]), *["patches"] * patches]
+            )
+        }
 
 
 def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -> None:
@@ -220,6 +245,8 @@ def test_a_job_is_ordered_only_with_the_header(client: TestClient, bench: Any) -
     assert client.post(f"{RUN}/statistics/job", json=order, headers=own).json()["state"] == "start noise training"
     with_map = client.post(f"{RUN}/statistics/job", json={**order, "maps": ["tsne"]}, headers=own)
     assert with_map.json()["state"] == "start noise training tsne"
+    with_patches = client.post(f"{RUN}/statistics/job", json={**order, "patches": True}, headers=own)
+    assert with_patches.json()["state"] == "start noise training patches"
     assert refusal(client.post(f"{RUN}/statistics/job", json={**order, "maps": ["globe"]}, headers=own))[0] == 422
     told = client.post(f"{RUN}/statistics/job", json={**order, "action": "reorder", "step": 100}, headers=own).json()
     assert told["state"] == "reorder noise training 100"
