@@ -12,6 +12,8 @@ from typing import Any
 
 from playwright.sync_api import Error
 
+APART = '<script type="importmap">{"imports": {"mloscope/": "/assets/"}}</script>'
+"""For the head of a page that has our modules as they lie in assets/, which it serves, and not as one."""
 LEFT_THE_PAGE = ("context was destroyed", "Failed to resolve module specifier")
 """What the browser says of a script while one page gives way to another: the next page has the modules."""
 LOOKS_EVERY_MS = 20

@@ -28,7 +28,7 @@ from mloscope.app.web.compression import Compression
 from mloscope.app.web.dash import shell
 from mloscope.app.web.dash.dash_pages import bind_pages, register_pages
 from mloscope.app.web.dash.dash_requests import DashRequests, checks_of
-from mloscope.app.web.dash.javascript_modules import JavascriptModules
+from mloscope.app.web.dash.javascript_modules import BUNDLED, JavascriptModules
 from mloscope.app.web.dash.mounted_index import mount_index
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.pages import installed_pages
@@ -57,13 +57,14 @@ def create_app(
     for name, folder in folders.items():
         server.mount(f"/assets/pages/{name}", StaticFiles(directory=folder))
     modules = JavascriptModules(Path(assets), folders)
+    server.add_route(f"{BUNDLED}/{{path:path}}", modules.bundled, include_in_schema=False)
     app = Dash(
         "mloscope.app",
         server=server,
         use_pages=True,
         pages_folder="",
         assets_folder=assets,
-        assets_ignore=r".*\.(py|mjs)",
+        assets_ignore=r".*\.(py|mjs|css)",
         index_string=shell.index(pages),
         title="ML-o-scope",
         update_title=None,

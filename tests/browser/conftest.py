@@ -421,14 +421,13 @@ class FakeServer:
 def stage_page(parts: str) -> str:
     """A page with some of the components and no Dash."""
     from mloscope.app.web.dash import page_data
-    from mloscope.app.web.dash.javascript_modules import JavascriptModules
     from mloscope.app.web.dash.pages import OURS
 
     assets = ROOT / "assets"
     styles = sorted(path.name for path in assets.glob("*.css"))
     mounts = json.dumps([part.split(":") for part in filter(None, parts.split(","))])
     return f"""<!doctype html><html data-theme="light"><head><meta charset="utf-8">
-{JavascriptModules(assets).head()}
+{in_page.APART}
 {"".join(f'<link rel="stylesheet" href="/assets/{name}">' for name in styles)}
 <style>
   body {{ margin: 0; padding: 16px; background: var(--surface); height: auto; }}

@@ -9,13 +9,12 @@ import in_page
 import pytest
 
 from mloscope.app.web.dash import page_data
-from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import browser_parts
 
 pytestmark = pytest.mark.browser
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
-HEAD = f"{JavascriptModules(ASSETS).head()}</head>"
+HEAD = f"{in_page.APART}</head>"
 DATA = f"{page_data.scripts(OURS)}</body>"
 
 
@@ -26,7 +25,7 @@ def application():
     from werkzeug.serving import make_server
 
     app = dash.Dash(__name__, assets_folder=str(ASSETS), assets_ignore=r".*\.mjs")
-    app.renderer = JavascriptModules(ASSETS).start_dash()
+    app.renderer = 'import("mloscope/main.mjs").then(() => { var renderer = new DashRenderer(); });'
     app.index_string = app.index_string.replace("</head>", HEAD).replace("</body>", DATA)
     app.layout = dash.html.Div(
         [

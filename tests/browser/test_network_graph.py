@@ -16,7 +16,6 @@ import pytest
 from mloscope import assets
 from mloscope.adaptors.interface import Layer
 from mloscope.app.web.dash import page_data
-from mloscope.app.web.dash.javascript_modules import JavascriptModules
 from mloscope.app.web.dash.pages import OURS
 from mloscope.components import network_graph
 
@@ -46,7 +45,7 @@ def page_of(run: str) -> str:
     told = json.dumps(subject).replace("<", "\\u003c")
     scripts = "".join(f'<script src="/{path.name}"></script>' for path in REACT)
     return f"""<!doctype html><html data-theme="light"><head><meta charset="utf-8"><title>graph</title>
-{JavascriptModules(ASSETS).head()}
+{in_page.APART}
 <link rel="stylesheet" href="/theme.css"><link rel="stylesheet" href="/network_graph.css">
 <style>body {{ margin: 0; background: var(--surface) }}</style></head><body>
 {page_data.scripts(OURS)}
