@@ -7,8 +7,8 @@ Every figure is a median in milliseconds over rounds in which the ways take turn
 machine does falls on all alike. ``service``: client, HTTP, child process, weights resident. ``bare_loop``: a
 traced function called once a checkpoint, in this process, its weights resident as tensors.
 ``bare_vectorised``: ``tf.vectorized_map`` over them stacked. ``naive``: ``load_model`` and ``predict`` of the
-layers' model, checkpoint by checkpoint. ``service_first``: the very first question after the service said it
-is ready, with opening the run, tracing and reading 41 files.
+layers' model, checkpoint by checkpoint. ``service_warm_up``: what ``mloscope serve`` asks as soon as the service is ready: opening
+the run and tracing. ``service_first``: the first question after it, with reading 41 files.
 """
 
 from __future__ import annotations
@@ -116,8 +116,12 @@ def timed(way: Callable[[np.ndarray], Any], image: np.ndarray) -> tuple[float, A
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    from mloscope.app.model_service.client import ModelServiceClient, RunSpec
+    from mloscope.app.evaluation.evaluations import spec_of
+    from mloscope.app.model_service.client import ModelServiceClient
     from mloscope.app.model_service.supervisor import ModelServiceProcess
+    from mloscope.app.serving.warm_up import warm_up
+    from mloscope.app.workspace.entries import RunEntry
+    from mloscope.app.workspace.workspace import Workspace
 
     generator = np.random.default_rng(1)
     with tempfile.TemporaryDirectory() as name:
@@ -127,7 +131,9 @@ def measure(rounds: int) -> dict[str, Any]:
         try:
             weights = save_run(folder)
             ways = bare_ways(weights)
-            client, spec = ModelServiceClient(process), RunSpec(name, "keras")
+            workspace = Workspace.connect([RunEntry(folder)], [])
+            run = workspace.opened_run(workspace.runs[0].name)
+            client, spec = ModelServiceClient(process), spec_of(run)
             steps = list(range(CHECKPOINTS))
             while process.state != "ready":
                 time.sleep(0.05)
@@ -138,6 +144,7 @@ def measure(rounds: int) -> dict[str, Any]:
                 return list(answer.values())
 
             ways = {"service": service, **ways}
+            warm_up_ms, _nothing = timed(lambda _image: warm_up(client, run), np.zeros(()))
             first_ms, _answer = timed(service, np.zeros((28, 28, 1), np.float32))
             times: dict[str, list[float]] = {way: [] for way in ways}
             difference = 0.0
@@ -166,6 +173,7 @@ def measure(rounds: int) -> dict[str, Any]:
     return {
         "what": f"one new image through {CHECKPOINTS} checkpoints of a LeNet-5, maps of {' and '.join(LAYERS)}",
         "milliseconds": {way: round(value, 2) for way, value in medians.items()},
+        "milliseconds_service_warm_up": round(warm_up_ms, 1),
         "milliseconds_service_first": round(first_ms, 1),
         "rounds": rounds,
         "naive_measured_on_checkpoints": NAIVE_CHECKPOINTS,
@@ -174,8 +182,10 @@ def measure(rounds: int) -> dict[str, Any]:
             "service_to_bare_loop": round(medians["service"] / medians["bare_loop"], 3),
             "service_to_bare_vectorised": round(medians["service"] / medians["bare_vectorised"], 3),
             "naive_to_service": round(medians["naive"] / medians["service"], 1),
+            "service_first_to_warm_up": round(first_ms / warm_up_ms, 2),
         },
         "goals": {
+            "service_first at most 500 ms": first_ms <= 500,
             "service_to_bare_loop at most 2": medians["service"] <= 2 * medians["bare_loop"],
             "naive_to_service at least 20": medians["naive"] >= 20 * medians["service"],
         },

@@ -137,7 +137,7 @@ class Evaluations:
         layers = list(dict.fromkeys(layer for _, layer in wanted))
         self._charge(len(steps))
         with self.pace.timed(run.architecture, len(steps)):
-            answer = self._service.evaluate(_spec(run), steps, layers, image.values, priority)
+            answer = self._service.evaluate(spec_of(run), steps, layers, image.values, priority)
         # Otherwise the new file's result would be cached under the old file's fingerprint.
         failed = {**_changed(run, steps, fingerprints), **answer.failed}
         row = {step: number for number, step in enumerate(steps)}
@@ -153,7 +153,8 @@ def _no_service() -> str:
     return backends.missing() or "No model service is running."
 
 
-def _spec(run: OpenedRun) -> RunSpec:
+def spec_of(run: OpenedRun) -> RunSpec:
+    """Return what the model service needs to open the run by itself."""
     return RunSpec(str(run.path.absolute()), run.format, run.options)
 
 

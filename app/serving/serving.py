@@ -75,6 +75,7 @@ def serve(
     are answered."""
     from mloscope.app.process import logs
     from mloscope.app.serving import running_servers
+    from mloscope.app.serving.warm_up import warm_up_in_background
 
     recent_warnings = logs.configure(settings.log_level, settings.log_format, settings.secrets)
     service = wiring.model_service(settings)
@@ -85,6 +86,8 @@ def serve(
         def listening(address: str) -> None:
             # Only now, for loading TensorFlow would double the time until the first page is there.
             service.start()
+            if service.state is not None:  # it is our own
+                warm_up_in_background(service.client, workspace)
             watched.start()
             _announce(workspace, address, settings)
             if open_browser:
@@ -339,7 +342,6 @@ def _as_browsers_write(host: str) -> str:
 
 
 def _announce(workspace: Workspace, address: str, settings: Settings) -> None:
-
     for run in workspace.runs:
         if run.adaptor is not None:
             checkpoints = run.adaptor.checkpoints()
