@@ -43,6 +43,9 @@ import { PanelEdge } from "mloscope/shell/panel_edge.mjs";
 import { TimeSlider } from "mloscope/shell/time_slider.mjs";
 import { ViewSelect } from "mloscope/shell/view_select.mjs";
 import { StatisticsState } from "mloscope/statistics/state.mjs";
+import { UnitFilm } from "mloscope/unit/film.mjs";
+import { UnitHead } from "mloscope/unit/head.mjs";
+import { UnitPatches } from "mloscope/unit/patches.mjs";
 import { SavedViews } from "mloscope/views/dialog.mjs";
 
 window.mloscope = {
@@ -76,5 +79,8 @@ window.mloscope = {
   SavedViews,
   StatisticsState,
   TimeSlider,
+  UnitFilm,
+  UnitHead,
+  UnitPatches,
   ViewSelect,
 };

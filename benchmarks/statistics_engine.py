@@ -29,6 +29,7 @@ from mloscope.app.statistics.computing.dask_workers import connected
 from mloscope.app.statistics.computing.engine import Engine
 from mloscope.app.statistics.computing.plan import Job, PlannedStep, plan
 from mloscope.app.statistics.computing.tasks import Inputs, Span
+from mloscope.app.statistics.patches.search import PatchSearch
 from mloscope.app.statistics.stored.store import StatisticsStore
 
 CHECKPOINTS = 3
@@ -138,7 +139,7 @@ class _Random:
         """As large as slices of 32x32 images, so that what a worker keeps is there."""
         return Inputs((np.ones((span[1] - span[0], 32, 32, 3), np.float32),))
 
-    def probabilities(self, step: int, inputs: Inputs) -> np.ndarray:
+    def probabilities(self, step: int, inputs: Inputs, search: PatchSearch | None = None) -> np.ndarray:
         rows = np.random.default_rng(step).standard_exponential((len(inputs.batches[0]), self.classes), np.float32)
         return rows / rows.sum(axis=1, keepdims=True)
 

@@ -124,6 +124,14 @@ RunChoice = browser_part(
     "Which runs are drawn, and in which of the ``colours``: a list with a search, chosen runs first.",
     "colours",
 )
+UnitHead = browser_part(
+    "UnitHead",
+    "Which unit of which layer the page is about, the unit before and after, and since when it looks as it does.",
+)
+UnitFilm = browser_part("UnitFilm", "The selected unit alone, as the kind of film ``show`` draws it.", "show")
+UnitPatches = browser_part(
+    "UnitPatches", "The images that excite the selected unit most, cut to what it sees of them; or how to find them."
+)
 ViewSelect = browser_part(
     "ViewSelect",
     "A select that shows and sets a ``field`` of the view. ``options``: pairs of a value and its text.",

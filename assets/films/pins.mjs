@@ -2,6 +2,7 @@
  * Pinned films: the component PinTray. Layers and units stay in view in a row of small films that follow the slider while another layer
  * is looked at. They stand in the view, so addresses share them: `pins=parameters:conv1,features:conv2:3`, kind, layer, and unit if any.
  */
+import { mountedAt } from "mloscope/base/addresses.mjs";
 import { button, component, element, write } from "mloscope/base/dom.mjs";
 import { counted } from "mloscope/base/numbers.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
@@ -62,6 +63,12 @@ const sideOf = ({ show, layer, unit }) => ({
   lead: () => [unit === null ? layer : `${layer} unit ${unit}`, filmKinds.inWords(filmKinds.kindOf(show))],
 });
 
+/** The page about a pinned unit. @param {Pin} pin */
+function openUnit({ layer, unit }) {
+  view.set({ layer, unit });
+  view.visit({ path: mountedAt("/unit") });
+}
+
 /** One pinned film. */
 class Card {
   /** @param {Pin} pin */
@@ -73,6 +80,7 @@ class Card {
       button("pin-button", "go to", `Select ${name}`, () =>
         view.set({ layer: pin.layer, ...(pin.unit === null ? {} : { unit: pin.unit }) }),
       ),
+      ...(pin.unit === null ? [] : [button("pin-button", "unit page", `Open the page of ${name}`, () => openUnit(pin))]),
       button("pin-button", "×", `Unpin ${name}`, () => remain(pinned().filter((other) => !isSame(other, pin)))),
     ]);
     this.film = new FilmView(place, pin.show, sideOf(pin));

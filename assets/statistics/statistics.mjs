@@ -195,11 +195,13 @@ class Statistics {
   /**
    * Start, pause, resume, cancel or reorder the job that computes what is missing: the step on the screen comes first.
    * @param {"start"|"pause"|"resume"|"cancel"|"reorder"} action
+   * @param {string[]} [maps] kinds of map to compute besides
+   * @param {boolean} [patches] whether top patches of units are to be found too
    * @returns {Promise<void>} rejects with the server's sentence
    */
-  async job(action, maps = []) {
+  async job(action, maps = [], patches = false) {
     const { corpus, split } = this.overview || this;
-    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split, maps, step: time.step });
+    await sendChange("POST", api(["runs", this.run, "statistics", "job"]), { action, corpus, split, maps, patches, step: time.step });
     if (action !== "reorder") await this.reread();
   }
 

@@ -120,7 +120,7 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
 
 
 def write_statistics(folder: Path, cache_folder: Path, run: str, nan_step: int | None = None) -> None:
-    """Statistics and clusters of the test images at every checkpoint that can be read, of predictions made up here: the network
+    """Statistics, clusters and top patches of the test images at every checkpoint that can be read, of numbers made up here: the network
     gets better, does not predict three images at the second step, and none at all at ``nan_step``."""
     from mloscope.app.statistics.clusters.clustering import cluster_run
     from mloscope.app.statistics.queries import Statistics
@@ -148,8 +148,22 @@ def write_statistics(folder: Path, cache_folder: Path, run: str, nan_step: int |
         plane = statistics.store.begin(key, {"images": len(actual), "classes": 10}, actual)
         plane.write(0, len(actual), scores / scores.sum(1, keepdims=True))
         plane.finish()
+        random_patches(statistics.store.folder, key, len(actual), random)
     series = statistics.identity.series(run, "mnist-digits", "test")
     cluster_run(statistics.store, series, list(statistics.of(run).ready.items()))
+
+
+def random_patches(folder: Path, key: str, images: int, random: np.random.Generator) -> None:
+    """Top patches of four units of conv1; unit 3 is dead."""
+    from mloscope.app.statistics.patches.asked import AskedPatches
+    from mloscope.app.statistics.patches.search import PatchSearch
+    from mloscope.app.statistics.patches.store import PatchStore
+
+    store, asked, span = PatchStore(folder), AskedPatches(("conv1",)), (0, images)
+    search = PatchSearch(asked.layers, asked.count)
+    search.see({"conv1": random.random((images, 8, 8, 4), np.float32) * [1, 1, 1, 0]}, np.ones(images, bool))
+    store.write(key, asked, span, search.found())
+    store.finish(key, asked, [span])
 
 
 @contextlib.contextmanager

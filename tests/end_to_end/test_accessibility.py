@@ -14,6 +14,7 @@ DRAWN = {
     "": '.film-canvas[data-state="ready"]',
     "confusion": '.confusion-canvas[data-state="ready"]',
     "clusters": ".cluster-row",
+    "unit": '.unit-patches[data-state="ready"]',
     "compare": '.film-canvas[data-state="ready"]',
     "curves": ".metrics-name",
     "runs": ".runs-table tbody tr",

@@ -11,6 +11,7 @@ DRAWN = {
     "Network": '.film-canvas[data-state="ready"]',
     "Confusion": '.confusion-canvas[data-state="ready"]',
     "Clusters": ".cluster-row",
+    "Unit": '.unit-patches[data-state="ready"]',
     "Compare": '.film-canvas[data-state="ready"]',
     "Metrics": ".metrics-name",
     "Runs": ".runs-table tbody tr",

@@ -179,6 +179,7 @@ def _unit_side() -> html.Aside:
                 chart(UNIT_HEAT_MAP, "The selected unit's weights, enlarged", 190),
                 class_name="of-parameters",
             ),
+            html.A("Unit page: all about the selected unit", href=mounted("/unit"), **{"data-page": "unit"}),
             _section(
                 "unit-map-values",
                 "its feature map",
