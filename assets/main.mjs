@@ -32,6 +32,10 @@ import { ImageCard } from "mloscope/images/card.mjs";
 import { PinTray } from "mloscope/films/pins.mjs";
 import { ImageGrid } from "mloscope/images/grid.mjs";
 import { PredictionBars } from "mloscope/images/prediction_bars.mjs";
+import { LabBars, LabFilms, LabLayer } from "mloscope/lab/answers.mjs";
+import { LabChanges } from "mloscope/lab/controls.mjs";
+import { LabPicture } from "mloscope/lab/picture.mjs";
+import { LabSweep } from "mloscope/lab/sweep.mjs";
 import { NetworkGraph } from "mloscope/network/graph.mjs";
 import { RunChoice } from "mloscope/runs/choice.mjs";
 import { RunPicker } from "mloscope/runs/picker.mjs";
@@ -68,6 +72,12 @@ window.mloscope = {
   ImageCard,
   ImageGrid,
   KeyMap,
+  LabBars,
+  LabChanges,
+  LabFilms,
+  LabLayer,
+  LabPicture,
+  LabSweep,
   NetworkGraph,
   PanelEdge,
   PinTray,

@@ -57,6 +57,15 @@ ImageCard = browser_part(
 PredictionBars = browser_part(
     "PredictionBars", "The probability of each class for the selected image at the step of the time bus."
 )
+LabPicture = browser_part("LabPicture", "The picture of the lab, moved, turned, covered and painted by hand.")
+LabChanges = browser_part("LabChanges", "The changes of the lab's picture, as rows of numbers.")
+LabBars = browser_part("LabBars", "The probability of each class for the lab's picture at the step of the time bus.")
+LabLayer = browser_part("LabLayer", "The layer that is shown in the lab.")
+LabFilms = browser_part("LabFilms", "The selected layer, of the changed picture and of the unchanged one.")
+LabSweep = browser_part(
+    "LabSweep",
+    "What becomes of the lab's picture that is changed little by little: by step and amount, and at this step.",
+)
 KeyMap = browser_part("KeyMap", "All keys and what they do, as their handlers are registered.")
 NetworkGraph = browser_part("NetworkGraph", "The network as a graph, left to right; a click selects a layer.")
 StatisticsState = browser_part(

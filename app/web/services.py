@@ -12,9 +12,11 @@ from mloscope.app.evaluation.evaluations import Evaluations, ModelService
 from mloscope.app.evaluation.feature_maps import FeatureMaps
 from mloscope.app.evaluation.pacing import Pace
 from mloscope.app.evaluation.predictions import Predictor
+from mloscope.app.evaluation.sweeps import Sweeps
 from mloscope.app.export.film_export import FilmExport
 from mloscope.app.films.kinds import Sources
 from mloscope.app.films.manifest import CHUNK_BYTES, Films
+from mloscope.app.images.own_images import OwnImages
 from mloscope.app.runs.training_curves import TrainingCurvesReader
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
@@ -32,6 +34,7 @@ class Services:
     evaluations: Evaluations
     feature_maps: FeatureMaps
     predictor: Predictor
+    sweeps: Sweeps
     films: Films
     film_export: FilmExport
     training_curves: TrainingCurvesReader
@@ -59,6 +62,7 @@ class Services:
         evaluations = Evaluations(model_service, service_state=service_state, charge=charge, pace=pace)
         feature_maps = FeatureMaps(cache, evaluations)
         curves = TrainingCurvesReader()
+        workspace.own_images = OwnImages(cache)
         statistics = statistics or Statistics(workspace, StatisticsStore(None))
         films = Films(Sources(workspace, feature_maps), cache, evaluations.pace, chunk_bytes=film_chunk_bytes)
         return cls(
@@ -67,6 +71,7 @@ class Services:
             evaluations,
             feature_maps,
             Predictor(cache, evaluations, feature_maps),
+            Sweeps(cache, evaluations),
             films,
             FilmExport(films, cache),
             curves,

@@ -40,6 +40,11 @@ class NetworkInputs:
         picture = _fitted(pixels, shape, run.name) if values is None else values[0]
         return self._scaled(run, corpus, picture, how or run.preprocessing)
 
+    def of_pixels(self, run: OpenedRun, corpus: OpenedCorpus | None, pixels: np.ndarray) -> np.ndarray:
+        """Prepare a picture that is not in a corpus, uint8 (row, column, 1 or 3), as :meth:`one` does. ``corpus``: whose mean
+        is subtracted, where the network wants that."""
+        return self._scaled(run, corpus, _fitted(pixels, run.adaptor.input_shape, run.name), run.preprocessing)
+
     def batch(self, run: OpenedRun, corpus: OpenedCorpus, positions: range) -> np.ndarray:
         """Prepare consecutive images: float32 (image, row, column, channel), bit-identical to :meth:`one`.
 
@@ -91,7 +96,9 @@ class NetworkInputs:
             return None
         return _fitted(pixels, shape, run.name) if values is None else values[0]
 
-    def _scaled(self, run: OpenedRun, corpus: OpenedCorpus, pixels: np.ndarray, how: Preprocessing) -> np.ndarray:
+    def _scaled(
+        self, run: OpenedRun, corpus: OpenedCorpus | None, pixels: np.ndarray, how: Preprocessing
+    ) -> np.ndarray:
         """Scale uint8 or float32 (..., row, column, channel) to float32, contiguous, and subtract the mean."""
         if how.channel_order == "bgr" and pixels.shape[-1] == 3:
             pixels = pixels[..., ::-1]
@@ -102,7 +109,7 @@ class NetworkInputs:
         return values
 
     def _mean(
-        self, run: OpenedRun, corpus: OpenedCorpus, shape: tuple[int, ...], how: Preprocessing
+        self, run: OpenedRun, corpus: OpenedCorpus | None, shape: tuple[int, ...], how: Preprocessing
     ) -> np.ndarray | None:
         """float32, to be subtracted from (row, column, channel) in the network's units and channel order."""
         if how.mean is None:
@@ -116,6 +123,10 @@ class NetworkInputs:
             return np.asarray(how.mean, np.float32)
         if how.mean != "corpus":
             return self._mean_of_file(run, how, shape)
+        if corpus is None:
+            raise NotPossible(
+                f'The run "{run.name}" subtracts the mean image of its training data, and no corpus is connected.'
+            )
         with self._lock:
             key = ("corpus", corpus.name, shape)
             mean = self._means.get(key)

@@ -8,19 +8,23 @@ from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from cachetools import LRUCache
 
 from mloscope.adaptors.interface import (
     CorpusAdaptor,
     RunAdaptor,
 )
+from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.errors import BadRequest, NotFound, NotPossible, Unrecognised, of_adaptors
 from mloscope.app.evaluation.basis import Basis, basis_of
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.evaluation.network_input import NetworkInput
+from mloscope.app.images.changes import Reference
 from mloscope.app.images.image_index import ImageIndex
 from mloscope.app.images.opened_corpus import OpenedCorpus
-from mloscope.app.images.thumbnails import Thumbnails
+from mloscope.app.images.own_images import OwnImages, is_own
+from mloscope.app.images.thumbnails import Thumbnails, png
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.workspace.answering_disks import AnsweringDisks
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
@@ -31,6 +35,7 @@ from mloscope.app.workspace.run_labels import RunLabelsStore
 from mloscope.app.workspace.saved_views import SavedViews
 
 _MOST_BASES = 256
+_OWN_IMAGES_BYTES = 64 << 20
 _NAMED = 12
 """How many names an error lists."""
 
@@ -83,6 +88,8 @@ class Workspace:
         self.inputs = NetworkInputs()
         """Images as networks take them."""
         self._thumbnails = Thumbnails()
+        self.own_images = OwnImages(ResultCache.from_settings(None, _OWN_IMAGES_BYTES))
+        """What people brought along; processes that serve together share a cache of them."""
 
     @property
     def runs(self) -> tuple[ConnectedRun, ...]:
@@ -157,8 +164,27 @@ class Workspace:
         :class:`BadRequest` without an image."""
         if not image:
             raise BadRequest("Feature maps and predictions need an image: add image=ID.")
-        images = self.corpus_for(run, corpus)
-        return NetworkInput.of(self.inputs.one(run, images, images.position(image)))
+        if not is_own(Reference.parse(image).id):
+            images = self.corpus_for(run, corpus)
+            position = _position_of(images, image)
+            if position is not None:
+                return NetworkInput.of(self.inputs.one(run, images, position))
+        elif corpus or run.corpus:
+            images = self.corpus_for(run, corpus)
+        else:
+            images = None
+        return NetworkInput.of(self.inputs.of_pixels(run, images, self.pixels(images, image)))
+
+    def pixels(self, corpus: OpenedCorpus | None, image: str) -> np.ndarray:
+        """Return the pixels of an image or a reference to one (:mod:`mloscope.app.images.changes`), uint8 (row, column, 1 or
+        3). ``corpus``: not needed for somebody's own image. Raises :class:`NotFound`."""
+        position = _position_of(corpus, image)
+        if position is not None and corpus is not None:
+            return corpus.pixels(position)
+        reference = Reference.parse(image)
+        if is_own(reference.id) or corpus is None:
+            return reference.apply(self.own_images.pixels(reference.id))
+        return reference.apply(corpus.pixels(corpus.position(reference.id)))
 
     def corpus_of(self, run_name: str) -> str | None:
         """Return the default corpus of a run: its own, else the first that could be opened, else None."""
@@ -209,11 +235,33 @@ class Workspace:
         """Return the image as PNG; see :class:`mloscope.app.images.thumbnails.Thumbnails`."""
         return self._thumbnails.png(self.opened_corpus(corpus_name), position, edge_px)
 
+    def picture(self, corpus_name: str, image: str, edge_px: int | None = None) -> bytes:
+        """Return an image, or a reference to one, as PNG."""
+        corpus = self.opened_corpus(corpus_name)
+        position = _position_of(corpus, image)
+        if position is not None:
+            return self._thumbnails.png(corpus, position, edge_px)
+        return png(self.pixels(corpus, image), edge_px)
+
     def image_index(self, corpus_name: str) -> ImageIndex:
         """Return the search index of the corpus, kept while it is connected. Raises as :meth:`opened_corpus`."""
         corpus = self.opened_corpus(corpus_name)
         with self._lock:
             return self._image_indexes.setdefault(corpus_name, ImageIndex(corpus_name, corpus.adaptor))
+
+
+def _position_of(corpus: OpenedCorpus | None, image: str) -> int | None:
+    """Where an image without changes stands in the corpus; None where it is a reference with changes, or somebody's own.
+
+    An id is taken as it is first: that of a file may look like a reference."""
+    if corpus is None or is_own(image):
+        return None
+    try:
+        return corpus.position(image)
+    except NotFound:
+        if not Reference.parse(image).changes:
+            raise
+        return None
 
 
 def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:

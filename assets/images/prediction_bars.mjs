@@ -17,7 +17,8 @@ import { imageRecords } from "mloscope/images/records.mjs";
 const MOST_ROWS = 12; // more classes than this: the likeliest, and the true one
 const LIKELIEST = 10;
 
-class Bars {
+export class Bars {
+  /** Fields of the view that choose the image. @type {string[]} */ keys = ["image"];
   /** @type {HTMLParagraphElement} */ kind;
   /** @type {HTMLParagraphElement} */ message;
   /** @type {any} */ trueClass;
@@ -33,7 +34,7 @@ class Bars {
     this.build();
     this.undo = [
       time.subscribe(() => this.draw()),
-      view.subscribe((now, changed) => changed.includes("image") && this.later()),
+      view.subscribe((now, changed) => changed.some((key) => this.keys.includes(key)) && this.later()),
       onOpen((subject, isNew) => this.later(isNew)),
       time.addGate(
         (index) => this.gate(index),
@@ -64,6 +65,12 @@ class Bars {
     return image ? null : "Select an image to see what the network takes it for.";
   }
 
+  /** The image that is asked for, and the one whose record says the true class; null where none does. */
+  image() {
+    const { image } = view.get();
+    return { asked: image, record: image };
+  }
+
   /** Opening a subject changes the view as well: one question for both. */
   later(anew = false) {
     this.anew = this.anew || anew;
@@ -78,7 +85,7 @@ class Bars {
 
   /** Ask for the selected image at every step, unless that is already here or on its way. */
   ask(anew) {
-    const { image } = view.get();
+    const { asked: image, record } = this.image();
     this.empty = this.reasonForNothing(subject, image);
     const query = { corpus: subject && subject.corpus, stream: "true" };
     const key = this.empty === null ? api(["runs", subject.run, "predictions", image], query) : null;
@@ -87,12 +94,12 @@ class Bars {
     this.trueClass = null;
     this.course.open(key, time.step);
     this.draw();
-    if (key === null) return;
+    if (key === null || !record) return;
     imageRecords
-      .record(subject.corpus, image)
-      .then((record) => {
-        if (this.course.address !== key || !record) return;
-        this.trueClass = outputOf(subject, record.label);
+      .record(subject.corpus, record)
+      .then((known) => {
+        if (this.course.address !== key || !known) return;
+        this.trueClass = outputOf(subject, known.label);
         this.draw();
       })
       .catch(() => {}); // the image grid says what is wrong with the image; bars do without the true class

@@ -17,6 +17,7 @@ DRAWN = {
     "unit": '.unit-patches[data-state="ready"]',
     "compare": '.film-canvas[data-state="ready"]',
     "curves": ".metrics-name",
+    "lab": ".lab-sweep[data-state=ready]",
     "runs": ".runs-table tbody tr",
 }
 """What is seen of each page, by its path, once it has something to show."""

@@ -59,6 +59,7 @@ requests_logger = logging.getLogger("mloscope.requests")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _METHODS = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 DASH_CALLBACKS = "/_dash-update-component"
+_ASKING = frozenset({DASH_CALLBACKS, "/api/v1/own-images"})
 ICON = "/assets/icon.svg"
 HEALTH = frozenset({"/healthz", "/readyz"})
 """They say nothing that a name would protect, and whoever looks after servers asks by any name, or none."""
@@ -200,7 +201,7 @@ class _Visit:
         if self.method not in SAFE_METHODS:
             csrf_cookie = self.csrf_token if self.has_csrf_token else None
             gate.senders.check(self.caller, self.origin, self.headers, csrf_cookie, form=own_page is not None)
-            if own_page is None and self.path != DASH_CALLBACKS and self.caller.role != "editor":
+            if own_page is None and not self._asks_only() and self.caller.role != "editor":
                 raise Forbidden(f"{self.caller.name} is a viewer, and only an editor may do this.")
         receive, send = await self._body_within(self._limit(own_page is not None)), self.send
         if self.method == "HEAD":
@@ -326,6 +327,10 @@ class _Visit:
         if isinstance(refusal, TooManyRequests):
             headers["Retry-After"] = str(math.ceil(refusal.retry_after_s))
         return JSONResponse(as_json(refusal), refusal.status, headers)
+
+    def _asks_only(self) -> bool:
+        """Whether what is sent changes nothing for others, so that viewers may send it too."""
+        return self.method == "POST" and self.path in _ASKING
 
     def _wants_page(self) -> bool:
         accepts = "text/html" in self.headers.get("accept", "")

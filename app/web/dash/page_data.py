@@ -10,10 +10,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from mloscope.app.evaluation.sweeps import SWEEPS
 from mloscope.app.export import film_words
 from mloscope.app.export.film_formats import FORMATS
 from mloscope.app.films import plan
 from mloscope.app.films.kinds import as_json, film_kinds
+from mloscope.app.images import changes
 from mloscope.app.runs import unit_selection
 from mloscope.app.statistics import image_orders
 from mloscope.app.web.dash import view_state
@@ -45,6 +47,8 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
             "order": [[order.name, order.title, order.help] for order in image_orders.ORDERS.values()],
             "judged": [[name, title, ""] for name, title in image_orders.JUDGED.items()],
         },
+        "image-changes": changes.as_json(),
+        "sweeps": [[sweep.name, sweep.title, sweep.unit] for sweep in SWEEPS.values()],
         "cluster-colours": CLUSTERS,
         "hands-units-on": sorted(film_words.HANDS_ON),
         "glossary": glossary.WORDS,

@@ -154,8 +154,8 @@ def image_png(
         int | None, Query(ge=1, le=4096, description="Longer edge at most, in pixels; never enlarged.")
     ] = None,
 ) -> Response:
-    """An image, grey or colour, at its own size or smaller."""
-    picture = workspace.thumbnail(corpus, workspace.opened_corpus(corpus).position(image), edge)
+    """An image, grey or colour, at its own size or smaller; or a reference to one with changes, such as ``test-3~shift=4,0``."""
+    picture = workspace.picture(corpus, image, edge)
     # The same name and id may stand for another picture after a restart, so a browser asks again; the
     # ETag makes that cheap.
     return answer(picture, "image/png")

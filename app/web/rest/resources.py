@@ -14,6 +14,7 @@ from mloscope.app.web.rest import (
     feature_maps,
     films,
     histograms,
+    lab,
     parameters,
     predictions,
     refusals,
@@ -26,7 +27,7 @@ from mloscope.app.web.rest import (
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, patches, table
 
 RESOURCES = (
-    runs, run_table, parameters, histograms, feature_maps, predictions, films, saved_films, saved_page, corpora, overview,
+    runs, run_table, parameters, histograms, feature_maps, predictions, lab, films, saved_films, saved_page, corpora, overview,
     table, confusion, clusters, patches, images, jobs, comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)

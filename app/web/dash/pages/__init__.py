@@ -9,11 +9,11 @@ from typing import Any
 
 from mloscope.adaptors.entry_points import PAGES, registered
 from mloscope.app.web.dash.page import Page, view_schema
-from mloscope.app.web.dash.pages import clusters, compare, confusion, main_display, metrics, runs, unit
+from mloscope.app.web.dash.pages import clusters, compare, confusion, lab, main_display, metrics, runs, unit
 
 logger = logging.getLogger(__name__)
 
-OURS = (main_display.PAGE, unit.PAGE, confusion.PAGE, clusters.PAGE, compare.PAGE, metrics.PAGE, runs.PAGE)
+OURS = (main_display.PAGE, unit.PAGE, lab.PAGE, confusion.PAGE, clusters.PAGE, compare.PAGE, metrics.PAGE, runs.PAGE)
 
 
 def installed_pages(points: Iterable[EntryPoint] | None = None) -> tuple[Page, ...]:

@@ -20,6 +20,7 @@ from mloscope.app.cache.memory_store import MemoryStore
 from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.evaluation.named_outputs import NamedOutputsStore
 from mloscope.app.films import encoding
+from mloscope.app.images.thumbnails import png
 from mloscope.app.statistics.clusters.clustering import cluster_run
 from mloscope.app.statistics.queries import Statistics
 from mloscope.app.statistics.stored.store import StatisticsStore
@@ -39,6 +40,8 @@ CHUNKS = (
     "saved-films/{digest}",
     *(f"runs/{{run}}/statistics/{what}" for what in ("confusions", "points", "cluster_rows", "cluster_pictures")),
 )
+PICTURE = png(np.zeros((4, 4, 1), np.uint8))
+"""An image of one's own, of which the page names the id."""
 COMMANDS = [
     line for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL) for line in block.splitlines()
 ]
@@ -58,6 +61,7 @@ def client(bench: Any, measure: Any, tmp_path: Path) -> TestClient:
     statistics = Statistics(workspace, StatisticsStore(tmp_path))
     services = Services.of(workspace, ResultCache(MemoryStore(1 << 24)), bench.service, statistics=statistics)
     bench.services = services
+    workspace.own_images.add(PICTURE)
     measure(bench, [0, 200], corpus="digits")
     series = statistics.identity.series("lenet", "digits", "test")
     cluster_run(statistics.store, series, list(statistics.of("lenet").ready.items()), k=3)
@@ -79,6 +83,7 @@ def test_the_routes_are_those_of_the_openapi_document(client: TestClient) -> Non
     changing = {path: set(item) - {"get"} for path, item in paths.items() if set(item) != {"get"}}
     assert changing == {
         "/api/v1/connections": {"post"},
+        "/api/v1/own-images": {"post"},
         "/api/v1/runs/{run}/labels": {"put"},
         "/api/v1/runs/{run}/outputs": {"put"},
         "/api/v1/runs/{run}/statistics/job": {"post"},
@@ -111,7 +116,9 @@ def test_every_example_is_answered(client: TestClient, command: str) -> None:
     assert address.startswith(f"{HOST}/api/v1/")
     if "-X" in options:
         method = options[options.index("-X") + 1]
-        body, headers = options[options.index("-d") + 1], {"X-Mloscope": "1", "Content-Type": "application/json"}
+        is_file = "--data-binary" in options
+        body = PICTURE if is_file else options[options.index("-d") + 1]
+        headers = {"X-Mloscope": "1", "Content-Type": "image/png" if is_file else "application/json"}
         answer = client.request(method, address, content=body, headers=headers)
     else:
         answer = client.get(address)
