@@ -10,6 +10,7 @@
  * all of it, and it goes when everything it stands for is solved. What a callback has not been answered for is greyed out meanwhile.
  */
 import { mountedAt } from "mloscope/base/addresses.mjs";
+import { broughtAnswer } from "mloscope/base/brought_answers.mjs";
 import { PAUSES_MS } from "mloscope/base/retry.mjs";
 import { standingNotice } from "mloscope/base/standing_notice.mjs";
 
@@ -114,6 +115,8 @@ async function isAway() {
 const fetchOnce = window.fetch.bind(window);
 window.fetch = (resource, options) => {
   if (typeof resource !== "string" || !OF_DASH.test(resource.split("?")[0])) return fetchOnce(resource, options);
+  const brought = broughtAnswer(resource);
+  if (brought) return Promise.resolve(brought);
   const headers = new Headers(options && options.headers);
   headers.set("X-Mloscope", "1"); // Dash's own header needs a cookie, which a browser may not keep
   return askForDash(() => fetchOnce(resource, { ...options, headers }), outputOf(options) || resource, options && options.signal);

@@ -320,3 +320,21 @@ def test_one_question_that_fails_is_no_server_that_is_away(stage):
     stage.page.wait_for_timeout(100)
     assert stage.page.locator(NOTICE).count() == 0
     assert stage.js("() => window.backs") == 0
+
+
+def test_what_the_page_brought_is_not_asked_for_but_once_more_it_is(bare) -> None:
+    def answer(route) -> None:
+        route.fulfill(body="of the server", content_type="application/json")
+
+    bare.page.route("**/_dash-layout", answer)
+    answers = bare.js(
+        """async () => {
+          const place = document.createElement("script");
+          Object.assign(place, { id: "brought_dash-layout", type: "application/json", textContent: "of the page" });
+          document.head.append(place);
+          const ask = async () => (await fetch("/_dash-layout")).text();
+          return [await ask(), await ask()];
+        }"""
+    )
+    bare.page.unroute("**/_dash-layout", answer)
+    assert answers == ["of the page", "of the server"]

@@ -29,7 +29,7 @@ def mount_index(
 
     def mounted_index(**parts: Any) -> str:
         page = _mounted(parts, URL_PREFIX.get())
-        head = modules.head() + chart_scripts.head() + _first_shown(*first_shown())
+        head = modules.head() + chart_scripts.head() + _first_shown(*first_shown()) + _first_answers(app)
         favicon = f'<link rel="icon" type="image/svg+xml" href="{mounted(icon)}">'
         return interpolate(**page | {"css": head + page["css"] + modules.styles(), "favicon": favicon})
 
@@ -40,6 +40,15 @@ def _first_shown(run: str | None, corpus: str | None) -> str:
     """For assets/shell/first_address.mjs."""
     named = json.dumps({"run": run, "corpus": corpus}).replace("</", "<\\/")
     return f'<script id="first-shown" type="application/json">{named}</script>\n'
+
+
+def _first_answers(app: Dash) -> str:
+    """What Dash's scripts ask for first, for assets/base/brought_answers.mjs: two questions fewer before anything is seen."""
+    answers = {"_dash-layout": app.serve_layout(), "_dash-dependencies": app.dependencies()}
+    texts = {name: answer.body.decode().replace("</", "<\\/") for name, answer in answers.items()}
+    return "".join(
+        f'<script id="brought{name}" type="application/json">{text}</script>\n' for name, text in texts.items()
+    )
 
 
 def _mounted(parts: dict[str, Any], prefix: str) -> dict[str, Any]:

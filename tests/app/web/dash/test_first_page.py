@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -30,3 +31,14 @@ def test_every_page_is_in_the_top_bar(bench: Any) -> None:
         client.get("/")
         layout = client.get("/_dash-layout").text
     assert layout.count('"className":"nav-link"') == len(OURS)
+
+
+@pytest.mark.parametrize("name", ["_dash-layout", "_dash-dependencies"])
+def test_the_page_brings_the_answers_that_dash_asks_for_first(bench: Any, name: str) -> None:
+    app = create_app(bench.services, Settings.from_environment({}))
+    with TestClient(app) as client:
+        page = client.get("/").text
+        asked = client.get(f"/{name}").json()
+    brought = re.search(rf'<script id="brought{name}" type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert brought is not None
+    assert json.loads(brought[1]) == asked
