@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from mloscope.app.export.film_export import FilmOrder
     from mloscope.app.films.kinds import FilmQuestion
-    from mloscope.app.model_service.client import RunSpec
+    from mloscope.app.model_service.client import Asked, RunSpec
     from mloscope.app.workspace.workspace import Workspace
 
 DESCRIPTION = "Save a film of a layer over all checkpoints, as the page Network shows it: .mp4, .gif, or .zip with a PNG per step."
@@ -29,7 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layer", metavar="NAME", required=True, help="which layer (mloscope inspect lists them)")
     parser.add_argument("--to", metavar="FILE", type=Path, required=True, help="the file: .mp4, .gif or .zip")
     shown = parser.add_argument_group("what is shown")
-    shown.add_argument("--show", metavar="KIND", default="parameters", help="parameters (the default) or features")
+    shown.add_argument(
+        "--show",
+        metavar="KIND",
+        default="parameters",
+        help="parameters (the default), features, deconvolution ...",
+    )
+    shown.add_argument(
+        "--option",
+        metavar="NAME=VALUE",
+        type=_option,
+        action="append",
+        default=[],
+        help="an option of the kind, such as method=guided",
+    )
     shown.add_argument("--parameter", metavar="NAME", help="which array of the layer (default: its first)")
     shown.add_argument(
         "--units", metavar="UNITS", type=values.units, help='such as "0-15,40" (default: all, or the first of many)'
@@ -58,11 +71,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_save)
 
 
+def _option(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f'"{text}" is not NAME=VALUE')
+    return name, value
+
+
 def _save(arguments: argparse.Namespace) -> int:
     from mloscope.app.cache.memory_store import MemoryStore
     from mloscope.app.cache.result_cache import ResultCache
     from mloscope.app.evaluation.evaluations import Evaluations
     from mloscope.app.evaluation.feature_maps import FeatureMaps
+    from mloscope.app.evaluation.pictures import Pictures
     from mloscope.app.export.film_export import FilmExport
     from mloscope.app.films.kinds import Sources
     from mloscope.app.films.manifest import Films
@@ -75,7 +96,8 @@ def _save(arguments: argparse.Namespace) -> int:
         for line in question.run.basis(question.corpus).lines():
             print(printable(line), file=sys.stderr)
     evaluations = Evaluations(_InThisProcess(question) if arguments.image else None)
-    films = Films(Sources(workspace, FeatureMaps(cache, evaluations)), cache, evaluations.pace)
+    sources = Sources(workspace, FeatureMaps(cache, evaluations), Pictures(cache, evaluations))
+    films = Films(sources, cache, evaluations.pace)
     saved = FilmExport(films, cache).file(question, order)
     arguments.to.write_bytes(saved.content)
     steps = len(order.steps(question))
@@ -119,7 +141,7 @@ def _question(arguments: argparse.Namespace, workspace: Workspace) -> FilmQuesti
 
     run = workspace.opened_run(workspace.runs[0].name)
     corpus = "corpus" if arguments.images else None
-    chosen = {"parameter": arguments.parameter}
+    chosen = {"parameter": arguments.parameter, **dict(arguments.option)}
     return FilmQuestion(
         run,
         run.layer(arguments.layer),
@@ -144,3 +166,16 @@ class _InThisProcess:
         self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
     ) -> Any:
         return self._evaluator.evaluate(spec, steps, layers, image)
+
+    def pictures(
+        self,
+        spec: RunSpec,
+        steps: Sequence[int],
+        method: str,
+        asked: Asked,
+        before: np.ndarray | None = None,
+        priority: int = 0,
+    ) -> Any:
+        from mloscope.app.model_service.pictures.picture import Picture
+
+        return self._evaluator.pictures(spec, steps, method, asked, None if before is None else Picture(before, {}))

@@ -4,7 +4,7 @@ image."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,7 +14,7 @@ from mloscope.app.errors import MloscopeError, NotPossible, Unavailable
 from mloscope.app.evaluation.network_input import NetworkInput
 from mloscope.app.evaluation.pacing import Pace
 from mloscope.app.model_service import backends
-from mloscope.app.model_service.client import Evaluation, RunSpec
+from mloscope.app.model_service.client import Asked, Evaluation, Pictures, RunSpec
 from mloscope.app.runs.opened_run import OpenedRun, changed
 
 READY, IMPOSSIBLE, NOT_INSTALLED = "ready", "impossible", "not installed"
@@ -27,6 +27,16 @@ class ModelService(Protocol):
     def evaluate(
         self, spec: RunSpec, steps: Sequence[int], layers: Sequence[str], image: np.ndarray, priority: int = 0
     ) -> Evaluation: ...
+
+    def pictures(
+        self,
+        spec: RunSpec,
+        steps: Sequence[int],
+        method: str,
+        asked: Asked,
+        before: np.ndarray | None = None,
+        priority: int = 0,
+    ) -> Pictures: ...
 
 
 @dataclass(frozen=True)
@@ -147,6 +157,23 @@ class Evaluations:
             if step not in failed
         }
         return Outputs(arrays, failed)
+
+    def pictures(
+        self,
+        run: OpenedRun,
+        steps: Sequence[int],
+        fingerprints: Mapping[int, str],
+        method: str,
+        asked: Asked,
+        before: np.ndarray | None,
+        priority: int,
+    ) -> Pictures:
+        """Ask for pictures at the steps, in this order, in one call. Steps that fail, or whose file no longer has the given
+        fingerprint, are in ``failed``."""
+        assert self._service is not None
+        self._charge(len(steps))
+        answer = self._service.pictures(_spec(run), steps, method, asked, before, priority)
+        return replace(answer, failed={**_changed(run, steps, fingerprints), **answer.failed})
 
 
 def _no_service() -> str:

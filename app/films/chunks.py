@@ -151,7 +151,7 @@ class Chunks:
     ) -> tuple[Film, dict[int, str]]:
         """The film of the frames, and the reasons of those that there are not."""
         select, whole = np.ix_(plan.units, plan.channels), plan.shows_everything
-        steps, shown, unit_ranges, layer_ranges, missing = [], [], [], [], {}
+        steps, shown, unit_ranges, layer_ranges, figures, missing = [], [], [], [], [], {}
         for frame in frames:
             if frame.values is None:
                 missing[frame.step] = str(frame.problem)
@@ -164,7 +164,8 @@ class Chunks:
             layer_ranges.append(joint_range(everywhere))
             unit_ranges.append(everywhere if whole else everywhere[list(plan.units)])
             shown.append(frame.values if whole else frame.values[select])
-        return quantise(steps, shown, np.array(unit_ranges), np.array(layer_ranges)), missing
+            figures.append({name: [of_all[unit] for unit in plan.units] for name, of_all in frame.figures.items()})
+        return quantise(steps, shown, np.array(unit_ranges), np.array(layer_ranges), figures), missing
 
     def _rebuild(self, plan: FilmPlan, block: _Keyed) -> bytes:
         film, missing = self._encode(

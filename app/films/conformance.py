@@ -24,10 +24,12 @@ from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.errors import MloscopeError
 from mloscope.app.evaluation.evaluations import Evaluations
 from mloscope.app.evaluation.feature_maps import FeatureMaps
+from mloscope.app.evaluation.pictures import Pictures
 from mloscope.app.films.encoding import Film
 from mloscope.app.films.kinds import FilmKind, FilmQuestion, Footage, Scale, Sources, as_json, options_of
 from mloscope.app.films.manifest import Films
-from mloscope.app.model_service.client import Evaluation, RunSpec
+from mloscope.app.model_service import client
+from mloscope.app.model_service.client import Asked, Evaluation, RunSpec
 from mloscope.app.workspace.connected import ConnectedCorpus, ConnectedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -124,6 +126,23 @@ class MadeUpService:
         failed = {step: "It does not fit the network." for step in steps if step == TORN}
         return Evaluation(arrays, steps, failed)
 
+    def pictures(
+        self,
+        spec: RunSpec,
+        steps: Sequence[int],
+        method: str,
+        asked: Asked,
+        before: np.ndarray | None = None,
+        priority: int = 0,
+    ) -> client.Pictures:
+        self.calls += 1
+        units = len(asked.options.get("units", (0,)))
+        told = json.dumps(asked.options, sort_keys=True)
+        values = np.stack([self.maps((*asked.image.shape, units), step + len(told), asked.image) for step in steps])
+        figures = {step: {"activation": list(range(units))} for step in steps}
+        failed = {step: "It does not fit the network." for step in steps if step == TORN}
+        return client.Pictures(tuple(steps), values, figures, failed)
+
     @staticmethod
     def maps(shape: tuple[int, ...], step: int, image: np.ndarray) -> np.ndarray:
         """What a layer of this shape makes of the image at the step."""
@@ -147,7 +166,9 @@ class FilmKindConformance:
     def _made_up(self) -> None:
         self.run, self.service, cache = MadeUpRun(), MadeUpService(), ResultCache(MemoryStore(1 << 24))
         evaluations = Evaluations(self.service)
-        self.sources = Sources(made_up_workspace(self.run), FeatureMaps(cache, evaluations))
+        self.sources = Sources(
+            made_up_workspace(self.run), FeatureMaps(cache, evaluations), Pictures(cache, evaluations)
+        )
         self.films = Films(self.sources, cache, evaluations.pace, kinds={self.kind.name: self.kind()})
 
     def question(self, image: str = "test-3", **more: Any) -> FilmQuestion:
@@ -196,6 +217,7 @@ class FilmKindConformance:
             assert frame.values is not None, frame.problem
             assert frame.values.shape == tuple(footage.shape)
             assert frame.values.dtype.kind == "f"
+            assert all(len(of_units) == footage.shape[0] for of_units in frame.figures.values())
 
     def test_what_it_shows_is_named_by_its_content(self) -> None:
         assert self.footage().content == self.footage().content

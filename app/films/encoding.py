@@ -3,7 +3,8 @@
 A film holds one thing (a layer's filters, a layer's feature maps of one image) at several checkpoints. As bytes it is a
 container (:mod:`mloscope.app.process.binary_container`) of the kind "MLF1", little-endian:
 
-    header  {"steps": [int, ...], "shape": [units, channels, rows, columns, components]}
+    header  {"steps": [int, ...], "shape": [units, channels, rows, columns, components],
+             "figures": [{name: [number, word or null, of each unit]}, of each step], where there are any}
     arrays  float32 unit_ranges [step, unit, 2]
             float32 layer_ranges [step, 2]
             uint8   codes [step, unit, channel, row, column, component]
@@ -18,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from mloscope.app.errors import BadRequest
+from mloscope.app.films.kinds import Figures
 from mloscope.app.process import binary_container
 from mloscope.app.runs.tiles import as_float32, joint_range, ranges
 
@@ -46,6 +49,8 @@ class Film:
     """float32 (step, 2): over all units of the layer, also those not in this film."""
     codes: np.ndarray
     """uint8 (step, unit, channel, row, column, component)"""
+    figures: tuple[Figures, ...] = ()
+    """Of each step what stands beside its units; empty where nothing does."""
 
     def values(self) -> np.ndarray:
         """The values again, float32 in the shape of ``codes``, as exactly as the module's docstring says."""
@@ -64,7 +69,9 @@ class Film:
 
     def to_bytes(self) -> bytes:
         """The film in the layout "MLF1"."""
-        header = {"steps": list(self.steps), "shape": list(self.codes.shape[1:])}
+        header: dict[str, Any] = {"steps": list(self.steps), "shape": list(self.codes.shape[1:])}
+        if any(self.figures):
+            header["figures"] = [{name: list(of_units) for name, of_units in each.items()} for each in self.figures]
         limits = (np.asarray(self.unit_ranges, "<f4"), np.asarray(self.layer_ranges, "<f4"))
         return binary_container.pack(KIND, header, (*limits, self.codes))
 
@@ -88,7 +95,7 @@ class Film:
         unit_ranges = np.frombuffer(data, "<f4", count * units * 2, start).reshape(count, units, 2)
         layer_ranges = np.frombuffer(data, "<f4", count * 2, start + sizes[0]).reshape(count, 2)
         codes = np.frombuffer(data, np.uint8, sizes[2], start + sizes[0] + sizes[1]).reshape(count, *shape)
-        return cls(steps, unit_ranges, layer_ranges, codes)
+        return cls(steps, unit_ranges, layer_ranges, codes, tuple(header.get("figures", ())))
 
 
 def quantise(
@@ -96,6 +103,7 @@ def quantise(
     values: np.ndarray | Sequence[np.ndarray],
     unit_ranges: np.ndarray | None = None,
     layer_ranges: np.ndarray | None = None,
+    figures: Sequence[Figures] = (),
 ) -> Film:
     """The film of ``values`` (step, unit, channel, row, column, component), any float type; a list of arrays,
     one a step, will do and is not copied together.
@@ -120,7 +128,7 @@ def quantise(
     room: dict[type, np.ndarray] = {}  # one buffer of one checkpoint, small enough to stay in the processor's cache
     for frame, limits, out in zip(values, unit_ranges, codes, strict=True):
         _quantise_frame(as_float32(np.asarray(frame)), limits, out, room)
-    return Film(tuple(int(step) for step in steps), unit_ranges, layer_ranges, codes)
+    return Film(tuple(int(step) for step in steps), unit_ranges, layer_ranges, codes, tuple(figures))
 
 
 def _quantise_frame(frame: np.ndarray, limits: np.ndarray, out: np.ndarray, room: dict[type, np.ndarray]) -> None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+import numpy as np
+
 from mloscope.app.cache.result_cache import ResultCache
 from mloscope.app.errors import BadRequest, NotPossible
 from mloscope.app.evaluation.pacing import Pace
 from mloscope.app.films.chunks import Chunk, Chunks
-from mloscope.app.films.kinds import FilmKind, FilmQuestion, Sources, film_kinds, kind_of
+from mloscope.app.films.kinds import Figures, FilmKind, FilmQuestion, Sources, film_kinds, kind_of
 from mloscope.app.films.plan import FilmPlan
 from mloscope.app.process.line_streams import Lines, with_end
 
@@ -68,6 +70,20 @@ class Films:
             raise NotPossible(f"Step {step} is missing: {reason}")
         return found.to_bytes()
 
+    def exact(self, question: FilmQuestion, step: int) -> tuple[np.ndarray, Figures]:
+        """The frame of a step as its kind makes it, (unit, channel, row, column, component) of what is shown, and what stands beside
+        those units. Raises what is the matter where there is none."""
+        plan, run = self._plan(question), question.run
+        checkpoint = run.checkpoint(step)
+        fingerprints, missing = run.fingerprints([checkpoint])
+        if missing:
+            raise NotPossible(missing[step])
+        (frame,) = plan.footage.frames([checkpoint], fingerprints)
+        if frame.values is None:
+            raise NotPossible(str(frame.problem))
+        figures = {name: [of_all[unit] for unit in plan.units] for name, of_all in frame.figures.items()}
+        return frame.values[np.ix_(plan.units, plan.channels)], figures
+
     def _plan(self, question: FilmQuestion) -> FilmPlan:
         return FilmPlan.of(question, kind_of(question.kind, self.kinds), self._sources, self._chunk_bytes)
 
@@ -80,7 +96,7 @@ class Films:
         yield [head]
         groups: Iterable[list[range]] = ([block] for block in plan.blocks)
         if plan.kind.needs_evaluation:
-            groups = self._pace.groups(plan.question.run.architecture, plan.blocks)
+            groups = self._pace.groups(plan.kind.pace(plan.question), plan.blocks)
         done = 0
         for group in groups:
             priority = 1 if done else 0  # the picture at the current step comes before all others

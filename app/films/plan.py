@@ -10,16 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint
-from mloscope.app.errors import NotFound
 from mloscope.app.evaluation.pacing import BLOCK_STEPS, nearest_first, place_of
 from mloscope.app.films.kinds import FilmKind, FilmQuestion, Footage, Sources, options_of
-
-TILES_SHOWN = 256
-"""Up to this many tiles, all are shown where no units are given; beyond, the first :data:`FIRST_UNITS` and so on."""
-FIRST_UNITS = 32
-FIRST_CHANNELS = 16
-FIRST_VECTORS = 64
-"""The page of units that the browser turns to where each is a vector."""
+from mloscope.app.films.selection import selection
 
 
 @dataclass(frozen=True)
@@ -37,7 +30,8 @@ class FilmPlan:
     @classmethod
     def of(cls, question: FilmQuestion, kind: FilmKind, sources: Sources, chunk_bytes: int) -> FilmPlan:
         """Check the question and find out all that can be known before anything is read or evaluated."""
-        question = replace(question, options=options_of(kind, question.options))
+        units = question.units if kind.of_units else None
+        question = replace(question, options=options_of(kind, question.options), units=units)
         checkpoints = question.run.checkpoints
         if question.near is not None:
             question.run.checkpoint(question.near)
@@ -91,27 +85,3 @@ class FilmPlan:
                 "steps": [checkpoint.step for checkpoint in self.checkpoints],
             }
         }
-
-
-def selection(question: FilmQuestion, shape: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The units and channels to show. Raises :class:`NotFound` for one that the layer does not have."""
-    unit_total, channel_total = shape[:2]
-    for numbers, total, what in (
-        (question.units, unit_total, "units"),
-        (question.channels, channel_total, "channels"),
-    ):
-        wrong = next((number for number in numbers or () if not 0 <= number < total), None)
-        if wrong is not None:
-            raise NotFound(
-                f'The layer "{question.layer.name}" has the {what} 0 to {total - 1}; {wrong} is not one of them.'
-            )
-    units, channels = question.units, question.channels
-    if units is None:
-        shown = len(channels) if channels is not None else channel_total
-        units = tuple(range(unit_total if unit_total * shown <= TILES_SHOWN else min(unit_total, FIRST_UNITS)))
-        if channels is None and len(units) == unit_total and unit_total * channel_total <= TILES_SHOWN:
-            channels = tuple(range(channel_total))
-    if channels is None:
-        many = len(units) * channel_total > TILES_SHOWN
-        channels = tuple(range(min(channel_total, FIRST_CHANNELS) if many else channel_total))
-    return units, channels

@@ -16,6 +16,7 @@ import numpy as np
 import urllib3
 
 from mloscope.app import errors
+from mloscope.app.model_service.pictures.picture import Asked
 from mloscope.app.model_service.service_addresses import Address, ServiceAddresses
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
@@ -23,13 +24,15 @@ from mloscope.app.model_service.wire import (
     TOKEN_HEADER,
     TOKEN_VARIABLE,
     Evaluation,
+    Pictures,
     RunSpec,
     pack,
     unpack_evaluation,
+    unpack_pictures,
 )
 from mloscope.app.process.request_context import REQUEST_ID, REQUEST_ID_HEADER
 
-__all__ = ["Evaluation", "ModelServiceClient", "RunSpec", "Service"]
+__all__ = ["Asked", "Evaluation", "ModelServiceClient", "Pictures", "RunSpec", "Service"]
 
 _KINDS = {
     each.kind: each
@@ -114,6 +117,30 @@ class ModelServiceClient:
             "priority": priority,
         }
         return unpack_evaluation(self._ask("POST", "/evaluate", pack(head, [image]), CONTENT_TYPE))
+
+    def pictures(
+        self,
+        spec: RunSpec,
+        steps: Sequence[int],
+        method: str,
+        asked: Asked,
+        before: np.ndarray | None = None,
+        priority: int = 0,
+    ) -> Pictures:
+        """What a method of :mod:`mloscope.app.model_service.pictures` makes of the layer at each step, in this order. ``before``: what
+        it made of the step before the first. Otherwise as :meth:`evaluate`."""
+        arrays = {"image": asked.image, "beside": asked.beside, "before": before}
+        given = {name: array for name, array in arrays.items() if array is not None}
+        head = {
+            "run": spec.to_json(),
+            "steps": [int(step) for step in steps],
+            "layer": asked.layer,
+            "method": method,
+            "options": dict(asked.options),
+            "priority": priority,
+            "arrays_are": list(given),
+        }
+        return unpack_pictures(self._ask("POST", "/picture", pack(head, list(given.values())), CONTENT_TYPE))
 
     def describe(self, spec: RunSpec) -> dict[str, Any]:
         """``{"output_layer": name, "layers": {name: shape}, "input_shape": shape}``; shapes without the batch

@@ -22,12 +22,14 @@ from starlette.routing import Route
 
 from mloscope.adaptors.interface import AdaptorError
 from mloscope.app import errors
+from mloscope.app.model_service.pictures.picture import Asked, Picture
 from mloscope.app.model_service.wire import (
     CONTENT_TYPE,
     STARTING_HEADER,
     TOKEN_HEADER,
     RunSpec,
     pack_evaluation,
+    pack_pictures,
     unpack,
 )
 from mloscope.app.model_service.worker import Worker
@@ -46,6 +48,7 @@ def application(worker: Worker, token: str) -> Starlette:
     made = Starlette(
         routes=[
             Route("/evaluate", logged(guarded(evaluate)), methods=["POST"]),
+            Route("/picture", logged(guarded(picture)), methods=["POST"]),
             Route("/describe", logged(guarded(describe)), methods=["POST"]),
             Route("/status", logged(guarded(status))),
             Route("/healthz", healthz),
@@ -78,6 +81,39 @@ async def evaluate(request: Request) -> Response:
 
     image_digest = hashlib.blake2b(image.data, digest_size=16).digest()
     key = ("evaluate", spec.key, tuple(steps), tuple(layers), image.shape, image_digest)
+    return Response(await _answer(request, key, priority, work), media_type=CONTENT_TYPE)
+
+
+async def picture(request: Request) -> Response:
+    worker: Worker = request.app.state.worker
+    head, arrays = unpack(await request.body())
+    try:
+        spec = RunSpec.from_json(head["run"])
+        steps = [int(step) for step in head["steps"]]
+        given = dict(zip(head["arrays_are"], arrays, strict=True))
+        asked = Asked(str(head["layer"]), dict(head["options"]), given["image"], given.get("beside"))
+        before = Picture(given["before"], {}) if "before" in given else None
+        method, priority = str(head["method"]), int(head["priority"])
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise errors.BadRequest(
+            "A question for pictures has run, steps (whole numbers), layer, method, options, priority (a whole number), and "
+            f"arrays_are (image, beside, before: what the arrays are); wrong or missing: {error}."
+        ) from error
+
+    def work(stop: Callable[[], bool]) -> bytes:
+        return pack_pictures(worker.ready_evaluator().pictures(spec, steps, method, asked, before, stop))
+
+    digests = tuple((name, hashlib.blake2b(array.data, digest_size=16).digest()) for name, array in given.items())
+    key = (
+        "picture",
+        spec.key,
+        tuple(steps),
+        asked.layer,
+        method,
+        json.dumps(asked.options),
+        asked.image.shape,
+        digests,
+    )
     return Response(await _answer(request, key, priority, work), media_type=CONTENT_TYPE)
 
 

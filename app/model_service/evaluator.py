@@ -1,5 +1,5 @@
-"""Answers questions about networks, whichever backend evaluates them: maps of one image at many steps, class probabilities
-of many images at one step."""
+"""Answers questions about networks, whichever backend evaluates them: maps of one image at many steps, pictures of what units see
+in it, class probabilities of many images at one step."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ import numpy as np
 from mloscope.adaptors import registry
 from mloscope.adaptors.interface import AdaptorError, EvaluableRun, RunAdaptor
 from mloscope.app import errors
-from mloscope.app.model_service.backends import StacksWeights, Weights, backends_of_this_process
+from mloscope.app.model_service.backends import Differentiates, StacksWeights, Weights, backends_of_this_process
 from mloscope.app.model_service.class_probabilities import as_probabilities
 from mloscope.app.model_service.opened_networks import Backends, OpenedNetwork, OpenedNetworks, OpenRun, WeightsKey
-from mloscope.app.model_service.wire import Evaluation, RunSpec
+from mloscope.app.model_service.pictures import METHODS
+from mloscope.app.model_service.pictures.picture import Asked, DifferentiableNetwork, Picture
+from mloscope.app.model_service.wire import Evaluation, Pictures, RunSpec
 from mloscope.app.model_service.work_queue import Stopped
 
 logger = logging.getLogger(__name__)
@@ -71,12 +73,7 @@ class Evaluator:
         ``.failed``. Raises BadRequest, NotFound, NotPossible, Unavailable."""
         opened = self._opened.opened(spec, steps)
         network, layers = opened.network, list(dict.fromkeys(layers))
-        for layer in layers:
-            if layer not in network.layers:
-                raise errors.NotFound(
-                    f"The network of {spec.path} has no layer {layer} that can be evaluated; there are: "
-                    f"{_some(network.layers)}."
-                )
+        _check_layers(opened, layers)
         images = _fitted(image[np.newaxis], network.input_shape)
         failed: dict[int, str] = {}
         maps = _Maps({layer: network.layers[layer] for layer in layers}, len(steps))
@@ -93,6 +90,44 @@ class Evaluator:
                         maps.put([row], network.outputs(images, weights, layers))
             self._evaluated += len(block)
         return Evaluation(maps.arrays(), steps, failed)
+
+    def pictures(
+        self,
+        spec: RunSpec,
+        steps: Sequence[int],
+        method: str,
+        asked: Asked,
+        before: Picture | None = None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Pictures:
+        """What the method, of :data:`mloscope.app.model_service.pictures.METHODS`, makes of the layer at each step, in this order;
+        ``before``: what it made of the step before the first.
+
+        ``stop`` is asked between calls of the network. A step without a picture is in ``.failed``. Raises as :meth:`evaluate`.
+        """
+        opened = self._opened.opened(spec, steps)
+        if method not in METHODS:
+            raise errors.NotFound(f'There is no method "{method}" of pictures; there are: {", ".join(METHODS)}.')
+        if not isinstance(opened.network, Differentiates):
+            raise errors.NotPossible(
+                f"{opened.backend.title} passes nothing back from the layers of {spec.path} to its image, so there are no pictures."
+            )
+        _check_layers(opened, [asked.layer])
+        _fitted(asked.image[np.newaxis], opened.network.input_shape)
+        made, failed = dict[int, Picture](), dict[int, str]()
+        for step in steps:
+            if stop():
+                raise Stopped
+            try:
+                _key, weights = self._opened.weights(opened, step)
+                with _as_sentences(opened):
+                    before = METHODS[method](DifferentiableNetwork(opened.network, weights, stop), asked, before)
+            except (AdaptorError, errors.NotPossible, errors.NotFound) as error:
+                failed[step] = str(error)
+                continue
+            made[step] = before
+            self._evaluated += 1
+        return _stacked(steps, made, failed)
 
     def output_size(self, spec: RunSpec, layer: str) -> int:
         """How many values a layer gives per image. Raises as :meth:`probabilities`."""
@@ -241,6 +276,25 @@ class _Maps:
         return {layer: self._arrays[layer] for layer in self._shapes}
 
 
+def _check_layers(opened: OpenedNetwork, layers: Sequence[str]) -> None:
+    for layer in layers:
+        if layer not in opened.network.layers:
+            raise errors.NotFound(
+                f"The network of {opened.spec.path} has no layer {layer} that can be evaluated; there are: "
+                f"{_some(opened.network.layers)}."
+            )
+
+
+def _stacked(steps: Sequence[int], made: Mapping[int, Picture], failed: Mapping[int, str]) -> Pictures:
+    shape = next((picture.values.shape for picture in made.values()), (0, 0, 0, 0))
+    values = np.full((len(steps), *shape), np.nan, np.float32)
+    for row, step in enumerate(steps):
+        if step in made:
+            values[row] = made[step].values
+    figures = {step: {name: list(of_units) for name, of_units in each.figures.items()} for step, each in made.items()}
+    return Pictures(tuple(steps), values, figures, failed)
+
+
 def _fitted(images: np.ndarray, wanted: tuple[int | None, ...]) -> np.ndarray:
     """Images, (image, row, column, channel), as the network takes them, float32; no copy where they are that. Raises
     BadRequest where they do not fit."""
@@ -275,7 +329,7 @@ def _as_sentences(opened: OpenedNetwork, memory: bool = True) -> Iterator[None]:
     """What a backend raises while it computes, as an error of ours about the run; a lack of memory only if ``memory``."""
     try:
         yield
-    except (errors.MloscopeError, AdaptorError):
+    except (errors.MloscopeError, AdaptorError, Stopped):
         raise
     except MemoryError as error:
         if not memory:

@@ -1,6 +1,8 @@
 """The model service's process: HTTP in front of one thread that evaluates networks.
 
     POST /evaluate   wire message (run, steps, layers, priority; the image) -> wire message (layers, failed; the maps)
+    POST /picture    wire message (run, steps, layer, method, options, priority; image, beside, before) -> wire message
+                     (steps, figures, failed; the pictures)
     POST /describe   {"run": spec} -> {"output_layer", "layers", "input_shape"}
     GET  /status     what it is doing and has done
     GET  /healthz    {"state": "starting" | "ready" | "failed", "problem"}: answers before the backends are loaded;

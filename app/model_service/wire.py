@@ -80,6 +80,19 @@ class Evaluation(dict[str, np.ndarray]):
         """Why a step could not be evaluated, a sentence by step; the others are as they should be."""
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """What a method of :mod:`mloscope.app.model_service.pictures` made of one image at several steps."""
+
+    steps: tuple[int, ...]
+    values: np.ndarray
+    """float32 (step, row, column, channel, unit); the rows of a step in :attr:`failed` are NaN."""
+    figures: Mapping[int, Mapping[str, list[float | str | None]]]
+    """By step and name, one of each unit."""
+    failed: Mapping[int, str]
+    """Why a step has none, a sentence by step."""
+
+
 def pack(head: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> bytes:
     """The message; ``arrays`` of any numeric dtype are sent as float32."""
     floats = [np.asarray(array, dtype="<f4") for array in arrays]
@@ -123,3 +136,13 @@ def unpack_evaluation(message: bytes | memoryview) -> Evaluation:
         head["steps"],
         dict(head["failed"]),
     )
+
+
+def pack_pictures(pictures: Pictures) -> bytes:
+    named = {"figures": list(pictures.figures.items()), "failed": list(pictures.failed.items())}
+    return pack({"steps": pictures.steps, **named}, [pictures.values])
+
+
+def unpack_pictures(message: bytes | memoryview) -> Pictures:
+    head, (values,) = unpack(message)
+    return Pictures(tuple(head["steps"]), values, dict(head["figures"]), dict(head["failed"]))

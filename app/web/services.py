@@ -11,6 +11,7 @@ from mloscope.app.comparison.compared_runs import ComparedRuns
 from mloscope.app.evaluation.evaluations import Evaluations, ModelService
 from mloscope.app.evaluation.feature_maps import FeatureMaps
 from mloscope.app.evaluation.pacing import Pace
+from mloscope.app.evaluation.pictures import Pictures
 from mloscope.app.evaluation.predictions import Predictor
 from mloscope.app.evaluation.sweeps import Sweeps
 from mloscope.app.export.film_export import FilmExport
@@ -33,6 +34,7 @@ class Services:
     cache: ResultCache
     evaluations: Evaluations
     feature_maps: FeatureMaps
+    pictures: Pictures
     predictor: Predictor
     sweeps: Sweeps
     films: Films
@@ -64,12 +66,14 @@ class Services:
         curves = TrainingCurvesReader()
         workspace.own_images = OwnImages(cache)
         statistics = statistics or Statistics(workspace, StatisticsStore(None))
-        films = Films(Sources(workspace, feature_maps), cache, evaluations.pace, chunk_bytes=film_chunk_bytes)
+        pictures = Pictures(cache, evaluations)
+        films = Films(Sources(workspace, feature_maps, pictures), cache, evaluations.pace, chunk_bytes=film_chunk_bytes)
         return cls(
             workspace,
             cache,
             evaluations,
             feature_maps,
+            pictures,
             Predictor(cache, evaluations, feature_maps),
             Sweeps(cache, evaluations),
             films,

@@ -5,6 +5,7 @@
  * unit's range at that step.
  */
 import { checkLength, openContainer } from "mloscope/base/container.mjs";
+import { filmFigures } from "mloscope/films/figures.mjs";
 
 const FIRST_CODE = 3;
 const CODE_STEPS = 252;
@@ -17,12 +18,12 @@ export const filmBytes = {
    * Read film bytes, without copying them.
    * @param {ArrayBuffer} buffer
    * @returns {{steps: number[], shape: number[], frame: ((a: number) => any)}} `frame(i)` is the i-th step's {codes:
-   *   Uint8Array (unit, channel, row, column, component), unitRanges: Float32Array (unit, 2), layerRange: Float32Array (2)}
+   *   Uint8Array (unit, channel, row, column, component), unitRanges: Float32Array (unit, 2), layerRange: Float32Array (2), figures}
    * @throws {Error} with a sentence where the bytes are not a film
    */
   parse(buffer) {
     const { header, start } = openContainer(buffer, "MLF1", "a film");
-    const { steps, shape } = header;
+    const { steps, shape, figures = [] } = header;
     const [units] = shape;
     const frameSize = shape.reduce((product, size) => product * size, 1);
     const layerStart = start + steps.length * units * 8;
@@ -36,18 +37,25 @@ export const filmBytes = {
         codes: new Uint8Array(buffer, codesStart + position * frameSize, frameSize),
         unitRanges: new Float32Array(buffer, start + position * units * 8, units * 2),
         layerRange: new Float32Array(buffer, layerStart + position * 8, 2),
+        figures: figures[position] || {},
       }),
     };
   },
 
   /**
-   * Whether a frame has values that are not finite numbers. Cheap enough for every frame that arrives.
-   * @param {{codes: Uint8Array, layerRange: Float32Array}} frame
+   * Whether a frame has values that are not finite numbers, but for units without a picture. Cheap enough for every frame that arrives.
+   * @param {{codes: Uint8Array, layerRange: Float32Array, unitRanges: Float32Array, figures?: any}} frame
    * @returns {"all" | "some" | ""}
    */
-  unsound({ codes, layerRange }) {
+  unsound(frame) {
+    const { codes, layerRange, unitRanges } = frame;
+    const units = unitRanges.length / 2;
+    const without = filmFigures.without(frame);
+    if (without.size === units && units) return "";
     if (Number.isNaN(layerRange[0])) return "all";
-    return [0, 1, 2].some((code) => codes.includes(code)) ? "some" : "";
+    const size = codes.length / units;
+    const looked = without.size ? codes.filter((_, at) => !without.has(Math.floor(at / size))) : codes;
+    return [0, 1, 2].some((code) => looked.includes(code)) ? "some" : "";
   },
 
   /**

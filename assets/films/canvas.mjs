@@ -20,6 +20,7 @@ import { filmBars } from "mloscope/films/bars.mjs";
 import { colours } from "mloscope/films/colour_tables.mjs";
 import { mainCompany } from "mloscope/films/company.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
+import { filmFigures } from "mloscope/films/figures.mjs";
 import { filmKinds } from "mloscope/films/kinds.mjs";
 import { filmLegend } from "mloscope/films/legend.mjs";
 import { MAIN } from "mloscope/films/main_side.mjs";
@@ -147,10 +148,10 @@ export class FilmView {
     const kind = this.kind;
     const ofParameter = filmKinds.offers(kind.name, "parameter");
     const total = ofParameter ? extents(layer, view.parameter) : extentsOfMaps(layer);
-    const asked = { show: kind.name, units: within(view.units, total.unit).text };
+    const asked = { show: kind.name, units: kind.of_units ? within(view.units, total.unit).text : null };
     for (const option of kind.options) {
-      const value = view[option.name];
-      asked[option.name] = value && value !== option.default ? value : null;
+      const value = filmKinds.valueOf(option, view);
+      asked[option.name] = value === option.default ? null : value;
     }
     if (ofParameter) {
       if (!layer.parameters.some((parameter) => parameter.name === view.parameter)) asked.parameter = null;
@@ -315,6 +316,7 @@ export class FilmView {
     const rule = asFixed ? (spans.isGrowing ? "step" : "fixed") : viewNow.range;
     const ofUnit = (unit) => filmDraw.ends(spans.unit(unit), symmetric);
     const selected = this.side.selected(this.film.header);
+    const ofSide = this.side.legend(this);
     const exploded = filmSpan.explosions(spans.exploded());
     const ofLayer = () => filmDraw.ends(spans[exploded.times ? "step" : rule](), symmetric);
     const ends = rule === "unit" ? (selected < 0 ? null : ofUnit(selected)) : ofLayer();
@@ -324,7 +326,7 @@ export class FilmView {
       legend: {
         table, coloured, rule, symmetric, unit: viewNow.unit, soFar: this.soFar(), known: this.frame !== null, ends,
         ...exploded, filled: rule === "fixed" && ends && !centred ? filmSpan.shareOf(spans.step(), ends) : 1,
-        ...this.side.legend(this),
+        ...ofSide, more: [...filmFigures.sentences(this.frame, this.film.header, selected), ...(ofSide.more || [])],
       }, // prettier-ignore
     };
   }

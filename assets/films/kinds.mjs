@@ -19,6 +19,7 @@ import { pageData } from "mloscope/base/page_data.mjs";
  * @property {boolean} needs_image
  * @property {boolean} needs_evaluation
  * @property {("diverging"|"sequential"|"rgb")} scale
+ * @property {boolean} of_units whether it has a picture of each unit of the layer
  * @property {Option[]} options
  */
 
@@ -34,4 +35,10 @@ const offers = (name, option) => kindOf(name).options.some((each) => each.name =
 /** What the kind is called within a sentence. */
 const inWords = (kind) => kind.title.charAt(0).toLowerCase() + kind.title.slice(1);
 
-export const filmKinds = { all, kindOf, offers, inWords };
+/** The option's value in the view; its default where the view has none, or one of another kind's. */
+const valueOf = (option, view) => {
+  const value = view[option.name];
+  return value && (!option.choices.length || option.choices.includes(value)) ? value : option.default;
+};
+
+export const filmKinds = { all, kindOf, offers, inWords, valueOf };

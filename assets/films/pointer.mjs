@@ -11,6 +11,7 @@ import { view } from "mloscope/base/view.mjs";
 import { filmBars } from "mloscope/films/bars.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { filmDraw } from "mloscope/films/draw.mjs";
+import { filmFigures } from "mloscope/films/figures.mjs";
 import { ranking } from "mloscope/films/ranking.mjs";
 
 const DRAG_PX = 4; // less is a click
@@ -142,6 +143,7 @@ class Pointer {
     tip.replaceChildren(
       ...(values.length ? values : [film.message.textContent || "no value"]).map((text) => element("b", {}, [text])),
       element("span", {}, [where.join(" · ")]),
+      element("span", {}, [filmFigures.ofUnit(film.frame, over.unit).join(" · ")]),
       element("span", {}, [ranking.scoreOf(header.units[over.unit])]),
     );
     placeBeside(tip, this.hand);
@@ -254,6 +256,7 @@ class Pointer {
     if (frame) {
       const [lo, hi] = frame.unitRanges.subarray(cursor.unit * 2, cursor.unit * 2 + 2);
       said.push(Number.isNaN(lo) ? "no finite value" : lo === hi ? `value ${rounded(lo)}` : `values ${rounded(lo)} to ${rounded(hi)}`);
+      said.push(...filmFigures.ofUnit(frame, cursor.unit));
     }
     this.live.textContent = said.join(", ");
     this.reveal(cursor);

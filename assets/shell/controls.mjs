@@ -30,7 +30,18 @@ const triggered = () => clientside.callback_context.triggered_id;
 const LONGEST_NAME = 28;
 const SHARED_MS = 1800;
 const RETRY_SUBJECT_MS = 1500;
-const CONTROLS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"]; // as in main_display.py
+const OF_ALL_KINDS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"];
+/** The controls by their ids, as in main_display.py: what of the view each shows, and the option of a kind of film that it is. */
+const controls = () => [
+  ...OF_ALL_KINDS.map((key) => ({ id: key, key, kind: null, option: null })),
+  ...filmKinds
+    .all()
+    .flatMap((kind) =>
+      kind.options
+        .filter(({ name }) => !OF_ALL_KINDS.includes(name))
+        .map((option) => ({ id: `option-${kind.name}-${option.name}`, key: option.name, kind, option })),
+    ),
+];
 const valuesShown = new WeakMap();
 
 /** The selected layer as the subject describes it. */
@@ -50,6 +61,12 @@ function shownValues() {
 function wasUsed(key, value) {
   const shown = shownValues();
   return shown.has(key) && value !== null && value !== undefined && value !== shown.get(key);
+}
+
+/** What a control shows of an option: a choice, or the text that differs from the default. */
+function shownOf(option, view) {
+  const value = filmKinds.valueOf(option, view);
+  return option.choices.length || value !== option.default ? value : "";
 }
 
 /** How many units and channels the selected layer has, of what is drawn. */
@@ -164,7 +181,7 @@ clientside.mloscope = {
    */
   showView(subject, stored, ...held) {
     const viewNow = view.get();
-    if (!subject || !stored || !viewNow.layer) return Array(CONTROLS.length + 1).fill(nothing());
+    if (!subject || !stored || !viewNow.layer) return Array(held.length + 1).fill(nothing());
     const layer = subject.layers.find((candidate) => candidate.name === viewNow.layer);
     const parameters = layer ? layer.parameters : [];
     const parameter = parameters.find(({ name }) => name === viewNow.parameter) || parameters[0];
@@ -174,6 +191,7 @@ clientside.mloscope = {
     tool("parameter", parameters.length > 1 && ofParameters);
     tool("layout", dense && ofParameters);
     tool("channels", extentsShown().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extentsShown().channel < 2));
+    for (const { id, kind } of controls()) if (kind) tool(id, viewNow.mode === kind.name);
     const films = /** @type {HTMLElement} */ (document.getElementById("films"));
     films.dataset.mode = viewNow.mode;
     films.toggleAttribute("data-no-parameters", !parameters.length);
@@ -182,10 +200,11 @@ clientside.mloscope = {
     tellSelections();
     const wanted = { ...viewNow, parameter: parameter ? parameter.name : null };
     const shown = shownValues();
-    const written = CONTROLS.map((key, i) => {
-      if (wasUsed(key, held[i]) || (shown.has(key) && wanted[key] === shown.get(key))) return nothing();
-      shown.set(key, wanted[key]);
-      return wanted[key];
+    const written = controls().map(({ id, key, option }, i) => {
+      const value = option ? shownOf(option, viewNow) : wanted[key];
+      if (wasUsed(id, held[i]) || (shown.has(id) && value === shown.get(id))) return nothing();
+      shown.set(id, value);
+      return value;
     });
     return [...written, parameters.map(({ name }) => ({ value: name, label: name }))];
   },
@@ -195,16 +214,16 @@ clientside.mloscope = {
     const shown = shownValues();
     const used = {};
     const problems = {};
-    CONTROLS.forEach((key, i) => {
-      if (!wasUsed(key, held[i])) return;
+    controls().forEach(({ id, key, option }, i) => {
+      if (!wasUsed(id, held[i])) return;
       try {
         if (key === "units" || key === "channels") view.parseUnits(held[i]);
-        used[key] = held[i];
-        shown.set(key, held[i]);
+        used[key] = option && held[i] === option.default ? "" : held[i];
+        shown.set(id, held[i]);
       } catch (error) {
         problems[key] = error.message;
-        shown.set(key, view.get()[key]);
-        clientside.set_props(key, { value: shown.get(key) });
+        shown.set(id, view.get()[key]);
+        clientside.set_props(id, { value: shown.get(id) });
       }
     });
     if (!Object.keys(used).length && !Object.keys(problems).length) return; // a value put back, not one of somebody's

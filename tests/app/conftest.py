@@ -30,7 +30,7 @@ from mloscope.app.evaluation.feature_maps import MapsByStep
 from mloscope.app.evaluation.network_input import NetworkInput
 from mloscope.app.evaluation.predictions import PredictionCourse, Predictions
 from mloscope.app.films.kinds import FilmQuestion
-from mloscope.app.model_service.client import Evaluation, RunSpec
+from mloscope.app.model_service.client import Asked, Evaluation, Pictures, RunSpec
 from mloscope.app.process.line_streams import Lines
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.queries import Statistics
@@ -243,6 +243,22 @@ class CountingService:
         }
         self.after_call()
         return Evaluation(arrays, steps, failed)
+
+    def pictures(
+        self,
+        spec: RunSpec,
+        steps: Sequence[int],
+        method: str,
+        asked: Asked,
+        before: np.ndarray | None = None,
+        priority: int = 0,
+    ) -> Pictures:
+        self.calls.append((tuple(steps), (method, asked.layer), priority))
+        units = len(asked.options.get("units", (0,)))
+        shape = (*asked.image.shape, units)
+        values = np.stack([self.expected(shape, step, method + asked.layer, asked.image) for step in steps])
+        failed = {step: f"Step {step} does not fit the network." for step in steps if step in self.failing}
+        return Pictures(tuple(steps), values, {step: {"activation": [1.0] * units} for step in steps}, failed)
 
     @property
     def evaluated(self) -> Counter[tuple[int, str]]:

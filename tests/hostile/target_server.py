@@ -77,6 +77,22 @@ class MadeUpService:
             arrays[layer] = values.reshape(len(steps), *SHAPES[layer])
         return Evaluation(arrays, steps, {})
 
+    def pictures(
+        self,
+        spec: Any,
+        steps: Sequence[int],
+        method: str,
+        asked: Any,
+        before: np.ndarray | None = None,
+        priority: int = 0,
+    ) -> Any:
+        from mloscope.app.model_service.client import Pictures
+
+        self.evaluated += len(steps)
+        units = len(asked.options.get("units", (0,)))
+        values = np.ones((len(steps), *asked.image.shape, units), np.float32)
+        return Pictures(tuple(steps), values, {step: {"activation": [1.0] * units} for step in steps}, {})
+
 
 @dataclass
 class CountedJobs:

@@ -13,6 +13,7 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import EntryPoint
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -22,6 +23,7 @@ from mloscope.adaptors.installation import PACKAGE
 from mloscope.adaptors.interface import Checkpoint, Layer
 from mloscope.app.errors import BadRequest
 from mloscope.app.evaluation.feature_maps import FeatureMaps
+from mloscope.app.evaluation.pictures import Pictures
 from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.workspace.workspace import Workspace
 
@@ -57,7 +59,7 @@ class FilmQuestion:
     corpus: str | None = None
     """The image's; default: the run's."""
     units: tuple[int, ...] | None = None
-    """None for all, or the first of many; see :mod:`mloscope.app.films.plan`."""
+    """None for all, or the first of many; see :mod:`mloscope.app.films.selection`."""
     channels: tuple[int, ...] | None = None
     near: int | None = None
     """The step whose neighbours come first; default: the first checkpoint."""
@@ -73,6 +75,11 @@ class Sources:
 
     workspace: Workspace
     feature_maps: FeatureMaps
+    pictures: Pictures
+
+
+Figures = Mapping[str, Sequence[float | str | None]]
+"""What stands beside a picture, by what it is called: of each unit a number, a word instead of it, or nothing."""
 
 
 class Frame(NamedTuple):
@@ -85,6 +92,8 @@ class Frame(NamedTuple):
     """A sentence where there are no values."""
     is_lasting: bool = False
     """The problem remains for as long as the checkpoint's file does."""
+    figures: Figures = MappingProxyType({})
+    """Beside the picture; legends and hovers say them. A unit with a word instead of a number has no picture, and the word says why."""
 
 
 class Footage(Protocol):
@@ -126,6 +135,14 @@ class FilmKind(Protocol):
     needs_evaluation: ClassVar[bool]
     scale: ClassVar[Scale]
     options: ClassVar[tuple[Option, ...]]
+    order: ClassVar[int] = 9
+    """Where it stands among kinds; those of one number stand by title."""
+    of_units: ClassVar[bool] = True
+    """Whether it has a picture of each unit of the layer; else the question's units are not looked at."""
+
+    def pace(self, question: FilmQuestion) -> str:
+        """What takes as long as this per checkpoint: questions of one pace are grouped by how long others of it took."""
+        return question.run.architecture
 
     def open(self, question: FilmQuestion, sources: Sources) -> Footage:
         """Check the question. Raises :class:`mloscope.app.errors.MloscopeError` where it cannot be answered."""
@@ -142,7 +159,7 @@ def film_kinds() -> dict[str, FilmKind]:
 
 
 def table_of(points: Iterable[EntryPoint] | None = None) -> dict[str, FilmKind]:
-    """The kinds of these entry points (default: all that are installed), ours first, then by title. One of another
+    """The kinds of these entry points (default: all that are installed), ours first, each in its order. One of another
     package that cannot be loaded, or whose name is taken, is left out with a warning. Raises ValueError where two of ours share a name."""
     kinds: list[tuple[bool, FilmKind]] = []
     for found in registered(FILM_KINDS, points):
@@ -155,7 +172,7 @@ def table_of(points: Iterable[EntryPoint] | None = None) -> dict[str, FilmKind]:
             logger.warning("The film kind %s of %s is left out: %s", found.name, found.package, problem)
         else:
             kinds.append((found.package != PACKAGE, kind))
-    kinds.sort(key=lambda each: (each[0], each[1].needs_image, each[1].title))
+    kinds.sort(key=lambda each: (each[0], each[1].order, each[1].title))
     table: dict[str, FilmKind] = {}
     for is_foreign, kind in kinds:
         if kind.name not in table:
@@ -169,7 +186,7 @@ def table_of(points: Iterable[EntryPoint] | None = None) -> dict[str, FilmKind]:
 
 def _flaw(kind: Any) -> str | None:
     """Why this is not a film kind; None where it is one."""
-    lacking = [name for name in FilmKind.__annotations__ if not hasattr(kind, name)]
+    lacking = [name for name in (*FilmKind.__annotations__, "pace") if not hasattr(kind, name)]
     return f"it lacks {', '.join(lacking)}" if lacking else None
 
 
@@ -204,5 +221,6 @@ def as_json(kind: FilmKind) -> dict[str, Any]:
         "needs_image": kind.needs_image,
         "needs_evaluation": kind.needs_evaluation,
         "scale": kind.scale,
+        "of_units": kind.of_units,
         "options": [{**asdict(option), "choices": list(option.choices)} for option in kind.options],
     }

@@ -22,6 +22,7 @@ class FeatureMapFilms(FilmKind):
     name: ClassVar[str] = "features"
     title: ClassVar[str] = "Feature maps"
     help: ClassVar[str] = "What the layer makes of the chosen image."
+    order: ClassVar[int] = 1
     doing: ClassVar[str] = "evaluating feature maps"
     needs_image: ClassVar[bool] = True
     needs_evaluation: ClassVar[bool] = True

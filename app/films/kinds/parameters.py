@@ -19,6 +19,7 @@ class Parameters(FilmKind):
     name: ClassVar[str] = "parameters"
     title: ClassVar[str] = "Parameters"
     help: ClassVar[str] = "The layer's weights, as stored in the checkpoints."
+    order: ClassVar[int] = 0
     doing: ClassVar[str] = "reading parameters"
     needs_image: ClassVar[bool] = False
     needs_evaluation: ClassVar[bool] = False

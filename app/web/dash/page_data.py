@@ -13,7 +13,7 @@ from typing import Any
 from mloscope.app.evaluation.sweeps import SWEEPS
 from mloscope.app.export import film_words
 from mloscope.app.export.film_formats import FORMATS
-from mloscope.app.films import plan
+from mloscope.app.films import selection
 from mloscope.app.films.kinds import as_json, film_kinds
 from mloscope.app.images import changes
 from mloscope.app.runs import unit_selection
@@ -59,9 +59,9 @@ def page_data(pages: Sequence[Page]) -> dict[str, Any]:
             "viewName": saved_views.LONGEST_NAME,
             "viewNote": saved_views.LONGEST_NOTE,
             "label": run_labels.LONGEST,
-            "unitsPerPage": plan.FIRST_UNITS,
-            "vectorsPerPage": plan.FIRST_VECTORS,
-            "channelsPerPage": plan.FIRST_CHANNELS,
+            "unitsPerPage": selection.FIRST_UNITS,
+            "vectorsPerPage": selection.FIRST_VECTORS,
+            "channelsPerPage": selection.FIRST_CHANNELS,
             "explodedTimes": exploded_steps.EXPLODED,
             "explodedLeastSteps": exploded_steps.LEAST_STEPS,
         },

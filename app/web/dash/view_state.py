@@ -9,11 +9,12 @@ A bad entry never breaks a page: :meth:`ViewSchema.parse` returns the default an
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
+from mloscope.app.films.kinds import film_kinds
 from mloscope.app.runs.unit_selection import format_units, parse_units
 from mloscope.app.runs.units import RANKING_RULES
 from mloscope.components import colour_tables
@@ -118,6 +119,14 @@ SHARED = (
 )
 """What every page has: the time bus and the subject decide them."""
 
+
+def _options_of_kinds(but: Collection[str]) -> tuple[Field, ...]:
+    """A field for each option that kinds of films offer; what several call by one name is one."""
+    options = (option for kind in film_kinds().values() for option in kind.options)
+    fields = {option.name: Field(option.name, "text", "", option.help) for option in options if option.name not in but}
+    return tuple(fields.values())
+
+
 FILM = (
     Field(
         "colour", "choice", "auto", "colour table",
@@ -144,6 +153,7 @@ FILM = (
         ("number", "value"),
     ),
     Field("zoom", "choice", "fit", "screen pixels for each value", ("fit", "1", "2", "4", "8", "16", "32")),
+    *_options_of_kinds({"parameter", "layout"}),
 )  # fmt: skip
 """For pages that draw films."""
 IMAGES = Field(

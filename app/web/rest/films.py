@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -12,7 +12,7 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from mloscope.app.errors import BadRequest, NotFound
-from mloscope.app.films.kinds import FilmQuestion, film_kinds
+from mloscope.app.films.kinds import FilmQuestion, Option, film_kinds
 from mloscope.app.web.rest.addresses import (
     CorpusChoice,
     LayerName,
@@ -39,24 +39,29 @@ router = resource("films")
 
 KINDS = film_kinds()
 FIRST_KIND = next(iter(KINDS))
-OPTIONS = {option.name: option for kind in KINDS.values() for option in kind.options}
 Show = Annotated[Literal[*KINDS], Query(description=" ".join(f"{kind.name}: {kind.help}" for kind in KINDS.values()))]
 
 
 def _options_as_parameters() -> inspect.Signature:
-    """All kinds' options as parameters of the address, which FastAPI checks and documents."""
-    return inspect.Signature(
-        [
-            inspect.Parameter(
-                option.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                default=option.default or None,
-                annotation=Annotated[
-                    Literal[*option.choices] if option.choices else str | None, Query(description=option.help)
-                ],
-            )
-            for option in OPTIONS.values()
-        ]
+    """All kinds' options as parameters of the address, which FastAPI checks and documents. What several kinds call by one name is one
+    parameter; each kind checks it again."""
+    by_name: dict[str, list[Option]] = {}
+    for option in (option for kind in KINDS.values() for option in kind.options):
+        by_name.setdefault(option.name, []).append(option)
+    return inspect.Signature([_parameter(name, options) for name, options in by_name.items()])
+
+
+def _parameter(name: str, options: Sequence[Option]) -> inspect.Parameter:
+    choices = tuple(dict.fromkeys(choice for option in options for choice in option.choices))
+    is_free = any(not option.choices for option in options)
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=(options[0].default or None) if len(options) == 1 else None,
+        annotation=Annotated[
+            (str if is_free else Literal[*choices]) | None,
+            Query(description=" ".join(dict.fromkeys(option.help for option in options))),
+        ],
     )
 
 

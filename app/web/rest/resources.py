@@ -16,6 +16,7 @@ from mloscope.app.web.rest import (
     histograms,
     lab,
     parameters,
+    pictures,
     predictions,
     refusals,
     run_table,
@@ -27,8 +28,8 @@ from mloscope.app.web.rest import (
 from mloscope.app.web.rest.statistics import clusters, confusion, images, jobs, overview, patches, table
 
 RESOURCES = (
-    runs, run_table, parameters, histograms, feature_maps, predictions, lab, films, saved_films, saved_page, corpora, overview,
-    table, confusion, clusters, patches, images, jobs, comparison, basis, views,
+    runs, run_table, parameters, histograms, feature_maps, predictions, lab, films, pictures, saved_films, saved_page, corpora,
+    overview, table, confusion, clusters, patches, images, jobs, comparison, basis, views,
 )  # fmt: skip
 ROUTERS = tuple(resource.router for resource in RESOURCES)
 

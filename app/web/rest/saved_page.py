@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from fastapi import Query, Request
 from fastapi.responses import Response
@@ -16,6 +16,7 @@ from mloscope.app.errors import MloscopeError, NotFound, NotPossible
 from mloscope.app.films.kinds import FilmKind, FilmQuestion
 from mloscope.app.process.plain_json import plain
 from mloscope.app.web.dash.pages import OURS
+from mloscope.app.web.dash.pages.main_display_layout import IN_BOTH
 from mloscope.app.web.dash.saved_page import SavedAnswer, SavedView, saved_page
 from mloscope.app.web.rest.answers import HTML, file_answer
 from mloscope.app.web.rest.corpora import found_image
@@ -43,8 +44,8 @@ def saved_view(
         str, Query(max_length=4000, description="The view: what stands behind # in a page's address.")
     ] = "",
 ) -> Response:
-    """A layer's films of every kind that can be made, the image and its predictions, with the slider, as one HTML file that asks no
-    host for anything. ``show`` is not looked at."""
+    """A layer's parameters and feature maps, and the kind of film that the view shows, the image and its predictions, with the slider,
+    as one HTML file that asks no host for anything. ``show`` is not looked at."""
     view = _Collected(services, asked).view(str(request.base_url), hash)
     name = f"{asked.run}-{asked.layer}.html"
     return file_answer(saved_page(view, OURS).encode(), "text/html; charset=utf-8", name)
@@ -62,7 +63,8 @@ class _Collected:
         services, asked = self._services, self._asked
         corpus = asked.corpus or services.workspace.corpus_of(asked.run)
         known = dict(subject(services.workspace, services.evaluations, asked.run, corpus))
-        kinds = [name for name, kind in KINDS.items() if self._film(kind)]
+        wanted = {*IN_BOTH, dict(parse_qsl(hash.lstrip("#"))).get("mode", "")}
+        kinds = [name for name, kind in KINDS.items() if name in wanted and self._film(kind)]
         if not kinds:
             raise NotPossible(
                 f"Nothing of the layer {asked.layer} can be saved: it has no parameters, and no image is chosen."

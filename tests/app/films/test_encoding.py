@@ -137,3 +137,10 @@ def test_bytes_that_are_no_film_are_refused_with_a_sentence() -> None:
     text = json.dumps({"steps": [1], "shape": [1, 2]}).encode()
     with pytest.raises(BadRequest, match="units, channels, rows"):
         encoding.Film.from_bytes(b"MLF1" + struct.pack("<I", len(text)) + text)
+
+
+def test_what_stands_beside_units_comes_back() -> None:
+    figures = [{"activation": [1.5, "silent"]}, {"activation": [None, 2.0]}]
+    film = encoding.quantise([0, 5], np.zeros((2, 2, 1, 3, 3, 1), np.float32), figures=figures)
+    assert list(encoding.Film.from_bytes(film.to_bytes()).figures) == figures
+    assert b"figures" not in encoding.quantise([0], np.zeros((1, 2, 1, 3, 3, 1), np.float32)).to_bytes()

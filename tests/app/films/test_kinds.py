@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from importlib.metadata import EntryPoint
+from typing import Any
 
+import numpy as np
 import pytest
 
 from mloscope.app.errors import BadRequest
 from mloscope.app.films.conformance import FilmKindConformance
 from mloscope.app.films.kinds import film_kinds, kind_of, options_of, table_of
+from mloscope.app.films.kinds.deconvolution import Deconvolution
 from mloscope.app.films.kinds.feature_maps import FeatureMapFilms
 from mloscope.app.films.kinds.parameters import Parameters
 
@@ -20,6 +24,39 @@ class TestParameters(FilmKindConformance):
 
 class TestFeatureMaps(FilmKindConformance):
     kind = FeatureMapFilms
+
+
+class TestDeconvolution(FilmKindConformance):
+    kind = Deconvolution
+
+    def test_only_the_units_that_are_shown_are_asked_for(self) -> None:
+        footage, run = self.footage(units=(3, 1)), self.question().run
+        readable = run.checkpoints[:1]
+        (frame,) = footage.frames(readable, run.fingerprints(readable).known)
+        assert [bool(np.isfinite(unit).all()) for unit in frame.values] == [False, True, False, True, False]
+        assert frame.figures == {"activation": [None, 1, None, 0, None]}
+        assert footage.content != self.footage(units=(1,)).content
+
+    @pytest.mark.parametrize("of", ["4,0", "everything", "1,2,3"])
+    def test_what_is_no_activation_of_the_map_is_refused(self, of: str) -> None:
+        question = self.question()
+        with pytest.raises(BadRequest, match=r"of must|position"):
+            self.kind().open(replace(question, options={**question.options, "of": of}), self.sources)
+
+    def test_a_silent_unit_has_no_picture_and_its_word_comes_with_the_film(self) -> None:
+        made = self.service.pictures
+
+        def silent(*asked: Any, **more: Any) -> Any:
+            found = made(*asked, **more)
+            return replace(
+                found, figures={step: {"activation": [1.5, "silent", 2.0, 3.0, 4.0]} for step in found.steps}
+            )
+
+        self.service.pictures = silent
+        film = next(self.shown(self.manifest()))
+        assert film.figures[0] == {"activation": [1.5, "silent", 2.0, 3.0, 4.0]}
+        assert np.isnan(film.values()[:, 1]).all()
+        assert np.isfinite(film.values()[:, 0]).all()
 
 
 def test_ours_come_first_and_are_found_by_name() -> None:

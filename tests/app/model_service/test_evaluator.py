@@ -9,13 +9,23 @@ from typing import Any
 
 import numpy as np
 import pytest
-from array_backend import CLASSES, SHAPE, ArrayBackend, ArrayNetwork, ArrayRun, StackingNetwork, evaluator
+from array_backend import (
+    CLASSES,
+    SHAPE,
+    ArrayBackend,
+    ArrayNetwork,
+    ArrayRun,
+    DifferentiatingNetwork,
+    StackingNetwork,
+    evaluator,
+)
 
 from mloscope.adaptors.interface import Checkpoint, Refused, RunOptions
 from mloscope.app import errors
 from mloscope.app.model_service.backends import BackendMissing, LoadedBackends
 from mloscope.app.model_service.class_probabilities import AS_GIVEN, SIGMOID, SOFTMAX, softmax
 from mloscope.app.model_service.evaluator import Evaluator
+from mloscope.app.model_service.pictures.picture import Asked
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.model_service.work_queue import Stopped
 
@@ -316,3 +326,41 @@ def test_the_status_tells_device_versions_and_networks() -> None:
     assert status["device"] == "a slide rule"
     assert status["numpy"] == np.__version__
     assert status["networks"] == [{"run": "memory", "questions": 2}]  # one network, though two runs have it
+
+
+GRADIENTS = Asked("output", {"method": "gradient", "of": "map", "units": [2, 0]}, IMAGE)
+
+
+def test_pictures_are_made_step_by_step_and_one_that_fails_costs_itself_alone() -> None:
+    run = ArrayRun()
+    run.broken[20] = "It ends in the middle."
+    run.arrays[30] = {name: array * np.nan for name, array in run.arrays[30].items()}
+    made = evaluator(run, DifferentiatingNetwork()).pictures(SPEC, [10, 20, 30, 50, 0], "deconvolution", GRADIENTS)
+    assert made.steps == (10, 20, 30, 50, 0)
+    assert set(made.failed) == {20, 30, 50}
+    assert set(made.figures) == {10, 0}
+    for row, step in ((0, 10), (4, 0)):
+        expected = run.arrays[step]["output/kernel"][:, [2, 0]].reshape(*SHAPE, 2)
+        np.testing.assert_allclose(made.values[row], expected)
+    assert np.isnan(made.values[1:4]).all()
+
+
+def test_pictures_that_cannot_be_made_are_refused() -> None:
+    engine = evaluator(ArrayRun(), DifferentiatingNetwork())
+    with pytest.raises(errors.NotFound, match="sketch"):
+        engine.pictures(SPEC, [0], "sketch", GRADIENTS)
+    with pytest.raises(errors.NotFound, match="no layer conv9"):
+        engine.pictures(SPEC, [0], "deconvolution", dataclasses.replace(GRADIENTS, layer="conv9"))
+    with pytest.raises(errors.BadRequest, match="takes"):
+        engine.pictures(SPEC, [0], "deconvolution", dataclasses.replace(GRADIENTS, image=IMAGE[1:]))
+    with pytest.raises(errors.NotPossible, match="passes nothing back"):
+        evaluator(ArrayRun()).pictures(SPEC, [0], "deconvolution", GRADIENTS)
+
+
+def test_pictures_stop_between_calls_of_the_network() -> None:
+    network = DifferentiatingNetwork()
+    answers = iter([False, False, True])
+    with pytest.raises(Stopped):
+        evaluator(ArrayRun(), network).pictures(SPEC, [0, 10], "deconvolution", GRADIENTS, stop=lambda: next(answers))
+    assert len(network.batches) == 1
+    assert not network.backwards

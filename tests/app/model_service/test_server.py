@@ -23,7 +23,7 @@ from mloscope.adaptors.interface import NothingThere, RunOptions
 from mloscope.app import errors
 from mloscope.app.model_service.backends import BackendMissing, LoadedBackends
 from mloscope.app.model_service.backends.keras import KerasBackend
-from mloscope.app.model_service.client import ModelServiceClient, RunSpec
+from mloscope.app.model_service.client import Asked, ModelServiceClient, RunSpec
 from mloscope.app.model_service.endpoints import application
 from mloscope.app.model_service.evaluator import Evaluator
 from mloscope.app.model_service.server import listen
@@ -105,6 +105,22 @@ def test_maps_come_through_http_as_they_were_computed(service: Running) -> None:
         np.testing.assert_allclose(maps[layer], direct[layer], rtol=1e-5, atol=1e-6)
 
 
+def test_pictures_come_through_http_as_they_were_made(service: Running) -> None:
+    spec, asked = (
+        RunSpec("lenet-4", "memory"),
+        Asked("conv2", {"method": "guided", "of": "strongest", "units": [3, 0]}, IMAGE),
+    )
+    made = service.client().pictures(spec, [30, 7, 0], "deconvolution", asked)
+    direct = service.evaluator().pictures(spec, [30, 7, 0], "deconvolution", asked)
+    assert made.values.shape == (3, 28, 28, 1, 2)
+    assert made.failed == direct.failed
+    assert set(made.failed) == {7}
+    assert np.abs(made.values[0]).max() > 0
+    np.testing.assert_allclose(made.values, direct.values, rtol=1e-4, atol=1e-5)
+    assert {*made.figures} == {30, 0}
+    np.testing.assert_allclose(made.figures[30]["activation"], direct.figures[30]["activation"], rtol=1e-4)
+
+
 def test_describe_and_status(service: Running) -> None:
     described = service.client().describe(RunSpec("lenet-4", "memory"))
     assert described["output_layer"] == "output"
@@ -162,6 +178,7 @@ def test_an_error_of_our_own_is_opaque(service: Running) -> None:
             "/evaluate",
             pack({"run": RunSpec("a", "b").to_json(), "steps": [1], "layers": [], "priority": 0}, []),
         ),
+        ("/picture", pack({"run": RunSpec("a", "b").to_json(), "steps": [1], "layer": "conv1"}, [IMAGE])),
         ("/describe", b"[1, 2]"),
         ("/describe", b"not JSON"),
     ],
@@ -173,7 +190,9 @@ def test_malformed_questions_are_bad_requests(service: Running, path: str, body:
 
 
 @pytest.mark.parametrize("token", [None, "", "a secre", "A secret"])
-@pytest.mark.parametrize(("method", "path"), [("POST", "/evaluate"), ("POST", "/describe"), ("GET", "/status")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/evaluate"), ("POST", "/picture"), ("POST", "/describe"), ("GET", "/status")]
+)
 def test_without_the_token_nothing_is_answered(service: Running, method: str, path: str, token: str | None) -> None:
     headers = {} if token is None else {TOKEN_HEADER: token.encode()}
     assert urllib3.request(method, service.url + path, headers=headers).status == 403

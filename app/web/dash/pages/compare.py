@@ -244,10 +244,14 @@ def _hidden(view: dict, panel: str) -> bool:
     return bool(view["compare-panel"] != panel)
 
 
+COMPARED = ("parameters", "features")
+"""Kinds of films whose units are compared in numbers, too."""
+
+
 def _question(subject: dict, view: dict, time: dict, other: dict) -> tuple[Side, Side, Shown]:
     """What is compared, from the stores. Raises :class:`errors.NotPossible` with the reason where one side is missing."""
     kind = film_kinds().get(view["compare-show"])
-    if kind is None:
+    if kind is None or kind.name not in COMPARED:
         raise errors.NotPossible("Per-unit change is available for parameters and feature maps.")
     if kind.needs_image and not view["image"]:
         raise errors.NotPossible(f"Choose an image, under Image, to compare {kind.title.lower()}.")

@@ -99,6 +99,7 @@ def _bind_controls(app: Dash, subject: Input, view: Input) -> None:
         parts.SYMMETRIC,
         parts.UNITS,
         parts.CHANNELS,
+        *(control for control, _kind, _option in parts.kind_controls()),
     )
     shown = (*(Output(c, "value") for c in controls), Output(parts.PARAMETER, "options"))
     browser("showView", *shown, subject, view, *(State(c, "value") for c in controls))

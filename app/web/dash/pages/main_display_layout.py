@@ -6,7 +6,7 @@ import dash_bootstrap_components as dbc
 from dash import html
 from dash.development.base_component import Component
 
-from mloscope.app.films.kinds import film_kinds
+from mloscope.app.films.kinds import FilmKind, Option, film_kinds
 from mloscope.app.process.url_prefix import mounted
 from mloscope.app.web.dash.pages import main_display_histograms as layer_histograms
 from mloscope.app.web.dash.view_state import FILM
@@ -57,6 +57,8 @@ NEXT_CHANNELS = "next-channels"
 CHOSEN_UNITS = "chosen-units"  # Store: units chosen by a rule. One writer: main_display.choose_units
 
 UNITS_CHOSEN_BY_RULE = 16
+IN_BOTH = ("parameters", "features")
+"""Kinds of films that stand side by side; assets/films/main_side.mjs shows them."""
 MODES = (*((kind.name, kind.title) for kind in film_kinds().values()), ("both", "Both"))
 """What is drawn: a kind of film alone, or our parameters and feature maps side by side."""
 RULES = (
@@ -70,6 +72,16 @@ def _texts(key: str) -> tuple[tuple[str, str], ...]:
     """Value and text of each choice of a field."""
     (field,) = (field for field in FILM if field.key == key)
     return tuple((value, text) for value, text, _ in field.options())
+
+
+def kind_controls() -> list[tuple[str, FilmKind, Option]]:
+    """The controls of the toolbar that a kind of film alone has, in the table's order: id, kind and option."""
+    return [
+        (f"option-{kind.name}-{option.name}", kind, option)
+        for kind in film_kinds().values()
+        for option in kind.options
+        if option.name not in (PARAMETER, LAYOUT)
+    ]
 
 
 def canvas_of(kind: str) -> str:
@@ -230,6 +242,24 @@ def _choice(
     )
 
 
+def _option(control_id: str, option: Option) -> html.Label:
+    """An option of a kind of film, from the table alone."""
+    if option.choices:
+        return _choice(control_id, option.name, tuple((value, value) for value in option.choices), option.help)
+    return html.Label(
+        [
+            html.Span(option.name),
+            dbc.Input(
+                id=control_id, value="", placeholder=option.default or "default", debounce=True, class_name="tool-input",
+                type="text", autocomplete="off",
+            ),
+        ],
+        className="tool",
+        title=option.help,
+        id=f"{control_id}-tool",
+    )  # fmt: skip
+
+
 def _selection(control_id: str, previous_id: str, next_id: str, label: str, tip: str) -> html.Div:
     return html.Div(
         [
@@ -271,6 +301,7 @@ def _toolbar() -> html.Div:
             ),
             _choice(PARAMETER, "array", (), "Which of the layer's arrays is drawn"),
             _choice(LAYOUT, "as", _texts("layout"), "Dense weights in the shape of the map before them, or as a matrix"),
+            *(_option(control_id, option) for control_id, _kind, option in kind_controls()),
             _choice(COLOUR, "colour", _texts("colour"), "Colour table; automatic is blue–red for parameters, viridis for feature maps"),
             _choice(RANGE, "range", _texts("range"), "What the ends of the colour scale follow"),
             _choice(SYMMETRIC, "scale", _texts("symmetric"), "Whether zero lies in the middle of the scale; automatic: for parameters"),

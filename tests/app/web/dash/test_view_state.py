@@ -32,7 +32,7 @@ def test_defaults_are_left_out_of_the_address():
     [
         ("step=abc", 'step="abc"'),
         ("step=-1", 'step="-1"'),
-        ("mode=upside-down", "parameters, features, both"),
+        ("mode=upside-down", "parameters, features,"),
         ("units=5-2", '"2-5" would be right'),
         ("units=0-9999999", "larger than any layer"),
         ("nonsense=1", '"nonsense"'),

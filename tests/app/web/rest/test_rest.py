@@ -347,6 +347,22 @@ def test_a_film_of_features_is_served_with_its_image(client: TestClient) -> None
     assert lines[-1] == {"done": True}
 
 
+def test_pictures_come_as_arrays_with_their_figures_and_as_png(client: TestClient, bench: Any) -> None:
+    answer = client.get(f"{CONV}/deconvolution/test-0.npy", params={"corpus": "noise", "units": "3,1", "method": "guided"})
+    array = np.load(io.BytesIO(answer.content))
+    assert array.dtype == np.float32
+    assert array.shape[3] == 2
+    asked = bench.service.expected(array.shape, 20, "deconvolution" + "block/conv1", bench.network_input(40))
+    np.testing.assert_array_equal(array, asked)
+    assert json.loads(answer.headers["x-mloscope-figures"]) == {"activation": [1.0, 1.0]}
+    assert [call[1] for call in bench.service.calls] == [("deconvolution", "block/conv1")]
+    picture = client.get(f"{CONV}/deconvolution/test-0.png", params={"units": "3,1", "method": "guided"})
+    assert picture.content.startswith(b"\x89PNG")
+    low, high = map(float, picture.headers["x-mloscope-range"].split(","))
+    assert low == -high
+    assert len(bench.service.calls) == 1
+
+
 def ask_and_hang_up(app: FastAPI, path: str, asgi: str, enough: Callable[[bytes], bool]) -> bytes:
     """Speak ASGI of this version with the application, and hang up as soon as enough has come."""
     gone = asyncio.Event()
@@ -466,9 +482,15 @@ def test_an_image_is_its_pixels_and_carries_its_contents_etag(client: TestClient
         (f"{CONV}/features/test-99.npy", 404, "not-found", 'no image "test-99"'),
         (f"{CONV}/features/test-0?corpus=birds", 404, "not-found", 'no corpus "birds"'),
         (f"{RUN}/checkpoints/20/layers/lambda/features/test-0", 422, "not-possible", "--trust"),
+        (f"{CONV}/deconvolution/test-99.npy", 404, "not-found", 'no image "test-99"'),
+        (f"{CONV}/deconvolution/test-0.npy?method=vague", 422, "not-possible", "method"),
+        (f"{CONV}/deconvolution/test-0.npy?of=9,0", 400, "bad-request", "rows 0 to 3"),
+        (f"{CONV}/deconvolution/test-0.npy?units=4", 404, "not-found", "units 0 to 3"),
+        (f"{CONV}/sketch/test-0.npy", 422, "not-possible", "kind"),
+        (f"{RUN}/checkpoints/20/layers/lambda/deconvolution/test-0.npy", 422, "not-possible", "--trust"),
         (f"{RUN}/layers/flatten/film", 422, "not-possible", "has no parameters"),
         (f"{RUN}/layers/conv2/film?show=features", 400, "bad-request", "add image=ID"),
-        (f"{RUN}/layers/conv2/film?show=weights", 422, "not-possible", "'parameters' or 'features'"),
+        (f"{RUN}/layers/conv2/film?show=weights", 422, "not-possible", "'parameters', 'features'"),
         (f"{RUN}/layers/conv2/film?units=x", 400, "bad-request", '"0-15,40" would be right'),
         (f"{RUN}/layers/conv2/film?units=40", 404, "not-found", "units 0 to 39"),
         (f"{RUN}/layers/conv2/units?rule=best", 422, "not-possible", "largest-norm"),
