@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Hashable
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -75,6 +76,17 @@ class NetworkInputs:
         values = self._scaled(run, corpus, stacked, run.preprocessing)
         values[[number for number, picture in enumerate(pictures) if picture is None]] = np.nan
         return values
+
+    def black(self, run: OpenedRun, corpus: OpenedCorpus, shape: tuple[int, ...]) -> np.ndarray:
+        """Prepare a black picture of this shape, (row, column, channel) of the network's input."""
+        return self._scaled(run, corpus, np.zeros(shape, np.uint8), run.preprocessing)
+
+    def mean_image(self, run: OpenedRun, corpus: OpenedCorpus, shape: tuple[int, ...]) -> np.ndarray:
+        """Prepare the mean of the corpus's training split. Raises :class:`NotPossible` where it has none."""
+        how = run.preprocessing
+        mean, subtracted = (self._mean(run, corpus, shape, each) for each in (replace(how, mean="corpus"), how))
+        assert mean is not None
+        return np.ascontiguousarray(mean if subtracted is None else mean - subtracted, np.float32)
 
     @staticmethod
     def _block(run: OpenedRun, corpus: OpenedCorpus, positions: range) -> np.ndarray | None:

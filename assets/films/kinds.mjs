@@ -9,6 +9,7 @@ import { pageData } from "mloscope/base/page_data.mjs";
  * @property {string} help
  * @property {string} default
  * @property {string[]} choices
+ * @property {[string, string[]] | null} where another option and its values with which this one means something
  */
 /**
  * @typedef {Object} FilmKind
@@ -41,4 +42,16 @@ const valueOf = (option, view) => {
   return value && (!option.choices.length || option.choices.includes(value)) ? value : option.default;
 };
 
-export const filmKinds = { all, kindOf, offers, inWords, valueOf };
+/** Whether the option means something beside the view's other options. */
+const isMeant = (kind, option, view) => {
+  if (!option.where) return true;
+  const [name, values] = option.where;
+  return values.includes(
+    valueOf(
+      kind.options.find((each) => each.name === name),
+      view,
+    ),
+  );
+};
+
+export const filmKinds = { all, kindOf, offers, inWords, isMeant, valueOf };

@@ -191,7 +191,8 @@ clientside.mloscope = {
     tool("parameter", parameters.length > 1 && ofParameters);
     tool("layout", dense && ofParameters);
     tool("channels", extentsShown().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extentsShown().channel < 2));
-    for (const { id, kind } of controls()) if (kind) tool(id, viewNow.mode === kind.name);
+    for (const { id, kind, option } of controls())
+      if (kind) tool(id, viewNow.mode === kind.name && filmKinds.isMeant(kind, option, viewNow));
     const films = /** @type {HTMLElement} */ (document.getElementById("films"));
     films.dataset.mode = viewNow.mode;
     films.toggleAttribute("data-no-parameters", !parameters.length);

@@ -43,6 +43,8 @@ class Option:
     default: str = ""
     choices: tuple[str, ...] = ()
     """Values that it may have; empty: any text."""
+    where: tuple[str, tuple[str, ...]] | None = None
+    """Another option and its values with which this one means something; None: with all."""
 
 
 @dataclass(frozen=True)
@@ -222,5 +224,12 @@ def as_json(kind: FilmKind) -> dict[str, Any]:
         "needs_evaluation": kind.needs_evaluation,
         "scale": kind.scale,
         "of_units": kind.of_units,
-        "options": [{**asdict(option), "choices": list(option.choices)} for option in kind.options],
+        "options": [
+            {
+                **asdict(option),
+                "choices": list(option.choices),
+                "where": option.where and [option.where[0], list(option.where[1])],
+            }
+            for option in kind.options
+        ],
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint
+from mloscope.app.errors import BadRequest
 from mloscope.app.evaluation.pictures import PictureQuestion, Pictures
 from mloscope.app.films.kinds import Figures, FilmQuestion, Frame, Shape
 from mloscope.app.model_service.pictures.picture import Picture
@@ -17,6 +18,16 @@ from mloscope.app.runs.opened_run import OpenedRun
 def pace_of(question: FilmQuestion) -> str:
     """Pictures of one layer by one method take as long as each other."""
     return f"{question.run.architecture} {question.kind} {question.layer.name} {sorted(question.options.items())}"
+
+
+def number_of(question: FilmQuestion, name: str, least: int, most: int, default: int | None = None) -> int:
+    """A whole number among the question's options. Raises :class:`BadRequest`."""
+    text = question.option(name).strip()
+    if not text and default is not None:
+        return default
+    if not text.isascii() or not text.isdigit() or not least <= int(text[:9]) <= most:
+        raise BadRequest(f'{name} must be a whole number from {least} to {most}; got "{text[:40]}".')
+    return int(text)
 
 
 def shape_of(values: np.ndarray, units: int) -> Shape:

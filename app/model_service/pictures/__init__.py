@@ -6,7 +6,8 @@ options and the image, and makes one :class:`Picture`. Another method is another
 
 from __future__ import annotations
 
+from mloscope.app.model_service.pictures.attribution import attribution
 from mloscope.app.model_service.pictures.deconvolution import deconvolution
 from mloscope.app.model_service.pictures.picture import Method
 
-METHODS: dict[str, Method] = {"deconvolution": deconvolution}
+METHODS: dict[str, Method] = {"attribution": attribution, "deconvolution": deconvolution}

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from importlib.metadata import EntryPoint
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
-from mloscope.app.errors import BadRequest
+from mloscope.app.errors import BadRequest, MloscopeError
 from mloscope.app.films.conformance import FilmKindConformance
 from mloscope.app.films.kinds import film_kinds, kind_of, options_of, table_of
+from mloscope.app.films.kinds.attribution import Attribution
 from mloscope.app.films.kinds.deconvolution import Deconvolution
 from mloscope.app.films.kinds.feature_maps import FeatureMapFilms
 from mloscope.app.films.kinds.parameters import Parameters
@@ -57,6 +58,38 @@ class TestDeconvolution(FilmKindConformance):
         assert film.figures[0] == {"activation": [1.5, "silent", 2.0, 3.0, 4.0]}
         assert np.isnan(film.values()[:, 1]).all()
         assert np.isfinite(film.values()[:, 0]).all()
+
+
+class TestAttribution(FilmKindConformance):
+    kind = Attribution
+    options: ClassVar[dict[str, str]] = {"target": "unit 2"}
+
+    @pytest.mark.parametrize(
+        ("given", "words"),
+        [
+            ({"target": "unit 5"}, "units 0 to 4"),
+            ({"target": "unit 2", "method": "smoothgrad", "samples": "many"}, "samples"),
+            ({"target": "unit 2", "method": "integrated", "points": "0"}, "points"),
+            ({"target": "unit 2", "method": "occlusion", "patch": "7"}, "patch"),
+            ({"target": "unit 2", "method": "integrated", "baseline": "mean"}, "training split"),
+            ({"target": ""}, "no class to explain"),
+        ],
+    )
+    def test_what_cannot_be_explained_is_refused(self, given: dict[str, str], words: str) -> None:
+        question = replace(self.question(), options=options_of(self.kind(), given))
+        with pytest.raises(MloscopeError, match=words):
+            self.kind().open(question, self.sources)
+
+    def test_only_options_that_the_method_reads_decide_a_picture(self) -> None:
+        def content(**options: str) -> str:
+            question = replace(self.question(), options=options_of(self.kind(), {"target": "unit 2", **options}))
+            return str(self.kind().open(question, self.sources).content)
+
+        assert content() == content(points="9", baseline="blurred", patch="2")
+        assert content(method="integrated") != content(method="integrated", points="9")
+        assert content(method="integrated") != content(method="integrated", baseline="blurred")
+        assert content(method="occlusion") == content(method="occlusion", patch="1", stride="1")
+        assert content() != content(target="unit 1")
 
 
 def test_ours_come_first_and_are_found_by_name() -> None:

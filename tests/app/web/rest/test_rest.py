@@ -348,7 +348,9 @@ def test_a_film_of_features_is_served_with_its_image(client: TestClient) -> None
 
 
 def test_pictures_come_as_arrays_with_their_figures_and_as_png(client: TestClient, bench: Any) -> None:
-    answer = client.get(f"{CONV}/deconvolution/test-0.npy", params={"corpus": "noise", "units": "3,1", "method": "guided"})
+    answer = client.get(
+        f"{CONV}/deconvolution/test-0.npy", params={"corpus": "noise", "units": "3,1", "method": "guided"}
+    )
     array = np.load(io.BytesIO(answer.content))
     assert array.dtype == np.float32
     assert array.shape[3] == 2
