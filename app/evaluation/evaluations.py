@@ -172,7 +172,7 @@ class Evaluations:
         fingerprint, are in ``failed``."""
         assert self._service is not None
         self._charge(len(steps))
-        answer = self._service.pictures(_spec(run), steps, method, asked, before, priority)
+        answer = self._service.pictures(spec_of(run), steps, method, asked, before, priority)
         return replace(answer, failed={**_changed(run, steps, fingerprints), **answer.failed})
 
 
