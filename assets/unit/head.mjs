@@ -71,7 +71,7 @@ class Head {
     const named = names && names[unit] && names[unit] !== String(unit) ? ` (${names[unit]})` : "";
     write(this.title, count ? `unit ${unit}${named} of ${grouped(count)}` : `unit ${unit}`);
     this.before.disabled = this.after.disabled = count < 2;
-    write(this.settled, settledInWords());
+    write(this.settled, [settledInWords(), mediansInWords()].filter(Boolean).join(" "));
   }
 }
 
@@ -82,6 +82,14 @@ function settledInWords() {
   if (last.state !== "alive") return "";
   const share = found.share === 0.5 ? "half" : `${Math.round(100 * found.share)} %`;
   return `Looks as it does at step ${grouped(last.step)} since step ${grouped(found.settled)}: at least ${share} of its images are the same from then on.`;
+}
+
+/** Since when the units of each layer look so, in the median. */
+function mediansInWords() {
+  const { overview, layer } = topPatches;
+  const known = overview ? overview.layers.filter(({ median_settled: median }) => median !== null) : [];
+  if (!layer || layer.steps.length < 2 || known.length < 2) return "";
+  return `In the median, units settle at step ${known.map((each) => `${grouped(each.median_settled)} (${each.layer})`).join(", ")}.`;
 }
 
 /** The React component behind components/browser_parts.py. */

@@ -17,7 +17,7 @@ from mloscope.app.runs.opened_run import OpenedRun
 from mloscope.app.statistics.computing.step_in_the_making import NO_PATCHES
 from mloscope.app.statistics.computing.tasks import NetworkSource, Source, Span
 from mloscope.app.statistics.identity import Identity
-from mloscope.app.statistics.patches.asked import PER_UNIT, AskedPatches, asked_patches
+from mloscope.app.statistics.patches.asked import PER_UNIT, AskedPatches, asked_patches, batch_that_fits
 from mloscope.app.workspace.workspace import Workspace
 
 SLICE_IMAGES = 2500
@@ -110,7 +110,11 @@ def plan(
         )
     basis = opened.basis(corpus)
     input_bytes = _input_bytes(opened.adaptor, images.adaptor)
-    batch = batch or max(8, min(BATCH_IMAGES, BATCH_INPUT_BYTES // input_bytes))
+    usual = max(8, min(BATCH_IMAGES, BATCH_INPUT_BYTES // input_bytes))
+    patches = NO_PATCHES
+    if patches_of is not None:
+        patches = asked_patches(opened.layers, patches_of, patches_per_unit, batch or usual)
+    batch = batch or batch_that_fits(opened.layers, patches, usual)
     source = _source(opened, images, split, batch, basis)
     planned, problems = [], {}
     identity = identity or Identity(workspace)
@@ -124,7 +128,6 @@ def plan(
         except (MloscopeError, OSError) as error:
             problems[checkpoint.step] = str(error)
     labels = basis.classes.outputs_of(np.asarray(images.adaptor.labels)[positions.start : positions.stop])
-    patches = NO_PATCHES if patches_of is None else asked_patches(opened.layers, patches_of, patches_per_unit, batch)
     return Job(source, labels, tuple(planned), input_bytes, problems, batch, form, patches)
 
 

@@ -54,6 +54,15 @@ def default_layers(layers: Sequence[Layer], batch: int) -> tuple[str, ...]:
     return tuple(name for _place, name in sorted(taken))
 
 
+def batch_that_fits(layers: Sequence[Layer], asked: AskedPatches, batch: int) -> int:
+    """As many images as a batch may have for the maps of the layers asked for to fit into :data:`MAPS_BYTES`; at least 1, at
+    most ``batch``."""
+    of_image = sum(
+        4 * math.prod(size or 1 for size in layer.output_shape or ()) for layer in layers if layer.name in asked.layers
+    )
+    return max(1, min(batch, MAPS_BYTES // max(1, of_image)))
+
+
 def _is_known(layer: Layer) -> bool:
     shape = layer.output_shape
     return shape is not None and None not in shape and len(shape) in (1, 3)

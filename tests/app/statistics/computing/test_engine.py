@@ -26,6 +26,7 @@ from mloscope.app.errors import Conflict, MloscopeError, NotPossible, Unavailabl
 from mloscope.app.statistics.computing.dask_workers import connected
 from mloscope.app.statistics.computing.engine import Engine, Outcome, Progress
 from mloscope.app.statistics.computing.plan import Job, PlannedStep
+from mloscope.app.statistics.patches.asked import AskedPatches
 from mloscope.app.statistics.stored.store import StatisticsStore
 
 IMAGES = 1000
@@ -258,22 +259,27 @@ def until(condition: Callable[[], Any], what: str, timeout_s: float = 40) -> Any
     raise AssertionError(f"waited in vain until {what}")
 
 
+WITH_PATCHES = AskedPatches(("conv", "dense"))
+"""What may be asked for besides is lost as little."""
 KILLED = """
+import dataclasses
 import sys
-from test_engine import planned_job
+from test_engine import WITH_PATCHES, planned_job
 from made_up_source import MadeUpSource
 from mloscope.app.statistics.computing.dask_workers import connected
 from mloscope.app.statistics.computing.engine import Engine
 from mloscope.app.statistics.stored.store import StatisticsStore
 folder, log = sys.argv[1:]
 with connected() as client:
-    Engine(StatisticsStore(folder), folder, client).compute(planned_job((0, 10, 20), 1000, log, delay_s=0.05))
+    job = dataclasses.replace(planned_job((0, 10, 20), 1000, log, delay_s=0.05), patches=WITH_PATCHES)
+    Engine(StatisticsStore(folder), folder, client).compute(job)
 """
 
 
 def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, client, make_job, log: Path) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
-    compute(undisturbed, client, make_job())
+    job = dataclasses.replace(make_job(), patches=WITH_PATCHES)
+    compute(undisturbed, client, job)
     log.unlink()
     process = subprocess.Popen(
         [sys.executable, "-c", KILLED, str(killed), str(log)],
@@ -284,7 +290,7 @@ def test_a_killed_process_loses_the_task_in_hand_and_no_more(tmp_path: Path, cli
     process.wait()
     before = len(noted(log, "evaluate"))
     assert before < 12, "killed too late"
-    outcome = compute(killed, client, make_job())
+    outcome = compute(killed, client, job)
     assert list(outcome.ready) == [0, 10, 20]
     assert len(noted(log, "evaluate")) in (12, 13), "nothing but the task in hand is evaluated again"
     assert content(killed) == content(undisturbed)
@@ -295,7 +301,7 @@ def test_a_killed_worker_of_a_real_cluster_costs_nothing(tmp_path: Path, client,
     """A scheduler and two workers, each a process; one is killed with a task in hand. The store is the same, byte for
     byte, as the one that a thread of this process makes."""
     undisturbed, cluster = tmp_path / "undisturbed", tmp_path / "cluster"
-    job = make_job(steps=tuple(range(0, 50, 10)))
+    job = dataclasses.replace(make_job(steps=tuple(range(0, 50, 10))), patches=WITH_PATCHES)
     compute(undisturbed, client, job)
     log.unlink()
     file, said = tmp_path / "scheduler.json", tmp_path / "dask.log"

@@ -6,7 +6,7 @@ import pytest
 
 from mloscope.adaptors.interface import Layer
 from mloscope.app.errors import NotFound, NotPossible
-from mloscope.app.statistics.patches.asked import MAPS_BYTES, asked_patches
+from mloscope.app.statistics.patches.asked import MAPS_BYTES, AskedPatches, asked_patches, batch_that_fits
 
 LAYERS = (
     Layer("image", "input", (), (64, 64, 3)),
@@ -31,3 +31,8 @@ def test_named_layers_are_taken_as_they_are() -> None:
         asked_patches(LAYERS, ["nowhere"], 9, batch=8)
     with pytest.raises(NotPossible, match="broken"):
         asked_patches(LAYERS, ["broken"], 9, batch=8)
+
+
+def test_batches_become_smaller_where_maps_are_large() -> None:
+    assert batch_that_fits(LAYERS, AskedPatches(("classes",)), 250) == 250
+    assert batch_that_fits(LAYERS, AskedPatches(("large", "relu")), 250) == MAPS_BYTES // (2 * 4 * 64 * 64 * 64)
