@@ -24,11 +24,12 @@ class Card {
     this.root = root;
     this.facts = new ImageFacts();
     this.network = element("a", { class: "story-link", href: mountedAt("/"), "data-page": "network" }, ["Open in Network"]);
+    const lab = element("a", { class: "story-link", href: mountedAt("/lab"), "data-page": "lab" }, ["Move, cover or blur it in the lab"]);
     const story = element("div", { class: "story" });
     const close = button("notice-close card-close", "×", "Close the card (Escape)", () => this.close());
     const head = element("div", { class: "card-head" }, [this.facts.node, close]);
     const node = element("section", { class: "card", role: "dialog", "aria-label": "The selected image", tabindex: -1, hidden: true }, [
-      head, story, this.network,
+      head, story, element("div", { class: "card-links" }, [this.network, lab]),
     ]); // prettier-ignore
     this.node = node;
     root.append(node);
