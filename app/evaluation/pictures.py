@@ -24,6 +24,8 @@ from mloscope.app.runs.opened_run import OpenedRun
 
 _CALL_BYTES = 64 << 20
 """Of pictures in one answer of the model service at most."""
+_CHAINED = 4
+"""Checkpoints in one call where each begins with the one before: they take long."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class PictureQuestion:
     units: int
     """How many units the picture has."""
     beside: np.ndarray | None = None
+    is_chained: bool = False
+    """Whether each checkpoint's picture is made from that of the one before."""
 
     @property
     def content(self) -> str:
@@ -70,6 +74,9 @@ class Pictures:
         self._evaluations.check(run, question.layer)
         steps = [checkpoint.step for checkpoint in checkpoints]
         at_once = max(1, _CALL_BYTES // (4 * question.units * max(1, question.image.values.size)))
+        if question.is_chained:
+            yield from self._chained(run, steps, question, min(at_once, _CHAINED), priority)
+            return
         for begin in range(0, len(steps), at_once):
             yield from self._some(run, steps[begin : begin + at_once], question, fingerprints, priority)
 
@@ -102,6 +109,50 @@ class Pictures:
         found = self._cache.get_or_compute_many(list(step_of), make)
         for step, key in keys.items():
             yield step, _unpacked(found[key]) if key in found else failed.get(step_of[key], "It could not be made.")
+
+    def _chained(
+        self, run: OpenedRun, steps: Sequence[int], question: PictureQuestion, at_once: int, priority: int
+    ) -> Iterator[tuple[int, Picture | str]]:
+        """The steps' pictures, and whatever comes before them and is not in the cache."""
+        known, missing = run.fingerprints(run.checkpoints)
+        chain = [checkpoint.step for checkpoint in run.checkpoints if checkpoint.step in known]
+        keys, past = dict[int, str](), ""
+        for step in chain:
+            past = digest(past, known[step])
+            keys[step] = content_key("chain", run.architecture, past, question.content)
+        failed: dict[int, str] = dict(missing)
+        for step in steps:
+            if step in keys and step not in failed and not self._cache.has_all([keys[step]]):
+                self._continue(run, chain[: chain.index(step) + 1], keys, known, question, at_once, priority, failed)
+            found = self._cache.kept([keys[step]]) if step in keys and step not in failed else {}
+            yield step, _unpacked(found[keys[step]]) if found else failed.get(step, "It could not be made.")
+
+    def _continue(
+        self,
+        run: OpenedRun,
+        chain: Sequence[int],
+        keys: Mapping[int, str],
+        fingerprints: Mapping[int, str],
+        question: PictureQuestion,
+        at_once: int,
+        priority: int,
+        failed: dict[int, str],
+    ) -> None:
+        """Have the last of the chain made, from the last before it that the cache has; a step that fails is passed over."""
+        asked = Asked(question.layer.name, question.options, question.image.values, question.beside)
+        held = [number for number, step in enumerate(chain) if self._cache.has_all([keys[step]])]
+        first = held[-1] + 1 if held else 0
+        kept = self._cache.kept([keys[chain[held[-1]]]]) if held else {}
+        before = _unpacked(kept[keys[chain[held[-1]]]]).values if kept else None
+        for begin in range(first if before is not None else 0, len(chain), at_once):
+            some = list(chain[begin : begin + at_once])
+            made = self._evaluations.pictures(run, some, fingerprints, question.method, asked, before, priority)
+            failed.update(made.failed)
+            for step, values in zip(some, made.values, strict=True):
+                if step not in made.failed:
+                    before = values
+                    data = _packed(Picture(values, made.figures[step]))
+                    self._cache.get_or_compute(keys[step], lambda data=data: data)
 
 
 def _packed(picture: Picture) -> bytes:

@@ -41,7 +41,8 @@ class FilmPlan:
         size = BLOCK_STEPS
         while size > 1 and size * frame_bytes > chunk_bytes:
             size //= 2
-        blocks = nearest_first(len(checkpoints), place_of(checkpoints, question.near), size)
+        place = 0 if kind.is_chained else place_of(checkpoints, question.near)
+        blocks = nearest_first(len(checkpoints), place, size)
         return cls(question, kind, footage, units, channels, blocks)
 
     @property

@@ -19,12 +19,15 @@ export const filmFigures = {
   /**
    * What a legend says: the figures of the selected unit, and of which units there is a word instead of a picture: "silent: units 3, 7".
    * @param {Frame} frame
-   * @param {{units: number[]}} header
+   * @param {{units: number[], unit_total: number}} header
    * @param {number} selected place of the selected unit, negative where it is not among them
    * @returns {string[]}
    */
   sentences(frame, header, selected) {
-    const ofSelected = filmFigures.ofUnit(frame, selected).map((said) => `unit ${header.units[selected]}: ${said}`);
+    const isAlone = header.unit_total === 1;
+    const said = filmFigures.ofUnit(frame, isAlone ? 0 : selected).join(", ");
+    const ofSelected = said ? [isAlone ? said : `unit ${header.units[selected]}: ${said}`] : [];
+    if (isAlone) return ofSelected;
     /** @type {Map<string, number[]>} */
     const units = new Map();
     for (const ofUnits of Object.values((frame && frame.figures) || {})) {

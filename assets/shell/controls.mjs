@@ -191,6 +191,8 @@ clientside.mloscope = {
     tool("parameter", parameters.length > 1 && ofParameters);
     tool("layout", dense && ofParameters);
     tool("channels", extentsShown().channel > 1 && ofParameters && !(dense && viewNow.layout === "matrix" && extentsShown().channel < 2));
+    const ofUnits = viewNow.mode === "both" || filmKinds.kindOf(viewNow.mode).of_units;
+    for (const id of ["units", "unit-rule"]) tool(id, ofUnits);
     for (const { id, kind, option } of controls())
       if (kind) tool(id, viewNow.mode === kind.name && filmKinds.isMeant(kind, option, viewNow));
     const films = /** @type {HTMLElement} */ (document.getElementById("films"));

@@ -142,6 +142,9 @@ class FilmKind(Protocol):
     of_units: ClassVar[bool] = True
     """Whether it has a picture of each unit of the layer; else the question's units are not looked at."""
 
+    is_chained: ClassVar[bool] = False
+    """Whether each checkpoint's picture is made from that of the one before; then the film is made in the order of time."""
+
     def pace(self, question: FilmQuestion) -> str:
         """What takes as long as this per checkpoint: questions of one pace are grouped by how long others of it took."""
         return question.run.architecture

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mloscope.adaptors.interface import Checkpoint
+from mloscope.app.cache.content_keys import digest
 from mloscope.app.errors import BadRequest
 from mloscope.app.evaluation.pictures import PictureQuestion, Pictures
 from mloscope.app.films.kinds import Figures, FilmQuestion, Frame, Shape
@@ -48,7 +49,10 @@ class PictureFootage:
 
     @property
     def content(self) -> str:
-        return self.question.content
+        if not self.question.is_chained:
+            return self.question.content
+        past = self.run.fingerprints(self.run.checkpoints).known  # which decides what comes later
+        return f"{self.question.content} {digest(repr(list(past.items())))}"
 
     def frames(
         self, checkpoints: Sequence[Checkpoint], fingerprints: Mapping[int, str], priority: int = 0

@@ -97,7 +97,7 @@ def _integrated(score: Score, asked: Asked) -> tuple[np.ndarray, dict[str, float
     ends = score.of(np.stack([baseline, asked.image]))
     rise = ends[1] - ends[0]
     gap = abs(values.sum(dtype=np.float64) - rise) / abs(rise) if rise else 0.0
-    return values, {"baseline's score": float(ends[0]), "completeness gap, %": float(100 * gap)}
+    return values, {"baseline's score": float(ends[0]), "completeness gap (%)": float(100 * gap)}
 
 
 def _grad_cam(score: Score, asked: Asked) -> tuple[np.ndarray, dict[str, float]]:

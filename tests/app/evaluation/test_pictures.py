@@ -66,3 +66,34 @@ def test_a_file_that_changed_meanwhile_is_not_kept_as_the_one_before(bench: Any)
 def test_a_layer_that_cannot_be_evaluated_has_none(bench: Any) -> None:
     with pytest.raises(NotPossible, match="--trust"):
         asked(bench, [0], layer="lambda")
+
+
+def test_where_each_picture_begins_with_the_one_before_the_past_is_made_too(bench: Any) -> None:
+    run = bench.services.workspace.opened_run("lenet")
+    image = bench.services.workspace.network_input(run, "noise", "test-0")
+    question = PictureQuestion(run.layer(CONV), "stimulus", {"units": [0]}, image, 1, is_chained=True)
+    given: dict[int, Any] = {}
+    make = bench.service.pictures
+
+    def remember(spec: Any, steps: Any, method: str, asked: Any, before: Any = None, priority: int = 0) -> Any:
+        given[steps[0]] = before
+        return make(spec, steps, method, asked, before, priority)
+
+    bench.service.pictures = remember
+
+    def at(*steps: int) -> dict[int, Picture | str]:
+        checkpoints = [run.checkpoint(step) for step in steps]
+        return dict(bench.services.pictures.at(run, checkpoints, question, run.fingerprints(checkpoints).known))
+
+    found = at(50)
+    assert [call[0] for call in bench.service.calls] == [(0, 10, 20, 30), (40, 50)]
+    assert given[0] is None
+    np.testing.assert_array_equal(given[40], at(30)[30].values)
+    np.testing.assert_array_equal(found[50].values, at(50)[50].values)
+    assert len(bench.service.calls) == 2
+    assert isinstance(at(0, 60)[60], Picture)
+    assert [call[0] for call in bench.service.calls[2:]] == [(60,)]
+    np.testing.assert_array_equal(given[60], found[50].values)
+    bench.run.versions[20] += 1
+    at(10, 30)
+    assert [call[0] for call in bench.service.calls[3:]] == [(20, 30)]

@@ -17,6 +17,7 @@ from mloscope.app.films.kinds.attribution import Attribution
 from mloscope.app.films.kinds.deconvolution import Deconvolution
 from mloscope.app.films.kinds.feature_maps import FeatureMapFilms
 from mloscope.app.films.kinds.parameters import Parameters
+from mloscope.app.films.kinds.stimulus import Stimulus
 
 
 class TestParameters(FilmKindConformance):
@@ -90,6 +91,14 @@ class TestAttribution(FilmKindConformance):
         assert content(method="integrated") != content(method="integrated", baseline="blurred")
         assert content(method="occlusion") == content(method="occlusion", patch="1", stride="1")
         assert content() != content(target="unit 1")
+
+
+class TestStimulus(FilmKindConformance):
+    kind = Stimulus
+
+    def test_the_film_is_made_in_the_order_of_time(self) -> None:
+        steps = [step for film in self.shown(self.manifest(near=30)) for step in film.steps]
+        assert steps == sorted(steps)
 
 
 def test_ours_come_first_and_are_found_by_name() -> None:

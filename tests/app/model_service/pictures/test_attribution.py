@@ -50,7 +50,7 @@ def test_integrated_gradients_are_complete_and_say_so() -> None:
     found = picture("integrated", beside=baseline)
     np.testing.assert_allclose(found.values[..., 0], (IMAGE - baseline) * KERNEL[..., 2], rtol=1e-4, atol=1e-6)
     assert found.figures["baseline's score"] == pytest.approx([KERNEL[..., 2].sum()], rel=1e-4)
-    assert found.figures["completeness gap, %"][0] < 0.01
+    assert found.figures["completeness gap (%)"][0] < 0.01
 
 
 def test_what_is_covered_takes_its_share_of_the_score_away() -> None:

@@ -120,7 +120,7 @@ def test_integrated_gradients(real: Real) -> None:
 
 def test_integrated_gradients_are_complete(real: Real) -> None:
     found = attribution(real.view, real.asked("integrated", points=256))
-    assert found.figures["completeness gap, %"][0] < 1
+    assert found.figures["completeness gap (%)"][0] < 1
 
 
 def test_grad_cam(real: Real) -> None:
