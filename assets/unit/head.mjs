@@ -89,7 +89,7 @@ function mediansInWords() {
   const { overview, layer } = topPatches;
   const known = overview ? overview.layers.filter(({ median_settled: median }) => median !== null) : [];
   if (!layer || layer.steps.length < 2 || known.length < 2) return "";
-  return `In the median, units settle at step ${known.map((each) => `${grouped(each.median_settled)} (${each.layer})`).join(", ")}.`;
+  return `In the median, units settle at step ${known.map((each) => `${grouped(Math.round(each.median_settled))} (${each.layer})`).join(", ")}.`;
 }
 
 /** The React component behind components/browser_parts.py. */

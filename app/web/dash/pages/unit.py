@@ -46,7 +46,8 @@ _CHARTS = (
 def layout() -> html.Div:
     films = [
         html.Div(UnitFilm(id=f"unit-{name}", show=name), className="unit-film", **{"data-show": name})
-        for name in film_kinds()
+        for name, kind in film_kinds().items()
+        if kind.of_units
     ]
     charts = [
         html.Div([html.H2(title, className="panel-subtitle"), chart(name, help, _CHART_PX, cursor=True)])
