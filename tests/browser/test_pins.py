@@ -38,6 +38,7 @@ def test_a_pin_is_gone_to_and_unpinned(stage):
     assert page.inner_text(".pins-said") == "2 of 6 pinned; 2 pins of the address are of no layer here"
     page.get_by_role("button", name="Select conv1 unit 3").or_(page.get_by_text("go to")).click()
     assert stage.js("() => [view.get().layer, view.get().unit]") == ["conv1", 3]
+    assert page.locator(".pin").get_by_role("button", name="unit page").is_visible()
     page.get_by_role("button", name="Unpin conv1 unit 3").click()
     page.wait_for_selector(".pin", state="detached")
     stage.js("() => history.back()")

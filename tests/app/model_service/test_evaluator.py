@@ -24,7 +24,7 @@ from mloscope.adaptors.interface import Checkpoint, Refused, RunOptions
 from mloscope.app import errors
 from mloscope.app.model_service.backends import BackendMissing, LoadedBackends
 from mloscope.app.model_service.class_probabilities import AS_GIVEN, SIGMOID, SOFTMAX, softmax
-from mloscope.app.model_service.evaluator import Evaluator
+from mloscope.app.model_service.evaluator import Evaluator, Watch
 from mloscope.app.model_service.pictures.picture import Asked
 from mloscope.app.model_service.wire import RunSpec
 from mloscope.app.model_service.work_queue import Stopped
@@ -294,6 +294,16 @@ def test_probabilities_of_many_images_follow_the_rule() -> None:
         np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert run.reads == [20]
     assert engine.status()["checkpoints_evaluated"] == 3
+
+
+def test_who_watches_sees_the_maps_of_every_image_once_and_in_order() -> None:
+    run, network, seen = ArrayRun(), ArrayNetwork(holds_images=3), []
+    watch = Watch(("scaled",), lambda maps: seen.append(maps["scaled"].copy()))
+    found = evaluator(run, network).probabilities(SPEC, 10, IMAGES, "output", AS_GIVEN, batch=4, watch=watch)
+    np.testing.assert_allclose(found, run.expected(10, IMAGES, "output"), rtol=1e-5)
+    np.testing.assert_allclose(np.concatenate(seen), run.expected(10, IMAGES, "scaled"), rtol=1e-5)
+    with pytest.raises(errors.NotPossible, match="conv9"):
+        evaluator(run).probabilities(SPEC, 10, IMAGES, "output", AS_GIVEN, watch=Watch(("conv9",), seen.append))
 
 
 def test_a_step_that_cannot_be_read_says_why() -> None:
