@@ -12,6 +12,8 @@ from __future__ import annotations
 import logging
 import os
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,14 +31,30 @@ _FORGET_AFTER_S = 60 * 24 * 3600.0
 _LEFT_TO_OTHERS_S = 300.0
 
 
-def _smallest(body: bytes) -> bytes:
-    return brotli.compress(body, quality=11)
+_QUALITY = 11
+LARGE_BYTES = 256 << 10
+"""Compressing so much takes tens of megabytes for a while."""
+_IN_A_PROGRAM = (
+    "import sys, brotli; sys.stdout.buffer.write(brotli.compress(sys.stdin.buffer.read(), quality=int(sys.argv[1])))"
+)
+
+
+def smallest(body: bytes) -> bytes:
+    """Return the body as small as Brotli can make it; a large one in a program of its own, for this process would not
+    give back the memory. Raises OSError where that program fails."""
+    if len(body) < LARGE_BYTES:
+        return brotli.compress(body, quality=_QUALITY)
+    command = [sys.executable, "-c", _IN_A_PROGRAM, str(_QUALITY)]
+    ended = subprocess.run(command, input=body, capture_output=True, check=False)
+    if ended.returncode:
+        raise OSError(f"Brotli ended with {ended.returncode}: {ended.stderr.decode(errors='replace')[-200:].strip()}")
+    return ended.stdout
 
 
 class CompressedAssets:
     """What lasts, by its digest. Thread-safe; without a folder there is nothing."""
 
-    def __init__(self, folder: Path | None, compress: Callable[[bytes], bytes] = _smallest) -> None:
+    def __init__(self, folder: Path | None, compress: Callable[[bytes], bytes] = smallest) -> None:
         self._folder, self._compress = folder, compress
         self._is_given_up = False
         """Nothing can be kept in the folder, which is said once: quickly compressed files have to do."""

@@ -24,7 +24,8 @@ from cachetools import LRUCache
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mloscope.app.web.compressed_assets import CompressedAssets
+from mloscope.app.process.freed_memory import give_back
+from mloscope.app.web.compressed_assets import LARGE_BYTES, CompressedAssets
 
 SMALLEST_BYTES = 1000
 _LARGEST_BYTES = 64 << 20
@@ -90,6 +91,8 @@ class Compression:
         if kept is not None:
             return kept
         made = ENCODINGS[encoding](body)
+        if len(body) >= LARGE_BYTES:
+            give_back()
         if len(made) <= _KEPT_BYTES:
             with self._lock:
                 self._kept[key] = made

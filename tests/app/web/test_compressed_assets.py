@@ -10,7 +10,7 @@ from pathlib import Path
 import brotli
 import pytest
 
-from mloscope.app.web.compressed_assets import CompressedAssets
+from mloscope.app.web.compressed_assets import CompressedAssets, smallest
 
 BODY = b"export const answer = 42;"
 
@@ -71,3 +71,12 @@ def test_without_a_folder_or_where_it_cannot_be_written_there_is_nothing(tmp_pat
     (tmp_path / "file").touch()
     assets = CompressedAssets(tmp_path / "file" / "assets")
     assert {assets.find(f"d{number}", BODY) for number in range(500)} == {None}
+
+
+def test_what_is_large_is_compressed_outside_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = b"0123456789abcdef" * (1 << 17)
+    assert brotli.decompress(smallest(body)) == body
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    assert brotli.decompress(smallest(BODY)) == BODY
+    with pytest.raises(OSError, match="ended with 1"):
+        smallest(body)
