@@ -51,6 +51,7 @@ MODULES = {
     "TimeBus": "base/time_bus",
     "time": "base/time_bus",
     "titleOf": "shell/title",
+    "turns": "compare/turns",
     "view": "base/view",
 }
 

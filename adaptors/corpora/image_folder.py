@@ -77,7 +77,7 @@ class ImageFolderCorpus:
         relative = os.fsdecode(unquote_to_bytes(image_id.replace("~", "%")))
         found = self._listing.position(relative) if _id_of(relative) == image_id else None
         if found is None:
-            raise Unknown(f"{self._path} has no image {image_id!r}.")
+            raise Unknown(f'There is no image "{image_id}".')
         return found
 
     def pixels(self, position: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,10 @@ def _save(arguments: argparse.Namespace) -> int:
     from mloscope.app.export.film_export import FilmExport
     from mloscope.app.films.kinds import Sources
     from mloscope.app.films.manifest import Films
+    from mloscope.app.process.whole_files import write_file
 
     order = _order(arguments)
+    _require_place(arguments.to)
     workspace = _workspace(arguments)
     question = _question(arguments, workspace)
     cache = ResultCache(MemoryStore(256 << 20))
@@ -99,10 +102,21 @@ def _save(arguments: argparse.Namespace) -> int:
     sources = Sources(workspace, FeatureMaps(cache, evaluations), Pictures(cache, evaluations))
     films = Films(sources, cache, evaluations.pace)
     saved = FilmExport(films, cache).file(question, order)
-    arguments.to.write_bytes(saved.content)
+    write_file(arguments.to, saved.content)
     steps = len(order.steps(question))
     print(f"{arguments.to}: {steps} steps, {len(saved.content) / 1e6:.1f} MB", file=sys.stderr)
     return 0
+
+
+def _require_place(file: Path) -> None:
+    """Raise where the file cannot be written: that is better known before the film is made."""
+    folder = file.parent
+    if not folder.is_dir():
+        raise NotFound(f"There is no folder {folder} to write {file.name} to.")
+    if file.is_dir():
+        raise NotPossible(f"{file} is a folder; --to is the name of a file.")
+    if not os.access(folder, os.W_OK):
+        raise NotPossible(f"{folder} cannot be written to, so {file.name} cannot be saved there.")
 
 
 def _order(arguments: argparse.Namespace) -> FilmOrder:

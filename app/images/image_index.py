@@ -51,10 +51,11 @@ class ImageIndex:
         Raises :class:`NotFound` for a value that a facet does not have, :class:`BadRequest` for too many words.
         """
         positions = among.astype(np.int64)
-        for name, value in query.facets.items():
+        words, exact = query.split(self.facets)
+        for name, value in (*query.facets.items(), *exact):
             facet = self.facets[name]
             positions = positions[facet.of_images[positions] == self._number_of(facet, value)]
-        for word in query.words:
+        for word in words:
             positions = np.array([p for p in positions.tolist() if word in self._texts[p]], np.int64)
         if query.seed is not None:
             shuffled = np.random.default_rng(query.seed % 2**64).permutation(len(positions))

@@ -2,19 +2,22 @@
 all images of a corpus and for those of a cell of a confusion matrix, of a cluster and within a lasso.
 
 search=img 42&label=cat&split=test&random=7      words, a value per facet, the seed of a random order
+search=img label:7                               a facet's value among the words: exactly the class 7, not a 7 in a name
 order=loss&judged=wrong                          by what statistics say of the images at a step, where there is one
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
 from mloscope.app.errors import BadRequest
 
 MOST_WORDS = 32
+_WORD = re.compile(r'((?:([a-z0-9-]+):)?(?:"([^"]+)"|(\S+)))')
+"""A word, or a facet's name, a colon and a value."""
 TEXT, SEED, ORDER, JUDGED = "search", "random", "order", "judged"
 
 
@@ -46,10 +49,17 @@ class ImageQuery:
         seed_number = None if seed is None else int(seed)
         return cls(words.get(TEXT, ""), chosen, seed_number, words.get(ORDER, ""), words.get(JUDGED, ""))
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """The words that must be found, in lower case, each once. Raises :class:`BadRequest` if there are too many."""
-        words = tuple(dict.fromkeys(self.text.casefold().split()))
-        if len(words) > MOST_WORDS:
-            raise BadRequest(f"A search may have at most {MOST_WORDS} words, got {len(words)}.")
-        return words
+    def split(self, facets: Container[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """Return the words that must be found, in lower case, each once; and what ``label:7`` and ``label:"traffic light"`` among
+        them mean: the facet and its value. Raises :class:`BadRequest` if there are too many.
+        """
+        exact, words = [], []
+        for whole, name, quoted, value in _WORD.findall(self.text):
+            if name in facets:
+                exact.append((name, quoted or value))
+            else:
+                words.extend(whole.casefold().split())
+        found = tuple(dict.fromkeys(words))
+        if len(found) + len(exact) > MOST_WORDS:
+            raise BadRequest(f"A search may have at most {MOST_WORDS} words, got {len(found) + len(exact)}.")
+        return found, tuple(exact)

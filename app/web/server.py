@@ -34,11 +34,13 @@ from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.pages import installed_pages
 from mloscope.app.web.rest.api import add_rest
 from mloscope.app.web.subject import first_shown
+from mloscope.app.web.templates import THEME_SCRIPT
 
 if TYPE_CHECKING:
     from mloscope.app.process.logs import LoggedWarning
     from mloscope.app.process.settings import Settings
-    from mloscope.app.web.services import Services
+    from mloscope.app.web.templates import THEME_SCRIPT
+from mloscope.app.web.services import Services
 
 
 def create_app(
@@ -85,7 +87,7 @@ def create_app(
     server.add_middleware(Compression, assets=CompressedAssets(assets_folder))
     # Asked each time, for Dash adds scripts of its own with the first request.
     server.state.inline_script_hashes = lambda: (
-        *map(script_hash, (shell.THEME_SCRIPT, LOGIN_SCRIPT, modules.import_map())),
+        *map(script_hash, (THEME_SCRIPT, LOGIN_SCRIPT, modules.import_map())),
         *app.csp_hashes(),
     )
     return server

@@ -14,10 +14,11 @@ import { view } from "mloscope/base/view.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
 import { PICTURE_PX, PICTURE_GAP_PX, Row } from "mloscope/clusters/row.mjs";
 import { choose, openInNetwork } from "mloscope/images/choosing.mjs";
+import { whatIs } from "mloscope/shell/glossary.mjs";
 
 const COLUMNS = [
   ["", "The cluster's number, colour and shape; they stay the same over time"],
-  ["true classes", "The most frequent true classes of its images, and the share of the first (purity)"],
+  ["true classes", "The most frequent true classes of its images, and the share of the first (purity)", "purity"],
   ["images", "How many images it has"],
   ["mean prob.", "The mean class probabilities of its images, a bar per class"],
   ["nearest its centre", "The images whose class probabilities are nearest to that mean"],
@@ -96,8 +97,8 @@ class Rows {
     this.about = element("span", { class: "cluster-about", role: "status" });
     this.head = element(
       "div",
-      { class: "cluster-head cluster-grid", "aria-hidden": "true" },
-      COLUMNS.map(([text, title]) => element("span", { title }, [text])),
+      { class: "cluster-head cluster-grid" },
+      COLUMNS.map(([text, title, word]) => element("span", { title }, word ? [text, whatIs(word)] : [text])),
     );
     this.list = element("div", { class: "cluster-list", role: "listbox", "aria-label": "Clusters", "data-own-keys": true });
     this.message = element("p", { class: "cluster-message", hidden: true });

@@ -1,10 +1,10 @@
 /** The film whose frames are made, in every animation frame, of the frames of two others: A − B, ratio, blink, wipe. */
 import { compareFrames } from "mloscope/compare/frames.mjs";
 import { compare } from "mloscope/compare/state.mjs";
+import { turns } from "mloscope/compare/turns.mjs";
 import { filmSpan } from "mloscope/films/span.mjs";
 
 const IDLE_MS = 6; // a slice of work while no frame is due
-const BLINK_MS = 700;
 
 const reach = ([lo, hi]) => (lo <= hi ? Math.max(Math.abs(lo), Math.abs(hi)) : -1);
 
@@ -39,8 +39,7 @@ export class PairFilm {
     this.undo = [sides.a, sides.b].map((view) => view.film && view.film.subscribe(() => this.came())).filter(Boolean);
     this.undo.push(compare.subscribe(() => this.later())); // B may have another moment: other pairs
     this.made = null;
-    this.phase = 0;
-    if (kind === "blink") this.timer = setInterval(() => this.blink(), BLINK_MS);
+    if (kind === "blink") this.undo.push(turns.follow(() => sides.pair.later()));
     this.later();
   }
 
@@ -135,7 +134,7 @@ export class PairFilm {
 
   make(a, b) {
     if (this.kind === "ratio") return compareFrames.ratio(a, b, this.a.header.units.length * this.a.header.channels.length);
-    if (this.kind === "blink") return this.phase ? b : a;
+    if (this.kind === "blink") return turns.side === "A" ? a : b;
     if (this.kind === "difference") return compareFrames.difference(a, b, this.a.header.components);
     const { layout } = this.sides.pair;
     if (!layout) return a;
@@ -148,12 +147,6 @@ export class PairFilm {
   /** [−most, most] over all steps that were gone through; null where nothing is finite. */
   range() {
     return this.overTime().span;
-  }
-
-  blink() {
-    if (document.hidden) return;
-    this.phase = 1 - this.phase;
-    this.sides.pair.later();
   }
 
   came() {
@@ -199,7 +192,6 @@ export class PairFilm {
 
   close() {
     this.closed = true;
-    clearInterval(this.timer);
     for (const stop of this.undo) stop();
     this.listeners.clear();
   }

@@ -16,6 +16,7 @@ import { view } from "mloscope/base/view.mjs";
 import { compareFrames } from "mloscope/compare/frames.mjs";
 import { PairFilm, shapeOf, sizeOf } from "mloscope/compare/pair_film.mjs";
 import { compare } from "mloscope/compare/state.mjs";
+import { turns } from "mloscope/compare/turns.mjs";
 import { filmBytes } from "mloscope/films/bytes.mjs";
 import { FilmView } from "mloscope/films/canvas.mjs";
 import { Company } from "mloscope/films/company.mjs";
@@ -28,6 +29,8 @@ const CHANNEL_WORDS = ["red", "green", "blue"];
 const shownAs = () => view.get()["compare-show"];
 const mode = () => view.get()["compare-mode"];
 const overlaid = () => mode() === "blink" || mode() === "wipe";
+/** Whether A and B have a colour scale each; laid over one another they have one. */
+const ownScales = () => view.get()["compare-scale"] === "own" && !overlaid();
 
 /** The exploded steps of a canvas's film, and the step it shows. */
 const explodedOf = (view, step) => [view.film ? view.film.exploded() : new Map(), step];
@@ -129,10 +132,10 @@ class Sides extends Company {
         const { url, empty } = film.wantedUrl();
         return { key: url, empty, open: () => films.open(`${url}&near=${time.step}`) };
       },
-      spans: () => this.commonSpans(),
+      spans: (film) => (ownScales() ? this.ownSpans(film) : this.commonSpans()),
       room: () => this.room(),
       across: (film) => this.acrossOf(film),
-      legend: () => ({ more: ["same scale for A and B"] }),
+      legend: () => ({ more: [ownScales() ? "its own scale" : "same scale for A and B"] }),
       selected: (header) => header.units.indexOf(view.get().unit),
       select: (header, place) => view.set({ unit: header.units[place] }),
     };
@@ -166,7 +169,7 @@ class Sides extends Company {
     return {
       ...this.sideA(),
       isMade: true, // of two films, here: the server has none of it to save
-      lead: ({ film }) => [!film ? WORDS[mode()] : film.kind === "blink" ? `blink: ${film.phase ? "B" : "A"}` : WORDS[film.kind]],
+      lead: ({ film }) => [!film ? WORDS[mode()] : film.kind === "blink" ? `blink: ${turns.side}` : WORDS[film.kind]],
       moment: () => `${inWords(time.step)} and ${inWords(compare.step()).replace("step ", "")}`,
       isShown: () => shownAs() !== "confusion" && mode() !== "side",
       wanted: () => {
@@ -233,13 +236,12 @@ class Sides extends Company {
     view.set({ unit: apart ? ours.units[place] : header.units[place] });
   }
 
-  /** A or B has another film, or more of it: so has what is made of both. */
+  /** A film is another, has more, or another room: the others lie as it does, and have what is made of both. */
   refreshed(film) {
+    for (const other of this.all) if (other !== film) other.arrange(); // in as many columns as A, in the room of the smallest
     if (film === this.pair) return;
     this.pair.later();
-    const other = film === this.a ? this.b : this.a;
-    if (film === this.a) other.arrange(); // in as many columns
-    other.draw(); // the scale is of both
+    (film === this.a ? this.b : this.a).draw(); // the scale is of both
   }
 
   // --------------------------------------------------------------------------------------------- pointer and scroll

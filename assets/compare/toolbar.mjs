@@ -14,6 +14,7 @@ import { view } from "mloscope/base/view.mjs";
 import { evaluating } from "mloscope/compare/evaluating.mjs";
 import { compareExport } from "mloscope/compare/export.mjs";
 import { compareSides } from "mloscope/compare/sides.mjs";
+import { alignment, ownScales, turning } from "mloscope/compare/choices.mjs";
 import { compare } from "mloscope/compare/state.mjs";
 import { followTraining } from "mloscope/compare/training.mjs";
 import { Picker } from "mloscope/runs/picker.mjs";
@@ -85,6 +86,8 @@ class Toolbar {
   /** @type {any} */ alignNode;
   /** @type {any} */ linked;
   /** @type {HTMLButtonElement} */ evaluate;
+  /** @type {{node: HTMLElement, show: () => void}} */ scales;
+  /** @type {{node: HTMLElement, show: () => void}} */ turning;
 
   constructor(place) {
     this.saying = element("span", { class: "compare-saying" });
@@ -98,10 +101,19 @@ class Toolbar {
     const range = choice("compare-range", "range", "What the ends of the common colour scale follow", () => view.choices("range"), () => get("range"), (v) => set("range", v)); // prettier-ignore
     const shows = buttonsOf("compare-show", "What is compared");
     this.modes = buttonsOf("compare-mode", "How it is compared");
+    this.scales = ownScales();
+    this.turning = turning();
     this.saves = element("div", { class: "compare-saves", role: "group", "aria-label": "Save" });
-    this.parts = [colour, range, shows, this.modes];
+    this.parts = [colour, range, shows, this.modes, this.scales, this.turning];
     this.scaleTools = [colour.node, range.node];
-    return element("div", { class: "compare-row" }, [shows.node, this.modes.node, element("span", { class: "bar-space" }), this.saves]);
+    return element("div", { class: "compare-row" }, [
+      shows.node,
+      this.modes.node,
+      this.scales.node,
+      this.turning.node,
+      element("span", { class: "bar-space" }),
+      this.saves,
+    ]);
   }
 
   rowA() {
@@ -202,14 +214,7 @@ class Toolbar {
       () => String(get("compare-lag")),
       (v) => setNumber("compare-lag", v),
     );
-    const align = choice(
-      "compare-align",
-      "by",
-      "What the same point of another run is",
-      alignOptions,
-      () => get("compare-align"),
-      (v) => set("compare-align", v),
-    );
+    const align = alignment();
     this.slider = element("input", {
       type: "range", class: "compare-b-slider", id: "compare-b-slider", min: 0, max: 0, step: 1, title: "B's own moment",
       "aria-label": "Moment of side B",
@@ -237,6 +242,8 @@ class Toolbar {
       button.hidden = shown === "confusion" && !["side", "difference"].includes(button.dataset.value);
     for (const node of this.arrays) node.hidden = shown !== "parameters";
     for (const node of this.scaleTools) node.hidden = shown === "confusion";
+    this.scales.node.hidden = shown === "confusion" || compareSides.overlaid();
+    this.turning.node.hidden = shown === "confusion" || compareSides.mode() !== "blink";
     for (const node of this.filmTools) node.hidden = shown === "confusion";
     this.runA.textContent = subject ? subject.run : "";
     const { follow } = compare;
@@ -299,12 +306,6 @@ function asA() {
 function followOptions() {
   const meant = { fixed: "stays at a step", same: "same point" }[compare.isSameRun ? "fixed" : "same"];
   return view.choices("compare-follow").map(([value, text]) => [value, value === "auto" ? `automatic: ${meant}` : text]);
-}
-
-function alignOptions() {
-  const options = view.choices("compare-align");
-  const meant = compare.overview && options.find(([value]) => value === compare.overview.alignment);
-  return options.map(([value, text]) => [value, value === "auto" && meant ? `automatic: ${meant[1]}` : text]);
 }
 
 function momentOf(checkpoint) {

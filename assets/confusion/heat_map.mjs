@@ -15,7 +15,7 @@ const SAVE_SVG = {
   icon: { width: 24, height: 24, path: "M5 3h14a2 2 0 0 1 2 2v14a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V5a2 2 0 0 1 2-2zm7 14 5-6h-3V6h-4v5H7z" },
   click: (graph) => window.Plotly.downloadImage(graph, { format: "svg", filename: "confusion" }),
 };
-export const RATES_PX = 130; // right of the plot area: recall and precision
+export const RATES_PX = 152; // right of the plot area: recall and precision
 const BOTTOM_PX = 52; // colour bar
 const LABEL_PX = 12; // room that a row's name takes
 const LONGEST_LABEL = 22; // characters

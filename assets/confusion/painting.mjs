@@ -7,6 +7,7 @@ import { confusionDraw } from "mloscope/confusion/draw.mjs";
 import { RATES_PX } from "mloscope/confusion/heat_map.mjs";
 import { TEXT_UP_TO, textOf } from "mloscope/confusion/heat_map_values.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
+import { whatIs } from "mloscope/shell/glossary.mjs";
 
 const BAR_PX = 12; // a bar of recall is no higher
 const NUMBER_PX = 36; // room of a percentage
@@ -26,9 +27,9 @@ export class Painting {
     this.model = confusion;
     this.canvas = element("canvas", { class: "confusion-canvas", "aria-hidden": "true" });
     this.recall = element("canvas", { class: "confusion-recall", "aria-hidden": "true" });
-    this.recallTitle = element("div", { class: "confusion-recall-title", "aria-hidden": "true" }, [
-      element("span", {}, ["recall"]),
-      element("span", {}, ["precision"]),
+    this.recallTitle = element("div", { class: "confusion-recall-title" }, [
+      element("span", {}, ["recall", whatIs("recall")]),
+      element("span", {}, ["precision", whatIs("precision")]),
     ]);
   }
 

@@ -84,8 +84,8 @@ class Grid {
 
   build() {
     this.text = element("input", {
-      class: "images-search", type: "search", placeholder: "search name or label", autocomplete: "off", spellcheck: "false",
-      title: "Words that name, id or class must all have", "aria-label": "Search images",
+      class: "images-search", type: "search", placeholder: "search name or class, label:7", autocomplete: "off", spellcheck: "false",
+      title: "Words that name, id or class must all have; label:7 asks for exactly that class", "aria-label": "Search images",
     }); // prettier-ignore
     this.facets = new FacetChoices((words) => this.change(words));
     this.facets.offer(OF_EVERY_CORPUS, this.query);

@@ -1,12 +1,11 @@
-/** The selects that order and choose images by what the network predicts of them at a step: `OrderChoices`. */
-import { select } from "mloscope/base/controls.mjs";
+/** What orders and chooses images by what the network predicts of them at a step: `OrderChoices`. */
+import { segments, select } from "mloscope/base/controls.mjs";
 import { element } from "mloscope/base/dom.mjs";
 import { pageData } from "mloscope/base/page_data.mjs";
+import { whatIs } from "mloscope/shell/glossary.mjs";
 
 /** Words of a query whose answer rests on a run and a step. */
 const WORDS = ["order", "judged"];
-const LABELS = { order: "Order of the images", judged: "Right and wrong predictions" };
-const ALL = { order: "by number", judged: "right and wrong" };
 
 /** @param {Record<string, string>} query words as the API takes them */
 export const isJudged = (query) => WORDS.some((word) => query[word]);
@@ -22,18 +21,17 @@ export const orderTitle = (query) => {
 export class OrderChoices {
   /** @param {(words: Record<string, string>) => void} use called with the word that is chosen */
   constructor(use) {
-    const orders = pageData("image-orders");
-    this.selects = WORDS.map((word) => {
-      const options = [["", ALL[word]], ...orders[word].filter(([value]) => value !== "position")];
-      const node = select({ class: "images-choice", "aria-label": LABELS[word] }, options, (value) => use({ [word]: value }));
-      [...node.options].forEach((option, place) => (option.title = options[place][2] || ""));
-      return node;
-    });
-    this.node = element("div", { class: "images-choices images-orders" }, this.selects);
+    const { order, judged } = pageData("image-orders");
+    const orders = [["", "by number"], ...order.filter(([value]) => value !== "position")];
+    this.order = select({ class: "images-choice", "aria-label": "Order of the images" }, orders, (value) => use({ order: value }));
+    [...this.order.options].forEach((option, place) => (option.title = orders[place][2] || ""));
+    this.judged = segments("Right and wrong predictions", [["", "all"], ...judged], (value) => use({ judged: value }));
+    this.node = element("div", { class: "images-choices images-orders" }, [this.order, whatIs("margin"), this.judged.node]);
   }
 
   /** @param {Record<string, string>} query */
-  show(query) {
-    WORDS.forEach((word, place) => (this.selects[place].value = query[word] || ""));
+  show({ order = "", judged = "" }) {
+    this.order.value = order;
+    this.judged.show(judged);
   }
 }

@@ -61,8 +61,8 @@ export function sinceWhen(all, checkpoints, index, nameOf) {
   const judged = stretch(all, index, ({ is }) => is);
   const taken = `as ${now.predicted === null ? "nothing" : `“${nameOf(now.predicted)}”`}`;
   if (now.is === "unjudged") return `Predicted ${taken} ${during(same, all, step)}.${unknown(same, all, step)}`;
-  const isOther = now.is === "wrong" && (same.first !== judged.first || same.last !== judged.last);
-  const more = isOther ? `, ${taken} ${during(same, all, step)}` : "";
+  const isOther = same.first !== judged.first || same.last !== judged.last;
+  const more = now.is === "wrong" ? `, ${taken}${isOther ? ` ${during(same, all, step)}` : ""}` : "";
   return `${now.is === "right" ? "Right" : "Wrong"} ${during(judged, all, step)}${more}.${unknown(judged, all, step)}`;
 }
 

@@ -659,7 +659,39 @@ def test_headings_say_run_step_and_accuracy_first(compare: Compare, stage) -> No
 def test_runs_that_count_differently_are_aligned_by_share_unless_told(compare: Compare, stage) -> None:
     compare.show("layer=conv1&b-run=other")
     assert compare.step("b") == STEPS[STEPS.index(LAST) // 2]
-    assert "same share of training" in compare.text("#compare-align option:checked")
+    assert compare.text('#compare-align [aria-pressed="true"]') == "share of training"
+
+
+def test_another_alignment_is_one_click_and_the_best_is_chosen_by_choosing_no_other(compare: Compare, stage) -> None:
+    compare.show("layer=conv1&b-run=other")
+    for name, address in (("accuracy", "accuracy"), ("share of training", "auto")):
+        compare.page.get_by_role("button", name=name, exact=True).click()
+        assert stage.js("view.get()['compare-align']") == address
+
+
+def test_sides_have_a_scale_each_where_that_is_asked_for(compare: Compare, stage) -> None:
+    def ends(side: str) -> str:
+        return compare.text(f".compare-film-{side} .film-tick-hi")
+
+    compare.show("layer=conv1&b-run=other&compare-mode=side&range=step")
+    assert ends("a") == ends("b")
+    compare.page.get_by_role("button", name="Own scales").click()
+    stage.wait(
+        """() => { const [a, b] = ["a", "b"].map((side) =>
+        document.querySelector(`.compare-film-${side} .film-tick-hi`).textContent); return a !== b; }"""
+    )
+
+
+def test_a_blink_stands_still_where_motion_is_unwelcome_and_is_turned_by_hand(compare: Compare, stage) -> None:
+    compare.show("layer=conv1&compare-mode=blink")
+    compare.ready("pair")
+    stage.js("turns.isPaused") or compare.page.get_by_role("button", name="Pause").click()
+    before = compare.text(".compare-film-pair .film-lead")
+    other = "B" if before.endswith("A") else "A"
+    compare.page.get_by_role("button", name=f"Show {other}").click()
+    stage.wait(f"() => document.querySelector('.compare-film-pair .film-lead').textContent === 'blink: {other}'")
+    compare.page.get_by_role("button", name="Go on").click()
+    stage.wait(f"() => document.querySelector('.compare-film-pair .film-lead').textContent !== 'blink: {other}'")
 
 
 def test_where_accuracy_is_missing_its_computation_is_offered(compare: Compare, stage) -> None:

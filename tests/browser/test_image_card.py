@@ -32,12 +32,12 @@ def since(stage, predicted: list, index: int, label: int | None = 1, steps: list
     [
         ([1, 1, 1], 1, "Right at every step."),
         ([0, 1, 1], 2, "Right since step 10."),
-        ([1, 0, 0], 2, "Wrong since step 10."),
+        ([1, 0, 0], 2, "Wrong since step 10, as “c0”."),
         ([1, 0, 2, 2, 1], 2, "Wrong from step 10 to step 30, as “c2” from step 20 to step 30."),
         ([0, 2, 2], 2, "Wrong at every step, as “c2” since step 10."),
-        ([0, 1, 0], 0, "Wrong at step 0 only."),
-        ([0, 0, 1], 1, "Wrong from the first step to step 10."),
-        ([1, None, None], 2, "Wrong since step 10."),
+        ([0, 1, 0], 0, "Wrong at step 0 only, as “c0”."),
+        ([0, 0, 1], 1, "Wrong from the first step to step 10, as “c0”."),
+        ([1, None, None], 2, "Wrong since step 10, as nothing."),
         ([1, 0, None], 2, "Wrong since step 10, as nothing since step 20."),
     ],
 )
@@ -47,7 +47,7 @@ def test_since_when_is_read_from_the_unbroken_stretch_around_the_step(bare, pred
 
 def test_a_step_that_has_not_been_evaluated_ends_a_stretch_and_is_named(bare):
     told = since(bare, [0, 0, 0, 0], 3, steps=[0, 20, 30])
-    assert told == "Wrong since step 20. Step 10 has not been evaluated."
+    assert told == "Wrong since step 20, as “c0”. Step 10 has not been evaluated."
     assert since(bare, [0, 0, 0], 1, steps=[0, 20]) == ""
 
 

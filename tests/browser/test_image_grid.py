@@ -191,7 +191,7 @@ def test_without_a_corpus_it_says_how_to_connect_one(stage):
 def test_images_are_ordered_and_chosen_by_predictions_at_the_step_of_the_slider(grid):
     grid.server.statistics = statistics = grid.server.new_statistics()
     grid.page.get_by_label("Order of the images").select_option("unsure")
-    grid.page.get_by_label("Right and wrong predictions").select_option("wrong")
+    grid.page.get_by_role("button", name="wrong only").click()
     for step in (1200, 20):
         grid.js("step => time.requestStep(step)", step)
         expected = statistics.listed(step, "unsure", "wrong")

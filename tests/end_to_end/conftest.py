@@ -119,9 +119,12 @@ def dashboard(runs, tmp_path_factory) -> Iterator[Dashboard]:
         yield Dashboard(address, process, folder, steps, cut_step, nan_step)
 
 
-def write_statistics(folder: Path, cache_folder: Path, run: str, nan_step: int | None = None) -> None:
-    """Statistics, clusters and top patches of the test images at every checkpoint that can be read, of numbers made up here: the network
-    gets better, does not predict three images at the second step, and none at all at ``nan_step``."""
+def write_statistics(
+    folder: Path, cache_folder: Path, run: str, nan_step: int | None = None, *, learns: float = 0.25
+) -> None:
+    """Statistics, clusters and top patches of the test images at every checkpoint that can be read, of numbers made up here: the
+    network gets better by ``learns`` with each step, does not predict three images at the second, and none at all at
+    ``nan_step``."""
     from mloscope.app.statistics.clusters.clustering import cluster_run
     from mloscope.app.statistics.queries import Statistics
     from mloscope.app.statistics.stored.store import StatisticsStore
@@ -139,7 +142,7 @@ def write_statistics(folder: Path, cache_folder: Path, run: str, nan_step: int |
             continue
         random = np.random.default_rng(number)
         scores = random.random((len(actual), 10), np.float32)
-        scores[np.arange(len(actual)), actual] += number / 4
+        scores[np.arange(len(actual)), actual] += number * learns
         if number == 1:
             scores[:3] = np.nan
         if checkpoint.step == nan_step:
@@ -164,6 +167,17 @@ def random_patches(folder: Path, key: str, images: int, random: np.random.Genera
     search.see({"conv1": random.random((images, 8, 8, 4), np.float32) * [1, 1, 1, 0]}, np.ones(images, bool))
     store.write(key, asked, span, search.found())
     store.finish(key, asked, [span])
+
+
+@pytest.fixture(scope="session")
+def evaluated_address(runs, tmp_path_factory) -> Iterator[str]:
+    """A dashboard over both runs with statistics of predictions made up here; three images have none at the second step."""
+    folder, _, _, nan_step = runs
+    cache = tmp_path_factory.mktemp("cache")
+    write_statistics(folder, cache, "mnist", learns=0.08)  # wrong about some to the end
+    write_statistics(folder, cache, "damaged", nan_step)
+    with served([folder / "mnist", folder / "damaged"], folder / "mnist-digits.npz", cache) as (_, address):
+        yield address
 
 
 @contextlib.contextmanager
@@ -362,6 +376,11 @@ def display(tabs, kept_tabs, dashboard, request) -> Iterator[Page]:
         tab.page.context.close()
     else:
         kept_tabs.append(tab)
+
+
+@pytest.fixture
+def evaluated_display(open_page, evaluated_address) -> Iterator[Page]:
+    yield from _page(open_page(**OPTIONS), evaluated_address)
 
 
 @pytest.fixture

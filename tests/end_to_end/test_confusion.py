@@ -4,48 +4,15 @@ from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Iterator
 
 import in_page
-import numpy as np
 import pytest
 
 pytestmark = pytest.mark.browser
 
 
-@pytest.fixture(scope="module")
-def address(runs, serving, tmp_path_factory) -> Iterator[str]:
-    """A dashboard whose statistics are made of predictions computed here, for every checkpoint of the run ``mnist``."""
-    from mloscope.app.statistics.identity import Identity
-    from mloscope.app.statistics.stored.store import StatisticsStore
-    from mloscope.app.workspace.entries import CorpusEntry, RunEntry
-    from mloscope.app.workspace.workspace import Workspace
-
-    folder, steps, *_ = runs
-    cache = tmp_path_factory.mktemp("cache")
-    images = folder / "mnist-digits.npz"
-    workspace = Workspace.connect([RunEntry(folder / "mnist", "mnist")], [CorpusEntry(images, "mnist-digits")])
-    corpus = workspace.opened_corpus("mnist-digits").adaptor
-    positions = corpus.splits["test"]
-    actual = np.asarray(corpus.labels)[positions.start : positions.stop].astype(np.int32)
-    store = StatisticsStore(cache)
-    series = Identity(workspace).series("mnist", "mnist-digits", "test")
-    for number, step in enumerate(steps):
-        rng = np.random.default_rng(number)
-        scores = rng.random((len(actual), 10), np.float32)
-        scores[np.arange(len(actual)), actual] += number / 4
-        if number == 1:
-            scores[:3] = np.nan
-        plane = store.begin(f"{number:064x}", {"images": len(actual), "classes": 10}, actual)
-        plane.write(0, len(actual), scores / scores.sum(1, keepdims=True))
-        plane.finish()
-        store.record_import(series, step, f"{number:064x}")
-    with serving([folder / "mnist"], images, cache) as (_, address):
-        yield address
-
-
 @pytest.fixture
-def page(open_page, address):
+def page(open_page, evaluated_address):
     opened = open_page(viewport={"width": 1440, "height": 900}, bypass_csp=True)
     opened.set_default_timeout(20_000)
     problems: list[str] = []
@@ -54,7 +21,7 @@ def page(open_page, address):
         problems.append(str(error))
 
     opened.on("pageerror", note)
-    opened.goto(f"{address}/confusion")
+    opened.goto(f"{evaluated_address}/confusion")
     in_page.wait(
         opened,
         """() => { const s = confusion.statistics;
@@ -65,8 +32,8 @@ def page(open_page, address):
     assert problems == []
 
 
-def test_the_count_in_every_cell_is_the_number_of_images_behind_it(page, address, runs):
-    base = f"{address}/api/v1/runs/mnist/checkpoints"
+def test_the_count_in_every_cell_is_the_number_of_images_behind_it(page, evaluated_address, runs):
+    base = f"{evaluated_address}/api/v1/runs/mnist/checkpoints"
     for index in (0, 1, len(runs[1]) - 1):  # some images have no prediction at the second
         step = runs[1][index]
         counts = in_page.evaluate(

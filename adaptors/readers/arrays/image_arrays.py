@@ -157,7 +157,7 @@ class ArrayCorpus:
         places = self._splits.get(split, range(0))
         is_number = number.isascii() and number.isdigit() and len(number) < 20  # or int() would not take it
         if not is_number or str(int(number)) != number or int(number) >= len(places):
-            raise Unknown(f"{self._path} has no image {image_id!r}; ids run from {self._first_and_last()}.")
+            raise Unknown(f'There is no image "{image_id}"; ids run from {self._first_and_last()}.')
         return places[int(number)]
 
     def pixels(self, position: int) -> np.ndarray:

@@ -50,6 +50,9 @@ _INTERRUPTED = "Ended with the server that started it; finished work is kept."
 _LOCKED_WITHIN_S = 2.0
 _MOST_NOTED_BYTES = 16 << 20
 
+_FIRST = ".first"
+"""Ending of the file with the step that another process wants next."""
+
 _STOP_SIGNAL = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
@@ -180,6 +183,8 @@ class StatisticsJobs:
             words += more
             log = tempfile.TemporaryFile()  # noqa: SIM115 - closed by the thread that watches
             with self._locked(subject) as lock:
+                with contextlib.suppress(OSError):
+                    self._file(subject).with_suffix(_FIRST).unlink(missing_ok=True)  # of a job before this one
                 process = subprocess.Popen(
                     words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
                     env={**os.environ, "MLOSCOPE_CACHE_FOLDER": self._cache_folder},
@@ -203,13 +208,16 @@ class StatisticsJobs:
             _say(job.process, "stop")
 
     def _reorder(self, subject: tuple[str, str, str], step: int | None) -> None:
-        """Of a computation that another process of this server has started, the order stays as it is."""
+        """A computation that another process of this server has started hears of it through a file."""
         if step is None:
             raise BadRequest('"reorder" needs the step to go on with, as in {"action": "reorder", "step": 2000}.')
         with self._lock:
             job = self._jobs.get(subject)
             if job is not None and job.state in _AT_WORK:
                 _say(job.process, f"first {step}")
+            elif (elsewhere := self._elsewhere(subject)) and elsewhere["told"]["state"] in _AT_WORK:
+                with contextlib.suppress(OSError):  # then the order stays as it is
+                    write_file(self._file(subject).with_suffix(_FIRST), str(step).encode())
 
     def _cancel(self, subject: tuple[str, str, str]) -> None:
         with self._lock:
@@ -251,6 +259,15 @@ class StatisticsJobs:
             if job.state not in (*_AT_WORK, "cancelled"):
                 job.message = None
             self._note(subject, job)
+            self._pass_on(subject, job)
+
+    def _pass_on(self, subject: tuple[str, str, str], job: _Job) -> None:
+        """Tell the child of the step that another process of this server wants next."""
+        wanted = self._file(subject).with_suffix(_FIRST)
+        with contextlib.suppress(OSError, ValueError):  # mostly there is none
+            step = int(read_regular(wanted, _MOST_NOTED_BYTES))
+            wanted.unlink()
+            _say(job.process, f"first {step}")
 
     # ------------------------------------------------------------------------------- several processes of a server
 

@@ -24,7 +24,6 @@ from mloscope.app.web.access.own_page import (
     require_get,
 )
 from mloscope.app.web.access.prometheus import Metrics
-from mloscope.app.web.dash.shell import THEME_SCRIPT
 from mloscope.app.web.templates import render
 
 LOGIN_SCRIPT = """
@@ -56,7 +55,6 @@ class SignIn:
     ) -> Response:
         page = render(
             "sign_in.html",
-            theme_script=THEME_SCRIPT,
             script=LOGIN_SCRIPT,
             by_password=self._authentication.by_password,
             token=request.scope[CSRF_SCOPE_KEY],

@@ -26,7 +26,6 @@ from mloscope.app.web.access.authentication import Origin
 from mloscope.app.web.access.health import Health
 from mloscope.app.web.access.own_page import CSRF_SCOPE_KEY, NO_STORE, Handler, require_get
 from mloscope.app.web.access.prometheus import Metrics
-from mloscope.app.web.dash.shell import THEME_SCRIPT
 from mloscope.app.web.services import Services
 from mloscope.app.web.templates import render
 from mloscope.app.web.templates.filters import as_bytes, counted
@@ -138,7 +137,6 @@ class StatusPage:
         seen = await anyio.to_thread.run_sync(self._seen, vitals)
         page = render(
             "status.html",
-            theme_script=THEME_SCRIPT,
             seen=seen,
             refresh_s=REFRESH_S,
             caller=CALLER.get(),

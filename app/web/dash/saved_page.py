@@ -19,8 +19,8 @@ from typing import Any
 import mloscope.assets
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.page_data import element_of, page_data
-from mloscope.app.web.dash.shell import THEME_SCRIPT
 from mloscope.app.web.dash.view_state import FILM
+from mloscope.app.web.templates import THEME_SCRIPT
 
 _ASSETS = Path(mloscope.assets.__path__[0])
 _ENTRY = "mloscope/saved_page/main.mjs"

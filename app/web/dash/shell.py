@@ -24,17 +24,11 @@ from mloscope.app.web.dash import ids, page_data
 from mloscope.app.web.dash.page import Page
 from mloscope.app.web.dash.threaded_callbacks import threaded
 from mloscope.app.web.subject import subject
+from mloscope.app.web.templates import THEME_SCRIPT
 from mloscope.components.browser_parts import BasisLine, ImageCard, KeyMap, RunPicker, SavedViews, TimeSlider
 
 if TYPE_CHECKING:
     from mloscope.app.web.services import Services
-
-THEME_SCRIPT = """
-document.documentElement.dataset.theme = (() => {
-  try { return localStorage.getItem("mloscope-theme"); } catch { return null; }  // a browser may keep nothing of sites
-})() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-"""
-"""Chooses the colours before anything is drawn. The content security policy lets it run by its hash."""
 
 _INDEX = """<!DOCTYPE html>
 <html lang="en">

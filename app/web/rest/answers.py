@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -86,18 +88,28 @@ def npy_answer(array: np.ndarray, etag: str | None = None, **headers: str) -> Re
 
 
 def streamed_lines(request: Request, pieces: Iterator[list[dict[str, Any]]]) -> StreamingResponse:
-    """Return NDJSON, each piece computed in a worker thread. The work stops at the next piece once the reader hangs up."""
+    """Return NDJSON, each piece computed in a worker thread. The work stops at the next piece once the reader hangs up or the
+    server stops."""
+    nothing_more = object()
+    is_over = threading.Event()
+
+    def piece() -> Any:
+        found = next(pieces, nothing_more)
+        if is_over.is_set():
+            pieces.close()  # type: ignore[attr-defined]
+        return found
 
     async def body() -> AsyncIterator[bytes]:
-        nothing_more = object()
         try:
             while not await request.is_disconnected():
-                lines = await anyio.to_thread.run_sync(next, pieces, nothing_more)
+                lines = await anyio.to_thread.run_sync(piece)
                 if lines is nothing_more:
                     return
                 yield b"".join(json.dumps(plain(line), separators=(",", ":")).encode() + b"\n" for line in lines)
         finally:
-            pieces.close()  # type: ignore[attr-defined]
+            is_over.set()
+            with contextlib.suppress(ValueError):  # it is at work in its thread, which closes it
+                pieces.close()  # type: ignore[attr-defined]
 
     return StreamingResponse(
         body(),

@@ -10,7 +10,9 @@ from fastapi import Depends, Query, Request
 
 async def image_words(
     request: Request,
-    search: Annotated[str, Query(description="Words that name, id or class name must all have.")] = "",
+    search: Annotated[
+        str, Query(description="Words that name, id or class name must all have; label:7 asks for exactly that class.")
+    ] = "",
     label: Annotated[str | None, Query(description="Number or name of a class of the corpus.")] = None,
     random: Annotated[int | None, Query(description="A seed: shuffled, always the same way for the same seed.")] = None,
 ) -> Mapping[str, str]:

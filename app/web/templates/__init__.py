@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+THEME_SCRIPT = """
+document.documentElement.dataset.theme = (() => {
+  try { return localStorage.getItem("mloscope-theme"); } catch { return null; }  // a browser may keep nothing of sites
+})() || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+"""
+"""Chooses the colours before anything is drawn. The content security policy lets it run by its hash."""
+
+
 @functools.cache
 def _environment() -> Environment:
     # Imported with the first of these pages: most servers show none of them when they start.
@@ -29,7 +37,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     environment.filters |= filters.ALL
-    environment.globals["mounted"] = mounted
+    environment.globals |= {"mounted": mounted, "theme_script": THEME_SCRIPT}
     return environment
 
 

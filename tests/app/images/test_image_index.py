@@ -36,6 +36,16 @@ def test_every_word_must_match_name_id_or_class(images: ImageIndex) -> None:
         images.find(query(" ".join(map(str, range(40)))))
 
 
+def test_a_facet_among_the_words_is_exact(images: ImageIndex) -> None:
+    assert images.find(query("label:1")) == images.find(query(label="cat")), "not every image with a 1 in its name"
+    assert images.find(query("1 label:cat split:test")).positions == (41, 51, 53, 55, 57, 59)
+    assert images.find(query('label:"Bird"')) == images.find(query(label="Bird"))
+    assert images.find(query("label:cat", label="Bird")).total == 0
+    assert images.find(query("colour:red label:")).total == 0, "neither is a facet's value: both are words"
+    with pytest.raises(NotFound, match="dog"):
+        images.find(query("label:dog"))
+
+
 def test_label_split_and_pages(images: ImageIndex) -> None:
     found = images.find(query(split="test", label="cat"), offset=2, limit=3)
     assert (found.positions, found.total) == ((45, 47, 49), 10)

@@ -368,10 +368,10 @@ PAGE = Page(
             "what the same point of another run is; auto: by epoch or step where both count alike, else by share",
             (
                 Choice("auto", "automatic"),
-                Choice("step", "same step"),
-                Choice("epoch", "same epoch"),
-                Choice("share", "same share of training"),
-                Choice("accuracy", "nearest accuracy"),
+                Choice("step", "step", "B is at the same step as A"),
+                Choice("epoch", "epoch", "B is at the same epoch as A"),
+                Choice("share", "share of training", "B is as far through its training as A"),
+                Choice("accuracy", "accuracy", "B is where its accuracy comes nearest to A's"),
             ),
         ),
         Field(
@@ -393,6 +393,16 @@ PAGE = Page(
         Field("compare-runs", "text", "", "compare: further runs in the training chart, separated by commas"),
         Field(
             "compare-metric", "text", "", "compare: the metric in the training chart; the first two found where absent"
+        ),
+        Field(
+            "compare-scale",
+            "choice",
+            "common",
+            "whether A and B have one colour scale or their own",
+            (
+                Choice("common", "One scale", "A and B have the same colour scale"),
+                Choice("own", "Own scales", "A and B have a colour scale each, as where one of them looks flat"),
+            ),
         ),
         Field("compare-wipe", "number", 50, "where the divider stands, in percent"),
     ),

@@ -120,6 +120,15 @@ def test_the_step_on_the_screen_comes_first_and_the_order_follows(make_jobs, tmp
     until(lambda: jobs.state(*SUBJECT)["step"] == 200)
 
 
+def test_the_step_on_the_screen_of_another_process_of_the_server_comes_first_too(make_jobs) -> None:
+    jobs, another = make_jobs("slow"), make_jobs("slow")
+    jobs.act("start", *SUBJECT)
+    wait(jobs, "running")
+    assert another.act("reorder", *SUBJECT, step=250)["state"] == "running"
+    jobs.act("reorder", *SUBJECT, step=200)  # what the child says next is when the other's wish is passed on
+    until(lambda: jobs.state(*SUBJECT)["step"] == 250)
+
+
 def test_a_running_job_is_paused_and_resumed(make_jobs, tmp_path: Path) -> None:
     jobs = make_jobs("slow")
     jobs.act("start", *SUBJECT)
