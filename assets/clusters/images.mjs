@@ -6,8 +6,7 @@
  *
  * What is said of the cluster follows the time bus; its page is requested when time has settled.
  */
-import { select } from "mloscope/base/controls.mjs";
-import { button, component, element, hit } from "mloscope/base/dom.mjs";
+import { component, element, hit } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { counted, grouped } from "mloscope/base/numbers.mjs";
 import { isTemporary } from "mloscope/base/retry.mjs";
@@ -15,18 +14,16 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { marks } from "mloscope/clusters/marks.mjs";
 import { clusters } from "mloscope/clusters/points.mjs";
-import { choosable } from "mloscope/images/choosing.mjs";
-import { imageRecords } from "mloscope/images/records.mjs";
+import { ImagePages, pageChoice } from "mloscope/images/pages.mjs";
 
 const PAGE = 48;
-const EDGE = 64;
 const FLOWS = 6; // clusters named
 
 class Images {
   /** @type {HTMLParagraphElement} */ hint;
   /** @type {Record<string, HTMLSelectElement>} by key of the view */ orders = {};
-  /** @type {any} */ caught;
-  /** @type {any} */ cluster;
+  caught = new Section("Selected images", (way) => this.turnCaught(way));
+  cluster = new Section("Images of the cluster", (way) => this.turnCluster(way));
   /** @type {HTMLParagraphElement} */ before;
   /** @type {HTMLParagraphElement} */ after;
   /** @type {any} */ data;
@@ -39,10 +36,12 @@ class Images {
     this.build();
     this.undo = [
       clusters.follow((data) => this.take(data)),
-      time.subscribe(() => this.tellFlows()),
+      time.subscribe(() => this.showFlows()),
       time.onSettled(() => this.ask()),
       view.subscribe((_, changed) => this.heard(changed)),
       () => this.abort && this.abort.abort(),
+      () => this.caught.pages.destroy(),
+      () => this.cluster.pages.destroy(),
     ];
   }
 
@@ -53,32 +52,25 @@ class Images {
 
   build() {
     this.hint = element("p", { class: "cluster-hint" }, ["Click a cluster to list its images, or draw a line around images on the map."]);
-    this.caught = section("Selected images", (way) => this.turnCaught(way));
-    this.cluster = section("Images of the cluster", (way) => this.turnCluster(way));
     this.before = element("p", { class: "cluster-told" });
     this.after = element("p", { class: "cluster-told" });
-    const choice = (key, label) =>
-      select({ "aria-label": label }, view.choices(key), (value) => view.set({ [key]: value, "cluster-offset": null }));
     this.orders = {
-      "member-order": choice("member-order", "Order of the images"),
-      "member-judged": choice("member-judged", "Which images"),
+      "member-order": pageChoice("member-order", "Order of the images", "cluster-offset"),
+      "member-judged": pageChoice("member-judged", "Which images", "cluster-offset"),
     };
-    this.cluster.node.insertBefore(element("div", { class: "cluster-orders" }, Object.values(this.orders)), this.cluster.tiles);
-    this.cluster.node.insertBefore(this.before, this.cluster.tiles);
-    this.cluster.node.insertBefore(this.after, this.cluster.tiles);
+    const orders = element("div", { class: "cluster-orders" }, Object.values(this.orders));
+    this.cluster.pages.list.node.before(orders, this.before, this.after);
     this.root.append(this.hint, this.caught.node, this.cluster.node);
     this.root.addEventListener("click", (event) => {
       const link = hit(event, ".cluster-link");
       if (link) view.set({ cluster: Number(link.dataset.cluster), "cluster-offset": null });
     });
-    choosable(this.root, (event) => hit(event, ".cluster-tile")?.dataset.id);
   }
 
   heard(changed) {
     if (changed.includes("lasso")) this.page = 0;
     if (["cluster", "cluster-offset", "member-order", "member-judged"].some((key) => changed.includes(key))) this.ask();
     if (changed.includes("lasso") || changed.includes("cluster")) this.take(this.data);
-    if (changed.includes("image")) this.mark();
   }
 
   take(data) {
@@ -86,7 +78,7 @@ class Images {
     const isOther = data !== this.data;
     this.data = data;
     this.showCaught();
-    this.tellFlows();
+    this.showFlows();
     if (isOther || (this.asked !== this.question() && !time.playing)) this.ask();
   }
 
@@ -97,11 +89,11 @@ class Images {
     const { data, caught } = this;
     const found = lasso ? data.lassoed(lasso) : null;
     caught.node.hidden = !lasso;
-    this.tellHint();
+    this.showHint();
     if (!lasso) return;
     if (!found || !data.images) {
       caught.title.textContent = data.imagesError || "Loading the selected images …";
-      caught.show([], 0, 0, data.imagesError);
+      caught.show(null, [], 0, 0, data.imagesError);
       return;
     }
     const total = found.positions.length;
@@ -111,6 +103,7 @@ class Images {
     caught.title.textContent = `${counted(total, "selected image")} at step ${grouped(found.step)}`;
     const name = (number) => data.classNames[number] || `class ${number}`;
     caught.show(
+      data.statistics.overview.corpus,
       found.positions.slice(first, first + PAGE).map((position) => {
         const label = data.images.labels[position];
         return {
@@ -120,10 +113,8 @@ class Images {
       }),
       first,
       total,
-      total ? null : "There are no images within the line.",
-      data.statistics.overview.corpus,
+      "There are no images within the line.",
     );
-    this.mark();
   }
 
   turnCaught(way) {
@@ -150,7 +141,7 @@ class Images {
     const { cluster, "cluster-offset": offset, "member-order": order, "member-judged": judged } = view.get();
     for (const [key, node] of Object.entries(this.orders)) node.value = view.get()[key];
     part.node.hidden = cluster === null;
-    this.tellHint();
+    this.showHint();
     if (cluster === null) return;
     const { step } = time;
     part.node.dataset.state = "pending";
@@ -166,20 +157,18 @@ class Images {
       part.node.dataset.state = "ready";
       part.node.dataset.step = step;
       part.title.replaceChildren(marks.mark(cluster, 12), ` cluster ${cluster} at step ${grouped(step)}`);
-      const { corpus } = data.statistics.overview;
       part.show(
-        images.map((image) => ({ id: image.id, title: told(image) })),
+        data.statistics.overview.corpus,
+        images.map((image) => ({ id: image.id, title: inWords(image) })),
         offset || 0,
         total,
-        total ? null : judged ? `It has no image that is predicted ${judged} at this step.` : "It has no images at this step.",
-        corpus,
+        judged ? `It has no image that is predicted ${judged} at this step.` : "It has no images at this step.",
       );
-      this.mark();
     } catch (error) {
       if (error.name === "AbortError") return;
       part.node.dataset.state = "missing";
       part.title.replaceChildren(marks.mark(cluster, 12), ` cluster ${cluster}`);
-      part.show([], 0, 0, error.message);
+      part.show(null, [], 0, 0, error.message);
       this.asked = isTemporary(error) ? null : question;
     }
   }
@@ -190,7 +179,7 @@ class Images {
   }
 
   /** Where the cluster's images were and will be; from what is here, at every step. */
-  tellFlows() {
+  showFlows() {
     const { data, cluster: part } = this;
     const { cluster } = view.get();
     if (!data || cluster === null) return;
@@ -198,35 +187,30 @@ class Images {
     if (part.node.dataset.step && Number(part.node.dataset.step) !== step) part.node.dataset.state = "pending";
     const rows = data.rows(index);
     const row = rows && rows.clusters[cluster];
-    tellFlow(this.before, row ? row.from : null, cluster, rows && rows.before, "came from", [
+    showFlow(this.before, row ? row.from : null, cluster, rows && rows.before, "came from", [
       "was already here at",
       "were already here at",
     ]);
-    tellFlow(this.after, row ? row.to : null, cluster, rows && rows.after, "will move to", ["stays until", "stay until"]);
+    showFlow(this.after, row ? row.to : null, cluster, rows && rows.after, "will move to", ["stays until", "stay until"]);
   }
 
   // ---------------------------------------------------------------------------------------------------------- both
 
-  tellHint() {
+  showHint() {
     const { lasso, cluster } = view.get();
     this.hint.hidden = Boolean(lasso) || cluster !== null || !this.data || !this.data.made;
     this.caught.node.hidden = !lasso;
     this.cluster.node.hidden = cluster === null;
   }
-
-  mark() {
-    const { image } = view.get();
-    for (const tile of this.root.querySelectorAll(".cluster-tile")) tile.setAttribute("aria-pressed", tile.dataset.id === image);
-  }
 }
 
-function told({ id, class_name: name, predicted_name: predicted, distance }) {
+function inWords({ id, class_name: name, predicted_name: predicted, distance }) {
   const guess = predicted === undefined || predicted === name ? "" : `predicted ${predicted === null ? "nothing" : predicted}`;
   const away = Number.isFinite(distance) ? `${distance.toFixed(3)} from the centre` : "";
   return [id, name, guess, away].filter(Boolean).join(", ");
 }
 
-function tellFlow(node, flow, cluster, step, word, stay) {
+function showFlow(node, flow, cluster, step, word, stay) {
   const isKnown = flow && step !== null && flow.length;
   node.hidden = !isKnown;
   if (!isKnown) return;
@@ -253,36 +237,21 @@ function linkTo(cluster) {
   return link;
 }
 
-/** A list of images in pages. */
-function section(label, turn) {
-  const title = element("h3", { class: "cluster-title" });
-  const where = element("span", { class: "cluster-where" });
-  const back = button("tool-button", "‹", `Page before of ${label.toLowerCase()}`, () => turn(-1));
-  const on = button("tool-button", "›", `Next page of ${label.toLowerCase()}`, () => turn(1));
-  const pager = element("span", { class: "cluster-pager" }, [where, back, on]);
-  const tiles = element("div", { class: "cluster-tiles" });
-  const message = element("p", { class: "cluster-message", role: "status" });
-  const node = element("section", { class: "cluster-part", "aria-label": label, hidden: true }, [
-    element("div", { class: "cluster-bar" }, [title, pager]), tiles, message,
-  ]); // prettier-ignore
-  const show = (images, first, total, said, corpus) => {
-    pager.hidden = total <= PAGE;
-    where.textContent = `${grouped(first + 1)}–${grouped(first + images.length)} of ${grouped(total)}`;
-    back.disabled = first === 0;
-    on.disabled = first + images.length >= total;
-    message.textContent = said || "";
-    message.hidden = !said;
-    tiles.replaceChildren(...images.map(({ id, title: text }) => tile(corpus, id, text)));
-  };
-  return { node, title, tiles, show };
-}
+/** A list of images in pages, under a title. */
+class Section {
+  constructor(label, turn) {
+    this.title = element("h3", { class: "cluster-title" });
+    this.pages = new ImagePages(PAGE, label.toLowerCase(), turn);
+    const { bar, list, message } = this.pages;
+    const head = element("div", { class: "cluster-bar" }, [this.title, bar]);
+    this.node = element("section", { class: "cluster-part", "aria-label": label, hidden: true }, [head, list.node, message]);
+  }
 
-function tile(corpus, id, title) {
-  const picture = element("img", { alt: "", loading: "lazy", decoding: "async", draggable: "false" });
-  const node = element("button", { type: "button", class: "cluster-tile", "data-id": id, title, "aria-label": title }, [picture]);
-  picture.addEventListener("error", () => node.classList.add("images-broken"));
-  picture.src = imageRecords.picture(corpus, id, EDGE);
-  return node;
+  /** As of `ImagePages`; the title or the table says how many there are on one page. */
+  show(corpus, images, first, total, none) {
+    this.pages.show(corpus, images, first, total, none);
+    this.pages.bar.hidden = total <= PAGE;
+  }
 }
 
 /** The React component behind components/browser_parts.py. */

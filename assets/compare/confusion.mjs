@@ -9,7 +9,7 @@
  * the middle and says that its ends are those of this moment.
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { component, element, oncePerFrame, placeBeside } from "mloscope/base/dom.mjs";
+import { component, element, oncePerFrame, placeBeside, write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
 import { keyTable } from "mloscope/base/keys.mjs";
 import { grouped, percent, typeset } from "mloscope/base/numbers.mjs";
@@ -18,8 +18,7 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { CountMatrix, dense, signed } from "mloscope/compare/count_matrix.mjs";
 import { compare } from "mloscope/compare/state.mjs";
-import { choosable } from "mloscope/images/choosing.mjs";
-import { imageRecords } from "mloscope/images/records.mjs";
+import { ImageList } from "mloscope/images/list.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
 
 const MOVED_SHOWN = 24;
@@ -59,6 +58,7 @@ class Confusion {
     this.tip = element("div", { class: "film-tip", "aria-hidden": "true", hidden: true });
     this.live = element("p", { class: "film-live", "aria-live": "polite" });
     this.moved = element("section", { class: "compare-moved", "aria-label": "Images that moved" });
+    this.movedLists = [movedList("into", "B"), movedList("out_of", "A")];
     root.append(this.row, this.moved, this.tip, this.live);
     this.resizes = new ResizeObserver(() => this.later());
     this.resizes.observe(this.row);
@@ -76,6 +76,11 @@ class Confusion {
       () => this.leaveA(),
       () => this.leaveB(),
       () => clearTimeout(this.resting),
+      ...this.movedLists.map(
+        ({ list }) =>
+          () =>
+            list.destroy(),
+      ),
     ];
     this.follow();
   }
@@ -288,33 +293,26 @@ class Confusion {
   }
 
   showMoved(answer, cell) {
-    const lists = [["into", "in this cell at A, not at B"], ["out_of", "in this cell at B, not at A"]]; // prettier-ignore
-    this.moved.replaceChildren(
-      element("h3", { class: "panel-subtitle" }, [this.inWords(cell).where]),
-      ...lists.map(([key, words]) => {
-        const { total, images } = answer[key];
-        const more = total > images.length ? `, ${images.length} shown` : "";
-        return element("div", { class: "compare-moved-list" }, [
-          element("p", { class: "quiet-text" }, [`${total} ${words}${more}`]),
-          element(
-            "div",
-            { class: "compare-thumbnails" },
-            images.map((image) => this.thumbnail(image, key)),
-          ),
-        ]);
-      }),
-    );
+    for (const { words, list, key, side } of this.movedLists) {
+      const { total, images } = answer[key];
+      const more = total > images.length ? `, ${images.length} shown` : "";
+      write(words, `${total} ${key === "into" ? "in this cell at A, not at B" : "in this cell at B, not at A"}${more}`);
+      const before = ({ elsewhere_name: name }) => `${side} predicted ${name ?? "nothing"}`;
+      list.show(
+        subject.corpus,
+        images.map((image) => ({ ...image, title: `${image.name}; ${before(image)}` })),
+      );
+    }
+    const title = element("h3", { class: "panel-subtitle" }, [this.inWords(cell).where]);
+    this.moved.replaceChildren(title, ...this.movedLists.map(({ node }) => node));
   }
+}
 
-  thumbnail(image, key) {
-    const before = `${key === "into" ? "B" : "A"} predicted ${image.elsewhere_name ?? "nothing"}`;
-    const title = `${image.name}; ${before}`;
-    const button = element("button", { type: "button", class: "compare-thumbnail", title }, [
-      element("img", { src: imageRecords.picture(subject.corpus, image.id, 40), alt: title, loading: "lazy" }),
-    ]);
-    choosable(button, () => image.id);
-    return button;
-  }
+/** Images that a cell has at one side only. @param {"into" | "out_of"} key of the API @param {string} side at which they are elsewhere */
+function movedList(key, side) {
+  const words = element("p", { class: "quiet-text" });
+  const list = new ImageList("compare-thumbnails", `Images that moved ${key.replace("_", " ")} the cell`);
+  return { key, side, words, list, node: element("div", { class: "compare-moved-list" }, [words, list.node]) };
 }
 
 export const ComparisonConfusion = component("compare-confusion", Confusion);

@@ -1,7 +1,7 @@
 /**
  * The selected cell: the component ConfusionCell. Its count at this step, at every step as a sparkline, and all of its images.
  */
-import { labelled, select } from "mloscope/base/controls.mjs";
+import { labelled } from "mloscope/base/controls.mjs";
 import { component, element, write } from "mloscope/base/dom.mjs";
 import { grouped, ofStep } from "mloscope/base/numbers.mjs";
 import { Spark } from "mloscope/base/spark.mjs";
@@ -10,6 +10,7 @@ import { view } from "mloscope/base/view.mjs";
 import { confusionCounts } from "mloscope/confusion/counts.mjs";
 import { ConfusionImages } from "mloscope/confusion/images.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
+import { pageChoice } from "mloscope/images/pages.mjs";
 
 class Cell {
   /** @type {HTMLParagraphElement} */ hint;
@@ -51,8 +52,7 @@ class Cell {
     ]);
     this.title = element("h2", { class: "panel-title confusion-cell-title" });
     this.sentence = element("p", { class: "confusion-cell-sentence" });
-    const order = (value) => view.set({ "cell-order": value, "cell-offset": 0 });
-    this.order = select({ "aria-label": "Order of the images" }, view.choices("cell-order"), order);
+    this.order = pageChoice("cell-order", "Order of the images", "cell-offset");
     const place = element("div", { class: "confusion-cell-images" });
     this.images = new ConfusionImages(place, "cell-offset");
     this.body = element("div", {}, [

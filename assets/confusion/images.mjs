@@ -1,38 +1,17 @@
 /**
- * Images behind a number, page by page: `ConfusionImages`. A click on one selects it everywhere, and opens its card.
+ * Images behind a number, requested page by page: `ConfusionImages`. A click on one selects it everywhere, and opens its card.
  */
-import { button, element, hit } from "mloscope/base/dom.mjs";
-import { keyTable } from "mloscope/base/keys.mjs";
-import { counted, grouped, percent } from "mloscope/base/numbers.mjs";
+import { percent } from "mloscope/base/numbers.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { confusion } from "mloscope/confusion/state.mjs";
-import { choosable } from "mloscope/images/choosing.mjs";
-import { imageRecords } from "mloscope/images/records.mjs";
+import { ImagePages } from "mloscope/images/pages.mjs";
 
 const PAGE = 60;
-const EDGE = 64;
-
-const MOVES = {
-  ArrowLeft: (at) => at - 1,
-  ArrowRight: (at) => at + 1,
-  ArrowUp: (at, across) => at - across,
-  ArrowDown: (at, across) => at + across,
-  Home: () => 0,
-  End: (_at, _across, last) => last,
-};
-const imageKeys = keyTable("Images of a cell or a cluster", [
-  { keys: Object.keys(MOVES), does: "another image", act: (images, { key }) => images.move(MOVES[key]) },
-]);
 
 export class ConfusionImages {
-  /** @type {HTMLDivElement} */ list;
-  /** @type {any} */ previous;
-  /** @type {any} */ next;
-  /** @type {HTMLSpanElement} */ where;
-  /** @type {HTMLDivElement} */ pages;
-  /** @type {HTMLParagraphElement} */ message;
-  /** @type {any} */ abort;
-  /** @type {any} */ total;
+  /** @type {AbortController | null} */ abort = null;
+  /** @type {any} */ asked = null;
+  total = 0;
 
   /**
    * @param {HTMLElement} root
@@ -41,33 +20,17 @@ export class ConfusionImages {
   constructor(root, offsetKey = null) {
     this.root = root;
     this.offsetKey = offsetKey;
-    /** @type {any} */
-    this.asked = null;
-    this.build();
-    this.undo = [
-      view.subscribe((view, changed) => {
-        if (changed.includes("image")) this.mark();
-        if (this.asked && changed.includes(String(offsetKey))) this.open(this.offsetWithin(this.total));
-      }),
-    ];
+    this.pages = new ImagePages(PAGE, "images", (direction) => this.turn(direction));
+    root.append(this.pages.bar, this.pages.list.node, this.pages.message);
+    this.leave = view.subscribe((_, changed) => {
+      if (this.asked && changed.includes(String(offsetKey))) this.open(this.offsetWithin(this.total));
+    });
   }
 
   destroy() {
     this.forget();
-    for (const undo of this.undo) undo();
-  }
-
-  build() {
-    this.list = element("div", { class: "confusion-images", role: "listbox", "aria-label": "Images", "data-own-keys": true });
-    this.previous = button("tool-button", "‹", "Previous page of images", () => this.turn(-1));
-    this.next = button("tool-button", "›", "Next page of images", () => this.turn(1));
-    this.where = element("span", { class: "confusion-where", role: "status" });
-    this.pages = element("div", { class: "confusion-pages" }, [this.where, this.previous, this.next]);
-    this.message = element("p", { class: "quiet-text", role: "status" });
-    this.root.append(this.pages, this.list, this.message);
-    choosable(this.list, (event) => hit(event, ".confusion-image")?.dataset.id);
-    this.list.addEventListener("keydown", (event) => imageKeys(this, event));
-    this.pages.hidden = true;
+    this.leave();
+    this.pages.destroy();
   }
 
   /** Nothing is shown any more, and nothing is waited for. */
@@ -76,24 +39,15 @@ export class ConfusionImages {
     this.abort = null;
     this.asked = null;
     this.total = 0;
-    this.list.replaceChildren();
-    this.pages.hidden = true;
-    this.message.textContent = "";
+    this.pages.clear();
     this.root.removeAttribute("data-shows");
     this.root.removeAttribute("data-total");
   }
 
-  /**
-   * Empty places for images that are still to be asked for (time moves), so that nothing jumps and nothing old is shown.
-   * @param {number} count
-   */
+  /** Empty places for images that are still to be requested (time moves). @param {number} count */
   hold(count) {
     this.forget();
-    this.pages.hidden = count === 0;
-    this.where.textContent = "";
-    this.previous.disabled = this.next.disabled = true;
-    const shown = Math.min(count, PAGE);
-    this.list.replaceChildren(...Array.from({ length: shown }, () => element("span", { class: "confusion-image confusion-awaited" })));
+    this.pages.hold(count);
   }
 
   /**
@@ -137,8 +91,7 @@ export class ConfusionImages {
       this.fill(found);
     } catch (error) {
       if (error.name === "AbortError" || abort.signal.aborted) return;
-      this.list.replaceChildren();
-      this.message.textContent = error.message;
+      this.pages.clear(error.message);
     }
   }
 
@@ -146,72 +99,19 @@ export class ConfusionImages {
     const { asked } = this;
     this.total = total;
     this.root.dataset.shows = asked.shows;
-    this.root.dataset.total = total;
-    this.message.textContent = "";
-    this.list.replaceChildren(...images.map((image) => this.tile(image)));
-    const last = asked.offset + images.length;
-    this.pages.hidden = total === 0;
-    this.where.textContent =
-      total <= PAGE ? counted(total, "image") : `${grouped(asked.offset + 1)}–${grouped(last)} of ${grouped(total)} images`;
-    this.previous.hidden = this.next.hidden = total <= PAGE;
-    this.previous.disabled = asked.offset === 0;
-    this.next.disabled = last >= total;
-    this.mark();
-  }
-
-  tile(image) {
-    const { corpus } = confusion.statistics;
-    const sure = Number.isFinite(image.probability) ? percent(image.probability, 0) : "";
-    const words = [
-      image.name,
-      image.class_name && `true class ${image.class_name}`,
-      image.predicted_name && `predicted as ${image.predicted_name} ${sure}`,
-    ];
-    const title = words.filter(Boolean).join(", ");
-    const tile = element("button", {
-      type: "button",
-      class: "confusion-image",
-      role: "option",
-      title,
-      "aria-label": title,
-      "data-id": image.id,
-      tabindex: -1,
-    });
-    if (corpus) {
-      const picture = element("img", { alt: "", draggable: "false", decoding: "async", src: imageRecords.picture(corpus, image.id, EDGE) });
-      picture.addEventListener("error", () => tile.classList.add("images-broken"));
-      tile.append(picture);
-    } else {
-      tile.append(element("span", { class: "confusion-image-name" }, [image.name]));
-    }
-    if (sure) tile.append(element("span", { class: "confusion-sure" }, [sure]));
-    return tile;
-  }
-
-  /** Which is selected, and which Tab reaches. */
-  mark() {
-    const { image } = view.get();
-    const tiles = [...this.list.querySelectorAll("button.confusion-image")];
-    for (const tile of tiles) tile.setAttribute("aria-selected", tile.dataset.id === image);
-    const reachable = tiles.find((tile) => tile.dataset.id === image) || tiles[0];
-    for (const tile of tiles) tile.tabIndex = tile === reachable ? 0 : -1;
+    this.root.dataset.total = String(total);
+    this.pages.show(confusion.statistics.corpus, images.map(inWords), asked.offset, total);
   }
 
   /** The first image, or the selected one, takes the keys. */
   focus() {
-    const tile = this.list.querySelector('[tabindex="0"]');
-    if (tile) tile.focus();
-    return Boolean(tile);
+    return this.pages.list.focus();
   }
+}
 
-  /** Focus another tile. @param {(at: number, across: number, last: number) => number} to which, from where the focus is */
-  move(to) {
-    const tiles = /** @type {HTMLElement[]} */ ([...this.list.querySelectorAll("button.confusion-image")]);
-    const at = tiles.findIndex((tile) => tile === document.activeElement);
-    if (at < 0) return false;
-    const across = tiles.filter((tile) => tile.offsetTop === tiles[0].offsetTop).length;
-    const tile = tiles[to(at, across, tiles.length - 1)];
-    if (tile) tile.focus();
-    return true;
-  }
+/** @returns {import("mloscope/images/list.mjs").Shown} */
+function inWords({ id, name, class_name: actual, predicted_name: predicted, probability }) {
+  const sure = Number.isFinite(probability) ? percent(probability, 0) : "";
+  const words = [name, actual && `true class ${actual}`, predicted && `predicted as ${predicted} ${sure}`];
+  return { id, name, title: words.filter(Boolean).join(", "), caption: sure };
 }

@@ -10,18 +10,3 @@ export const openInNetwork = (image) => {
   view.set({ image });
   view.visit({ path: mountedAt("/") });
 };
-
-/**
- * Choose images by the pointer (and by Enter and Space, where what stands for them is a button).
- * @param {HTMLElement} node around what stands for images
- * @param {(event: MouseEvent) => string | null | undefined} idOf the image that an event hit
- */
-export const choosable = (node, idOf) => {
-  const bind = (type, use) =>
-    node.addEventListener(type, (event) => {
-      const id = idOf(/** @type {MouseEvent} */ (event));
-      if (id) use(id);
-    });
-  bind("click", choose);
-  bind("dblclick", openInNetwork);
-};

@@ -5,9 +5,8 @@
  *     address ──read──► query (one object) ──write──► controls, address, GET .../images?search=&label=&split=&random=
  */
 import { api } from "mloscope/base/addresses.mjs";
-import { button, component, element, hit, oncePerFrame } from "mloscope/base/dom.mjs";
+import { button, component, element } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
-import { keyTable } from "mloscope/base/keys.mjs";
 import { notice } from "mloscope/base/notices.mjs";
 import { counted, grouped } from "mloscope/base/numbers.mjs";
 import { onOpen, subject } from "mloscope/base/subject.mjs";
@@ -15,23 +14,12 @@ import { time } from "mloscope/base/time_bus.mjs";
 import { view } from "mloscope/base/view.mjs";
 import { FacetChoices, OF_EVERY_CORPUS } from "mloscope/images/facet_choices.mjs";
 import { ImageFacts } from "mloscope/images/facts.mjs";
+import { LongImageList } from "mloscope/images/long_list.mjs";
 import { imageRecords } from "mloscope/images/records.mjs";
 import { OrderChoices, isJudged, isOrderWord, orderTitle } from "mloscope/images/orders.mjs";
 import { ImageStory } from "mloscope/images/story.mjs";
 
-const TILE_PX = 48; // at least
-const GAP_PX = 8;
-const SPARE_ROWS = 1; // above and below what is in sight
-const MOST_TILES = 96;
-const THUMBNAIL_EDGE = 64;
 const TYPING_MS = 150;
-const TALLEST_PX = 16e6; // browsers stop soon after
-const MOVES = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: ({ across }) => -across, ArrowDown: ({ across }) => across };
-const gridKeys = keyTable("Image grid", [
-  { keys: Object.keys(MOVES), does: "the image beside", act: (grid, { key }) => grid.move(grid.focus + MOVES[key](grid)) },
-  { keys: ["Home", "End"], does: "first or last image", act: (grid, { key }) => grid.move(key === "Home" ? 0 : grid.search.total - 1) },
-  { keys: ["Enter", " "], does: "select the image", act: (grid) => grid.select(grid.focus) },
-]);
 
 class Grid {
   /** @type {HTMLInputElement} */ text;
@@ -42,35 +30,25 @@ class Grid {
   /** @type {HTMLSpanElement} */ total;
   selected = new ImageFacts();
   /** @type {ImageStory} */ story;
-  /** @type {HTMLDivElement} */ window;
-  /** @type {HTMLDivElement} */ spacer;
-  /** @type {HTMLDivElement} */ scroller;
+  /** @type {LongImageList} */ list;
   /** @type {HTMLParagraphElement} */ message;
   /** @type {any} */ typing;
   hasTyped = false;
   /** @type {any} */ corpus;
-  later = oncePerFrame(() => this.render());
-  /** @type {any} */ across;
   /** @type {string | null} the image that is selected here just now, and is in sight */ chosenHere = null;
-  /** @type {any} */ size;
 
   constructor(root) {
     this.root = root;
-    this.tiles = new Map(); // position -> button
-    this.focus = 0; // position of the one tile that Tab reaches
     /** @type {any} */
     this.search = null;
     this.query = {}; // words as the API takes them, by name
     this.build();
-    this.resizes = new ResizeObserver(() => this.render());
-    this.resizes.observe(this.scroller);
     this.undo = [
       onOpen((subject, isNew) => isNew && this.open(subject)),
       view.subscribe((view, changed) => changed.includes("image") && this.followSelected(view.image)),
       view.subscribe((view, changed) => changed.includes("images") && this.follow(view.images)),
       time.onSettled(() => this.orderAgain()),
-      () => this.resizes.disconnect(),
-      () => this.later.cancel(),
+      () => this.list.destroy(),
       () => this.search && this.search.close(),
       () => clearTimeout(this.typing),
       () => this.story.destroy(),
@@ -96,11 +74,12 @@ class Grid {
     this.total = element("span", { class: "images-total", role: "status" });
     const story = element("div", { class: "story" });
     this.story = new ImageStory(story, { isListed: false }); // the likeliest classes stand below the grid
-    this.window = element("div", { class: "images-window" });
-    this.spacer = element("div", { class: "images-spacer" }, [this.window]);
-    this.scroller = element("div", { class: "images-scroller", role: "listbox", "aria-label": "Images", "data-own-keys": true }, [
-      this.spacer,
-    ]);
+    this.list = new LongImageList(
+      "images-scroller",
+      "Images",
+      (id) => this.select(id),
+      (position) => this.imageAt(position),
+    );
     this.message = element("p", { class: "images-message", hidden: true });
     this.root.append(
       this.selected.node,
@@ -109,7 +88,7 @@ class Grid {
       this.facets.node,
       this.orders.node,
       element("div", { class: "images-line" }, [this.total, this.order, this.random]),
-      this.scroller,
+      this.list.node,
       this.message,
     );
     this.text.addEventListener("input", () => {
@@ -117,12 +96,6 @@ class Grid {
       this.typing = setTimeout(() => this.type(), TYPING_MS);
     });
     this.text.addEventListener("focus", () => (this.hasTyped = false));
-    this.scroller.addEventListener("scroll", () => this.later(), { passive: true });
-    this.scroller.addEventListener("keydown", (event) => this.search && this.search.total && gridKeys(this, event));
-    this.scroller.addEventListener("click", (event) => {
-      const tile = hit(event, ".images-tile");
-      if (tile) this.select(Number(tile.dataset.position));
-    });
   }
 
   async open(subject) {
@@ -212,9 +185,7 @@ class Grid {
     this.orders.show(query);
     this.search = new imageRecords.Search(this.corpus, query, () => this.render(), this.judge(query));
     this.order.hidden = !query.random;
-    this.focus = 0;
-    this.scroller.scrollTop = 0;
-    this.clear();
+    this.list.restart(this.corpus);
     this.search.at(0);
   }
 
@@ -229,14 +200,9 @@ class Grid {
     if (search && search.judge && search.judge.step !== time.step) this.ask("replace");
   }
 
-  // ------------------------------------------------------------------------------------------------------- tiles
+  // -------------------------------------------------------------------------------------------------------- list
 
-  clear() {
-    this.window.replaceChildren();
-    this.tiles.clear();
-  }
-
-  /** Put the tiles in sight into the document, and take the others out. */
+  /** Show what has come of the search. */
   render() {
     const { search } = this;
     if (!search || search.total === null) {
@@ -245,77 +211,18 @@ class Grid {
     }
     this.total.textContent = totalOf(search);
     this.say(search.error || (search.total ? "" : nothingFound(search.query)));
-    const width = this.scroller.clientWidth;
-    if (!width) return;
-    this.across = Math.max(1, Math.floor((width + GAP_PX) / (TILE_PX + GAP_PX)));
-    this.size = Math.floor((width + GAP_PX) / this.across) - GAP_PX;
-    const step = this.size + GAP_PX;
-    const rows = Math.ceil(search.total / this.across);
-    this.spacer.style.height = `${Math.min(TALLEST_PX, Math.max(0, rows * step - GAP_PX))}px`;
-    const from = Math.max(0, Math.floor(this.scroller.scrollTop / step) - SPARE_ROWS);
-    const inSight = Math.ceil(this.scroller.clientHeight / step) + 1 + 2 * SPARE_ROWS;
-    const first = from * this.across;
-    const last = Math.min(search.total, first + Math.min(inSight * this.across, MOST_TILES));
-    for (const [position, tile] of this.tiles) {
-      if (position >= first && position < last) continue;
-      tile.remove();
-      this.tiles.delete(position);
-    }
-    for (let position = first; position < last; position += 1) this.place(position, step);
-    this.mark();
+    this.list.count = search.total;
+    this.list.render();
   }
 
-  place(position, step) {
-    let tile = this.tiles.get(position);
-    if (!tile) {
-      tile = element("div", { class: "images-tile", role: "option", "data-position": position });
-      this.tiles.set(position, tile);
-      this.window.append(tile);
-    }
-    tile.setAttribute("aria-posinset", position + 1);
-    tile.setAttribute("aria-setsize", this.search.total);
-    tile.style.transform = `translate(${(position % this.across) * step}px, ${Math.floor(position / this.across) * step}px)`;
-    tile.style.width = tile.style.height = `${this.size}px`;
+  imageAt(position) {
     const record = this.search.at(position);
-    if (!record || tile.dataset.id === record.id) return;
-    tile.dataset.id = record.id;
-    const name = [record.name, record.class_name].filter(Boolean).join(", ");
-    tile.title = name;
-    tile.setAttribute("aria-label", name);
-    const picture = element("img", { alt: "", draggable: "false", decoding: "async" });
-    picture.addEventListener("error", () => tile.classList.add("images-broken"));
-    picture.src = imageRecords.picture(this.corpus, record.id, THUMBNAIL_EDGE);
-    tile.replaceChildren(picture);
+    return record && { id: record.id, title: [record.name, record.class_name].filter(Boolean).join(", ") };
   }
 
-  /** Which tile is selected, and which Tab reaches. */
-  mark() {
-    const { image } = view.get();
-    const reachable = this.tiles.has(this.focus) ? this.focus : Math.min(...this.tiles.keys());
-    for (const [position, tile] of this.tiles) {
-      tile.setAttribute("aria-selected", tile.dataset.id === image);
-      tile.tabIndex = position === reachable ? 0 : -1;
-    }
-  }
-
-  select(position) {
-    const record = this.search.at(position);
-    this.focus = position;
-    if (!record) return;
-    this.chosenHere = record.id;
-    view.set({ image: record.id });
-    this.mark();
-  }
-
-  /** Go to another image of the grid. */
-  move(to) {
-    if (to >= 0 && to < this.search.total) this.reach(to);
-  }
-
-  reach(position) {
-    this.bringIntoSight(position);
-    const tile = this.tiles.get(position);
-    if (tile) tile.focus({ preventScroll: true });
+  select(image) {
+    this.chosenHere = image;
+    view.set({ image });
   }
 
   /** Bring the selected image into sight, wherever it stands. */
@@ -324,17 +231,7 @@ class Grid {
     const { image } = view.get();
     if (!image || !search) return;
     const position = await search.placeOf(image);
-    if (position >= 0 && search === this.search && image === view.get().image && this.size) this.bringIntoSight(position);
-  }
-
-  bringIntoSight(position) {
-    this.focus = position;
-    const step = this.size + GAP_PX;
-    const top = Math.floor(position / this.across) * step;
-    const { scroller } = this;
-    if (top < scroller.scrollTop) scroller.scrollTop = top;
-    else if (top + this.size > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top + this.size - scroller.clientHeight;
-    this.render();
+    if (position >= 0 && search === this.search && image === view.get().image && this.list.isLaidOut) this.list.bringIntoSight(position);
   }
 
   // ---------------------------------------------------------------------------------------------------- selected
@@ -348,7 +245,6 @@ class Grid {
 
   async showSelected() {
     const { image } = view.get();
-    this.mark();
     this.story.show(this.corpus ? image : null);
     const record = await this.selected.show(this.corpus, image);
     if (record) this.story.show(record.id, record.split);
@@ -357,7 +253,7 @@ class Grid {
   say(text) {
     this.message.textContent = text || "";
     this.message.hidden = !text;
-    this.scroller.hidden = Boolean(text);
+    this.list.node.hidden = Boolean(text);
   }
 }
 

@@ -192,20 +192,20 @@ def test_a_click_lists_the_clusters_images_in_pages_and_is_in_the_address(stage,
     go(stage, 300)
     stage.page.locator('.cluster-row[data-cluster="4"]').locator(".cluster-name").click()
     members = np.flatnonzero(clusters.assignment(300) == 4).tolist()
-    stage.page.wait_for_selector(".cluster-part[data-step='300'] .cluster-tile")
-    listed = stage.page.locator(".cluster-part[data-step] .cluster-tile").evaluate_all(
+    stage.page.wait_for_selector(".cluster-part[data-step='300'] .image-tile")
+    listed = stage.page.locator(".cluster-part[data-step] .image-tile").evaluate_all(
         "tiles => tiles.map((t) => t.dataset.id)"
     )
     assert listed == [f"test-{position}" for position in members[:48]]
     assert "cluster=4" in stage.js("() => location.hash")
     stage.page.get_by_role("button", name="Next page of images of the cluster").click()
     stage.wait(
-        "first => document.querySelector('.cluster-part[data-step] .cluster-tile').dataset.id === first",
+        "first => document.querySelector('.cluster-part[data-step] .image-tile').dataset.id === first",
         f"test-{members[48]}",
     )
     assert "cluster-offset=48" in stage.js("() => location.hash")
-    assert stage.page.locator(".cluster-pager:visible").inner_text().startswith(f"49–96 of {len(members)}")
-    stage.page.locator(".cluster-part[data-step] .cluster-tile").first.click()
+    assert stage.page.locator(".image-pages-bar:visible").inner_text().startswith(f"49–96 of {len(members)}")
+    stage.page.locator(".cluster-part[data-step] .image-tile").first.click()
     assert stage.js("() => view.get().image") == f"test-{members[48]}"
 
 
@@ -335,7 +335,7 @@ def test_a_lasso_lists_the_images_within_it_and_follows_them_through_time(stage,
     for corner in corners[1:]:
         stage.page.mouse.move(box["x"] + corner[0], box["y"] + corner[1], steps=4)
     stage.page.mouse.up()
-    stage.page.wait_for_selector(".cluster-part:visible .cluster-tile")
+    stage.page.wait_for_selector(".cluster-part:visible .image-tile")
     within = [
         p for p in range(clusters.images)
         if np.abs(np.subtract(spot_of(stage, clusters, step, p), (x, y))).max() < 58
@@ -350,11 +350,11 @@ def test_a_lasso_lists_the_images_within_it_and_follows_them_through_time(stage,
     go(stage, 100)
     assert stage.page.inner_text(".cluster-title:visible") == title
     assert stage.page.get_attribute(".points-lasso", "d") == ""
-    stage.page.locator(".cluster-tile:visible").nth(1).click()
+    stage.page.locator(".image-tile:visible").nth(1).click()
     assert stage.js("() => view.get().image") == f"test-{sorted(caught)[1]}"
     stage.page.locator(".points-canvas").press("Escape")
     assert "lasso" not in stage.js("() => location.hash")
-    stage.page.wait_for_selector(".cluster-tile", state="hidden")
+    stage.page.wait_for_selector(".image-tile", state="hidden")
 
 
 _SPOTS: dict = {}
@@ -374,7 +374,7 @@ def spot_of(stage, clusters: FakeClusters, step: int, position: int) -> tuple[fl
 
 def test_a_lasso_in_the_address_is_there_again_and_a_wrong_one_is_none(stage, clusters):
     show(stage, hash="#step=300&lasso=300:0,0;999,0;999,999;0,999")
-    stage.page.wait_for_selector(".cluster-tile:visible")
+    stage.page.wait_for_selector(".image-tile:visible")
     assert stage.page.inner_text(".cluster-title:visible") == "2\u202f000 selected images at step 300"
     assert stage.js("() => clusters.outline('300:1,2')") is None
     assert stage.js("() => clusters.outline('300:1,2;3,4;5,x')") is None
@@ -456,7 +456,7 @@ def test_what_is_in_view_can_be_chosen_without_a_mouse(stage, clusters):
     inside = known & (x > 3) & (x < 2 * across - 3) & (y > 3) & (y < 2 * down - 3)
     outside = ~known | (x < -3) | (x > 2 * across + 3) | (y < -3) | (y > 2 * down + 3)
     stage.page.locator(".points-canvas").press("l")
-    stage.page.wait_for_selector(".cluster-part:visible .cluster-tile")
+    stage.page.wait_for_selector(".cluster-part:visible .image-tile")
     caught = set(stage.js(f"() => {DATA}.lassoed(view.get().lasso).positions"))
     assert 0 < inside.sum() < known.sum()
     assert set(np.flatnonzero(inside)) <= caught

@@ -644,7 +644,7 @@ def test_a_cell_tells_who_moved_into_it_and_out_of_it(compare: Compare, stage) -
     compare.page.keyboard.press("Enter")
     stage.wait("() => location.hash.includes('actual=0&predicted=2')")
     stage.wait("() => document.querySelector('.compare-moved').textContent.includes('40 in this cell at A, not at B')")
-    thumbnail = compare.page.locator(".compare-thumbnail")
+    thumbnail = compare.page.locator(".compare-thumbnails .image-tile")
     assert "B predicted three" in thumbnail.get_attribute("title")
     thumbnail.click()
     stage.wait("() => location.hash.includes('image=test-7')")

@@ -267,24 +267,20 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
     expected = statistics.cell(STEPS[-1], 5, 5, "confident")
     assert len(expected) > 120
     assert stage.js("[view.get().actual, view.get().predicted]") == [5, 5]
-    tiles = stage.page.locator(".confusion-cell button.confusion-image")
+    tiles = stage.page.locator(".confusion-cell .image-tile")
     seen = []
     for _ in range(-(-len(expected) // 60)):
         seen += tiles.evaluate_all("tiles => tiles.map((tile) => tile.dataset.id)")
         if len(seen) < len(expected):
             first = seen[-60]
             stage.page.locator(".confusion-cell").get_by_role("button", name="Next page of images").click()
-            stage.wait(
-                "first => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id !== first", first
-            )
+            stage.wait("first => document.querySelector('.confusion-cell .image-tile')?.dataset.id !== first", first)
     assert seen == [f"test-{position}" for position in expected]
     total = stage.page.locator(".confusion-cell-images").first.get_attribute("data-total")
     assert int(total) == len(expected) == statistics.matrix(STEPS[-1])[5, 5]
     stage.page.get_by_label("Order of the images").select_option("unsure")
     unsure = statistics.cell(STEPS[-1], 5, 5, "unsure")
-    stage.wait(
-        "id => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id === id", f"test-{unsure[0]}"
-    )
+    stage.wait("id => document.querySelector('.confusion-cell .image-tile')?.dataset.id === id", f"test-{unsure[0]}")
     tiles.nth(1).click()
     assert stage.js("view.get().image") == f"test-{unsure[1]}"
     assert tiles.nth(1).get_attribute("aria-selected") == "true"
@@ -293,7 +289,7 @@ def test_a_click_lists_all_images_of_the_cell_page_by_page(show):
 def test_the_page_of_a_cell_s_images_is_in_the_address(show):
     stage = show("#actual=5&predicted=5&cell-offset=60")
     expected = stage.server.statistics.cell(STEPS[-1], 5, 5, "confident")
-    first = "() => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id"
+    first = "() => document.querySelector('.confusion-cell .image-tile')?.dataset.id"
     stage.wait(f"id => ({first})() === id", f"test-{expected[60]}")
     stage.page.locator(".confusion-cell").get_by_role("button", name="Next page of images").click()
     stage.wait(f"id => ({first})() === id", f"test-{expected[120]}")
@@ -308,7 +304,7 @@ def test_a_page_beyond_the_last_is_the_last(show):
     expected = stage.server.statistics.cell(STEPS[-1], 5, 5, "confident")
     last = (len(expected) - 1) // 60 * 60
     stage.wait(
-        "id => document.querySelector('.confusion-cell button.confusion-image')?.dataset.id === id",
+        "id => document.querySelector('.confusion-cell .image-tile')?.dataset.id === id",
         f"test-{expected[last]}",
     )
 
@@ -318,7 +314,7 @@ def test_images_of_another_step_are_never_left_standing(show):
     stage.page.wait_for_selector(".confusion-cell-images[data-total]")
     stage.js("() => { time.hold(); time.requestStep(100); }")
     stage.page.wait_for_selector('.confusion-canvas[data-step="100"]')
-    assert stage.page.locator(".confusion-cell button.confusion-image").count() == 0
+    assert stage.page.locator(".confusion-cell .image-tile").count() == 0
     stage.js("time.release()")
     count = int(stage.server.statistics.matrix(100)[5, 5])
     stage.page.wait_for_selector(f'.confusion-cell-images[data-total="{count}"]')
@@ -338,7 +334,7 @@ def test_arrows_move_the_selected_cell_and_enter_opens_it(show):
     assert "“one”" in said
     stage.page.wait_for_selector(".confusion-cell-images[data-total]")
     stage.page.keyboard.press("Enter")
-    stage.wait("() => document.activeElement.classList.contains('confusion-image')")
+    stage.wait("() => document.activeElement.classList.contains('image-tile')")
     index = stage.js("time.index")
     stage.page.keyboard.press("ArrowRight")
     assert stage.js("time.index") == index, "the arrows moved time"
@@ -429,7 +425,7 @@ def test_what_changed_lists_the_moves_and_shows_their_images(show):
     query = {"actual": move["actual"], "before": move["from"], "after": move["to"]}
     _, expected = stage.server.statistics.moved(100, 1200, query)
     stage.page.wait_for_selector(".confusion-changes .confusion-cell-images[data-total]")
-    ids = stage.page.locator(".confusion-changes button.confusion-image").evaluate_all(
+    ids = stage.page.locator(".confusion-changes .image-tile").evaluate_all(
         "tiles => tiles.map((tile) => tile.dataset.id)"
     )
     assert ids == [f"test-{position}" for position in expected][:60]

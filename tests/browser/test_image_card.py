@@ -108,7 +108,7 @@ def test_a_chosen_image_is_told_and_followed_over_time_without_a_request(stage, 
 
 def test_escape_closes_the_card_and_gives_the_focus_back(stage, statistics):
     stage.show(*CARD, hash="#step=1200&image=test-0")
-    stage.page.wait_for_selector(".images-tile img")
+    stage.page.wait_for_selector(".image-tile img")
     stage.page.focus(".images-search")
     choose(stage, "test-12")
     stage.wait("() => document.activeElement.className === 'card'")
@@ -138,6 +138,6 @@ def test_what_has_not_been_evaluated_is_said_with_where_to_get_it(stage, statist
 
 def test_an_image_that_was_chosen_elsewhere_is_brought_into_sight(stage, statistics):
     stage.show("ImageGrid:images", hash="#image=test-4321")
-    stage.page.wait_for_selector('.images-tile[data-id="test-4321"][aria-selected="true"]')
+    stage.page.wait_for_selector('.image-tile[data-id="test-4321"][aria-selected="true"]')
     stage.view(image="training-77")
-    stage.page.wait_for_selector('.images-tile[data-id="training-77"][aria-selected="true"]')
+    stage.page.wait_for_selector('.image-tile[data-id="training-77"][aria-selected="true"]')

@@ -14,7 +14,7 @@ GRID = "ImageGrid:images"
 @pytest.fixture
 def grid(stage):
     stage.show(GRID)
-    stage.page.wait_for_selector('.images-tile[aria-selected="false"] img')
+    stage.page.wait_for_selector('.image-tile[aria-selected="false"] img')
     return stage
 
 
@@ -23,7 +23,7 @@ def selected(stage) -> str:
 
 
 def tile(position: int) -> str:
-    return f'.images-tile[data-position="{position}"]'
+    return f'.image-tile[data-position="{position}"]'
 
 
 def test_without_a_choice_the_first_test_image_is_selected_and_back_does_not_undo_it(stage):
@@ -68,8 +68,8 @@ def test_the_total_is_shown_and_few_pictures_are_in_the_document(grid):
 def test_scrolling_brings_the_images_of_that_place(grid):
     shown = grid.js(
         """() => { const s = document.querySelector('.images-scroller');
-        const second = document.querySelectorAll('.images-tile')[1].getBoundingClientRect();
-        const first = document.querySelector('.images-tile').getBoundingClientRect();
+        const second = document.querySelectorAll('.image-tile')[1].getBoundingClientRect();
+        const first = document.querySelector('.image-tile').getBoundingClientRect();
         const step = second.left - first.left; s.scrollTop = 300 * step;
         return 300 * Math.round(s.clientWidth / step); }"""
     )
@@ -83,7 +83,7 @@ def test_a_click_selects(grid):
     grid.page.click(tile(6))
     assert selected(grid) == "training-6"
     assert grid.page.get_attribute(tile(6), "aria-selected") == "true"
-    assert grid.page.locator('.images-tile[aria-selected="true"]').count() == 1
+    assert grid.page.locator('.image-tile[aria-selected="true"]').count() == 1
 
 
 def test_search_waits_for_the_typing_and_finds(grid):
@@ -151,7 +151,7 @@ def test_random_shows_another_order_each_time_and_their_own_again(grid):
     for _ in range(2):
         grid.server.log.clear()
         grid.page.click("text=random")
-        grid.wait("() => document.querySelector('.images-tile img') !== null")
+        grid.wait("() => document.querySelector('.image-tile img') !== null")
         orders.append(next(line for line in grid.server.log if "random=" in line))
     assert orders[0] != orders[1]
     grid.page.click("text=in order")
@@ -165,7 +165,7 @@ def test_keys_walk_the_grid_and_enter_selects(grid):
         grid.page.keyboard.press(key)
     assert selected(grid) == f"training-{1 + across}"
     assert grid.js("() => time.step") == 1200
-    assert grid.page.locator('.images-tile[tabindex="0"]').count() == 1
+    assert grid.page.locator('.image-tile[tabindex="0"]').count() == 1
     grid.page.keyboard.press("End")
     grid.page.wait_for_selector(f"{tile(59_999)} img")
 

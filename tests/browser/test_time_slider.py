@@ -240,14 +240,12 @@ def test_steps_whose_values_exploded_or_are_no_numbers_are_marked(stage):
 def beside(stage):
     """The timeline beside a film and images, at step 300; the film's canvas has a size."""
     stage.show("TimeSlider:timeline", "FilmCanvas:canvas:parameters", "ImageGrid:images")
-    stage.page.locator(".images-tile").first.wait_for()
+    stage.page.locator(".image-tile").first.wait_for()
     stage.go_to(300)
     return stage
 
 
-@pytest.mark.parametrize(
-    "clicked", ["#canvas canvas.film-canvas", ".images-tile >> nth=2", ".timeline-button >> nth=0"]
-)
+@pytest.mark.parametrize("clicked", ["#canvas canvas.film-canvas", ".image-tile >> nth=2", ".timeline-button >> nth=0"])
 def test_a_click_moves_no_keys(beside, clicked):
     beside.page.locator(clicked).click()
     beside.js("() => time.requestStep(300)")
@@ -259,7 +257,7 @@ def test_a_click_moves_no_keys(beside, clicked):
 
 
 def test_what_tab_has_reached_has_its_keys_and_time_the_rest(beside):
-    images = beside.page.locator(".images-tile[tabindex='0']")
+    images = beside.page.locator(".image-tile[tabindex='0']")
     images.focus()
     beside.page.keyboard.press("ArrowRight")
     assert step(beside) == 300

@@ -59,7 +59,7 @@ def test_images_of_the_most_confused_pair(clicks):
     most = clicks.page.locator("#confusion-pairs .confusion-pair-number").first.inner_text()
     clicks.display.wait("most => document.querySelector('.confusion-cell').dataset.count === most", most)
     clicks.page.wait_for_selector(f'.confusion-cell-images[data-total="{most}"]')
-    assert clicks.in_sight(".confusion-cell-images button.confusion-image")
+    assert clicks.in_sight(".confusion-cell-images .image-tile")
     assert clicks.count <= MOST["images of the most confused pair"]
 
 
@@ -80,7 +80,7 @@ def test_which_filters_changed_most_from_a_step_to_the_end(clicks):
 def test_why_an_image_is_wrong_and_since_when(clicks):
     clicks.on(clicks.page.get_by_role("button", name="wrong only"))
     clicks.page.locator(".images-total", has_text="wrong only").wait_for()
-    clicks.on(clicks.page.locator(".images-tile").first)
+    clicks.on(clicks.page.locator(".image-tile").first)
     assert clicks.in_sight(".display-images .story-since")
     clicks.page.locator(".display-images .story-since", has_text=re.compile("Wrong .*as “[0-9]”")).wait_for()
     assert clicks.in_sight(".display-images .story .spark")  # how probable the true class was at each step

@@ -65,8 +65,8 @@ def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(dashboard, 
     page = opened(display, f"step={last}", anew=True)  # its network has to be idle
     go(display, last)
     page.locator(".cluster-row .cluster-name").first.click()
-    display.wait("() => document.querySelector('.cluster-part[data-state=ready] .cluster-tile')")
-    page.locator(".cluster-part[data-state=ready] .cluster-tile").first.click()
+    display.wait("() => document.querySelector('.cluster-part[data-state=ready] .image-tile')")
+    page.locator(".cluster-part[data-state=ready] .image-tile").first.click()
     page.get_by_label("Colour of the points").select_option("cluster")
     # The chosen cluster is drawn strongly, which is the last thing that the server is asked for.
     display.wait(
@@ -87,7 +87,7 @@ def test_dragging_asks_for_nothing_and_a_link_brings_everything_back(dashboard, 
     assert another_display.js("() => [view.get().cluster, view.get().image, view.get()['point-colour']]") == wanted
     assert wanted[0] is not None
     another_display.wait(
-        "() => document.querySelector('.cluster-part[data-state=ready] .cluster-tile[aria-pressed=true]')"
+        "() => document.querySelector('.cluster-part[data-state=ready] .image-tile[aria-selected=true]')"
     )
 
 

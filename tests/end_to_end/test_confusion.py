@@ -65,7 +65,7 @@ def test_a_cell_is_followed_from_the_matrix_to_an_image(page, runs):
         """() => { const images = document.querySelector(".confusion-cell-images[data-total]");
         return images?.dataset.total === document.querySelector(".confusion-cell").dataset.count; }"""
     )
-    tile = page.locator(".confusion-cell button.confusion-image").first
+    tile = page.locator(".confusion-cell .image-tile").first
     tile.click()
     image = tile.get_attribute("data-id")
     assert in_page.evaluate(page, "view.get().image") == image
