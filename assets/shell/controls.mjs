@@ -6,6 +6,7 @@
  *
  * app/web/dash/shell.py and app/web/dash/pages/main_display.py say which components these are.
  */
+import { COPIED_MS, copied } from "mloscope/base/clipboard.mjs";
 import { api } from "mloscope/base/addresses.mjs";
 import { write } from "mloscope/base/dom.mjs";
 import { fetchJson } from "mloscope/base/http.mjs";
@@ -28,7 +29,6 @@ const nothing = () => clientside.no_update;
 const triggered = () => clientside.callback_context.triggered_id;
 
 const LONGEST_NAME = 28;
-const SHARED_MS = 1800;
 const RETRY_SUBJECT_MS = 1500;
 const OF_ALL_KINDS = ["mode", "parameter", "layout", "colour", "range", "symmetric", "units", "channels"];
 /** The controls by their ids, as in main_display.py: what of the view each shows, and the option of a kind of film that it is. */
@@ -153,13 +153,11 @@ clientside.mloscope = {
   /** Copy the address; where the clipboard is not available (plain http), show it. */
   async share() {
     const address = window.location.origin + view.address();
-    try {
-      await navigator.clipboard.writeText(address);
-    } catch {
+    if (!(await copied(address))) {
       notice(`This view: ${address}`);
       return "Share";
     }
-    setTimeout(() => clientside.set_props("share", { children: "Share" }), SHARED_MS);
+    setTimeout(() => clientside.set_props("share", { children: "Share" }), COPIED_MS);
     return "Copied";
   },
 

@@ -4,13 +4,13 @@
  * data-state on the root: loading, failed, empty (nothing is ready: the page has nothing else to show), partial, complete. A job's
  * progress stands here, with the buttons that start, pause, resume and cancel it. Nothing is offered that is known to fail.
  */
+import { copied, sayCopied } from "mloscope/base/clipboard.mjs";
 import { button, component, element, write } from "mloscope/base/dom.mjs";
 import { counted, duration, grouped } from "mloscope/base/numbers.mjs";
 import { subject, whyNoPredictions } from "mloscope/base/subject.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
 import { statistics } from "mloscope/statistics/statistics.mjs";
 
-const COPIED_MS = 1800;
 const BASIS = ".basis-button"; // assets/basis/line.mjs
 const ACTIONS = {
   start: ["Evaluate now", "Evaluate the network on every image at each checkpoint that has not been evaluated yet"],
@@ -186,13 +186,7 @@ class State {
     const selection = /** @type {Selection} */ (window.getSelection());
     selection.removeAllRanges();
     selection.addRange(range);
-    try {
-      await navigator.clipboard.writeText(this.code.textContent);
-    } catch {
-      return; // plain http: it is selected, to be copied by hand
-    }
-    write(this.copy, "Copied");
-    this.copied = setTimeout(() => write(this.copy, "Copy"), COPIED_MS);
+    if (await copied(this.code.textContent || "")) this.copied = sayCopied(this.copy, "Copy"); // otherwise it stays selected
   }
 }
 

@@ -2,6 +2,7 @@
  * Saved views: the component SavedViews. "Save view" and "Views" in the top bar, and the dialog with the list: search, open, share,
  * rename, delete. Viewers may open and share.
  */
+import { copied, sayCopied } from "mloscope/base/clipboard.mjs";
 import { button, component, element, follow, hit, write } from "mloscope/base/dom.mjs";
 import { pageData } from "mloscope/base/page_data.mjs";
 import { time } from "mloscope/base/time_bus.mjs";
@@ -10,8 +11,6 @@ import { shownTitle } from "mloscope/shell/title.mjs";
 import { savedViews } from "mloscope/views/saved_views.mjs";
 
 /** @typedef {import("mloscope/views/saved_views.mjs").SavedView} SavedView */
-
-const COPIED_MS = 1800;
 
 class Dialog {
   /** @type {SavedView[]} */
@@ -161,14 +160,8 @@ class Dialog {
 
   async share(saved, pressed) {
     const address = location.origin + savedViews.addressOf(saved);
-    try {
-      await navigator.clipboard.writeText(address);
-    } catch {
-      this.say(address); // plain http: to be copied by hand
-      return;
-    }
-    write(pressed, "Copied");
-    setTimeout(() => write(pressed, ACTS.share), COPIED_MS);
+    if (await copied(address)) sayCopied(pressed, ACTS.share);
+    else this.say(address);
   }
 }
 
