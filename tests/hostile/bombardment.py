@@ -96,7 +96,7 @@ def known_values(target: TargetServer) -> dict[str, Sequence[Any]]:
         "view": views, "address": ["/?run=digits#step=0"], "lasso": ["20:-9,-9;9,-9;9,9;-9,9"],
         "run": RUNS, "other": RUNS, "corpus": [CORPUS], "split": ["test"] * 4 + ["training"], "image": images, "digest": digests,
         "step": steps, "a_step": steps, "b_step": steps, "from": steps, "to": steps, "since": steps, "near": steps,
-        "kind": ["deconvolution", "attribution", "stimulus"], "unit": [0, 1],
+        "kind": ["deconvolution", "attribution", "inversion", "stimulus"], "unit": [0, 1],
         "layer": ["block/conv", "classes"], "a_layer": ["block/conv", "classes"], "b_layer": ["block/conv", ""],
         "parameter": ["kernel", "bias"], "a_parameter": ["kernel"], "b_parameter": ["kernel"],
         "units": ["0-2", "1", ""], "a_units": ["0-2", ""], "b_units": ["0-2", ""], "channels": ["0-2", "1", ""],

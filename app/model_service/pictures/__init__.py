@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from mloscope.app.model_service.pictures.attribution import attribution
 from mloscope.app.model_service.pictures.deconvolution import deconvolution
+from mloscope.app.model_service.pictures.inversion import inversion
 from mloscope.app.model_service.pictures.picture import Method
 from mloscope.app.model_service.pictures.stimulus import stimulus
 
-METHODS: dict[str, Method] = {"attribution": attribution, "deconvolution": deconvolution, "stimulus": stimulus}
+METHODS: dict[str, Method] = {
+    "attribution": attribution,
+    "deconvolution": deconvolution,
+    "inversion": inversion,
+    "stimulus": stimulus,
+}
