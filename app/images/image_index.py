@@ -51,7 +51,7 @@ class ImageIndex:
         Raises :class:`NotFound` for a value that a facet does not have, :class:`BadRequest` for too many words.
         """
         positions = among.astype(np.int64)
-        words, exact = query.split(self.facets)
+        words, exact = query.split(lambda name: name in self.facets)
         for name, value in (*query.facets.items(), *exact):
             facet = self.facets[name]
             positions = positions[facet.of_images[positions] == self._number_of(facet, value)]

@@ -9,7 +9,7 @@ order=loss&judged=wrong                          by what statistics say of the i
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -49,13 +49,13 @@ class ImageQuery:
         seed_number = None if seed is None else int(seed)
         return cls(words.get(TEXT, ""), chosen, seed_number, words.get(ORDER, ""), words.get(JUDGED, ""))
 
-    def split(self, facets: Container[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    def split(self, is_facet: Callable[[str], bool]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
         """Return the words that must be found, in lower case, each once; and what ``label:7`` and ``label:"traffic light"`` among
         them mean: the facet and its value. Raises :class:`BadRequest` if there are too many.
         """
         exact, words = [], []
         for whole, name, quoted, value in _WORD.findall(self.text):
-            if name in facets:
+            if name and is_facet(name):
                 exact.append((name, quoted or value))
             else:
                 words.extend(whole.casefold().split())

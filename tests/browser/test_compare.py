@@ -566,6 +566,8 @@ def tell(compare: Compare, side: str, actual: int, predicted: int) -> list[str]:
     compare.page.mouse.move(*place)
     tip = compare.page.locator(".compare-confusion .film-tip")
     tip.wait_for(state="visible")
+    # What the pointer is over is shown in the next frame.
+    compare.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
     return [line.text_content() for line in tip.locator("b").all()]
 
 

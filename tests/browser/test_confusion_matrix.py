@@ -328,7 +328,9 @@ def test_arrows_move_the_selected_cell_and_enter_opens_it(show):
     stage.page.keyboard.press("ArrowRight")
     assert stage.js("confusion.cell()") == {"actual": 1, "predicted": 1}
     count = int(stage.server.statistics.matrix(STEPS[-1])[1, 1])
-    stage.wait("() => document.querySelector('.confusion-matrix [aria-live]').textContent !== ''")
+    stage.wait(
+        "(count) => document.querySelector('.confusion-matrix [aria-live]').textContent.includes(count)", str(count)
+    )
     said = stage.page.locator(".confusion-matrix [aria-live]").inner_text().replace("\u202f", "")
     assert re.findall(r"\d+(?:\.\d+)?", said) == ["1200", str(count), "200", f"{count / 2:.1f}"]
     assert "“one”" in said

@@ -96,6 +96,7 @@ def test_a_chosen_image_is_told_and_followed_over_time_without_a_request(stage, 
     assert stage.page.locator(".card .predictions-row").count() >= 5
     assert "card=open" in stage.js("() => location.hash")
     stage.wait("() => document.querySelector('#images .images-selected-picture').alt === 'test 12'")
+    stage.page.wait_for_selector("#images [aria-selected='true'] >> visible=true")  # the grid has turned to it
     stage.quiet()
     stage.server.log.clear()
     for step in (STEPS[0], 20, 200):

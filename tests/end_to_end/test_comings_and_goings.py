@@ -56,6 +56,7 @@ def wait_for_notice(display, text: str) -> None:
     display.wait(LOOKS, text)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_while_it_is_looked_at_says_so_and_what_is_loaded_stays(display, watched, runs):
     folder, steps = watched[1], runs[1]
     display.open("#layer=conv1&mode=parameters", "?run=first").wait_loaded()

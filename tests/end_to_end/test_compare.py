@@ -52,6 +52,7 @@ def test_dragging_asks_for_nothing_and_playing_waits_for_both(display, dashboard
     display.wait(
         "() => [...document.querySelectorAll('.compare-film .film-status')].every((s) => !/of/.test(s.textContent))"
     )
+    display.js("time.step")  # its module is there
     display.wait_quiet()
     display.requests.clear()
     display.js("time.hold()")

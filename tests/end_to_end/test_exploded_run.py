@@ -32,7 +32,14 @@ def legend(display, show: str) -> str:
     return display.page.inner_text(f'[data-show="{show}"] .film-rule')
 
 
-@pytest.mark.parametrize(("layer", "tiles"), [("conv1", 20), ("conv2", 50 * 20), ("ip2", 10)])
+@pytest.mark.parametrize(
+    ("layer", "tiles"),
+    [
+        pytest.param("conv1", 20, marks=pytest.mark.slow),
+        ("conv2", 50 * 20),
+        pytest.param("ip2", 10, marks=pytest.mark.slow),
+    ],
+)
 def test_filters_of_nan_are_hatched_and_those_that_exploded_flatten_no_others(exploded_display, layer, tiles):
     display = exploded_display
     display.open(f"#step=10000&layer={layer}&mode=parameters").wait_loaded()

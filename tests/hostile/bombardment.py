@@ -251,7 +251,7 @@ class Bombardment:
                 error = response.json()["error"]
                 sentence = error["message"]
                 # A line to type ends as it has to be typed.
-                to_type = re.search(r"this computes them: \S*mloscope statistics | pip install ", sentence)
+                to_type = re.search(r"this (?:computes|finds) them: \S*mloscope statistics | pip install ", sentence)
                 ends = sentence.endswith(".") or to_type is not None
                 if set(error) != {"kind", "message"} or not ends or "Traceback" in sentence:
                     yield "no sentence"

@@ -60,7 +60,7 @@ def bombarded(target: TargetServer, requests: int, edges: int | None = None, ans
 
 @pytest.mark.timeout(300)  # most of the time goes into making requests up
 def test_hundreds_of_requests_are_answered_as_the_document_says(target: TargetServer) -> None:
-    assert bombarded(target, 400, edges=2, answered=0.85).answered_share > 0.2
+    assert bombarded(target, 200, edges=1, answered=0.85).answered_share > 0.2
 
 
 @pytest.mark.slow

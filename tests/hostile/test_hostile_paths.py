@@ -384,6 +384,7 @@ def test_hostile_hashes_are_read_in_the_browser(page: Any, count: int) -> None:
 
 
 @pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_hostile_hashes_are_shown_in_the_browser(page: Any, target: TargetServer) -> None:
     scripts = ["<img src=x onerror=window.hacked=1>", "'\"><svg onload=window.hacked=1>", "javascript:window.hacked=1"]

@@ -15,7 +15,11 @@ from nginx_before import NGINX, nginx_before
 
 from mloscope.app.process.settings import Settings
 
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(NGINX is None, reason="no nginx on the PATH (apt: nginx-light)")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.skipif(NGINX is None, reason="no nginx on the PATH (apt: nginx-light)"),
+]
 
 PREFIX = "/tools/mloscope"
 PROXY = Settings.from_environment({"MLOSCOPE_TRUSTED_PROXIES": "127.0.0.1"}).trusted_proxies
