@@ -117,6 +117,7 @@ def test_what_comes_and_grows_is_there_without_asking_for_the_page_again(display
         (folder / "second").unlink()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_written_anew_is_shown_anew(display, watched, runs):
     folder, steps = watched[1], runs[1]
     display.open(f"#layer=conv1&step={steps[-1]}&mode=parameters", "?run=first").wait_loaded()

@@ -246,6 +246,7 @@ def test_dragging_a_loaded_film_asks_the_server_for_nothing(display, dashboard):
     assert display.page.locator(".timeline-legend").inner_text().startswith("training loss")
 
 
+@pytest.mark.slow
 def test_only_the_charts_that_show_what_changed_are_drawn_anew(display):
     display.open("#layer=conv1&mode=both").wait_loaded("features")
     page = display.page

@@ -67,6 +67,7 @@ def test_keyboard_users_skip_to_the_slider_and_the_address_stays(display):
     assert display.page.locator("h1").all_inner_texts() == ["Network"]
 
 
+@pytest.mark.slow
 def test_a_view_is_saved_and_found_again_by_somebody_else(display, another_display):
     display.open("#layer=flatten&image=test-7", "?run=damaged")
     page = display.page

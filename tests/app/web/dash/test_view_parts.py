@@ -48,6 +48,7 @@ def test_a_chart_is_drawn_again_only_for_what_it_shows(bench: Any, in_browser: C
     assert page.problems == []
 
 
+@pytest.mark.slow
 def test_a_search_for_images_draws_no_chart_of_a_comparison_again(bench: Any, in_browser: Callable[..., Any]) -> None:
     page = in_browser(bench, "/compare#layer=block/conv1&image=test-0")
     page.wait_for_function("() => document.querySelector('#compare-scatter .js-plotly-plot')?.data?.length")
