@@ -69,7 +69,7 @@ def test_which_filters_changed_most_from_a_step_to_the_end(clicks):
     clicks.write(clicks.page.get_by_label("step", exact=True), str(early))
     clicks.display.wait("step => compare.step() === step", early)
     assert clicks.display.js("time.step") == last
-    bars = "document.querySelector('#compare-change .js-plotly-plot')?._fullData?.[0].y"
+    bars = "document.querySelector('#compare-change .js-plotly-plot')?._fullData?.[0]?.y"
     clicks.display.wait(f"() => {bars}?.length === 12")
     assert clicks.in_sight("#compare-change .js-plotly-plot")
     heights = clicks.display.js(f"[...{bars}]")
