@@ -12,7 +12,7 @@ network gets. Adding a change is one line of :data:`CHANGES`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,15 +96,25 @@ class Reference:
     def parse(cls, text: str) -> Reference:
         """Read a reference; text without changes is an id. Raises :class:`BadRequest` for a change that does not exist, or
         one with wrong numbers."""
-        first, *parts = text.split("~")
-        changes: list[Applied] = []
-        while parts and (found := _ONE.fullmatch(parts[-1])):
-            if len(changes) == MOST_CHANGES:
+        *_, most = cls.readings(text)
+        return most
+
+    @classmethod
+    def readings(cls, text: str) -> Iterator[Reference]:
+        """Yield all that a text may mean, for ids may look like references: the whole an id first, then a shorter id and one
+        change more each time. Raises as :meth:`parse`, once a reading has such a change."""
+        reference = cls(text)
+        yield reference
+        while True:
+            rest, mark, last = reference.id.rpartition("~")
+            found = _ONE.fullmatch(last) if mark else None
+            if found is None:
+                return
+            if len(reference.changes) == MOST_CHANGES:
                 raise BadRequest(f"An image takes {MOST_CHANGES} changes at most.")
             change = _change(found[1])
-            changes.append(Applied(change, change.checked(_numbers(found[2]))))
-            parts.pop()
-        return cls("~".join((first, *parts)), tuple(reversed(changes)))
+            reference = cls(rest, (Applied(change, change.checked(_numbers(found[2]))), *reference.changes))
+            yield reference
 
     def __str__(self) -> str:
         return self.id + "".join(map(str, self.changes))

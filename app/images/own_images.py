@@ -21,12 +21,12 @@ from mloscope.app.errors import BadRequest, NotFound, TooLarge, of_adaptors
 LARGEST_BYTES = 10 << 20
 LONGEST_EDGE_PX = 1024
 """Larger pictures are reduced to it: networks take less, and every change is computed on all pixels."""
-_ID = re.compile(r"own-([0-9a-f]{32})")
+_ID = re.compile(r"own-([0-9a-f]{32})(?=~|\Z)")
 
 
 def is_own(image: str) -> bool:
-    """Whether an id is one of somebody's own image."""
-    return _ID.fullmatch(image) is not None
+    """Whether an id, or a reference to one with changes, is of somebody's own image."""
+    return _ID.match(image) is not None
 
 
 class OwnImages:

@@ -164,27 +164,34 @@ class Workspace:
         :class:`BadRequest` without an image."""
         if not image:
             raise BadRequest("Feature maps and predictions need an image: add image=ID.")
-        if not is_own(Reference.parse(image).id):
-            images = self.corpus_for(run, corpus)
-            position = _position_of(images, image)
-            if position is not None:
-                return NetworkInput.of(self.inputs.one(run, images, position))
-        elif corpus or run.corpus:
-            images = self.corpus_for(run, corpus)
-        else:
-            images = None
+        needs_corpus = not is_own(image) or corpus or run.corpus
+        images = self.corpus_for(run, corpus) if needs_corpus else None
+        position, reference = self.located(images, image)
+        if images is not None and position is not None and not reference.changes:
+            return NetworkInput.of(self.inputs.one(run, images, position))
         return NetworkInput.of(self.inputs.of_pixels(run, images, self.pixels(images, image)))
+
+    def located(self, corpus: OpenedCorpus | None, image: str) -> tuple[int | None, Reference]:
+        """Return where the image stands in the corpus, None for somebody's own, and what is changed in it. The longest id
+        that exists is meant: that of a file may look like a reference. Raises :class:`NotFound`."""
+        if corpus is None or is_own(image):
+            return None, Reference.parse(image)
+        not_found: NotFound | None = None
+        for reference in Reference.readings(image):
+            try:
+                return corpus.position(reference.id), reference
+            except NotFound as error:
+                not_found = error
+        assert not_found is not None
+        raise not_found
 
     def pixels(self, corpus: OpenedCorpus | None, image: str) -> np.ndarray:
         """Return the pixels of an image or a reference to one (:mod:`mloscope.app.images.changes`), uint8 (row, column, 1 or
         3). ``corpus``: not needed for somebody's own image. Raises :class:`NotFound`."""
-        position = _position_of(corpus, image)
-        if position is not None and corpus is not None:
-            return corpus.pixels(position)
-        reference = Reference.parse(image)
-        if is_own(reference.id) or corpus is None:
-            return reference.apply(self.own_images.pixels(reference.id))
-        return reference.apply(corpus.pixels(corpus.position(reference.id)))
+        position, reference = self.located(corpus, image)
+        is_in_corpus = corpus is not None and position is not None
+        found = corpus.pixels(position) if is_in_corpus else self.own_images.pixels(reference.id)
+        return reference.apply(found)
 
     def corpus_of(self, run_name: str) -> str | None:
         """Return the default corpus of a run: its own, else the first that could be opened, else None."""
@@ -238,8 +245,8 @@ class Workspace:
     def picture(self, corpus_name: str, image: str, edge_px: int | None = None) -> bytes:
         """Return an image, or a reference to one, as PNG."""
         corpus = self.opened_corpus(corpus_name)
-        position = _position_of(corpus, image)
-        if position is not None:
+        position, reference = self.located(corpus, image)
+        if position is not None and not reference.changes:
             return self._thumbnails.png(corpus, position, edge_px)
         return png(self.pixels(corpus, image), edge_px)
 
@@ -248,20 +255,6 @@ class Workspace:
         corpus = self.opened_corpus(corpus_name)
         with self._lock:
             return self._image_indexes.setdefault(corpus_name, ImageIndex(corpus_name, corpus.adaptor))
-
-
-def _position_of(corpus: OpenedCorpus | None, image: str) -> int | None:
-    """Where an image without changes stands in the corpus; None where it is a reference with changes, or somebody's own.
-
-    An id is taken as it is first: that of a file may look like a reference."""
-    if corpus is None or is_own(image):
-        return None
-    try:
-        return corpus.position(image)
-    except NotFound:
-        if not Reference.parse(image).changes:
-            raise
-        return None
 
 
 def _named(name: str, known: Mapping[str, _Connected], what: str) -> _Connected:

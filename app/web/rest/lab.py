@@ -110,10 +110,10 @@ def _swept(
     workspace, found = services.workspace, sweep_of(name)
     amounts = found.amounts(*asked)
     label = None
-    if not is_own(changes.Reference.parse(image).id):
+    if not is_own(image):
         images = workspace.corpus_for(run, corpus)
-        record = images.record(images.position(changes.Reference.parse(image).id))
-        label = run.basis(images.name).classes.output_of(record.label)
+        position, _reference = workspace.located(images, image)
+        label = run.basis(images.name).classes.output_of(images.record(position).label)
     return SweptImage(
         found,
         amounts,

@@ -77,3 +77,9 @@ def test_what_is_no_picture_is_refused_in_a_sentence_without_paths(own: OwnImage
         own.add(file)
     assert str(refused.value).startswith("The picture")
     assert "/" not in str(refused.value)
+
+
+def test_what_is_somebody_s_own_is_told_by_its_id_whatever_is_changed_in_it() -> None:
+    own = "own-" + "0f" * 16
+    assert all(is_own(f"{own}{changes}") for changes in ("", "~shift=1", "~turn=1", "~"))
+    assert not any(is_own(image) for image in ("test-1", own[:-1], f"{own}0", f"x{own}", f"test-1~{own}", f"{own}.png"))

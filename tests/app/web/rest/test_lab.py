@@ -64,6 +64,18 @@ def test_wrong_references_are_refused(client: TestClient, image: str) -> None:
         assert answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("name", ["a~turn=3", "a~shift=2,1", "a~scale=0"])
+def test_a_file_whose_name_looks_like_a_reference_is_that_file(client: TestClient, bench: Any, name: str) -> None:
+    position = bench.corpus.position
+    bench.corpus.position = lambda image: 41 if image == name else position(image)
+    found, expected = (client.get(f"{API}/runs/lenet/predictions/{image}").json() for image in (name, "test-1"))
+    assert found["probabilities"] == expected["probabilities"]
+    pictures = [client.get(f"{API}/corpora/noise/images/{image}.png").content for image in (name, "test-1")]
+    assert pictures[0] == pictures[1]
+    assert client.get(f"{API}/runs/lenet/sweeps/blur/{name}", params={"count": 2}).status_code == 200
+    assert client.get(f"{API}/corpora/noise/images/{name}~mirror=1.png").content != pictures[0]
+
+
 def test_an_own_image_may_stand_wherever_an_image_may(client: TestClient) -> None:
     pixels = np.random.default_rng(3).integers(0, 256, (12, 12, 3), dtype=np.uint8)
     added = client.post(f"{API}/own-images", content=png(pixels), headers=OWN).json()
