@@ -112,9 +112,8 @@ class Sweep {
         : image
           ? null
           : "Select an image to see when the network became indifferent to its changes.";
-    const address = this.empty === null ? `${api(["runs", subject.run, "sweeps", sweep, image], { corpus: subject.corpus })}` : null;
-    const withQuery = address && !address.includes("?") ? `${address}?` : address;
-    this.swept.open(withQuery, subject ? subject.checkpoints.map(({ step }) => step) : [], time.step);
+    const address = this.empty === null ? api(["runs", subject.run, "sweeps", sweep, image], { corpus: subject.corpus }) : null;
+    this.swept.follow(address, subject ? subject.checkpoints.map(({ step }) => step) : [], time.step);
     this.later();
   }
 
